@@ -1,0 +1,1 @@
+"""The training session: the only folder that knows Flower."""

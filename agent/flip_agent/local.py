@@ -1,0 +1,94 @@
+"""The local protocol: what `serve`, `train` and the command line say to `flip-agent run` over its Unix socket.
+
+One connection, messages both ways, each one JSON object on a line of at most 1 MiB. A process begins with `Hello`.
+`run` alone writes the outbox: an `Emit` is answered by `Committed` once it is durable.
+"""
+
+from msgspec import Raw, Struct
+
+from flip_wire.fleet import ReportedState
+from flip_wire.health import HealthReport
+from flip_wire.telemetry import Priority
+
+LINE_LIMIT = 2**20
+"""Bytes of one message."""
+
+
+class Hello(Struct, frozen=True, kw_only=True, tag=True):
+    role: str
+    """`serve`, `train` or `cli`."""
+
+
+class Emit(Struct, frozen=True, kw_only=True, tag=True):
+    """An event for the outbox; `id` numbers it on this connection."""
+
+    id: int
+    priority: Priority
+    kind: str
+    body: Raw
+
+
+class Committed(Struct, frozen=True, kw_only=True, tag=True):
+    id: int
+
+
+class Training(Struct, frozen=True, kw_only=True, tag=True):
+    """From `train`: `idle`, `waiting`, `training` or `delivering`."""
+
+    state: str
+
+
+class Prepare(Struct, frozen=True, kw_only=True, tag=True):
+    """To `serve`: build the version from the store and compare its probe; goes on serving the earlier one."""
+
+    model: str
+    version: int
+
+
+class Prepared(Struct, frozen=True, kw_only=True, tag=True):
+    """From `serve`; `reason` is empty when the version may be activated."""
+
+    model: str
+    version: int
+    reason: str
+
+
+class Activate(Struct, frozen=True, kw_only=True, tag=True):
+    """To `serve`: from the next request on, answer with this prepared version."""
+
+    model: str
+    version: int
+
+
+class Serving(Struct, frozen=True, kw_only=True, tag=True):
+    """From `serve`, whenever what it serves has changed, and after `Hello`."""
+
+    model: str
+    version: int
+    since: float
+    url: str
+
+
+class Work(Struct, frozen=True, kw_only=True, tag=True):
+    """To `train`: the runs that may send messages; an empty list lets it leave once it has delivered."""
+
+    run_ids: list[str]
+
+
+class StatusRequest(Struct, frozen=True, kw_only=True, tag=True):
+    """From the command line."""
+
+
+class Status(Struct, frozen=True, kw_only=True, tag=True):
+    device_id: str | None
+    name: str
+    hub: str
+    hub_connected: bool
+    hub_detail: str
+    """Since when, or what is wrong."""
+    reported: ReportedState
+    health: HealthReport
+
+
+ToRun = Hello | Emit | Training | Prepared | Serving | StatusRequest
+FromRun = Committed | Prepare | Activate | Work | Status

@@ -1,0 +1,1 @@
+"""What both daemons need to run: errors, configuration, logs, supervised services, child processes."""

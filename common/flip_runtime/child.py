@@ -1,0 +1,123 @@
+"""A child process in a process group of its own that ends with its parent, also when the parent is killed."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+from flip_runtime.errors import Unavailable
+
+
+class Child:
+    """Spawned, probed and stopped as a whole: signals go to the process group."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        log_file: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        stop_within: float = 10.0,
+    ) -> None:
+        """`environment` is added to this process's own; `stop_within` seconds pass between SIGTERM and SIGKILL."""
+        self.name = name
+        self.command = list(command)
+        self._log_file = log_file
+        self._environment = dict(environment or {})
+        self._stop_within = stop_within
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._process is None else self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return None if self._process is None else self._process.returncode
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    async def start(self) -> None:
+        """Raises `Unavailable` when the program is not there."""
+        out = None if self._log_file is None else os.open(self._log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *_ends_with_parent(),
+                *self.command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env={**os.environ, **self._environment},
+                process_group=0,
+            )
+        except OSError as error:
+            raise Unavailable(f"cannot start {self.name}: {error}", hint=f"is {self.command[0]} installed?") from error
+        finally:
+            if out is not None:
+                os.close(out)
+
+    async def wait(self) -> int:
+        """The exit status; negative for a signal."""
+        if self._process is None:
+            raise RuntimeError(f"{self.name} was not started")
+        return await self._process.wait()
+
+    async def wait_until(self, ready: Callable[[], Awaitable[bool]], *, within: float, every: float = 0.1) -> None:
+        """Raises `Unavailable` when the child ends, or is not ready after `within` seconds."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within
+        while not await ready():
+            if not self.running:
+                raise Unavailable(f"{self.name} ended with status {self.returncode}{self._see_log()}")
+            if loop.time() > deadline:
+                raise Unavailable(f"{self.name} is not ready after {within:g} s{self._see_log()}")
+            await asyncio.sleep(every)
+
+    async def stop(self) -> None:
+        """SIGTERM, then SIGKILL; returns when the child is gone. What it left in its group is killed too."""
+        process = self._process
+        if process is None:
+            return
+        if process.returncode is None:
+            self._signal(signal.SIGTERM)
+            try:
+                await asyncio.wait_for(asyncio.shield(process.wait()), self._stop_within)
+            except TimeoutError:
+                pass
+        self._signal(signal.SIGKILL)
+        await process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
+
+    def _see_log(self) -> str:
+        return "" if self._log_file is None else f", see {self._log_file}"
+
+
+def _ends_with_parent() -> list[str]:
+    """Prefix that has the kernel kill the child when its parent dies; only Linux knows how."""
+    if sys.platform != "linux":
+        return []
+    setpriv = shutil.which("setpriv") or "/usr/bin/setpriv"
+    return [setpriv, "--pdeathsig", "KILL", "--"] if os.path.exists(setpriv) else []
+
+
+async def port_open(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether something accepts connections there."""
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), 1.0)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return True

@@ -1,0 +1,98 @@
+"""Enrolment, device tokens, and what the hub wants of a device (desired) against what it does (reported)."""
+
+from typing import NewType
+
+from msgspec import Struct
+
+from flip_wire.models import ModelAssignment
+from flip_wire.version import WIRE_VERSION
+
+DeviceId = NewType("DeviceId", str)
+"""`dev-` and 12 hexadecimal digits, given by the hub at enrolment."""
+
+
+class EnrolRequest(Struct, frozen=True, kw_only=True):
+    """`POST /api/v1/enrol`: exchanges a single-use token for an identity."""
+
+    token: str
+    name: str
+    """A human name, unique in the fleet; by default the host name."""
+    public_key: str
+    """PEM (SubjectPublicKeyInfo) of the P-384 key made on the device; also Flower's node key."""
+    agent_version: str
+    wire_version: int = WIRE_VERSION
+
+
+class Enrolled(Struct, frozen=True, kw_only=True):
+    device_id: DeviceId
+    fleet_address: str
+    """HOST:PORT of the Fleet gateway (TLS)."""
+    ca: str
+    """PEM of the hub's certificate authority."""
+
+
+class TokenRequest(Struct, frozen=True, kw_only=True):
+    """`POST /api/v1/device/token`: a signed assertion, exchanged for a bearer token that lasts hours."""
+
+    device_id: DeviceId
+    issued_at: float
+    nonce: str
+    signature: str
+    """Base64 of the ECDSA P-384 / SHA-256 signature (DER) over `assertion()`."""
+
+    def assertion(self) -> bytes:
+        """The bytes that are signed."""
+        return token_assertion(self.device_id, self.issued_at, self.nonce)
+
+
+def token_assertion(device_id: str, issued_at: float, nonce: str) -> bytes:
+    return f"flip-device-token\n{device_id}\n{issued_at:.3f}\n{nonce}".encode()
+
+
+class DeviceToken(Struct, frozen=True, kw_only=True):
+    token: str
+    expires_at: float
+
+
+class WorkNotice(Struct, frozen=True, kw_only=True):
+    """A run that may send this device messages: the agent starts `flip-agent train` while there is one."""
+
+    run_id: str
+
+
+class DesiredState(Struct, frozen=True, kw_only=True):
+    """`GET /api/v1/device/desired?after=GENERATION&wait=SECONDS`: what the hub wants, whole, never a difference.
+
+    The call waits until the generation differs from `after`, or answers 304 when `wait` (at most 60 s) is over.
+    """
+
+    generation: int
+    models: list[ModelAssignment] = []
+    work: list[WorkNotice] = []
+
+
+class ServingModel(Struct, frozen=True, kw_only=True):
+    model: str
+    version: int
+    since: float
+    url: str
+    """Where the device serves it, on its own loopback."""
+
+
+class RolloutFailure(Struct, frozen=True, kw_only=True):
+    """A version that the device refused, and why; it goes on serving the earlier one."""
+
+    model: str
+    version: int
+    reason: str
+
+
+class ReportedState(Struct, frozen=True, kw_only=True):
+    """What the device does now; travels as the telemetry event `state`."""
+
+    generation: int
+    agent_version: str
+    training: str
+    """`idle`, `waiting`, `training` or `delivering`."""
+    serving: list[ServingModel] = []
+    failures: list[RolloutFailure] = []

@@ -1,0 +1,39 @@
+"""A device's own account of its health; travels as the telemetry event `health`."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Severity(StrEnum):
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class Condition(Struct, frozen=True, kw_only=True):
+    """An unhealthy condition that holds now."""
+
+    code: str
+    title: str
+    severity: Severity
+    text: str
+    since: float
+
+
+class HealthReport(Struct, frozen=True, kw_only=True):
+    uptime: float
+    """Seconds since the agent started."""
+    rss: int
+    """Bytes, of `flip-agent run` alone."""
+    load: float
+    """One-minute load average."""
+    disk_free: int
+    """Bytes on the file system of the state folder."""
+    outbox_depth: int
+    """Events that wait for the hub."""
+    outbox_oldest: float | None
+    """When the oldest of them happened."""
+    dropped: int
+    """Events dropped since the outbox file was made; each is declared in a gap record."""
+    conditions: list[Condition] = []

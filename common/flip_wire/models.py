@@ -1,0 +1,98 @@
+"""A model version: a manifest that names content-addressed files by their hash."""
+
+from typing import NewType
+
+import msgspec
+from msgspec import Struct
+
+Sha256 = NewType("Sha256", str)
+"""64 lower-case hexadecimal digits."""
+
+MANIFEST_FORMAT = 1
+
+GRAPH = "graph.onnx"
+WEIGHTS = "weights.safetensors"
+
+
+class FileRef(Struct, frozen=True, kw_only=True):
+    name: str
+    """`graph.onnx` or `weights.safetensors`."""
+    sha256: Sha256
+    size: int
+    """Bytes."""
+
+
+class TensorSpec(Struct, frozen=True, kw_only=True):
+    name: str
+    dtype: str
+    """A NumPy name such as `float32`."""
+    shape: list[int]
+    """-1 stands for any length; the first dimension is the batch."""
+
+
+class Tensor(Struct, frozen=True, kw_only=True):
+    """A small tensor by value, row-major."""
+
+    name: str
+    dtype: str
+    shape: list[int]
+    data: list[float]
+
+
+class Probe(Struct, frozen=True, kw_only=True):
+    """Inputs with the outputs the exporter saw; a device serves a version only if it gets the same."""
+
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+    tolerance: float = 1e-4
+    """Largest absolute difference allowed."""
+
+
+class Manifest(Struct, frozen=True, kw_only=True):
+    """Describes one version; without a graph it is "weights only": kept and downloadable, not deployable."""
+
+    model: str
+    version: int
+    created_at: float
+    weights: FileRef
+    graph: FileRef | None = None
+    inputs: list[TensorSpec] = []
+    outputs: list[TensorSpec] = []
+    labels: list[str] = []
+    """Names of the classes, in the order of the last output dimension; empty when the output is no class score."""
+    probe: Probe | None = None
+    run_id: str = ""
+    round: int = 0
+    metrics: dict[str, float] = {}
+    format: int = MANIFEST_FORMAT
+
+    @property
+    def deployable(self) -> bool:
+        return self.graph is not None and self.probe is not None
+
+    @property
+    def files(self) -> list[FileRef]:
+        return [self.weights] if self.graph is None else [self.graph, self.weights]
+
+
+class ModelAssignment(Struct, frozen=True, kw_only=True):
+    """What a device shall serve: the manifest's own hash pins everything it names."""
+
+    model: str
+    version: int
+    manifest: Sha256
+    size: int
+    """Bytes of the manifest."""
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """The canonical JSON whose SHA-256 is the manifest's address."""
+    return msgspec.json.encode(manifest, order="sorted")
+
+
+def decode_manifest(content: bytes) -> Manifest:
+    """Raises `msgspec.ValidationError` when it is no manifest of a format this side knows."""
+    manifest = msgspec.json.decode(content, type=Manifest)
+    if manifest.format > MANIFEST_FORMAT:
+        raise msgspec.ValidationError(f"manifest format {manifest.format} is newer than {MANIFEST_FORMAT}")
+    return manifest

@@ -1,0 +1,1 @@
+"""Who may call: login, tokens, guards."""

@@ -1,0 +1,1 @@
+"""The registry of devices: identity, what is wanted of them, what they report."""

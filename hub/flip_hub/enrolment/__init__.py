@@ -1,0 +1,1 @@
+"""How a device becomes known: single-use tokens exchanged for an identity."""

@@ -1,0 +1,1 @@
+"""Federated runs: SuperLink, gateway, run control, and what surrounds a ServerApp."""

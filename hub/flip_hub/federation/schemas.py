@@ -1,0 +1,149 @@
+"""Apps, runs and rounds as the API shows them, and what the ServerApp's process reports about itself."""
+
+from enum import StrEnum
+
+from flip_wire.fleet import DeviceId
+from flip_wire.models import Manifest, Sha256
+from msgspec import Struct
+
+Value = bool | int | float | str
+"""Of a run's configuration, as Flower's run config allows."""
+
+
+class App(Struct, frozen=True, kw_only=True):
+    """A Flower app (FAB), stored by its hash."""
+
+    fab_hash: Sha256
+    publisher: str
+    name: str
+    version: str
+    size: int
+    config: dict[str, Value]
+    """The app's own defaults, from `[tool.flwr.app.config]`."""
+    export: str | None
+    """`[tool.flip] export`, the entry point that makes its models servable; without it versions are weights only."""
+    uploaded_at: float
+
+
+class RunRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`POST /api/v1/runs`."""
+
+    fab_hash: Sha256
+    config: dict[str, Value] = {}
+    """Overrides of the app's configuration; a key the app does not have is refused."""
+    promote: str = "best"
+    """`best`: when the run ends, its best deployable version becomes what devices serve; `none`: nobody's choice."""
+    metric: str = "accuracy"
+    """Which evaluation metric decides what is best; higher is better, except for names that end in `loss`."""
+
+
+class RunStatus(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    id: str
+    """`run-` and 12 hexadecimal digits; Flower's own number is `flower_run_id`."""
+    flower_run_id: str
+    app: str
+    """NAME VERSION."""
+    fab_hash: Sha256
+    status: RunStatus
+    reason: str
+    """Why it failed, in words for people; empty otherwise."""
+    config: dict[str, Value]
+    promote: str
+    metric: str
+    strategy: str
+    """Class name, known once the ServerApp has started it."""
+    rounds: int | None
+    """How many are planned; unknown before the strategy starts, or for ever in an app that loops by itself."""
+    round: int
+    """The current or last one; 0 before the first."""
+    started_at: float
+    finished_at: float | None
+    eta: float | None
+    """Seconds to the end, from the mean of the rounds so far."""
+    promoted_version: int | None
+    warning: str
+    """For example that the app names no export entry point, so that its model cannot be served."""
+
+
+class Phase(StrEnum):
+    TRAIN = "train"
+    EVALUATE = "evaluate"
+
+
+class RoundFailure(Struct, frozen=True, kw_only=True):
+    device_id: DeviceId | None
+    phase: Phase
+    reason: str
+
+
+class Round(Struct, frozen=True, kw_only=True):
+    run_id: str
+    round: int
+    started_at: float
+    finished_at: float | None
+    sampled: list[DeviceId]
+    answered: list[DeviceId]
+    failures: list[RoundFailure]
+    train_metrics: dict[str, float]
+    evaluate_metrics: dict[str, float]
+    """Aggregated by the strategy; from the devices, and where the app evaluates on the hub, from there with the
+    prefix `hub-`."""
+    version: int | None
+    """Of the model that this round made, once registered."""
+
+
+class RunDetail(Struct, frozen=True, kw_only=True):
+    run: Run
+    rounds: list[Round]
+
+
+# ---- what the ServerApp's process reports (POST /internal/v1/runs/{flower_run_id}/events) ------------------------
+
+
+class StrategyStarted(Struct, frozen=True, kw_only=True, tag=True):
+    strategy: str
+    rounds: int
+
+
+class MessagesPushed(Struct, frozen=True, kw_only=True, tag=True):
+    """Instructions wait for these nodes: the gateway wakes their long polls."""
+
+    round: int
+    phase: str
+    """Flower's message type before the first dot: `train`, `evaluate`, `query`, ..."""
+    nodes: list[str]
+
+
+class ReplyReceived(Struct, frozen=True, kw_only=True, tag=True):
+    round: int
+    phase: str
+    node: str
+    error: str
+    """Empty when the reply carries content."""
+
+
+class RoundFinished(Struct, frozen=True, kw_only=True, tag=True):
+    round: int
+    train_metrics: dict[str, float]
+    evaluate_metrics: dict[str, float]
+
+
+class VersionMade(Struct, frozen=True, kw_only=True, tag=True):
+    """The global model of a round; its files were stored before, its `version` number is given by the hub.
+
+    When the exporter failed, `manifest` has no graph and `warning` says why.
+    """
+
+    manifest: Manifest
+    warning: str
+
+
+RunReport = StrategyStarted | MessagesPushed | ReplyReceived | RoundFinished | VersionMade

@@ -1,0 +1,1 @@
+"""The registry of models: versions, their content-addressed files, which one is promoted."""

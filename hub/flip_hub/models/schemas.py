@@ -1,0 +1,23 @@
+"""Models and their versions as the API shows them."""
+
+from flip_wire.models import Manifest, Sha256
+from msgspec import Struct
+
+
+class ModelVersion(Struct, frozen=True, kw_only=True):
+    model: str
+    version: int
+    manifest_sha256: Sha256
+    manifest: Manifest
+    deployable: bool
+    """False for "weights only" versions: kept and downloadable, not deployable."""
+    promoted: bool
+    """Whether this is the version that devices are meant to serve."""
+
+
+class Model(Struct, frozen=True, kw_only=True):
+    name: str
+    versions: int
+    latest: int
+    promoted: int | None
+    updated_at: float

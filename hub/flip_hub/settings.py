@@ -1,0 +1,60 @@
+"""The hub's configuration: `hub.toml` and `FLIP_SECTION__KEY`, loaded once."""
+
+from pathlib import Path
+
+from msgspec import Struct
+
+
+class HubSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    state: Path = Path("/var/lib/flip-hub")
+    """Keys, certificates, model files, logs of child processes."""
+    host: str = "127.0.0.1"
+    port: int = 8000
+    """API and console."""
+
+
+class MongoSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    url: str = "mongodb://127.0.0.1:27017"
+    database: str = "flip"
+
+
+class FleetSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The gateway that devices' Flower traffic passes (TLS)."""
+
+    host: str = "127.0.0.1"
+    port: int = 9092
+    address: str = ""
+    """HOST:PORT as devices reach it; by default `host:port`."""
+    names: list[str] = ["localhost", "127.0.0.1"]
+    """DNS names and addresses in the certificate that `flip-hub init` makes."""
+
+
+class SuperlinkSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    port: int = 9091
+    """On loopback only: it answers without credentials."""
+
+
+class AuthSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    session_lifetime: float = 12 * 3600.0
+    """Seconds that a login lasts."""
+    device_token_lifetime: float = 6 * 3600.0
+
+
+class DevicesSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    heartbeat: float = 30.0
+    """Seconds between a device's signs of life; after two without one its state is unknown."""
+
+
+class LogsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    json: bool = False
+    level: str = "info"
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    hub: HubSection = HubSection()
+    mongo: MongoSection = MongoSection()
+    fleet: FleetSection = FleetSection()
+    superlink: SuperlinkSection = SuperlinkSection()
+    auth: AuthSection = AuthSection()
+    devices: DevicesSection = DevicesSection()
+    logs: LogsSection = LogsSection()

@@ -1,0 +1,1 @@
+"""Events from devices, inserted once."""

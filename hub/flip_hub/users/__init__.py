@@ -1,0 +1,1 @@
+"""People with accounts on the hub."""

@@ -1,0 +1,1 @@
+"""Builds hub-ui (placeholder until hub-ui exists)."""
