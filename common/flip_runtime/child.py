@@ -87,10 +87,8 @@ class Child:
             return
         if process.returncode is None:
             self._signal(signal.SIGTERM)
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(process.wait()), self._stop_within)
-            except TimeoutError:
-                pass
         self._signal(signal.SIGKILL)
         await process.wait()
 

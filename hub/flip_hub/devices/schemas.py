@@ -2,9 +2,10 @@
 
 from enum import StrEnum
 
+from msgspec import Struct
+
 from flip_wire.fleet import DesiredState, DeviceId, ReportedState
 from flip_wire.health import HealthReport
-from msgspec import Struct
 
 
 class DeviceStatus(StrEnum):

@@ -2,9 +2,10 @@
 
 from enum import StrEnum
 
+from msgspec import Struct
+
 from flip_wire.fleet import DeviceId
 from flip_wire.models import Manifest, Sha256
-from msgspec import Struct
 
 Value = bool | int | float | str
 """Of a run's configuration, as Flower's run config allows."""

@@ -1,7 +1,8 @@
 """Models and their versions as the API shows them."""
 
-from flip_wire.models import Manifest, Sha256
 from msgspec import Struct
+
+from flip_wire.models import Manifest, Sha256
 
 
 class ModelVersion(Struct, frozen=True, kw_only=True):
