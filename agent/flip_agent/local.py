@@ -8,6 +8,7 @@ from msgspec import Raw, Struct
 
 from flip_wire.fleet import ReportedState
 from flip_wire.health import HealthReport
+from flip_wire.models import Sha256
 from flip_wire.telemetry import Priority
 
 LINE_LIMIT = 2**20
@@ -43,6 +44,7 @@ class Prepare(Struct, frozen=True, kw_only=True, tag=True):
 
     model: str
     version: int
+    manifest: Sha256
 
 
 class Prepared(Struct, frozen=True, kw_only=True, tag=True):
