@@ -46,6 +46,8 @@ class Child:
 
     async def start(self) -> None:
         """Raises `Unavailable` when the program is not there."""
+        if shutil.which(self.command[0]) is None:
+            raise Unavailable(f"cannot start {self.name}", hint=f"is {self.command[0]} installed?")
         out = None if self._log_file is None else os.open(self._log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             self._process = await asyncio.create_subprocess_exec(
@@ -58,7 +60,7 @@ class Child:
                 process_group=0,
             )
         except OSError as error:
-            raise Unavailable(f"cannot start {self.name}: {error}", hint=f"is {self.command[0]} installed?") from error
+            raise Unavailable(f"cannot start {self.name}: {error}", hint=f"see {self.command[0]}") from error
         finally:
             if out is not None:
                 os.close(out)

@@ -1,0 +1,88 @@
+"""Who may import whom (docs/ARCHITECTURE.md), read from the source, not from what happens to be loaded."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = {
+    "flip_wire": ROOT / "common",
+    "flip_runtime": ROOT / "common",
+    "flip_agent": ROOT / "agent",
+    "flip_hub": ROOT / "hub",
+}
+FLIP = {*PACKAGES, "flip_demo"}
+
+COMPOSITION_ROOTS = {"flip_agent.daemon", "flip_agent.cli", "flip_agent.__main__"}
+
+
+class Import(NamedTuple):
+    by: str
+    of: str
+
+    @property
+    def package(self) -> str:
+        return self.of.split(".")[0]
+
+
+def imports_of(package: str) -> Iterator[Import]:
+    for path in sorted((PACKAGES[package] / package).rglob("*.py")):
+        by = ".".join(path.relative_to(PACKAGES[package]).with_suffix("").parts).removesuffix(".__init__")
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                yield from (Import(by, name.name) for name in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{by} imports relatively; say the whole name"
+                assert node.module
+                yield Import(by, node.module)
+
+
+def offenders(package: str, forbidden: set[str], allowed_in: tuple[str, ...] = ()) -> list[Import]:
+    return [i for i in imports_of(package) if i.package in forbidden and not i.by.startswith(allowed_in or ("\0",))]
+
+
+def test_the_wire_imports_no_part_of_flip() -> None:
+    assert offenders("flip_wire", FLIP - {"flip_wire"}) == []
+
+
+def test_the_runtime_imports_no_part_of_flip() -> None:
+    assert offenders("flip_runtime", FLIP - {"flip_runtime"}) == []
+
+
+def test_agent_and_hub_never_import_each_other_nor_the_demo() -> None:
+    assert offenders("flip_agent", {"flip_hub", "flip_demo"}) == []
+    assert offenders("flip_hub", {"flip_agent", "flip_demo"}) == []
+
+
+def test_torch_is_imported_only_where_models_are_trained_or_exported() -> None:
+    assert offenders("flip_agent", {"torch"}, ("flip_agent.federation.task",)) == []
+    assert offenders("flip_hub", {"torch"}, ("flip_hub.federation.export", "flip_hub.federation.server_app")) == []
+
+
+def test_onnxruntime_is_imported_only_by_the_predictor_and_the_exporter() -> None:
+    assert offenders("flip_agent", {"onnxruntime"}, ("flip_agent.inference.predictor",)) == []
+    assert offenders("flip_hub", {"onnxruntime", "onnx"}, ("flip_hub.federation.export",)) == []
+
+
+def test_flower_is_imported_only_by_the_two_federation_folders() -> None:
+    assert offenders("flip_agent", {"flwr"}, ("flip_agent.federation.",)) == []
+    assert offenders("flip_hub", {"flwr"}, ("flip_hub.federation.",)) == []
+    assert offenders("flip_wire", {"flwr"}) == offenders("flip_runtime", {"flwr"}) == []
+
+
+def test_the_mongodb_driver_is_imported_only_by_stores() -> None:
+    drivers = {"motor", "pymongo", "bson"}
+    inside = [i for i in imports_of("flip_hub") if i.package in drivers]
+    assert [i for i in inside if not i.by.endswith(".store") and i.by != "flip_hub.mongo"] == []
+    assert offenders("flip_agent", drivers) == []
+
+
+def test_only_the_composition_root_of_the_agent_imports_its_services() -> None:
+    services = {"uplink", "desired_state", "rollout", "health", "local_server", "children"}
+    wrong = [
+        i
+        for i in imports_of("flip_agent")
+        if i.of.removeprefix("flip_agent.") in services and i.by not in COMPOSITION_ROOTS
+    ]
+    assert wrong == []
