@@ -1,0 +1,40 @@
+"""scikit-learn's breast cancer data, divided among hospitals with different shares of either class."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.datasets import load_breast_cancer
+
+from flip_demo.partition import by_class
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    x: NDArray[np.float32]
+    """[n, 30], standardised by mean and deviation of all that is on devices."""
+    y: NDArray[np.int64]
+    """0 malignant, 1 benign."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    devices: list[Part]
+    held_back: Part
+    """For the judgement alone: never on a device."""
+
+
+def split(seed: int, devices: int, alpha: float = 1.0, held_back: float = 0.2) -> Split:
+    """The same for the same arguments. Class shares are drawn from Dirichlet(alpha): the smaller, the less alike."""
+    features, labels = load_breast_cancer(return_X_y=True)
+    y = labels.astype(np.int64)
+    random = np.random.default_rng(seed)
+    order = random.permutation(len(y))
+    kept = int(len(y) * held_back)
+    given = order[kept:]
+    x = ((features - features[given].mean(axis=0)) / features[given].std(axis=0)).astype(np.float32)
+    parts = by_class(y[given], devices, alpha, random)
+    return Split(
+        devices=[Part(x[given[part]], y[given[part]]) for part in parts],
+        held_back=Part(x[order[:kept]], y[order[:kept]]),
+    )

@@ -1,0 +1,40 @@
+"""scikit-learn's digits, divided among devices that see different classes, with a part that no device is ever given."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits
+
+from flip_demo.partition import by_class
+
+CLASSES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    x: NDArray[np.float32]
+    """Images, [n, 1, 8, 8], scaled to [0, 1]."""
+    y: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    devices: list[Part]
+    held_back: Part
+    """For the judgement alone: never on a device."""
+
+
+def split(seed: int, devices: int, alpha: float = 0.3, held_back: float = 0.2) -> Split:
+    """The same for the same arguments. Class shares are drawn from Dirichlet(alpha): the smaller, the less alike."""
+    pixels, labels = load_digits(return_X_y=True)
+    x = (pixels / 16.0).astype(np.float32).reshape(-1, 1, 8, 8)
+    y = labels.astype(np.int64)
+    random = np.random.default_rng(seed)
+    order = random.permutation(len(y))
+    kept = int(len(y) * held_back)
+    parts = by_class(y[order[kept:]], devices, alpha, random)
+    return Split(
+        devices=[Part(x[order[kept:]][part], y[order[kept:]][part]) for part in parts],
+        held_back=Part(x[order[:kept]], y[order[:kept]]),
+    )

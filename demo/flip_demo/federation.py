@@ -1,0 +1,145 @@
+"""A hub with its MongoDB and some devices: configured, started, supervised and stopped as one."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from flip_demo.layout import DEVICES, Layout, Ports
+from flip_demo.mongod import mongod_command
+from flip_demo.processes import Process, run_to_end
+from flip_hub.client import HubApi
+from flip_hub.devices.schemas import DeviceStatus
+from flip_runtime.child import port_open
+from flip_runtime.errors import FlipError, Unavailable
+from flip_runtime.supervisor import supervise
+
+ADMIN = "admin"
+READY_WITHIN = 90.0
+"""Seconds: a cold disk reads 500 MB of libraries before the SuperLink answers."""
+
+
+class Federation:
+    """Use `running()`; then `api` is logged in and every device is enrolled and known to be well."""
+
+    def __init__(self, layout: Layout, ports: Ports) -> None:
+        self.layout = layout
+        self.ports = ports
+        self.mongod = Process("mongod", mongod_command(ports.mongo, layout.mongo), layout.root)
+        self.hub = Process("hub", _flip("hub", "serve", "--config", str(layout.hub_config)), layout.root)
+        self.devices = {
+            name: Process(f"agent-{name}", self._agent(name, "run"), layout.root)
+            for name, _ in zip(DEVICES, ports.inference, strict=False)
+        }
+        self.api = HubApi(self.url)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.ports.hub}"
+
+    @property
+    def inference_urls(self) -> list[str]:
+        return [f"http://127.0.0.1:{port}" for port in self.ports.inference]
+
+    @asynccontextmanager
+    async def running(self, say: Callable[[str], None]) -> AsyncIterator[None]:
+        """Starts everything; leaving stops everything. A process that cannot be configured ends it with its reason."""
+        self._write_configuration()
+        async with asyncio.TaskGroup() as group:
+            tasks: list[asyncio.Task[None]] = []
+
+            def start(*processes: Process) -> None:
+                services = [process.service() for process in processes]
+                tasks.append(group.create_task(supervise(services)))
+
+            try:
+                say("starting MongoDB")
+                start(self.mongod)
+                await _until(lambda: port_open(self.ports.mongo), "MongoDB", self.mongod)
+                await run_to_end("hub-init", self._hub_init(), self.layout.root)
+                say("starting the hub and Flower's SuperLink")
+                start(self.hub)
+                await _until(self._hub_ready, "the hub", self.hub)
+                await self._log_in()
+                for name in self.devices:
+                    await self._enrol(name, say)
+                say(f"starting {len(self.devices)} agents")
+                start(*self.devices.values())
+                await _until(self._devices_well, "every device", *self.devices.values())
+                yield
+            finally:
+                await self._stop(tasks)
+
+    def _write_configuration(self) -> None:
+        layout, ports = self.layout, self.ports
+        layout.hub_config.write_text(
+            f'[hub]\nstate = "{layout.hub}"\nport = {ports.hub}\n\n'
+            f'[mongo]\nurl = "mongodb://127.0.0.1:{ports.mongo}"\n\n'
+            f"[fleet]\nport = {ports.fleet}\n\n[superlink]\nport = {ports.superlink}\n\n[devices]\nheartbeat = 5\n"
+        )
+        for name, port in zip(self.devices, ports.inference, strict=True):
+            layout.device_config(name).write_text(
+                f'[agent]\nstate = "{layout.device(name)}"\nheartbeat = 5\n\n[inference]\nport = {port}\n\n'
+                f'[federation.node_config]\ndata = "{layout.device_data(name)}"\n'
+            )
+
+    def _hub_init(self) -> list[str]:
+        options = ["--config", str(self.layout.hub_config), "--admin", ADMIN]
+        return _flip("hub", "init", *options, "--password-file", str(self.layout.password))
+
+    async def _log_in(self) -> None:
+        session = await asyncio.to_thread(self.api.login, ADMIN, self.layout.password.read_text().strip())
+        self.api = HubApi(self.url, session.token)
+
+    async def _enrol(self, name: str, say: Callable[[str], None]) -> None:
+        """As a person would: a token from the hub, `flip-agent enrol` on the device. Addresses may have changed."""
+        known = {device.name for device in await asyncio.to_thread(self.api.devices)}
+        identity = self.layout.device(name) / "identity.json"
+        if name in known and identity.exists() and self.url in identity.read_text():
+            return
+        say(f"enrolling {name}")
+        token = await asyncio.to_thread(self.api.create_enrolment_token, 600.0)
+        token_file = self.layout.root / f"token-{name}"
+        token_file.touch(mode=0o600)
+        token_file.write_text(token.token)
+        try:
+            options = ["--token-file", str(token_file), "--name", name, *(["--again"] if identity.exists() else [])]
+            await run_to_end(f"enrol-{name}", self._agent(name, "enrol", self.url, *options), self.layout.root)
+        finally:
+            token_file.unlink()
+
+    def _agent(self, name: str, command: str, *arguments: str) -> list[str]:
+        return _flip("agent", command, *arguments, "--config", str(self.layout.device_config(name)))
+
+    async def _hub_ready(self) -> bool:
+        return await asyncio.to_thread(self.api.ready)
+
+    async def _devices_well(self) -> bool:
+        devices = await asyncio.to_thread(self.api.devices)
+        return {d.name for d in devices if d.status is DeviceStatus.OK} >= set(self.devices)
+
+    async def _stop(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        """Devices first, so that they can say goodbye; each process's own service waits for its end."""
+        for task in reversed(tasks):
+            task.cancel()
+            await asyncio.wait([task])
+
+
+async def _until(ready: Callable[[], Awaitable[bool]], what: str, *processes: Process) -> None:
+    """Waits for an async condition. Raises `Unavailable` naming what is missing and where to look."""
+    deadline = asyncio.get_running_loop().time() + READY_WITHIN
+    while True:
+        try:
+            if await ready():
+                return
+        except FlipError:
+            pass
+        if asyncio.get_running_loop().time() > deadline:
+            logs = ", ".join(str(process.log_file) for process in processes)
+            raise Unavailable(f"{what} is not ready after {READY_WITHIN:g} s", hint=f"see {logs}")
+        await asyncio.sleep(0.1)
+
+
+def _flip(program: str, *arguments: str) -> list[str]:
+    return [str(Path(sys.executable).with_name(f"flip-{program}")), *arguments]

@@ -1,0 +1,30 @@
+"""Divides labelled samples so that devices differ, as real ones do (Hsu et al., arXiv:1909.06335)."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+_LEAST = 40
+"""Samples of a device: below that its held-out part says nothing."""
+
+
+def by_class(
+    labels: NDArray[np.int64], devices: int, alpha: float, random: np.random.Generator
+) -> list[NDArray[np.intp]]:
+    """Indices for each device, every sample once. Shares of each class are drawn from Dirichlet(alpha) until all
+    devices have enough samples. Raises `ValueError` when there are too few for that many devices."""
+    if len(labels) < 2 * _LEAST * devices:
+        raise ValueError(f"{len(labels)} samples are too few for {devices} devices")
+    while True:
+        parts = _draw(labels, devices, alpha, random)
+        if min(map(len, parts)) >= _LEAST:
+            return parts
+
+
+def _draw(labels: NDArray[np.int64], devices: int, alpha: float, random: np.random.Generator) -> list[NDArray[np.intp]]:
+    parts: list[list[NDArray[np.intp]]] = [[] for _ in range(devices)]
+    for label in np.unique(labels):
+        members = random.permutation(np.flatnonzero(labels == label))
+        bounds = (np.cumsum(random.dirichlet([alpha] * devices))[:-1] * len(members)).astype(int)
+        for part, share in zip(parts, np.split(members, bounds), strict=True):
+            part.append(share)
+    return [random.permutation(np.concatenate(part)) for part in parts]
