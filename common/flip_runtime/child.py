@@ -57,7 +57,7 @@ class Child:
                 stdout=out,
                 stderr=out,
                 env={**os.environ, **self._environment},
-                process_group=0,
+                start_new_session=True,  # a process group of its own; uvloop knows no process_group
             )
         except OSError as error:
             raise Unavailable(f"cannot start {self.name}: {error}", hint=f"see {self.command[0]}") from error
