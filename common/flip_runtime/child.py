@@ -23,13 +23,18 @@ class Child:
         log_file: Path | None = None,
         environment: Mapping[str, str] | None = None,
         stop_within: float = 10.0,
+        pass_files: Sequence[int] = (),
     ) -> None:
-        """`environment` is added to this process's own; `stop_within` seconds pass between SIGTERM and SIGKILL."""
+        """`environment` is added to this process's own; `stop_within` seconds pass between SIGTERM and SIGKILL.
+
+        `pass_files` are descriptors that stay open in the child, under the same numbers.
+        """
         self.name = name
         self.command = list(command)
         self._log_file = log_file
         self._environment = dict(environment or {})
         self._stop_within = stop_within
+        self._pass_files = tuple(pass_files)
         self._process: asyncio.subprocess.Process | None = None
 
     @property
