@@ -1,0 +1,107 @@
+"""Models over HTTP: for people, and the files that devices fetch, resumable at any byte."""
+
+from typing import Annotated, Any
+
+from litestar import Controller, Request, Response, Router, get, post
+from litestar.params import Parameter
+from litestar.response import Stream
+
+from flip_hub.auth.guards import device_guard, user_guard
+from flip_hub.models.artifacts import ArtifactStore
+from flip_hub.models.ranges import Part, Unsatisfiable, part_of
+from flip_hub.models.schemas import Model, ModelVersion
+from flip_hub.models.service import ModelService
+from flip_hub.problem import NotFound, problem_response
+from flip_runtime.errors import Corrupt
+from flip_wire.models import Sha256
+from flip_wire.problem import Problem
+
+_BINARY = "application/octet-stream"
+
+
+class ModelController(Controller):
+    """For people."""
+
+    path = "/api/v1/models"
+    tags = ("models",)
+    guards = (user_guard,)
+
+    @get()
+    async def list_models(self, models: ModelService) -> list[Model]:
+        return await models.models()
+
+    @get("/{name:str}/versions")
+    async def list_versions(self, models: ModelService, name: str) -> list[ModelVersion]:
+        """Newest first."""
+        return await models.versions(name)
+
+    @get("/{name:str}/versions/{version:int}/files/{file:str}", media_type=_BINARY)
+    async def download_file(
+        self,
+        models: ModelService,
+        artifacts: ArtifactStore,
+        request: Request[Any, Any, Any],
+        name: str,
+        version: int,
+        file: str,
+    ) -> Response[Any]:
+        """Honours `Range`."""
+        found = await models.file(name, version, file)
+        headers = {"Content-Disposition": f'attachment; filename="{name}-{version}-{found.name}"'}
+        return await _send(artifacts, found.sha256, request, headers)
+
+    @post("/{name:str}/versions/{version:int}/promote", status_code=200)
+    async def promote_version(self, models: ModelService, name: str, version: int) -> ModelVersion:
+        """From now on this is what devices shall serve; 409 when it cannot be served."""
+        return await models.promote(name, version)
+
+
+class DeviceArtifactController(Controller):
+    """For devices: manifests and files of registered versions."""
+
+    path = "/api/v1/device/artifacts"
+    tags = ("device",)
+    guards = (device_guard,)
+
+    @get("/{sha256:str}", media_type=_BINARY)
+    async def fetch(
+        self,
+        models: ModelService,
+        artifacts: ArtifactStore,
+        request: Request[Any, Any, Any],
+        sha256: Annotated[str, Parameter(pattern="^[0-9a-f]{64}$")],
+    ) -> Response[Any]:
+        """Honours `Range`, so that a download goes on where it stopped; the ETag is the hash."""
+        if not await models.offers(Sha256(sha256)):
+            raise NotFound("no file of a registered model version has this hash")
+        return await _send(artifacts, Sha256(sha256), request, {})
+
+
+async def _send(
+    artifacts: ArtifactStore, sha256: Sha256, request: Request[Any, Any, Any], headers: dict[str, str]
+) -> Response[Any]:
+    try:
+        await artifacts.sound(sha256)
+    except Corrupt as error:
+        raise NotFound(error.args[0], hint="restore the hub's artifacts folder from a backup") from error
+    size = artifacts.size(sha256)
+    headers |= {"ETag": f'"{sha256}"', "Accept-Ranges": "bytes"}
+    wanted = request.headers.get("range")
+    if request.headers.get("if-range", headers["ETag"]) != headers["ETag"]:
+        wanted = None  # what the caller holds is part of another file
+    try:
+        part = part_of(wanted, size)
+    except Unsatisfiable:
+        problem = Problem(title="Range Not Satisfiable", status=416, detail=f"the file has {size} bytes")
+        return problem_response(problem, {"Content-Range": f"bytes */{size}"})
+    if part is None:
+        part, status = Part(0, size), 200
+    else:
+        headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
+        status = 206
+    headers["Content-Length"] = str(part.stop - part.start)
+    content = artifacts.stream(sha256, part.start, part.stop)
+    return Stream(content, status_code=status, headers=headers, media_type=_BINARY)
+
+
+ROUTES: list[type[Controller] | Router] = [ModelController, DeviceArtifactController]

@@ -1,0 +1,152 @@
+"""The registry of models: what a run's rounds made, and which version the devices shall serve.
+
+A version exists once its files and its manifest are stored; its number and content never change. A version is
+promoted only if it can be served and its files are whole.
+"""
+
+import math
+import re
+import time
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from flip_hub.live import Frame, ModelVersionChanged
+from flip_hub.models.artifacts import ArtifactStore
+from flip_hub.models.schemas import Model, ModelVersion
+from flip_hub.models.store import ModelStore
+from flip_hub.problem import Conflict, NotFound, Unprocessable
+from flip_runtime.errors import Corrupt, Unavailable
+from flip_wire.models import GRAPH, WEIGHTS, FileRef, Manifest, ModelAssignment, Sha256, encode_manifest
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_RESERVED = "blobs"  # the name of a folder in the devices' model store
+_TRIES = 32
+
+
+class Assigned(Protocol):
+    """The fleet, as far as models go (`DeviceService`)."""
+
+    async def assign_model(self, assignment: ModelAssignment) -> None: ...
+
+
+class Live(Protocol):
+    """The console (`LiveHub`)."""
+
+    def publish(self, frame: Frame) -> None: ...
+
+
+class ModelService:
+    def __init__(self, store: ModelStore, artifacts: ArtifactStore, devices: Assigned, live: Live) -> None:
+        self._store = store
+        self._artifacts = artifacts
+        self._devices = devices
+        self._live = live
+
+    async def models(self) -> list[Model]:
+        return await self._store.models()
+
+    async def versions(self, model: str) -> list[ModelVersion]:
+        """Newest first. Raises `NotFound`."""
+        found = await self._store.of_model(model)
+        if not found:
+            raise NotFound(f"no model {model[:80]!r}", hint="GET /api/v1/models lists them")
+        return found
+
+    async def of_run(self, run_id: str) -> list[ModelVersion]:
+        """Newest first."""
+        return await self._store.of_run(run_id)
+
+    async def get(self, model: str, version: int) -> ModelVersion:
+        """Raises `NotFound`."""
+        found = await self._store.get(model, version)
+        if found is None:
+            raise NotFound(
+                f"no version {version} of model {model[:80]!r}", hint="GET /api/v1/models/NAME/versions lists them"
+            )
+        return found
+
+    async def file(self, model: str, version: int, name: str) -> FileRef:
+        """Raises `NotFound`."""
+        for file in (await self.get(model, version)).manifest.files:
+            if file.name == name:
+                return file
+        raise NotFound(f"version {version} of {model} has no file {name[:80]!r}", hint="its manifest names its files")
+
+    async def offers(self, artifact: Sha256) -> bool:
+        """Whether devices may fetch it: the manifests and files of registered versions, nothing else."""
+        return await self._store.names(artifact)
+
+    async def register(self, manifest: Manifest) -> ModelVersion:
+        """Gives the manifest its number and keeps it; the same round of the same run is registered once.
+
+        Raises `Unprocessable` when it is not fit to be kept, for example because a file it names was never stored.
+        """
+        self._check(manifest)
+        manifest = replace(manifest, metrics={k: v for k, v in manifest.metrics.items() if math.isfinite(v)})
+        for _ in range(_TRIES):
+            if manifest.run_id and (known := await self._of_round(manifest)):
+                return known
+            numbered = replace(manifest, version=await self._store.latest(manifest.model) + 1)
+            content = encode_manifest(numbered)
+            if await self._store.add(numbered, await self._artifacts.put(content)):
+                made = await self.get(numbered.model, numbered.version)
+                self._live.publish(ModelVersionChanged(data=made))
+                return made
+        raise Unavailable(f"no free number for a version of {manifest.model} after {_TRIES} tries")
+
+    async def promote(self, model: str, version: int) -> ModelVersion:
+        """Makes it what devices shall serve. Raises `NotFound`, or `Conflict` when it cannot be served."""
+        made = await self.get(model, version)
+        if not made.deployable:
+            raise Conflict(
+                f"version {version} of {model} is weights only and cannot be served",
+                hint="name an export entry point under [tool.flip] in the app's pyproject.toml, and run it again",
+            )
+        await self._verify(made)
+        before = await self._store.promoted(model)
+        await self._store.promote(model, version)
+        await self._devices.assign_model(
+            ModelAssignment(
+                model=model,
+                version=version,
+                manifest=made.manifest_sha256,
+                size=self._artifacts.size(made.manifest_sha256),
+            )
+        )
+        if before is not None and before != version:
+            self._live.publish(ModelVersionChanged(data=await self.get(model, before)))
+        promoted = await self.get(model, version)
+        self._live.publish(ModelVersionChanged(data=promoted))
+        return promoted
+
+    async def _of_round(self, manifest: Manifest) -> ModelVersion | None:
+        return await self._store.of_round(manifest.run_id, manifest.round, manifest.model)
+
+    async def _verify(self, made: ModelVersion) -> None:
+        for sha256 in [made.manifest_sha256, *(file.sha256 for file in made.manifest.files)]:
+            try:
+                await self._artifacts.verify(sha256)
+            except Corrupt as error:
+                raise Conflict(
+                    f"version {made.version} of {made.model} cannot be served: {error.args[0]}",
+                    hint="promote another version, or restore the hub's artifacts folder from a backup",
+                ) from error
+
+    def _check(self, manifest: Manifest) -> None:
+        if not _NAME.fullmatch(manifest.model) or manifest.model == _RESERVED:
+            raise Unprocessable(
+                f"{manifest.model[:80]!r} is no name for a model",
+                hint="lower-case letters, digits, '.', '_' and '-', at most 64",
+            )
+        expected = {manifest.weights.name: WEIGHTS} | ({manifest.graph.name: GRAPH} if manifest.graph else {})
+        for found, name in expected.items():
+            if found != name:
+                raise Unprocessable(f"a manifest names the file {found[:80]!r} where {name} belongs")
+        for file in manifest.files:
+            if not self._artifacts.holds(file.sha256):
+                raise Unprocessable(f"{file.name} of the new version of {manifest.model} was never stored")
+            if (size := self._artifacts.size(file.sha256)) != file.size:
+                raise Unprocessable(f"{file.name} has {size:,} bytes, its manifest says {file.size:,}")
+        if not 0 < manifest.created_at <= time.time() + 86_400:
+            raise Unprocessable(f"a version cannot have been made at {manifest.created_at}")

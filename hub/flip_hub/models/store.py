@@ -1,0 +1,134 @@
+"""Versions of models in MongoDB: numbers grow by one per model, and a round of a run makes one version of a model.
+
+Collections: `model_versions`, a document per version, never changed; `promotions`, a document per model that names
+the version devices are meant to serve.
+"""
+
+import time
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from pymongo import ASCENDING, DESCENDING
+from pymongo.errors import DuplicateKeyError
+
+from flip_hub.models.schemas import Model, ModelVersion
+from flip_hub.mongo import Database, Document
+from flip_wire.models import Manifest, Sha256
+
+LISTED = 1000
+"""Versions or models in one answer, the newest."""
+
+
+class _Version(Struct, frozen=True, kw_only=True):
+    """A document of `model_versions`."""
+
+    manifest_sha256: Sha256
+    manifest: Manifest
+    artifacts: list[Sha256]
+    """The manifest's own hash and those of its files."""
+
+
+class ModelStore:
+    def __init__(self, database: Database) -> None:
+        self._versions = database["model_versions"]
+        self._promotions = database["promotions"]
+
+    async def ensure_indexes(self) -> None:
+        versions = self._versions
+        await versions.create_index([("manifest.model", ASCENDING), ("manifest.version", DESCENDING)], unique=True)
+        await versions.create_index(
+            [("manifest.run_id", ASCENDING), ("manifest.round", ASCENDING), ("manifest.model", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"manifest.run_id": {"$gt": ""}},
+        )
+        await versions.create_index([("artifacts", ASCENDING)])
+
+    async def latest(self, model: str) -> int:
+        """The highest number given; 0 before the first."""
+        document = await self._versions.find_one(
+            {"manifest.model": model}, {"manifest.version": 1}, sort=[("manifest.version", DESCENDING)]
+        )
+        return 0 if document is None else document["manifest"]["version"]
+
+    async def add(self, manifest: Manifest, manifest_sha256: Sha256) -> bool:
+        """False when its number is taken, or when its run's round has made a version of this model already."""
+        version = _Version(
+            manifest_sha256=manifest_sha256,
+            manifest=manifest,
+            artifacts=[manifest_sha256, *(file.sha256 for file in manifest.files)],
+        )
+        try:
+            await self._versions.insert_one(msgspec.to_builtins(version))
+        except DuplicateKeyError:
+            return False
+        return True
+
+    async def get(self, model: str, version: int) -> ModelVersion | None:
+        return await self._one({"manifest.model": model, "manifest.version": version})
+
+    async def of_round(self, run_id: str, round: int, model: str) -> ModelVersion | None:
+        return await self._one({"manifest.run_id": run_id, "manifest.round": round, "manifest.model": model})
+
+    async def of_model(self, model: str) -> list[ModelVersion]:
+        """Newest first."""
+        return await self._many({"manifest.model": model})
+
+    async def of_run(self, run_id: str) -> list[ModelVersion]:
+        """Newest first."""
+        return await self._many({"manifest.run_id": run_id})
+
+    async def names(self, artifact: Sha256) -> bool:
+        """Whether it is the manifest or a file of a version."""
+        return await self._versions.find_one({"artifacts": artifact}, {"_id": 1}) is not None
+
+    async def models(self) -> list[Model]:
+        promoted = await self._promoted()
+        stages: list[dict[str, Any]] = [
+            {
+                "$group": {
+                    "_id": "$manifest.model",
+                    "versions": {"$sum": 1},
+                    "latest": {"$max": "$manifest.version"},
+                    "updated_at": {"$max": "$manifest.created_at"},
+                }
+            },
+            {"$sort": {"_id": 1}},
+            {"$limit": LISTED},
+        ]
+        return [
+            msgspec.convert({**group, "name": group["_id"], "promoted": promoted.get(group["_id"])}, Model)
+            async for group in self._versions.aggregate(stages)
+        ]
+
+    async def promote(self, model: str, version: int) -> None:
+        change = {"$set": {"version": version, "at": time.time()}}
+        await self._promotions.update_one({"_id": model}, change, upsert=True)
+
+    async def promoted(self, model: str) -> int | None:
+        return (await self._promoted()).get(model)
+
+    async def _one(self, where: Document) -> ModelVersion | None:
+        document = await self._versions.find_one(where)
+        return None if document is None else _shown(document, await self._promoted())
+
+    async def _many(self, where: Document) -> list[ModelVersion]:
+        promoted = await self._promoted()
+        found = self._versions.find(where).sort("manifest.version", DESCENDING).limit(LISTED)
+        return [_shown(document, promoted) async for document in found]
+
+    async def _promoted(self) -> dict[str, int]:
+        return {document["_id"]: document["version"] async for document in self._promotions.find().limit(LISTED)}
+
+
+def _shown(document: Document, promoted: dict[str, int]) -> ModelVersion:
+    version = msgspec.convert(document, _Version)
+    manifest = version.manifest
+    return ModelVersion(
+        model=manifest.model,
+        version=manifest.version,
+        manifest_sha256=version.manifest_sha256,
+        manifest=manifest,
+        deployable=manifest.deployable,
+        promoted=promoted.get(manifest.model) == manifest.version,
+    )
