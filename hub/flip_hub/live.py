@@ -1,5 +1,10 @@
 """What the console is told as it happens: one frame per changed thing, over `/api/v1/live`."""
 
+import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import msgspec
 from msgspec import Struct
 
 from flip_hub.devices.schemas import Device
@@ -28,3 +33,50 @@ class Lagged(Struct, frozen=True, kw_only=True, tag="lagged", tag_field="topic")
 
 
 Frame = DeviceChanged | RunChanged | RoundChanged | ModelVersionChanged | Lagged
+
+QUEUE = 256
+"""Frames that wait for one reader; then it has lagged and starts anew."""
+
+
+class LiveReader:
+    """What one console has not read yet."""
+
+    def __init__(self, most: int = QUEUE) -> None:
+        self._frames: asyncio.Queue[bytes] = asyncio.Queue(most)
+
+    async def next(self) -> bytes:
+        return await self._frames.get()
+
+    def offer(self, frame: bytes) -> None:
+        """Never waits: a full queue is thrown away whole, and the reader told so."""
+        if self._frames.full():
+            while not self._frames.empty():
+                self._frames.get_nowait()
+            frame = _LAGGED
+        self._frames.put_nowait(frame)
+
+
+class LiveHub:
+    """Hands each frame to every reader there is now; nothing is kept for later ones."""
+
+    def __init__(self) -> None:
+        self._readers: set[LiveReader] = set()
+
+    def publish(self, frame: Frame) -> None:
+        if self._readers:
+            encoded = msgspec.json.encode(frame)
+            for reader in self._readers:
+                reader.offer(encoded)
+
+    @contextmanager
+    def reading(self) -> Generator[LiveReader]:
+        """From now on, until it is left."""
+        reader = LiveReader()
+        self._readers.add(reader)
+        try:
+            yield reader
+        finally:
+            self._readers.remove(reader)
+
+
+_LAGGED = msgspec.json.encode(Lagged())

@@ -1,0 +1,79 @@
+"""Who may call a route: `user_guard` for people, `device_guard` for devices, `internal_guard` for ServerApps.
+
+Behind `device_guard` a handler finds the caller in its parameter `device_id: DeviceId`, behind `user_guard` in
+`me: Me`; app-wide dependencies provide both (`CALLER`).
+"""
+
+import hmac
+from typing import Any
+
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.di import Provide
+from litestar.handlers import BaseRouteHandler
+from msgspec import Struct
+
+from flip_hub.auth.schemas import Me
+from flip_hub.auth.tokens import Tokens
+from flip_hub.devices.service import DeviceService
+from flip_hub.problem import Unauthorized
+from flip_wire.fleet import DeviceId
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+
+_STATE = "access"
+
+
+class Access(Struct, frozen=True):
+    """What the guards decide by; the application keeps one."""
+
+    tokens: Tokens
+    devices: DeviceService
+    internal_secret: bytes
+
+    def as_state(self) -> dict[str, "Access"]:
+        return {_STATE: self}
+
+
+def access_of(connection: Connection) -> Access:
+    return connection.app.state[_STATE]
+
+
+def user_guard(connection: Connection, _: BaseRouteHandler) -> None:
+    """Raises `Unauthorized` unless a person's token is presented."""
+    connection.state["me"] = access_of(connection).tokens.user(_bearer(connection)).me
+
+
+async def device_guard(connection: Connection, _: BaseRouteHandler) -> None:
+    """Raises `Unauthorized` unless a device's token is presented, `Forbidden` when it was revoked since."""
+    access = access_of(connection)
+    device_id = access.tokens.device(_bearer(connection)).sub
+    await access.devices.check_enrolled(device_id)
+    connection.state["device_id"] = device_id
+
+
+def internal_guard(connection: Connection, _: BaseRouteHandler) -> None:
+    """Raises `Unauthorized` unless the secret is presented that this hub gives to its own child processes."""
+    if not hmac.compare_digest(_bearer(connection).encode(), access_of(connection).internal_secret):
+        raise Unauthorized("the internal secret is wrong", hint="only the hub's own processes call this")
+
+
+def provide_me(request: Request[Any, Any, Any]) -> Me:
+    return request.state["me"]
+
+
+def provide_device_id(request: Request[Any, Any, Any]) -> DeviceId:
+    return request.state["device_id"]
+
+
+CALLER = {
+    "me": Provide(provide_me, sync_to_thread=False),
+    "device_id": Provide(provide_device_id, sync_to_thread=False),
+}
+
+
+def _bearer(connection: Connection) -> str:
+    scheme, _, token = connection.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthorized("this call needs a token", hint="send Authorization: Bearer TOKEN")
+    return token.strip()

@@ -1,0 +1,24 @@
+"""Login over HTTP."""
+
+from typing import Any
+
+from litestar import Controller, Request, get, post
+
+from flip_hub.auth.guards import user_guard
+from flip_hub.auth.schemas import Login, Me, Session
+from flip_hub.auth.service import AuthService
+
+
+class AuthController(Controller):
+    path = "/api/v1/auth"
+    tags = ("auth",)
+
+    @post("/login", status_code=200)
+    async def login(self, request: Request[Any, Any, Any], auth: AuthService, data: Login) -> Session:
+        """A name and a password for a bearer token. Guessing is answered 429."""
+        return await auth.login(data, request.client.host if request.client else "")
+
+    @get("/me", guards=[user_guard])
+    async def read_me(self, me: Me) -> Me:
+        """Whose token this is."""
+        return me

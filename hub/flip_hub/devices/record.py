@@ -1,0 +1,83 @@
+"""A device as the registry keeps it, and how the API's `Device` follows from it."""
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from flip_hub.devices.schemas import Device, DeviceStatus
+from flip_wire.fleet import DesiredState, DeviceId, ReportedState
+from flip_wire.health import HealthReport, Severity
+from flip_wire.telemetry import Priority, Seq
+
+SILENT_HEARTBEATS = 2
+"""So many may be missed before nobody knows how the device is."""
+_NONE = Seq(-1)
+
+
+class Intake(Struct, frozen=True, kw_only=True):
+    """How far a device's telemetry has been counted, so that a batch that comes twice counts once."""
+
+    epoch: str = ""
+    marks: dict[str, Seq] = {}
+    """For each priority the highest sequence number counted, in this epoch."""
+    health: Seq = _NONE
+    state: Seq = _NONE
+    """Where the latest health and state came from."""
+    accepted: int = 0
+    dropped: int = 0
+    revision: int = 0
+    """Grows with each change: two batches at once cannot overwrite each other."""
+
+    def in_epoch(self, epoch: str) -> "Intake":
+        """A new outbox file counts from its own beginning."""
+        if epoch == self.epoch:
+            return self
+        return replace(self, epoch=epoch, marks={}, health=_NONE, state=_NONE)
+
+    def mark(self, priority: Priority) -> Seq:
+        return self.marks.get(priority.name, _NONE)
+
+
+class DeviceRecord(Struct, frozen=True, kw_only=True):
+    id: DeviceId
+    name: str
+    public_key: str
+    """PEM."""
+    fingerprint: str
+    enrolled_at: float
+    agent_version: str
+    revoked_at: float | None = None
+    last_seen: float | None = None
+    node_id: str | None = None
+    reported: ReportedState | None = None
+    health: HealthReport | None = None
+    intake: Intake = Intake()
+
+    @property
+    def revoked(self) -> bool:
+        return self.revoked_at is not None
+
+    def status(self, now: float, heartbeat: float) -> DeviceStatus:
+        """`heartbeat` in seconds."""
+        if self.revoked:
+            return DeviceStatus.REVOKED
+        if self.last_seen is None or now - self.last_seen > SILENT_HEARTBEATS * heartbeat:
+            return DeviceStatus.UNKNOWN
+        conditions = [] if self.health is None else self.health.conditions
+        ill = any(condition.severity is not Severity.INFO for condition in conditions)
+        return DeviceStatus.UNHEALTHY if ill else DeviceStatus.OK
+
+    def shown(self, status: DeviceStatus, desired: DesiredState) -> Device:
+        return Device(
+            id=self.id,
+            name=self.name,
+            status=status,
+            enrolled_at=self.enrolled_at,
+            last_seen=self.last_seen,
+            agent_version=self.agent_version if self.reported is None else self.reported.agent_version,
+            node_id=self.node_id,
+            desired=desired,
+            reported=self.reported,
+            health=self.health,
+            events_accepted=self.intake.accepted,
+            events_dropped=self.intake.dropped,
+        )

@@ -1,0 +1,65 @@
+"""Devices over HTTP: for people, and the two calls by which a device asks who it is and what it shall do."""
+
+from typing import Annotated
+
+from litestar import Controller, Response, Router, get, post
+from litestar.params import Parameter
+
+from flip_hub.auth.guards import device_guard, user_guard
+from flip_hub.devices.assertions import Assertions
+from flip_hub.devices.schemas import Device
+from flip_hub.devices.service import DeviceService
+from flip_wire.fleet import DesiredState, DeviceId, DeviceToken, TokenRequest
+
+LONGEST_WAIT = 60.0
+"""Seconds of a long poll: proxies cut idle connections soon after."""
+
+
+class DeviceController(Controller):
+    """For people."""
+
+    path = "/api/v1/devices"
+    tags = ("devices",)
+    guards = (user_guard,)
+
+    @get()
+    async def list_devices(self, devices: DeviceService) -> list[Device]:
+        """Every device that was ever enrolled, by name."""
+        return await devices.list()
+
+    @get("/{device:str}")
+    async def get_device(self, devices: DeviceService, device: str) -> Device:
+        return await devices.get(DeviceId(device))
+
+    @post("/{device:str}/revoke", status_code=200)
+    async def revoke_device(self, devices: DeviceService, device: str) -> Device:
+        """For good: the device must be enrolled anew, with another key."""
+        return await devices.revoke(DeviceId(device))
+
+
+class DesiredController(Controller):
+    """For devices."""
+
+    path = "/api/v1/device"
+    tags = ("device",)
+
+    @post("/token", status_code=200)
+    async def make_token(self, assertions: Assertions, data: TokenRequest) -> DeviceToken:
+        """Exchanges a signed assertion, good once and for five minutes, for a bearer token."""
+        return await assertions.exchange(data)
+
+    @get("/desired", guards=[device_guard], raises=[])
+    async def wait_desired(
+        self,
+        devices: DeviceService,
+        device_id: DeviceId,
+        after: int | None = None,
+        wait: Annotated[float, Parameter(ge=0, le=LONGEST_WAIT)] = 0.0,
+    ) -> Response[DesiredState | None]:
+        """At once, or when the generation is no longer `after`; 304 when `wait` seconds are over."""
+        await devices.seen(device_id)
+        desired = await devices.wait_desired(device_id, after, wait)
+        return Response(desired) if desired is not None else Response(None, status_code=304)
+
+
+ROUTES: list[type[Controller] | Router] = [DeviceController, DesiredController]

@@ -1,0 +1,23 @@
+"""Enrolment over HTTP: people make tokens, devices exchange them."""
+
+from litestar import Controller, post
+
+from flip_hub.auth.guards import user_guard
+from flip_hub.devices.schemas import EnrolmentToken, EnrolmentTokenRequest
+from flip_hub.enrolment.service import EnrolmentService
+from flip_wire.fleet import Enrolled, EnrolRequest
+
+
+class EnrolmentController(Controller):
+    path = "/api/v1"
+    tags = ("enrolment",)
+
+    @post("/enrolment-tokens", guards=[user_guard])
+    async def create_token(self, enrolment: EnrolmentService, data: EnrolmentTokenRequest) -> EnrolmentToken:
+        """For one device; shown only now."""
+        return await enrolment.create_token(data.lifetime)
+
+    @post("/enrol")
+    async def enrol(self, enrolment: EnrolmentService, data: EnrolRequest) -> Enrolled:
+        """A token and a public key for an identity. Asking again with the same key gives the same answer."""
+        return await enrolment.enrol(data)

@@ -1,0 +1,137 @@
+"""A batch off the wire: bounded while it is decompressed, and each event checked before anything is stored."""
+
+import io
+from typing import Any
+
+import msgspec
+import zstandard
+from msgspec import Raw, Struct
+from msgspec.structs import replace
+
+from flip_hub.devices.record import Intake
+from flip_hub.problem import TooLarge, Unprocessable
+from flip_wire.fleet import ReportedState
+from flip_wire.health import HealthReport
+from flip_wire.telemetry import Batch, Event, Gap, Priority
+
+MAX_SENT = 2**20
+"""Bytes of a batch as it comes."""
+MAX_PLAIN = 16 * 2**20
+"""Bytes once decompressed."""
+MAX_EVENTS = 10_000
+_INT64 = range(-(2**63), 2**63)
+"""What the registry can hold."""
+
+_KNOWN: dict[str, Any] = {"health": HealthReport, "state": ReportedState, "gap": Gap}
+"""Kinds the hub acts on; others are only kept."""
+
+
+class _Envelope(Struct, frozen=True, kw_only=True):
+    epoch: str
+    priority: Priority
+    events: list[Raw]
+
+
+class CheckedBatch(Struct, frozen=True, kw_only=True):
+    batch: Batch
+    bodies: list[Any]
+    """Of the kinds the hub acts on decoded, in the order of the events."""
+
+    def counted_in(self, before: Intake) -> Intake:
+        """How far the device's telemetry is counted with this batch; the same batch again changes nothing."""
+        intake = before.in_epoch(self.batch.epoch)
+        mark, priority = intake.mark(self.batch.priority), self.batch.priority.name
+        fresh = [(event, body) for event, body in self._pairs() if event.seq > mark]
+        if not fresh:
+            return intake
+        dropped = sum(body.count for _, body in fresh if isinstance(body, Gap))
+        return replace(
+            intake,
+            marks={**intake.marks, priority: max(event.seq for event, _ in fresh)},
+            health=max([intake.health, *(e.seq for e, body in fresh if isinstance(body, HealthReport))]),
+            state=max([intake.state, *(e.seq for e, body in fresh if isinstance(body, ReportedState))]),
+            accepted=intake.accepted + len(fresh),
+            dropped=min(intake.dropped + dropped, 2**53),
+        )
+
+    def newest_health(self, since: Intake) -> HealthReport | None:
+        """None unless the batch holds a newer one than was known."""
+        known = since.in_epoch(self.batch.epoch).health
+        found = [(e.seq, b) for e, b in self._pairs() if isinstance(b, HealthReport) and e.seq > known]
+        return max(found, key=lambda pair: pair[0])[1] if found else None
+
+    def newest_state(self, since: Intake) -> ReportedState | None:
+        known = since.in_epoch(self.batch.epoch).state
+        found = [(e.seq, b) for e, b in self._pairs() if isinstance(b, ReportedState) and e.seq > known]
+        return max(found, key=lambda pair: pair[0])[1] if found else None
+
+    def _pairs(self) -> list[tuple[Event, Any]]:
+        return list(zip(self.batch.events, self.bodies, strict=True))
+
+
+def read_batch(content: bytes, encoding: str) -> CheckedBatch:
+    """Raises `TooLarge`, or `Unprocessable` naming the index and sequence number of the event that is malformed."""
+    plain = decompress(content) if encoding == "zstd" else content
+    if encoding not in ("", "identity", "zstd"):
+        raise Unprocessable(f"Content-Encoding {encoding!r} is not understood", hint="send zstd or identity")
+    try:
+        envelope = msgspec.json.decode(plain, type=_Envelope)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Unprocessable(f"no batch of telemetry: {error}") from error
+    if not 1 <= len(envelope.epoch) <= 64:
+        raise Unprocessable("epoch must have 1 to 64 characters", hint="it is a UUID made with the outbox file")
+    if not 1 <= len(envelope.events) <= MAX_EVENTS:
+        raise Unprocessable(f"a batch holds 1 to {MAX_EVENTS} events", hint="split it")
+    pairs = [_read_event(index, raw) for index, raw in enumerate(envelope.events)]
+    batch = Batch(epoch=envelope.epoch, priority=envelope.priority, events=[event for event, _ in pairs])
+    return CheckedBatch(batch=batch, bodies=[body for _, body in pairs])
+
+
+def decompress(content: bytes) -> bytes:
+    """Stops at the limit, whatever the frame's header promises."""
+    try:
+        with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(content)) as reader:
+            plain = reader.read(MAX_PLAIN + 1)
+    except zstandard.ZstdError as error:
+        raise Unprocessable(f"the batch is no zstd: {error}") from error
+    if len(plain) > MAX_PLAIN:
+        raise TooLarge(f"the batch has more than {MAX_PLAIN} bytes", hint="split it")
+    return plain
+
+
+class _Numbered(Struct, frozen=True):
+    seq: int | None = None
+
+
+def _read_event(index: int, raw: Raw) -> tuple[Event, Any]:
+    try:
+        event = msgspec.json.decode(raw, type=Event)
+        body = msgspec.json.decode(event.body, type=_KNOWN.get(event.kind, Any))
+        if not (event.seq in _INT64 and event.seq >= 0 and len(event.kind) <= 64 and len(event.at.boot_id) <= 64):
+            raise ValueError("seq, kind or boot_id is out of bounds")
+        if event.kind in _KNOWN and not _storable(msgspec.to_builtins(body)):
+            raise ValueError("a number needs more than 64 bits")
+        if isinstance(body, Gap) and body.count < 0:
+            raise ValueError("a gap's count is negative")
+    except (msgspec.DecodeError, ValueError) as error:
+        raise Unprocessable(f"event {index} (seq {_seq_of(raw)}) is malformed: {error}", hint="leave it out") from error
+    return event, body
+
+
+def _storable(value: Any) -> bool:
+    match value:
+        case int():
+            return value in _INT64
+        case dict():
+            return all(map(_storable, value.values()))
+        case list():
+            return all(map(_storable, value))
+        case _:
+            return True
+
+
+def _seq_of(raw: Raw) -> str:
+    try:
+        return str(msgspec.json.decode(raw, type=_Numbered).seq)
+    except (msgspec.DecodeError, ValueError):
+        return "unknown"

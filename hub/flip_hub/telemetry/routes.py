@@ -1,0 +1,33 @@
+"""Telemetry over HTTP: devices send batches, people read the newest events."""
+
+from typing import Annotated, Any
+
+from litestar import Controller, Request, get, post
+from litestar.params import Parameter
+
+from flip_hub.auth.guards import device_guard, user_guard
+from flip_hub.telemetry.batch import MAX_SENT, read_batch
+from flip_hub.telemetry.schemas import StoredEvent
+from flip_hub.telemetry.service import TelemetryService
+from flip_wire.fleet import DeviceId
+from flip_wire.telemetry import BatchAccepted
+
+
+class TelemetryController(Controller):
+    path = "/api/v1"
+    tags = ("telemetry",)
+
+    @post("/device/telemetry", guards=[device_guard], status_code=200, request_max_body_size=MAX_SENT)
+    async def accept_batch(
+        self, request: Request[Any, Any, Any], telemetry: TelemetryService, device_id: DeviceId
+    ) -> BatchAccepted:
+        """Takes a `flip_wire.telemetry.Batch` as JSON, plain or zstd; answers once it is on disk."""
+        checked = read_batch(await request.body(), request.headers.get("Content-Encoding", ""))
+        return await telemetry.accept(device_id, checked)
+
+    @get("/devices/{device:str}/events", guards=[user_guard])
+    async def list_events(
+        self, telemetry: TelemetryService, device: str, limit: Annotated[int, Parameter(ge=1, le=1000)] = 100
+    ) -> list[StoredEvent]:
+        """Newest first."""
+        return await telemetry.newest(DeviceId(device), limit)

@@ -1,0 +1,38 @@
+"""Ingest: what is acknowledged is on disk, each event once, and counted once.
+
+The events are inserted first, then the device's record is brought up to date, then the batch is acknowledged. A crash
+in between is mended by the device, which sends the batch again.
+"""
+
+from flip_hub.devices.service import DeviceService
+from flip_hub.telemetry.batch import CheckedBatch
+from flip_hub.telemetry.schemas import StoredEvent
+from flip_hub.telemetry.store import EventStore
+from flip_runtime.errors import Unavailable
+from flip_wire.fleet import DeviceId
+from flip_wire.telemetry import BatchAccepted
+
+ATTEMPTS = 5
+"""A device has at most a batch of each priority on the way."""
+
+
+class TelemetryService:
+    def __init__(self, store: EventStore, devices: DeviceService) -> None:
+        self._store = store
+        self._devices = devices
+
+    async def accept(self, device_id: DeviceId, checked: CheckedBatch) -> BatchAccepted:
+        """Raises `Unavailable` when other batches of the same device were always quicker."""
+        batch = checked.batch
+        await self._store.insert(device_id, batch)
+        for _ in range(ATTEMPTS):
+            before = await self._devices.intake(device_id)
+            health, state = checked.newest_health(before), checked.newest_state(before)
+            if await self._devices.account(device_id, checked.counted_in(before), health, state):
+                return BatchAccepted(priority=batch.priority, up_to=max(event.seq for event in batch.events))
+        raise Unavailable("too many batches of this device at once", hint="send them one after the other")
+
+    async def newest(self, device_id: DeviceId, limit: int) -> list[StoredEvent]:
+        """Raises `NotFound` for an unknown device."""
+        await self._devices.get(device_id)
+        return await self._store.newest(device_id, limit)
