@@ -56,7 +56,7 @@ class Child:
         out = None if self._log_file is None else os.open(self._log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *_ends_with_parent(),
+                *ends_with_parent(),
                 *self.command,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=out,
@@ -108,7 +108,7 @@ class Child:
         return "" if self._log_file is None else f", see {self._log_file}"
 
 
-def _ends_with_parent() -> list[str]:
+def ends_with_parent() -> list[str]:
     """Prefix that has the kernel kill the child when its parent dies; only Linux knows how."""
     if sys.platform != "linux":
         return []

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 
 class HubSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -25,7 +25,7 @@ class FleetSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     port: int = 9092
     address: str = ""
     """HOST:PORT as devices reach it; by default `host:port`."""
-    names: list[str] = ["localhost", "127.0.0.1"]
+    names: list[str] = field(default_factory=lambda: ["localhost", "127.0.0.1"])
     """DNS names and addresses in the certificate that `flip-hub init` makes."""
 
 

@@ -1,0 +1,109 @@
+"""One request of a device at the Fleet gateway, over raw ASGI: what is read of it and what it is told."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import msgspec
+
+from flip_hub.federation.upstream import Answer
+from flip_hub.mongo import DatabaseDown
+from flip_hub.problem import PROBLEM_JSON, NotFound, Refused, TooLarge, problem_of
+from flip_runtime.errors import Unavailable
+
+METHODS = frozenset(
+    {
+        "register-node", "activate-node", "deactivate-node", "unregister-node", "send-node-heartbeat",
+        "pull-messages", "push-messages", "get-run", "get-fab", "push-object", "pull-object",
+        "confirm-message-received",
+    }
+)  # fmt: skip
+PREFIX = "/v1/fleet/"
+LARGEST_BODY = 64 * 2**20
+"""Bytes: Flower sends arrays in chunks of 5 MiB, but a ConfigRecord's bytes in one piece."""
+LARGEST_SMALL_BODY = 2**16
+"""Bytes of the requests that are read whole."""
+LONGEST_WAIT = 60.0
+
+
+class Gone(Exception):
+    """The device has hung up."""
+
+
+class Call:
+    """One request over raw ASGI: what the gateway reads of it and says to it."""
+
+    def __init__(self, scope: Any, receive: Any, send: Any) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self.path: str = scope["path"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.answered = False
+
+    def method(self) -> str:
+        name = self.path.removeprefix(PREFIX)
+        if self._scope["method"] != "POST" or not self.path.startswith(PREFIX) or name not in METHODS:
+            raise NotFound("the Fleet gateway has no such call", hint="the API and console are on the hub's own port")
+        return name
+
+    def wait(self) -> float:
+        """Seconds that an empty answer may be held back."""
+        try:
+            return min(max(float(self.headers.get(b"flip-wait", b"0")), 0.0), LONGEST_WAIT)
+        except ValueError as error:
+            raise Refused("Flip-Wait is not a number of seconds") from error
+
+    async def body(self, limit: int = LARGEST_BODY) -> AsyncIterator[bytes]:
+        left = limit
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Gone
+            chunk: bytes = message.get("body", b"")
+            left -= len(chunk)
+            if left < 0:
+                raise TooLarge(f"the body is larger than {limit} bytes")
+            if chunk:
+                yield chunk
+            if not message.get("more_body", False):
+                return
+
+    async def whole_body(self) -> bytes:
+        return b"".join([chunk async for chunk in self.body(LARGEST_SMALL_BODY)])
+
+    async def until(self, written: asyncio.Event, seconds: float) -> None:
+        """Waits for the event or that long; raises `Gone` when the device hangs up meanwhile."""
+        hung_up = asyncio.create_task(self._receive())  # after the body ASGI has nothing but the end of the connection
+        waking = asyncio.create_task(written.wait())
+        try:
+            done, _ = await asyncio.wait({hung_up, waking}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            hung_up.cancel()
+            waking.cancel()
+        if hung_up in done and waking not in done:
+            raise Gone
+
+    async def give(self, answer: Answer) -> None:
+        await self.start(answer.status, answer.headers)
+        await self.more(answer.body)
+        await self.end()
+
+    async def refuse(self, error: Exception) -> None:
+        problem = problem_of(error)
+        headers = {b"content-type": PROBLEM_JSON.encode()}
+        if isinstance(error, Unavailable | DatabaseDown):
+            headers[b"retry-after"] = b"1"
+        await self.give(Answer(status=problem.status, headers=headers, body=msgspec.json.encode(problem)))
+
+    async def start(self, status: int, headers: Mapping[bytes, bytes]) -> None:
+        self.answered = True
+        stamped = [*headers.items(), (b"flip-time", f"{time.time():.3f}".encode())]
+        await self._send({"type": "http.response.start", "status": status, "headers": stamped})
+
+    async def more(self, chunk: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    async def end(self) -> None:
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,0 +1,197 @@
+"""The Fleet gateway: the one door to the SuperLink, for enrolled and unrevoked devices, over TLS.
+
+It passes `POST /v1/fleet/METHOD` on and nothing else. Bodies stream through in both directions; what is held in
+memory are the few small ones that it must understand. A pull that asks with `Flip-Wait: SECONDS` is answered when
+something was written to its node, which spares the SuperLink (4 to 7 ms a pull) most of them. Each answer carries the
+hub's time (`Flip-Time`, Unix seconds), because a signature from a clock that is 5 s ahead is refused.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import time
+from collections.abc import Generator
+from http import HTTPStatus
+from typing import Any, Protocol
+
+import uvicorn
+from flwr.proto.fleet_pb2 import (
+    ActivateNodeResponse,
+    PullMessagesRequest,
+    PullMessagesResponse,
+    RegisterNodeFleetRequest,
+)
+from google.protobuf.message import DecodeError
+
+from flip_hub.devices.schemas import Device, DeviceStatus
+from flip_hub.federation.fleet_call import PREFIX, Call, Gone
+from flip_hub.federation.mailboxes import Mailboxes
+from flip_hub.federation.node_auth import Caller, authenticate
+from flip_hub.federation.upstream import Answer, Upstream
+from flip_hub.mongo import DatabaseDown
+from flip_hub.problem import Forbidden, Refused, TooMany
+from flip_hub.settings import Settings
+from flip_runtime.errors import ConfigError, FlipError
+from flip_wire.fleet import DeviceId
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 16
+"""Requests of one device: Flower's SuperNode has 2 pushes, 2 pulls and a heartbeat at a time."""
+
+
+class Devices(Protocol):
+    """What the gateway needs of the device registry."""
+
+    async def by_key(self, fingerprint: str) -> Device | None: ...
+
+    async def node_activated(self, device_id: DeviceId, node_id: str) -> None: ...
+
+
+class Gateway:
+    def __init__(self, settings: Settings, devices: Devices, mailboxes: Mailboxes) -> None:
+        self._settings = settings
+        self._devices = devices
+        self._mailboxes = mailboxes
+        self._upstream = Upstream(f"http://127.0.0.1:{settings.superlink.port}")
+        self._running: dict[DeviceId, int] = {}
+
+    async def run(self) -> None:
+        """Serves until it is cancelled. Raises `ConfigError` for a taken port or a missing certificate."""
+        fleet = self._settings.fleet
+        server = _Server(self._config())
+        with _bound(fleet.host, fleet.port) as listener:
+            log.info("fleet gateway ready", extra={"host": fleet.host, "port": fleet.port})
+            async with self._upstream, asyncio.TaskGroup() as group:
+                serving = group.create_task(server.serve(sockets=[listener]))
+                try:
+                    await asyncio.shield(serving)
+                finally:
+                    server.should_exit = True
+                    self._mailboxes.wake_all()
+
+    def _config(self) -> uvicorn.Config:
+        certificate, key = (self._settings.hub.state / name for name in ("fleet.pem", "fleet.key"))
+        for path in (certificate, key):
+            if not path.exists():
+                raise ConfigError(f"no {path}", hint="make it with flip-hub init")
+        return uvicorn.Config(
+            self,
+            ssl_certfile=certificate,
+            ssl_keyfile=str(key),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=3,
+        )
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        call = Call(scope, receive, send)
+        try:
+            await self._answer(call)
+        except Gone:
+            log.debug("device hung up", extra={"method": scope["path"]})
+        except (FlipError, DatabaseDown) as error:
+            if call.answered:
+                raise  # uvicorn cuts the connection, so that the device sees half an answer as none
+            await call.refuse(error)
+
+    async def _answer(self, call: Call) -> None:
+        method = call.method()
+        caller = authenticate(call.headers, time.time())
+        device = await self._devices.by_key(caller.fingerprint)
+        if device is None:
+            raise Forbidden("no enrolled device has this key", hint="enrol it: flip-agent enrol URL --token TOKEN")
+        if device.status is DeviceStatus.REVOKED:
+            raise Forbidden(f"the device {device.name} was revoked", hint="an operator of the hub must enrol it again")
+        with self._one_of_few(device.id):
+            match method:
+                case "pull-messages":
+                    await self._pull(call, caller)
+                case "activate-node":
+                    await self._activate(call, caller, device.id)
+                case _:
+                    await self._pass_on(call)
+
+    @contextlib.contextmanager
+    def _one_of_few(self, device_id: DeviceId) -> Generator[None]:
+        running = self._running.get(device_id, 0)
+        if running >= AT_ONCE:
+            raise TooMany(f"more than {AT_ONCE} requests of this device at once", retry_after=1.0)
+        self._running[device_id] = running + 1
+        try:
+            yield
+        finally:
+            self._running[device_id] -= 1
+            if not self._running[device_id]:
+                del self._running[device_id]
+
+    async def _pass_on(self, call: Call) -> None:
+        async with self._upstream.stream(call.path, call.headers, call.body()) as answer:
+            await call.start(answer.status, answer.headers)
+            async for chunk in answer.chunks:
+                await call.more(chunk)
+            await call.end()
+
+    async def _pull(self, call: Call, caller: Caller) -> None:
+        body = await call.whole_body()
+        with _decoding():
+            node_id = PullMessagesRequest.FromString(body).node.node_id
+        # a signature that has nearly run out would not be good for the second look
+        wait = min(call.wait(), caller.good_for(time.time()) - 5.0)
+        with self._mailboxes.listen(str(node_id)) as written:
+            answer = await self._upstream.ask(call.path, call.headers, body)
+            if wait > 0 and _is_empty(answer):
+                await call.until(written, wait)
+                answer = await self._upstream.ask(call.path, call.headers, body)
+        await call.give(answer)
+
+    async def _activate(self, call: Call, caller: Caller, device_id: DeviceId) -> None:
+        """The SuperLink forgets its nodes when it restarts; the registry does not: it registers such a key again."""
+        body = await call.whole_body()
+        answer = await self._upstream.ask(call.path, call.headers, body)
+        if answer.status not in (HTTPStatus.OK, HTTPStatus.UNAUTHORIZED) and answer.status < 500:
+            register = RegisterNodeFleetRequest(public_key=caller.public_key).SerializeToString()
+            registered = await self._upstream.ask(f"{PREFIX}register-node", call.headers, register)
+            if registered.status == HTTPStatus.OK:
+                answer = await self._upstream.ask(call.path, call.headers, body)
+        if answer.status == HTTPStatus.OK:
+            node_id = ActivateNodeResponse.FromString(answer.body).node_id
+            await self._devices.node_activated(device_id, str(node_id))
+        await call.give(answer)
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the process that it is a part of."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+@contextlib.contextmanager
+def _bound(host: str, port: int) -> Generator[socket.socket]:
+    try:
+        listener = socket.create_server((host, port), backlog=1024)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {host}:{port}: {error.strerror}", hint="set fleet.host and fleet.port"
+        ) from error
+    with listener:
+        yield listener
+
+
+def _is_empty(answer: Answer) -> bool:
+    return answer.status == HTTPStatus.OK and not PullMessagesResponse.FromString(answer.body).messages_list
+
+
+@contextlib.contextmanager
+def _decoding() -> Generator[None]:
+    try:
+        yield
+    except DecodeError as error:
+        raise Refused("the body is not the protobuf message of this call") from error

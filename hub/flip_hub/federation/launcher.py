@@ -1,0 +1,72 @@
+"""The ServerApp's process: Flower's own `flwr-serverapp`, in which the app gets our Grid and its strategy is watched.
+
+Apps run unmodified. The one name of Flower's that we replace is `run_` in `flwr.superlink.runtime.run_serverapp`: the
+function that loads the app and runs it. Nothing that reporting or exporting meets ever ends a run.
+"""
+
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flwr.app import Context
+from flwr.serverapp import Grid
+from flwr.superlink.cli.flwr_serverapp import flwr_serverapp
+
+from flip_hub.federation.grid import RoundGrid
+from flip_hub.federation.observer import Observer
+from flip_hub.federation.reports import Reports
+from flip_hub.federation.versions import VersionMaker
+
+log = logging.getLogger("flwr.flip")
+
+APP_FOLDER = "FLIP_APP_DIR"
+_FLUSH = 60.0
+_FLUSH_WHEN_STOPPED = 2.0
+"""Seconds; Flower ends a stopped process by force five seconds after the signal."""
+
+
+def main() -> None:
+    install()
+    flwr_serverapp()
+
+
+def install() -> None:
+    """Puts ours in the place of Flower's `run_`; fails plainly when Flower has changed."""
+    runtime: Any = importlib.import_module("flwr.superlink.runtime.run_serverapp")
+    if not hasattr(runtime, "run_") or "run_" not in runtime.run_serverapp.__code__.co_names:
+        raise ImportError(
+            "this version of Flower starts ServerApps in another way: flip_hub.federation.launcher "
+            "expects flwr 1.41, where flwr.superlink.runtime.run_serverapp calls run_"
+        )
+    runtime.run_ = observed(runtime.run_)
+
+
+def observed(run: Callable[..., Context]) -> Callable[..., Context]:
+    """Wraps `flwr.server.run_serverapp.run`."""
+
+    def run_observed(*, grid: Grid, context: Context, server_app_dir: str, **rest: Any) -> Context:
+        os.environ[APP_FOLDER] = server_app_dir
+        reports = Reports(os.environ["FLIP_HUB_URL"], Path(os.environ["FLIP_HUB_SECRET_FILE"]), context.run_id)
+        flush = _FLUSH_WHEN_STOPPED
+        try:
+            observer = Observer(reports.send, VersionMaker(Path(server_app_dir)))
+            with observer.observing():
+                ours = RoundGrid(grid, reports.send, lambda: observer.round)
+                context = run(grid=ours, context=context, server_app_dir=server_app_dir, **rest)
+            flush = _FLUSH
+            return context
+        except Exception:
+            flush = _FLUSH  # the app's failure, told by Flower; what came before it still counts
+            raise
+        finally:
+            reports.close(flush)
+
+    return run_observed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

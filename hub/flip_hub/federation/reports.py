@@ -1,0 +1,138 @@
+"""What the ServerApp's process tells the hub: in order, in the background, and never at the cost of the run.
+
+A report is tried until a minute after it was made; one that could not be delivered by then is counted, and the count
+is logged at the end. A `VersionMade` is sent only after its files are stored. Bounded: 256 reports wait, of which two
+may carry files (a model's weights may be large); then `send` waits, at most as long as a report is tried.
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import httpx
+import msgspec
+
+from flip_hub.federation.schemas import RunReport
+from flip_runtime.backoff import Backoff
+from flip_runtime.errors import Rejected, Unavailable
+from flip_wire.models import Sha256
+
+log = logging.getLogger("flwr.flip")  # below Flower's own logger: these lines land in the run's log
+
+_WAITING = 256
+_WITH_FILES = 2
+_BACKOFF = Backoff(first=0.2, most=5.0)
+_TIMEOUT = httpx.Timeout(10.0, write=60.0)
+_NOT_YET = (404, 408, 425, 429)
+"""404: the hub may still be writing down the run that it has just started."""
+
+
+class Reports:
+    """`send` from one thread; `close` when the run is over."""
+
+    def __init__(self, hub_url: str, secret_file: Path, flower_run_id: int, *, patience: float = 60.0) -> None:
+        self._run = f"/internal/v1/runs/{flower_run_id}/reports"
+        self._client = httpx.Client(
+            base_url=hub_url,
+            headers={"Authorization": f"Bearer {secret_file.read_text().strip()}"},
+            timeout=_TIMEOUT,
+            trust_env=False,  # the hub is on this machine: never through a proxy
+        )
+        self._patience = patience
+        self._queue: queue.Queue[_Item | None] = queue.Queue(_WAITING)
+        self._slots = threading.BoundedSemaphore(_WITH_FILES)
+        self._stored: set[Sha256] = set()
+        self._lost = 0
+        self._last_call = float("inf")
+        self._closing = threading.Event()
+        self._sender = threading.Thread(target=self._deliver_all, name="reports", daemon=True)
+        self._sender.start()
+
+    def send(self, report: RunReport, files: Mapping[Sha256, bytes] | None = None) -> None:
+        """Returns at once unless too much waits."""
+        item = _Item(report=report, files=dict(files or {}), until=time.monotonic() + self._patience)
+        if item.files and not self._slots.acquire(timeout=self._patience):
+            self._lost += 1
+            return
+        try:
+            self._queue.put(item, timeout=self._patience)
+        except queue.Full:
+            self._lost += 1
+
+    def close(self, within: float = 60.0) -> None:
+        """Delivers what waits, for at most that many seconds, and says how much was lost."""
+        self._last_call = time.monotonic() + within
+        self._closing.set()
+        try:
+            self._queue.put(None, timeout=within)
+        except queue.Full:
+            log.warning("the hub is too slow, some reports are lost")
+            return
+        self._sender.join(within + 1.0)
+        if self._lost or self._sender.is_alive():
+            waiting = self._lost + self._queue.qsize()
+            log.warning("%d reports did not reach the hub: its account of this run is incomplete", waiting)
+
+    def _deliver_all(self) -> None:
+        with self._client:
+            for item in self._items():
+                try:
+                    self._deliver(item)
+                except (Unavailable, Rejected) as error:
+                    self._lost += 1
+                    log.warning("report %s is lost: %s", type(item.report).__name__, error)
+                finally:
+                    if item.files:
+                        self._slots.release()
+
+    def _items(self) -> "Iterator[_Item]":
+        while (item := self._queue.get()) is not None:
+            yield item
+
+    def _deliver(self, item: "_Item") -> None:
+        for sha256, content in item.files.items():
+            if sha256 not in self._stored:
+                self._call("PUT", f"/internal/v1/artifacts/{sha256}", content, item.until)
+                self._stored.add(sha256)
+        self._call("POST", self._run, msgspec.json.encode(item.report), item.until)
+
+    def _call(self, method: str, path: str, content: bytes, until: float) -> None:
+        """Tries until it is accepted or the time is over (`Unavailable`), or refused (`Rejected`)."""
+        failures = 0
+        while True:
+            try:
+                return self._try(method, path, content)
+            except Unavailable as error:
+                failures += 1
+                delay = max(_BACKOFF.delay(failures), error.retry_after or 0.0)
+                if time.monotonic() + delay > min(until, self._last_call):
+                    raise
+                if failures == 1 and not self._closing.is_set():
+                    log.info("the hub does not take reports, trying again: %s", error)
+                time.sleep(delay)
+
+    def _try(self, method: str, path: str, content: bytes) -> None:
+        kind = "application/json" if method == "POST" else "application/octet-stream"
+        try:
+            answer = self._client.request(method, path, content=content, headers={"Content-Type": kind})
+        except httpx.TransportError as error:
+            raise Unavailable(f"{type(error).__name__}: {error}") from error
+        if answer.status_code in _NOT_YET or answer.status_code >= 500:
+            raise Unavailable(f"HTTP status {answer.status_code}", retry_after=_seconds(answer))
+        if answer.is_error:
+            raise Rejected(f"HTTP status {answer.status_code}: {answer.text[:200]}")
+
+
+class _Item(msgspec.Struct, frozen=True, kw_only=True):
+    report: RunReport
+    files: dict[Sha256, bytes]
+    until: float
+    """On the monotonic clock."""
+
+
+def _seconds(answer: httpx.Response) -> float | None:
+    text = answer.headers.get("Retry-After", "")
+    return min(float(text), 10.0) if text.isdecimal() else None

@@ -1,0 +1,168 @@
+"""Flower's SuperLink as a supervised child on loopback: while `run` runs there is one, and after it nothing is left.
+
+Its state is in memory: four times cheaper than a database file, and a restart fails the runs either way (the hub
+notices by `boots`). It starts `flower-superexec` and that starts `flwr-serverapp`, both by name from PATH. We put
+scripts of those names first, so that a ServerApp runs under our launcher, and so that the kernel ends each of the
+three when its parent ends, however that happens (SuperExec makes a session of its own, out of reach of the group).
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import shlex
+import signal
+import socket
+import sys
+from collections.abc import Coroutine, Generator
+from pathlib import Path
+from typing import NoReturn
+
+from flip_hub.settings import Settings
+from flip_runtime.atomic import write_file
+from flip_runtime.child import Child, ends_with_parent, port_open
+from flip_runtime.errors import ConfigError, Unavailable
+
+log = logging.getLogger(__name__)
+
+HOST = "127.0.0.1"
+_PROGRAMS = Path(sys.executable).parent
+_STARTS_WITHIN = 90.0
+"""Seconds; its imports alone take ten on a small board."""
+_PORT_FREE_WITHIN = 3.0
+"""Seconds; the SuperLink of a hub that was killed lets go within moments."""
+
+
+class Superlink:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._folder = settings.hub.state / "superlink"
+        self._superexec_pid = self._folder / "superexec.pid"
+        self._ready = asyncio.Event()
+        self.boots = 0
+        """How often it has become ready; runs of an earlier boot are gone."""
+
+    @property
+    def address(self) -> str:
+        return f"{HOST}:{self._settings.superlink.port}"
+
+    @property
+    def ready(self) -> bool:
+        return self._ready.is_set()
+
+    async def wait_ready(self) -> None:
+        await self._ready.wait()
+
+    async def run(self) -> NoReturn:
+        """Raises `Unavailable` when it ends or does not start, `ConfigError` when its port is taken."""
+        self._prepare()
+        await self._await_port()
+        child = Child(
+            "the SuperLink",
+            self._command(),
+            log_file=self._folder / "superlink.log",
+            environment=self._environment(),
+            stop_within=5.0,
+        )
+        try:
+            await child.start()
+            await child.wait_until(self._answers, within=_STARTS_WITHIN)
+            with self._superexec() as superexec_ended:
+                self.boots += 1
+                self._ready.set()
+                log.info("superlink ready", extra={"address": self.address, "pid": child.pid, "boots": self.boots})
+                await _first(child.wait(), superexec_ended.wait())
+        finally:
+            self._ready.clear()
+            await child.stop()
+        raise Unavailable(f"the SuperLink has ended, see {self._folder / 'superlink.log'}")
+
+    def _prepare(self) -> None:
+        programs = self._folder / "bin"
+        for folder in (self._folder / "home", programs):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._superexec_pid.unlink(missing_ok=True)
+        lines = [f"echo $$ > {shlex.quote(str(self._superexec_pid))}"]
+        superexec = _PROGRAMS / "flower-superexec"
+        write_file(programs / superexec.name, _script([str(superexec)], before=lines), mode=0o700)
+        launcher = [sys.executable, "-P", "-m", "flip_hub.federation.launcher"]
+        write_file(programs / "flwr-serverapp", _script(launcher), mode=0o700)
+        log_file = self._folder / "superlink.log"
+        if log_file.exists():
+            log_file.replace(log_file.with_suffix(".log.1"))  # bounds the log: this start and the last one
+
+    async def _await_port(self) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _PORT_FREE_WITHIN
+        while not _is_free(self._settings.superlink.port):
+            if loop.time() > deadline:
+                raise ConfigError(
+                    f"port {self._settings.superlink.port} on {HOST} is taken", hint="set superlink.port to a free one"
+                )
+            await asyncio.sleep(0.1)
+
+    def _command(self) -> list[str]:
+        command = [str(_PROGRAMS / "flower-superlink"), "--insecure", "--disable-runtime-dependency-installation"]
+        return [*command, "--host", HOST, "--port", str(self._settings.superlink.port)]
+
+    def _environment(self) -> dict[str, str]:
+        hub = self._settings.hub
+        host = HOST if hub.host in ("0.0.0.0", "::", "") else hub.host  # noqa: S104  compared, not bound
+        return {
+            "PATH": os.pathsep.join([str(self._folder / "bin"), str(_PROGRAMS), os.environ.get("PATH", os.defpath)]),
+            "FLWR_HOME": str(self._folder / "home"),
+            "FLWR_TELEMETRY_ENABLED": "0",
+            "FLWR_DISABLE_UPDATE_CHECK": "1",
+            "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.2",
+            "OMP_NUM_THREADS": "1",
+            "PYTHONUNBUFFERED": "1",
+            "FLIP_HUB_URL": f"http://{host}:{hub.port}",
+            "FLIP_HUB_SECRET_FILE": str(hub.state / "internal.secret"),
+        }
+
+    async def _answers(self) -> bool:
+        return self._superexec_pid.exists() and await port_open(self._settings.superlink.port, HOST)
+
+    @contextlib.contextmanager
+    def _superexec(self) -> Generator[asyncio.Event]:
+        """Watches SuperExec, which the SuperLink does not: without it no run would ever start again."""
+        ended = asyncio.Event()
+        try:
+            handle = os.pidfd_open(int(self._superexec_pid.read_text()))
+        except (ProcessLookupError, ValueError) as error:
+            raise Unavailable("flower-superexec has ended") from error
+        loop = asyncio.get_running_loop()
+        loop.add_reader(handle, ended.set)
+        try:
+            yield ended
+        finally:
+            loop.remove_reader(handle)
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+            os.close(handle)
+
+
+def _script(command: list[str], before: list[str] | None = None) -> bytes:
+    run = shlex.join([*ends_with_parent(), *command])
+    return "\n".join(["#!/bin/sh", *(before or []), f'exec {run} "$@"', ""]).encode()
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
+
+
+async def _first(*waits: Coroutine[object, object, object]) -> None:
+    """Returns when one of them does; the others are cancelled."""
+    tasks = [asyncio.create_task(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

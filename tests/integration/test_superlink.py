@@ -1,0 +1,125 @@
+"""The SuperLink is there while its service runs, comes back when any of its processes is killed, and leaves nothing."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flip_hub.federation.superlink import Superlink
+from flip_hub.settings import HubSection, Settings, SuperlinkSection
+from flip_runtime.backoff import Backoff
+from flip_runtime.child import port_open
+from flip_runtime.errors import ConfigError, Unavailable
+from flip_runtime.supervisor import Service, supervise
+
+pytestmark = pytest.mark.asyncio
+
+
+def settings_in(folder: Path, port: int) -> Settings:
+    return Settings(hub=HubSection(state=folder), superlink=SuperlinkSection(port=port))
+
+
+def processes(folder: Path) -> dict[str, int]:
+    """Name and pid of every process that was started for this state folder."""
+    found: dict[str, int] = {}
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        environment = process.info["environ"] or {}
+        if environment.get("FLWR_HOME") == str(folder / "superlink" / "home"):
+            for word in process.info["cmdline"] or []:
+                if word.rpartition("/")[2].startswith("flower-"):
+                    found[word.rpartition("/")[2]] = process.pid
+                    break
+            else:
+                found[" ".join(process.info["cmdline"] or [])] = process.pid
+    return found
+
+
+async def until(condition: Callable[[], Awaitable[bool]], within: float = 60.0) -> None:
+    async with asyncio.timeout(within):
+        while not await condition():
+            await asyncio.sleep(0.05)
+
+
+async def gone(folder: Path) -> bool:
+    return not processes(folder)
+
+
+@asynccontextmanager
+async def supervised(superlink: Superlink) -> AsyncIterator[None]:
+    service = Service("superlink", superlink.run, backoff=Backoff(first=0.1, most=0.2))
+    task = asyncio.create_task(supervise([service]))
+    try:
+        async with asyncio.timeout(90):
+            await superlink.wait_ready()
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_any_killed_process_brings_a_new_boot_and_stopping_leaves_no_process(folder: Path, port: int) -> None:
+    superlink = Superlink(settings_in(folder, port))
+    async with supervised(superlink):
+        assert superlink.ready
+        assert superlink.boots == 1
+        assert await port_open(port)
+        for boot, name in enumerate(["flower-superlink", "flower-superexec"], start=2):
+            before = processes(folder)
+            assert set(before) == {"flower-superlink", "flower-superexec"}
+            os.kill(before[name], signal.SIGKILL)
+
+            async def came_back(boot: int = boot) -> bool:
+                return superlink.boots == boot and superlink.ready
+
+            await until(came_back)
+            assert not set(before.values()) & set(processes(folder).values())
+    assert not superlink.ready
+    assert processes(folder) == {}
+    assert not await port_open(port)
+
+
+async def test_a_killed_hub_leaves_no_process(folder: Path, port: int) -> None:
+    """Also where nobody reaps the orphans, so that Flower's own look at its parent's pid finds it for ever."""
+    hub = subprocess.Popen([sys.executable, "-c", HUB, str(folder), str(port)])  # noqa: ASYNC220  returns at once
+    try:
+
+        async def both_run() -> bool:
+            return len(processes(folder)) == 2 and await port_open(port)
+
+        await until(both_run)
+    finally:
+        hub.kill()
+        hub.wait()
+    await until(lambda: gone(folder), within=5)
+
+
+HUB = """
+import asyncio, sys
+from pathlib import Path
+from flip_hub.federation.superlink import Superlink
+from flip_hub.settings import HubSection, Settings, SuperlinkSection
+settings = Settings(hub=HubSection(state=Path(sys.argv[1])), superlink=SuperlinkSection(port=int(sys.argv[2])))
+asyncio.run(Superlink(settings).run())
+"""
+
+
+async def test_a_taken_port_is_refused_by_the_name_of_its_setting(folder: Path, port: int) -> None:
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(ConfigError, match=r"superlink\.port"):
+        await Superlink(settings_in(folder, port)).run()
+
+
+async def test_a_superlink_that_does_not_start_is_unavailable_and_names_its_log(folder: Path, port: int) -> None:
+    (folder / "superlink").mkdir()
+    superlink = Superlink(settings_in(folder, port))
+    superlink._command = lambda: [sys.executable, "-c", "raise SystemExit(3)"]  # type: ignore[method-assign]  # pyright: ignore[reportPrivateUsage]  a SuperLink that cannot be
+    with pytest.raises(Unavailable, match=r"status 3.*superlink\.log"):
+        await superlink.run()
+    assert superlink.boots == 0
