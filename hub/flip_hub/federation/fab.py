@@ -84,7 +84,7 @@ def build_fab(folder: Path) -> bytes:
     try:
         content = build_fab_from_disk(folder)
     except (ValueError, AppPathDepthError, AttributeError, TypeError) as error:  # the last two: a field of odd type
-        raise ConfigError(f"{pyproject}: {error}", hint="correct that file") from error
+        raise ConfigError(f"{pyproject}: {' '.join(str(error).split())}", hint="correct that file") from error
     except OSError as error:
         raise ConfigError(f"cannot read {error.filename or folder}: {error.strerror}") from error
     try:

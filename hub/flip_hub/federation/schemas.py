@@ -55,7 +55,7 @@ class Run(Struct, frozen=True, kw_only=True):
     fab_hash: Sha256
     status: RunStatus
     reason: str
-    """Why it failed, in words for people; empty otherwise."""
+    """Why it failed, or while it runs what it waits for, in words for people; empty otherwise."""
     config: dict[str, Value]
     promote: str
     metric: str
@@ -106,7 +106,7 @@ class RunDetail(Struct, frozen=True, kw_only=True):
     rounds: list[Round]
 
 
-# ---- what the ServerApp's process reports (POST /internal/v1/runs/{flower_run_id}/events) ------------------------
+# ---- what the ServerApp's process reports (POST /internal/v1/runs/{flower_run_id}/reports) ------------------------
 
 
 class StrategyStarted(Struct, frozen=True, kw_only=True, tag=True):

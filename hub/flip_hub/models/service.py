@@ -6,12 +6,11 @@ promoted only if it can be served and its files are whole.
 
 import math
 import re
-import time
-from typing import Protocol
 
 from msgspec.structs import replace
 
-from flip_hub.live import Frame, ModelVersionChanged
+from flip_hub.devices.service import DeviceService
+from flip_hub.live import LiveHub, ModelVersionChanged
 from flip_hub.models.artifacts import ArtifactStore
 from flip_hub.models.schemas import Model, ModelVersion
 from flip_hub.models.store import ModelStore
@@ -24,20 +23,8 @@ _RESERVED = "blobs"  # the name of a folder in the devices' model store
 _TRIES = 32
 
 
-class Assigned(Protocol):
-    """The fleet, as far as models go (`DeviceService`)."""
-
-    async def assign_model(self, assignment: ModelAssignment) -> None: ...
-
-
-class Live(Protocol):
-    """The console (`LiveHub`)."""
-
-    def publish(self, frame: Frame) -> None: ...
-
-
 class ModelService:
-    def __init__(self, store: ModelStore, artifacts: ArtifactStore, devices: Assigned, live: Live) -> None:
+    def __init__(self, store: ModelStore, artifacts: ArtifactStore, devices: DeviceService, live: LiveHub) -> None:
         self._store = store
         self._artifacts = artifacts
         self._devices = devices
@@ -148,5 +135,3 @@ class ModelService:
                 raise Unprocessable(f"{file.name} of the new version of {manifest.model} was never stored")
             if (size := self._artifacts.size(file.sha256)) != file.size:
                 raise Unprocessable(f"{file.name} has {size:,} bytes, its manifest says {file.size:,}")
-        if not 0 < manifest.created_at <= time.time() + 86_400:
-            raise Unprocessable(f"a version cannot have been made at {manifest.created_at}")

@@ -1,0 +1,31 @@
+"""What the ServerApp's process sends to the hub on the same machine: reports, and the files they speak of."""
+
+from typing import Any
+
+from litestar import Controller, Request, Router, post, put
+
+from flip_hub.auth.guards import internal_guard
+from flip_hub.federation.schemas import RunReport
+from flip_hub.federation.service import RunService
+from flip_hub.models.artifacts import ARTIFACT_LIMIT, ArtifactStore
+
+_REPORT_LIMIT = 8 * 2**20
+"""Bytes: a manifest carries its probe by value."""
+
+
+class InternalController(Controller):
+    path = "/internal/v1"
+    guards = (internal_guard,)
+    include_in_schema = False
+
+    @post("/runs/{flower_run_id:str}/reports", status_code=204, request_max_body_size=_REPORT_LIMIT)
+    async def take_report(self, runs: RunService, flower_run_id: str, data: RunReport) -> None:
+        await runs.report(flower_run_id, data)
+
+    @put("/artifacts/{sha256:str}", status_code=204, request_max_body_size=ARTIFACT_LIMIT)
+    async def store_artifact(self, artifacts: ArtifactStore, request: Request[Any, Any, Any], sha256: str) -> None:
+        """Straight to the disk; refused, and nothing kept, when it is not what its name says."""
+        await artifacts.put_stream(sha256, request.stream())
+
+
+ROUTES: list[type[Controller] | Router] = [InternalController]

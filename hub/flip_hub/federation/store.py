@@ -1,0 +1,95 @@
+"""Apps, runs and rounds in MongoDB, and the log of a run that has ended: the SuperLink forgets, the hub does not.
+
+Collections: `apps` by hash, `runs`, `rounds` by run and number, `run_logs`.
+"""
+
+import msgspec
+from pymongo import ASCENDING, DESCENDING
+
+from flip_hub.federation.schemas import App, Round, Run, RunStatus
+from flip_hub.mongo import Database, Document
+from flip_wire.models import Sha256
+
+LISTED = 200
+"""Apps or runs in one answer, the newest."""
+ACTIVE = (RunStatus.PENDING, RunStatus.RUNNING)
+
+
+class RunStore:
+    def __init__(self, database: Database) -> None:
+        self._apps = database["apps"]
+        self._runs = database["runs"]
+        self._rounds = database["rounds"]
+        self._logs = database["run_logs"]
+
+    async def ensure_indexes(self) -> None:
+        await self._runs.create_index([("flower_run_id", ASCENDING)])
+        await self._runs.create_index([("status", ASCENDING), ("started_at", ASCENDING)])
+        await self._runs.create_index([("started_at", DESCENDING)])
+        await self._rounds.create_index([("run_id", ASCENDING), ("round", ASCENDING)], unique=True)
+
+    # ---- apps ----
+
+    async def add_app(self, app: App) -> App:
+        """The one that is kept: the first with this hash."""
+        document = _document(app, app.fab_hash)
+        await self._apps.update_one({"_id": app.fab_hash}, {"$setOnInsert": document}, upsert=True)
+        return msgspec.convert(await self._apps.find_one({"_id": app.fab_hash}), App)
+
+    async def app(self, fab_hash: Sha256) -> App | None:
+        document = await self._apps.find_one({"_id": fab_hash})
+        return None if document is None else msgspec.convert(document, App)
+
+    async def apps(self) -> list[App]:
+        """Newest first."""
+        found = self._apps.find().sort("uploaded_at", DESCENDING).limit(LISTED)
+        return [msgspec.convert(document, App) async for document in found]
+
+    # ---- runs ----
+
+    async def save_run(self, run: Run) -> None:
+        await self._runs.replace_one({"_id": run.id}, _document(run, run.id), upsert=True)
+
+    async def run(self, run_id: str) -> Run | None:
+        return _run(await self._runs.find_one({"_id": run_id}))
+
+    async def run_of_flower(self, flower_run_id: str) -> Run | None:
+        return _run(await self._runs.find_one({"flower_run_id": flower_run_id}, sort=[("started_at", DESCENDING)]))
+
+    async def runs(self) -> list[Run]:
+        """Newest first."""
+        found = self._runs.find().sort("started_at", DESCENDING).limit(LISTED)
+        return [msgspec.convert(document, Run) async for document in found]
+
+    async def active(self) -> list[Run]:
+        """Those that may still send messages to devices, oldest first."""
+        found = self._runs.find({"status": {"$in": ACTIVE}}).sort("started_at", ASCENDING)
+        return [msgspec.convert(document, Run) async for document in found]
+
+    # ---- rounds ----
+
+    async def save_round(self, round: Round) -> None:
+        key = {"run_id": round.run_id, "round": round.round}
+        await self._rounds.replace_one(key, msgspec.to_builtins(round), upsert=True)
+
+    async def rounds(self, run_id: str) -> list[Round]:
+        """By number."""
+        found = self._rounds.find({"run_id": run_id}).sort("round", ASCENDING)
+        return [msgspec.convert(document, Round) async for document in found]
+
+    # ---- logs ----
+
+    async def save_log(self, run_id: str, text: str) -> None:
+        await self._logs.replace_one({"_id": run_id}, {"text": text}, upsert=True)
+
+    async def log(self, run_id: str) -> str:
+        document = await self._logs.find_one({"_id": run_id})
+        return "" if document is None else document["text"]
+
+
+def _document(value: App | Run, key: str) -> Document:
+    return {"_id": key, **msgspec.to_builtins(value)}
+
+
+def _run(document: Document | None) -> Run | None:
+    return None if document is None else msgspec.convert(document, Run)
