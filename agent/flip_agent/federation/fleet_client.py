@@ -1,0 +1,225 @@
+"""Flower's Fleet API (protobuf over HTTP) as this device speaks it: each call either gives its answer or raises
+`Unavailable` (the network, a busy or restarted hub, a clock: try again) or `Rejected` (the run has ended).
+
+Calls block: use threads, any number at once. Pinned to flwr 1.41, whose internals only this module and `flower` touch.
+"""
+
+import base64
+import hashlib
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import httpx
+from flwr.common.constant import TIMESTAMP_HEADER
+from flwr.common.serde import user_config_from_proto
+from flwr.proto.fab_pb2 import GetFabRequest
+from flwr.proto.fleet_pb2 import (
+    ActivateNodeRequest,
+    PullMessagesRequest,
+    PushMessagesRequest,
+    RegisterNodeFleetRequest,
+)
+from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest
+from flwr.proto.message_pb2 import (
+    ConfirmMessageReceivedRequest,
+    ObjectTree,
+    PullObjectRequest,
+    PushObjectRequest,
+)
+from flwr.proto.message_pb2 import Message as MessageProto
+from flwr.proto.node_pb2 import Node
+from flwr.proto.run_pb2 import GetRunRequest
+from flwr.supercore.constant import FLEET_HTTP_PUBLIC_KEY_HEADER, FLEET_HTTP_SIGNATURE_HEADER
+from flwr.supercore.primitives.asymmetric import bytes_to_private_key, public_key_to_bytes, sign_message
+from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
+from flwr.supernode.fleet_http_client import FleetHttpClient
+
+from flip_agent.federation.flower import Instruction, Item, Reply, Run, instruction_of
+from flip_runtime.errors import Rejected, Unavailable
+
+LEASE = 1800.0
+"""Seconds; Flower calls a node offline after twice that, so a device may be away for an hour. The most it allows."""
+_FIRST_LEASE = 30.0
+"""Until its id is on disk: an active node cannot be activated again, so a lost answer must not bar us for long."""
+HOLD = 20
+"""Seconds that the gateway may hold an empty pull back; below flwr's time limit of 30 s for a call."""
+
+
+_UNAUTHORIZED = 401
+_REGISTERED_ALREADY = 412
+# 401: this device's clock, or a hub that does not know it yet; a result is not thrown away for that
+_HEALED_BY_TIME = frozenset({_UNAUTHORIZED, 408, 425, 429})
+
+
+class FleetClient:
+    def __init__(self, address: str, key: bytes, ca: str) -> None:
+        """`key` is the device's P-384 key, `ca` the hub's authority (both PEM). Without `ca`: plain HTTP, for tests."""
+        private_key = bytes_to_private_key(key)
+        self._public_key = public_key_to_bytes(private_key.public_key())
+        headers = _FleetHeaders(self._public_key, lambda text: sign_message(private_key, text))
+        self._api = FleetHttpClient.from_server_address(address, not ca, ca.encode() or None, [headers])
+
+    def close(self) -> None:
+        self._api.close()
+
+    # ---- being a node ----
+
+    def join(self) -> str:
+        """Registers and activates; the node's id. `renew` must follow soon."""
+        with _translated("register"):
+            try:
+                self._api.RegisterNode(RegisterNodeFleetRequest(public_key=self._public_key))
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code != _REGISTERED_ALREADY:
+                    raise
+        activate = ActivateNodeRequest(public_key=self._public_key, heartbeat_interval=_FIRST_LEASE)
+        try:
+            with _translated("activate"):
+                return str(self._api.ActivateNode(activate).node_id)
+        except Rejected as error:
+            raise Unavailable(f"not activated: {error}", hint="an earlier activation may end in a minute") from error
+
+    def renew(self, node_id: str) -> bool:
+        """False when Flower does not know the node, as after a restart of the SuperLink: join again."""
+        with _translated("heartbeat"):
+            request = SendNodeHeartbeatRequest(node=_node(node_id), heartbeat_interval=LEASE)
+            return self._api.SendNodeHeartbeat(request).success
+
+    # ---- receiving ----
+
+    def pull(self, node_id: str) -> Instruction | None:
+        """The next message, which Flower hands out only once: keep it before anything else."""
+        with _translated("pull"):
+            answer = self._api.PullMessages(PullMessagesRequest(node=_node(node_id)))
+        if not answer.messages_list:
+            return None
+        return instruction_of(answer.messages_list[0], answer.message_object_trees[0])
+
+    def run(self, instruction: Instruction) -> Run:
+        with _translated("run"):
+            request = GetRunRequest(node=_node(instruction.node_id), run_id=int(instruction.run_id))
+            run = self._api.GetRun(request).run
+        overrides = user_config_from_proto(run.override_config)
+        return Run(run_id=instruction.run_id, fab_hash=run.fab_hash, overrides=overrides)
+
+    def fab(self, instruction: Instruction, fab_hash: str) -> bytes:
+        with _translated("app"):
+            node = _node(instruction.node_id)
+            request = GetFabRequest(node=node, hash_str=fab_hash, run_id=int(instruction.run_id))
+            return self._api.GetFab(request).fab.content
+
+    def pull_object(self, instruction: Instruction, object_id: str) -> Item:
+        with _translated("object"):
+            request = PullObjectRequest(
+                node=_node(instruction.node_id), run_id=int(instruction.run_id), object_id=object_id
+            )
+            answer = self._api.PullObject(request)
+        if not answer.object_found:
+            raise Rejected(f"object {object_id[:12]} is gone", hint="the run has ended")
+        if not answer.object_available:
+            raise Unavailable(f"object {object_id[:12]} is still being sent to the hub", retry_after=0.2)
+        if hashlib.sha256(answer.object_content).hexdigest() != object_id:
+            raise Unavailable(f"object {object_id[:12]} was damaged on its way")
+        return Item(object_id=object_id, content=answer.object_content)
+
+    def confirm(self, instruction: Instruction) -> None:
+        """Makes the hub drop its copy: only when everything lies here."""
+        with _translated("confirm"):
+            request = ConfirmMessageReceivedRequest(
+                node=_node(instruction.node_id),
+                run_id=int(instruction.run_id),
+                message_object_id=instruction.message_id,
+            )
+            self._api.ConfirmMessageReceived(request)
+
+    # ---- replying ----
+
+    def push(self, instruction: Instruction, reply: Reply, seconds: float) -> tuple[str, list[str]]:
+        """Announces the reply; gives an upload session and the objects that the hub lacks (none the second time)."""
+        with _translated("push"):
+            request = PushMessagesRequest(
+                node=_node(instruction.node_id),
+                messages_list=[MessageProto.FromString(reply.message)],
+                message_object_trees=[ObjectTree.FromString(reply.tree)],
+                clientapp_runtime_list=[seconds],
+            )
+            answer = self._api.PushMessages(request)
+        return answer.session_id, list(answer.objects_to_push)
+
+    def push_object(self, instruction: Instruction, session: str, item: Item) -> None:
+        with _translated("push object"):
+            request = PushObjectRequest(
+                node=_node(instruction.node_id),
+                run_id=int(instruction.run_id),
+                object_id=item.object_id,
+                object_content=item.content,
+                session_id=session,
+            )
+            stored = self._api.PushObject(request).stored
+        if not stored:
+            raise Unavailable("the upload session has ended", hint="the reply is announced again")
+
+
+class _FleetHeaders:
+    """Signs each request by the hub's clock and asks for a long poll.
+
+    The hub refuses signatures dated outside -5 to +305 s of its own time. Its answers carry `Flip-Time`; after a 401
+    the difference is corrected and the request sent once more.
+    """
+
+    def __init__(self, public_key: bytes, sign: Callable[[bytes], bytes]) -> None:
+        self._public_key = base64.b64encode(public_key).decode()
+        self._sign = sign
+        self._offset = 0.0  # seconds that the hub's clock is ahead
+
+    def intercept(self, context: ProtobufRequestContext, call_next: ProtobufCall) -> httpx.Response:
+        if context.rpc_method.endswith("/PullMessages"):
+            context.request.headers["Flip-Wait"] = str(HOLD)
+        response = call_next(self._signed(context))
+        if response.status_code == _UNAUTHORIZED and self._correct(response):
+            response = call_next(self._signed(context))
+        return response
+
+    def _signed(self, context: ProtobufRequestContext) -> ProtobufRequestContext:
+        timestamp = datetime.fromtimestamp(time.time() + self._offset, UTC).isoformat()
+        context.request.headers[FLEET_HTTP_PUBLIC_KEY_HEADER] = self._public_key
+        context.request.headers[TIMESTAMP_HEADER] = timestamp
+        signature = base64.b64encode(self._sign(timestamp.encode())).decode()
+        context.request.headers[FLEET_HTTP_SIGNATURE_HEADER] = signature
+        return context
+
+    def _correct(self, response: httpx.Response) -> bool:
+        try:
+            offset = float(response.headers["Flip-Time"]) - time.time()
+        except (KeyError, ValueError):
+            return False
+        changed = abs(offset - self._offset) > 1.0
+        self._offset = offset
+        return changed
+
+
+@contextmanager
+def _translated(call: str) -> Generator[None]:
+    """Gives HTTP's errors as ours: by who must act."""
+    try:
+        yield
+    except httpx.HTTPStatusError as error:
+        status = error.response.status_code
+        if status in _HEALED_BY_TIME or status >= 500:
+            raise Unavailable(f"{call}: HTTP {status}", retry_after=_retry_after(error.response)) from error
+        raise Rejected(f"{call}: HTTP {status}: {error.response.text[:200]}") from error
+    except (httpx.RequestError, ValueError) as error:  # ValueError: an answer that is no protobuf, as of a portal
+        raise Unavailable(f"{call}: {error or type(error).__name__}") from error
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    try:
+        return float(response.headers["Retry-After"])
+    except (KeyError, ValueError):
+        return None
+
+
+def _node(node_id: str) -> Node:
+    return Node(node_id=int(node_id))

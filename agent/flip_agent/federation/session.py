@@ -1,0 +1,140 @@
+"""The training session: carries each message from pull to forget by the table of `steps`, whatever happens between.
+
+One message at a time. The next step is always read from `session.db`, so a restart, a lost network and plain progress
+are the same loop; what fails for lack of a network is tried again for ever, with full jitter.
+"""
+
+import asyncio
+import contextlib
+import logging
+from asyncio import to_thread
+
+from flip_agent.federation.fleet_client import FleetClient
+from flip_agent.federation.message_steps import MessageSteps
+from flip_agent.federation.run_link import RunLink
+from flip_agent.federation.session_store import Message, SessionStore
+from flip_agent.federation.steps import NEXT, Outcome, Step
+from flip_runtime.backoff import Backoff
+from flip_runtime.errors import Rejected, Unavailable
+
+log = logging.getLogger(__name__)
+
+_BACKOFF = Backoff(first=0.5, most=30.0)
+_RENEW_EVERY = 60.0
+"""Seconds. The lease lasts an hour; asking more often finds out early that the SuperLink has forgotten this node."""
+_LOOK_AGAIN = 1.0
+"""Seconds between looks at a hub that does not hold empty pulls back: each costs it some 5 ms."""
+
+
+class Session:
+    def __init__(
+        self, store: SessionStore, fleet: FleetClient, steps: MessageSteps, link: RunLink, *, idle_exit: float
+    ) -> None:
+        self._store = store
+        self._fleet = fleet
+        self._steps = steps
+        self._link = link
+        self._idle_exit = idle_exit
+        self._node = ""
+        self._joined = False
+        self._announced: frozenset[str] | None = None
+        self._busy_at = 0.0
+        """By the loop's clock: when there last was work."""
+
+    async def run(self) -> None:
+        """Returns when there is nothing to deliver and has been no work for `idle_exit` seconds."""
+        self._busy_at = _now()
+        try:
+            async with asyncio.TaskGroup() as group:
+                lease = group.create_task(self._keep_lease())
+                await self._go_on()
+                lease.cancel()
+        finally:
+            await self._steps.dismiss_worker()
+
+    async def _go_on(self) -> None:
+        failures = 0
+        while True:
+            try:
+                message = await to_thread(self._store.oldest)
+                if message is None and not await self._work_is_likely():
+                    return
+                await self._join()
+                if message is not None:
+                    await self._take(message)
+                else:
+                    await self._pull()
+                failures = 0
+            except (Unavailable, Rejected) as error:
+                failures += 1
+                self._joined = False  # whoever was away may have forgotten this device
+                if failures == 1:
+                    log.warning("the fleet's address fails, trying again", extra={"reason": str(error)})
+                asked = error.retry_after if isinstance(error, Unavailable) else None
+                await asyncio.sleep(_BACKOFF.delay(failures) if asked is None else asked)
+
+    async def _work_is_likely(self) -> bool:
+        """Whether to look for messages. Waits for an announcement; False when `idle_exit` seconds passed without."""
+        announced = self._link.work.value
+        if announced != self._announced:
+            self._announced = announced
+            self._joined = False  # the new run may be one of a restarted SuperLink
+        if announced:
+            self._busy_at = _now()
+            return True
+        left = self._busy_at + self._idle_exit - _now()
+        if left <= 0:
+            return False
+        if announced is None:
+            return True  # `run` has not told us: look
+        await self._steps.dismiss_worker()
+        await self._link.tell("idle")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(left):
+                await self._link.work.until(bool)
+        return bool(self._link.work.value)
+
+    async def _join(self) -> None:
+        if self._joined:
+            return
+        node = self._node or await to_thread(self._store.node)
+        if node is None or not await to_thread(self._fleet.renew, node):
+            node = await to_thread(self._fleet.join)
+            await to_thread(self._store.keep_node, node)
+            await to_thread(self._fleet.renew, node)
+            log.info("joined the federation", extra={"node": node})
+        self._node, self._joined = node, True
+
+    async def _keep_lease(self) -> None:
+        while True:
+            await asyncio.sleep(_RENEW_EVERY)
+            with contextlib.suppress(Unavailable, Rejected):
+                if self._joined and not await to_thread(self._fleet.renew, self._node):
+                    self._joined = False
+
+    async def _pull(self) -> None:
+        await self._link.tell("waiting")
+        asked_at = _now()
+        instruction = await to_thread(self._fleet.pull, self._node)
+        if instruction is not None:
+            await to_thread(self._store.accept, instruction)
+            self._busy_at = _now()
+        elif _now() < asked_at + _LOOK_AGAIN:
+            await asyncio.sleep(_LOOK_AGAIN)
+
+    async def _take(self, message: Message) -> None:
+        try:
+            if message.instruction.node_id != self._node:
+                raise Rejected("the SuperLink was restarted: the run is lost")
+            outcome = await self._steps.take(message)
+        except Rejected as error:
+            await self._steps.give_up(message, str(error))
+            outcome = Outcome.GONE
+        following = NEXT[message.step, outcome]
+        if following is not Step.READY:  # which was written together with the reply
+            await to_thread(self._store.advance, message.instruction.message_id, following)
+        self._busy_at = _now()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

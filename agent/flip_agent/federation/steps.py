@@ -1,0 +1,45 @@
+"""What a message goes through on this device: one table. A step is on disk before it is taken, so that after a power
+cut it is taken again; each is harmless when repeated, and a finished reply is never trained again.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Step(StrEnum):
+    """What is to be done next with a message."""
+
+    PULLED = "pulled"
+    """It is ours, and Flower hands it out only once: fetch its app and objects, then confirm."""
+    CONFIRMED = "confirmed"
+    """All of it lies here; the hub has dropped its copy."""
+    TRAINING = "training"
+    """The worker runs the ClientApp; of one that was cut off nothing is kept."""
+    READY = "ready"
+    """The reply lies here whole."""
+    PUSHING = "pushing"
+    """The hub may have part of the reply."""
+    PUSHED = "pushed"
+    """The hub has all of it."""
+    FORGOTTEN = "forgotten"
+    """Nothing of it is left."""
+
+
+class Outcome(StrEnum):
+    DONE = "done"
+    REFUSED = "refused"
+    """This device cannot run the app: an error reply says why."""
+    GONE = "gone"
+    """Nobody waits for the reply any more: the run has ended, or Flower has forgotten this device."""
+
+
+NEXT: Mapping[tuple[Step, Outcome], Step] = {
+    (Step.PULLED, Outcome.DONE): Step.CONFIRMED,
+    (Step.PULLED, Outcome.REFUSED): Step.READY,
+    (Step.CONFIRMED, Outcome.DONE): Step.TRAINING,
+    (Step.TRAINING, Outcome.DONE): Step.READY,
+    (Step.READY, Outcome.DONE): Step.PUSHING,
+    (Step.PUSHING, Outcome.DONE): Step.PUSHED,
+    (Step.PUSHED, Outcome.DONE): Step.FORGOTTEN,
+    **{(step, Outcome.GONE): Step.FORGOTTEN for step in Step if step is not Step.FORGOTTEN},
+}

@@ -1,0 +1,88 @@
+"""Training and evaluation of any torch classifier on a device's own data; deterministic for a seed and a round."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import torch
+from flwr.app import ArrayRecord
+from msgspec import Struct
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+Value = bool | int | float | str
+Samples = Dataset[tuple[Tensor, Tensor]]
+"""Each an input and its class; must have a length."""
+Parts = tuple[Samples, Samples]
+"""What this device trains on, and what it holds out for evaluation."""
+
+_EVALUATION_ROWS = 256
+
+
+class Task(Protocol):
+    """What an app's module provides."""
+
+    def model(self) -> nn.Module: ...
+    def data(self, node_config: Mapping[str, Value], /) -> Parts: ...
+
+
+class Options(Struct, frozen=True, kw_only=True, rename="kebab"):
+    local_epochs: int = 1
+    lr: float = 0.01
+    momentum: float = 0.9
+    batch_size: int = 32
+    seed: int = 0
+    server_round: int = 0
+    """So that each round shuffles anew."""
+
+
+def train(task: Task, arrays: ArrayRecord, samples: Samples, options: Options) -> tuple[ArrayRecord, dict[str, float]]:
+    """The new arrays, with the mean loss of the last epoch."""
+    model = _model(task, arrays)
+    model.train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=options.lr, momentum=options.momentum)
+    shuffle = torch.Generator().manual_seed(options.seed * 100_003 + options.server_round)
+    torch.manual_seed(options.seed * 100_003 + options.server_round)  # for dropout and the like
+    batches = DataLoader(samples, batch_size=options.batch_size, shuffle=True, generator=shuffle)
+    loss = 0.0
+    for _ in range(options.local_epochs):
+        loss = _epoch(model, batches, optimizer)
+    return ArrayRecord(model.state_dict()), {"train-loss": loss, "num-examples": _length(samples)}
+
+
+def evaluate(task: Task, arrays: ArrayRecord, samples: Samples) -> dict[str, float]:
+    model = _model(task, arrays)
+    model.eval()
+    count, loss, correct = _length(samples), 0.0, 0
+    with torch.inference_mode():
+        for inputs, classes in DataLoader(samples, batch_size=_EVALUATION_ROWS):
+            scores = model(inputs)
+            loss += nn.functional.cross_entropy(scores, classes, reduction="sum").item()
+            correct += int((scores.argmax(dim=1) == classes).sum())
+    return {"loss": loss / count, "accuracy": correct / count, "num-examples": count}
+
+
+def _epoch(model: nn.Module, batches: DataLoader[tuple[Tensor, Tensor]], optimizer: torch.optim.Optimizer) -> float:
+    total, count = 0.0, 0
+    for inputs, classes in batches:
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(inputs), classes)
+        loss.backward()
+        optimizer.step()
+        total, count = total + loss.item() * len(classes), count + len(classes)
+    return total / max(count, 1)
+
+
+def _model(task: Task, arrays: ArrayRecord) -> nn.Module:
+    model = task.model()
+    model.load_state_dict(arrays.to_torch_state_dict())
+    return model
+
+
+def _length(samples: Samples) -> int:
+    """Raises `ValueError` when there are none: a mean over nothing would poison the aggregate."""
+    if not isinstance(samples, Sequence) and not hasattr(samples, "__len__"):
+        raise TypeError("the task's data has no length")
+    count = len(samples)  # type: ignore[arg-type]  # torch's Dataset declares none
+    if count == 0:
+        raise ValueError("this device has no samples")
+    return count

@@ -1,0 +1,111 @@
+"""The session's side of a worker: a child process that runs the ClientApp of one run, warm until it is stopped.
+
+Whatever the app does, a call has an answer: the reply, or what became of the process. It ends with this one.
+"""
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from flip_agent.federation.app_store import App
+from flip_agent.federation.flower import APP_CRASHED, Item
+from flip_agent.federation.frames import (
+    HEADER,
+    Answered,
+    Call,
+    Failed,
+    FromWorker,
+    ToWorker,
+    decode_from_worker,
+    encode,
+    length_of,
+)
+from flip_runtime.child import Child
+
+log = logging.getLogger(__name__)
+
+_ENVIRONMENT = {
+    # One core: the device has other things to do, and training on several is rarely faster for small models.
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONWARNINGS": "ignore",
+    "FLWR_TELEMETRY_ENABLED": "0",
+    "FLWR_DISABLE_UPDATE_CHECK": "1",
+}
+
+
+class Worker:
+    def __init__(self, app: App, *, time_limit: float) -> None:
+        """`time_limit` seconds for one message."""
+        self.app = app
+        self._time_limit = time_limit
+        self._child: Child | None = None
+        self._reader: asyncio.StreamReader
+        self._writer: asyncio.StreamWriter
+
+    async def call(
+        self, call: Call, objects: AsyncIterator[Item], keep: Callable[[Item], Awaitable[None]]
+    ) -> Answered | Failed:
+        """Runs the ClientApp on a message; `keep` gets the reply's objects. Starts the process when there is none."""
+        try:
+            async with asyncio.timeout(self._time_limit):
+                await self._start()
+                async for item in objects:
+                    await self._send(item)
+                await self._send(call)
+                while isinstance(frame := await self._receive(), Item):
+                    await keep(frame)
+                return frame
+        except TimeoutError:
+            await self.stop()
+            return Failed(code=APP_CRASHED, reason=f"the ClientApp gave no answer within {self._time_limit:g} s")
+        except (EOFError, ConnectionError, ValueError) as error:
+            return Failed(code=APP_CRASHED, reason=f"the ClientApp's process {await self._end() or error}")
+
+    async def stop(self) -> None:
+        if self._child is not None:
+            self._writer.close()
+            await self._child.stop()
+            self._child = None
+
+    async def _start(self) -> None:
+        if self._child is not None and self._child.running:
+            return
+        await self.stop()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [sys.executable, "-m", "flip_agent.federation.worker_process", str(theirs.fileno())]
+            child = Child(
+                "worker",
+                [*command, str(self.app.folder), self.app.clientapp],
+                environment={**_ENVIRONMENT, "FLIP_APP_DIR": str(self.app.folder)},
+                pass_files=[theirs.fileno()],
+                stop_within=1.0,  # what it computes would be thrown away anyhow
+            )
+            await child.start()
+        self._reader, self._writer = await asyncio.open_connection(sock=ours)
+        self._child = child
+        log.info("worker started", extra={"app": self.app.clientapp, "pid": child.pid})
+
+    async def _end(self) -> str:
+        """How the process ended, once it has closed its side of the socket."""
+        if self._child is None:
+            return "did not start"
+        await self._child.stop()
+        status = self._child.returncode
+        await self.stop()
+        if status is None or status == 0:
+            return "left without an answer"
+        return f"ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+
+    async def _send(self, frame: ToWorker) -> None:
+        self._writer.write(encode(frame))
+        await self._writer.drain()
+
+    async def _receive(self) -> FromWorker:
+        header = await self._reader.readexactly(HEADER)
+        return decode_from_worker(await self._reader.readexactly(length_of(header)))

@@ -1,0 +1,117 @@
+"""The worker itself: loads one app's ClientApp and runs it on each message the session sends, until the socket closes.
+
+python -m flip_agent.federation.worker_process DESCRIPTOR APP_FOLDER MODULE:ATTRIBUTE
+"""
+
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterable
+from functools import cache, partial
+from pathlib import Path
+from typing import BinaryIO
+
+from flwr.clientapp import ClientApp
+
+from flip_agent.federation.flower import (
+    APP_NOT_LOADED,
+    APP_RAISED,
+    Item,
+    context,
+    context_state,
+    flatten,
+    inflate,
+    load_client_app,
+)
+from flip_agent.federation.frames import (
+    HEADER,
+    Answered,
+    Call,
+    Failed,
+    FromWorker,
+    ToWorker,
+    decode_to_worker,
+    encode,
+    length_of,
+)
+from flip_runtime.logs import configure_logs
+
+log = logging.getLogger(__name__)
+
+_NICE = 5
+"""Training yields to inference and to the device's own work."""
+
+
+def main(descriptor: int, folder: Path, clientapp: str) -> None:
+    os.nice(_NICE)
+    configure_logs()
+    with (
+        socket.socket(fileno=descriptor) as session,
+        session.makefile("rb") as calls,
+        session.makefile("wb") as answers,
+    ):
+        serve(calls, answers, partial(load_client_app, folder, clientapp))
+
+
+def serve(calls: BinaryIO, answers: BinaryIO, load: Callable[[], ClientApp]) -> None:
+    """Answers calls until the session is gone."""
+    load = cache(load)
+    contents: dict[str, bytes] = {}
+    while (frame := _receive(calls)) is not None:
+        if isinstance(frame, Item):
+            contents[frame.object_id] = frame.content
+            continue
+        for answer in _answer(load, frame, contents):
+            answers.write(encode(answer))
+        answers.flush()
+        contents = {}
+
+
+def _answer(load: Callable[[], ClientApp], call: Call, contents: dict[str, bytes]) -> Iterable[FromWorker]:
+    try:
+        app = load()
+    except Exception as error:  # an app may raise anything: the strategy is told what
+        log.exception("ClientApp not loaded")
+        return [_failed(APP_NOT_LOADED, error)]
+    started = time.monotonic()
+    try:
+        instruction = inflate(call.message_id, contents)
+        around = context(
+            run_id=call.run_id,
+            node_id=call.node_id,
+            node_config=call.node_config,
+            run_config=call.run_config,
+            state=call.context,
+        )
+        reply = app(message=instruction, context=around)
+        seconds = time.monotonic() - started
+        head, objects = flatten(reply, instruction, seconds)
+        after = context_state(around)
+    except Exception as error:  # an app may raise anything: the strategy is told what
+        log.exception("ClientApp failed")
+        return [_failed(APP_RAISED, error)]
+    return _then(objects, Answered(reply=head, context=after, seconds=seconds))
+
+
+def _then(objects: Iterable[Item], last: Answered) -> Iterable[FromWorker]:
+    yield from objects  # made one at a time: a large model is never in memory twice
+    yield last
+
+
+def _failed(code: int, error: Exception) -> Failed:
+    return Failed(code=code, reason=f"{type(error).__name__}: {error}")
+
+
+def _receive(calls: BinaryIO) -> ToWorker | None:
+    header = calls.read(HEADER)
+    if len(header) < HEADER:
+        return None
+    length = length_of(header)
+    content = calls.read(length)
+    return decode_to_worker(content) if len(content) == length else None
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])

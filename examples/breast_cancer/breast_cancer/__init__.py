@@ -1,0 +1,1 @@
+"""Benign or malignant: an ordinary Flower app with a ClientApp and a ServerApp of its own."""
