@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 from litestar import WebSocket, websocket
 from litestar.exceptions import WebSocketDisconnect
-from litestar.handlers import WebsocketRouteHandler
 from msgspec import Struct
 
 from flip_hub.auth.guards import access_of
@@ -64,6 +63,3 @@ async def _until_left(socket: Socket) -> None:
     """Raises `WebSocketDisconnect`; what readers say after their token is not listened to."""
     while True:
         await socket.receive_data("text")
-
-
-ROUTES: list[WebsocketRouteHandler] = [live_frames]

@@ -1,0 +1,72 @@
+"""The hub's HTTP application: routes, who may call them, and how every error is answered."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+from litestar import Litestar, Request
+from litestar.datastructures import MutableScopeHeaders, State
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import ControllerRouterHandler, Message, Scope
+
+from flip_hub.auth.guards import CALLER, Access
+from flip_hub.docs_page import DocsPage
+from flip_hub.problem import answer_error
+from flip_runtime.errors import Unavailable
+
+MAX_BODY = 2**20
+"""Bytes of a request; routes that take files say so themselves."""
+
+
+def create_app(
+    routes: Sequence[ControllerRouterHandler],
+    services: Mapping[str, object],
+    *,
+    access: Access,
+    prepared: asyncio.Event,
+) -> Litestar:
+    """`services` are what handlers name as parameters; calls of the API are answered 503 until `prepared` is set."""
+
+    def check_prepared(request: Request[Any, Any, Any]) -> None:
+        if not prepared.is_set() and request.url.path.startswith(("/api/v1/", "/internal/")):
+            raise Unavailable("the registry is not reachable", hint="GET /health/ready says what is missing")
+
+    return Litestar(
+        routes,
+        dependencies={**CALLER, **{name: _given(service) for name, service in services.items()}},
+        state=State(access.as_state()),
+        before_request=check_prepared,
+        before_send=[_tell_time],
+        exception_handlers={Exception: answer_error},
+        openapi_config=_openapi(),
+        request_max_body_size=MAX_BODY,
+        logging_config=None,
+    )
+
+
+def _given(service: object) -> Provide:
+    return Provide(lambda: service, sync_to_thread=False, use_cache=True)
+
+
+async def _tell_time(message: Message, scope: Scope) -> None:
+    """On every answer: a device whose clock is wrong can tell by how much."""
+    if message["type"] == "http.response.start":
+        MutableScopeHeaders.from_message(message)["Flip-Time"] = f"{time.time():.3f}"
+
+
+def _openapi() -> OpenAPIConfig:
+    bearer = SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")
+    return OpenAPIConfig(
+        title="FLIP hub",
+        version=version("flip-edge"),
+        path="/api/docs",
+        render_plugins=[DocsPage(), JsonRenderPlugin()],
+        components=Components(security_schemes={"bearer": bearer}),
+        security=[{"bearer": []}],
+        use_handler_docstrings=True,
+    )

@@ -1,0 +1,163 @@
+"""The hub's API from Python, one call at a time: for the command line, the demo and the tests.
+
+Raises `Rejected` with the hub's reason and hint, and `Unavailable` when asking again later may help.
+"""
+
+from http import HTTPStatus
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from flip_hub.auth.schemas import Login, Me, Session
+from flip_hub.devices.schemas import Device, EnrolmentToken, EnrolmentTokenRequest
+from flip_hub.federation.schemas import App, Run, RunDetail, RunRequest
+from flip_hub.models.schemas import Model, ModelVersion
+from flip_hub.telemetry.schemas import StoredEvent
+from flip_runtime.errors import Rejected, Unavailable
+from flip_wire.problem import Problem
+
+T = TypeVar("T")
+
+TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+"""Seconds; a model's file is on its way for a while."""
+
+
+class HubApi:
+    """`url` of the hub, `token` of a session; without one only `login` and `ready` are of use."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        self.url = url.rstrip("/")
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    # ---- the hub itself -----------------------------------------------------------------------------------------
+
+    def ready(self) -> bool:
+        """Whether it can do its work; False when it does not even answer."""
+        try:
+            return self._http.get("/health/ready").is_success
+        except httpx.TransportError:
+            return False
+
+    def login(self, username: str, password: str) -> Session:
+        return self._post("/api/v1/auth/login", Session, Login(username=username, password=password))
+
+    def me(self) -> Me:
+        return self._get("/api/v1/auth/me", Me)
+
+    # ---- devices ------------------------------------------------------------------------------------------------
+
+    def devices(self) -> list[Device]:
+        return self._get("/api/v1/devices", list[Device])
+
+    def device(self, device_id: str) -> Device:
+        return self._get(f"/api/v1/devices/{_part(device_id)}", Device)
+
+    def events(self, device_id: str, limit: int = 100) -> list[StoredEvent]:
+        """Newest first."""
+        return self._get(f"/api/v1/devices/{_part(device_id)}/events?limit={limit}", list[StoredEvent])
+
+    def revoke(self, device_id: str) -> Device:
+        return self._post(f"/api/v1/devices/{_part(device_id)}/revoke", Device)
+
+    def create_enrolment_token(self, lifetime: float = 3600.0) -> EnrolmentToken:
+        """`lifetime` in seconds."""
+        return self._post("/api/v1/enrolment-tokens", EnrolmentToken, EnrolmentTokenRequest(lifetime=lifetime))
+
+    # ---- runs ---------------------------------------------------------------------------------------------------
+
+    def upload_app(self, fab: bytes) -> App:
+        return self._post("/api/v1/apps", App, fab)
+
+    def apps(self) -> list[App]:
+        return self._get("/api/v1/apps", list[App])
+
+    def start_run(self, request: RunRequest) -> Run:
+        return self._post("/api/v1/runs", Run, request)
+
+    def runs(self) -> list[Run]:
+        return self._get("/api/v1/runs", list[Run])
+
+    def run(self, run_id: str) -> RunDetail:
+        return self._get(f"/api/v1/runs/{_part(run_id)}", RunDetail)
+
+    def stop_run(self, run_id: str) -> Run:
+        return self._post(f"/api/v1/runs/{_part(run_id)}/stop", Run)
+
+    def run_log(self, run_id: str) -> str:
+        """What the ServerApp wrote."""
+        return self._send("GET", f"/api/v1/runs/{_part(run_id)}/logs").text
+
+    # ---- models -------------------------------------------------------------------------------------------------
+
+    def models(self) -> list[Model]:
+        return self._get("/api/v1/models", list[Model])
+
+    def versions(self, model: str) -> list[ModelVersion]:
+        return self._get(f"/api/v1/models/{_part(model)}/versions", list[ModelVersion])
+
+    def promote(self, model: str, version: int) -> ModelVersion:
+        return self._post(f"/api/v1/models/{_part(model)}/versions/{version}/promote", ModelVersion)
+
+    def file(self, model: str, version: int, name: str) -> bytes:
+        return self._send("GET", f"/api/v1/models/{_part(model)}/versions/{version}/files/{_part(name)}").content
+
+    # ---- one call -----------------------------------------------------------------------------------------------
+
+    def _get(self, path: str, kind: type[T]) -> T:
+        return self._decoded(self._send("GET", path), kind)
+
+    def _post(self, path: str, kind: type[T], body: msgspec.Struct | bytes | None = None) -> T:
+        return self._decoded(self._send("POST", path, body), kind)
+
+    def _send(self, method: str, path: str, body: msgspec.Struct | bytes | None = None) -> httpx.Response:
+        content = msgspec.json.encode(body) if isinstance(body, msgspec.Struct) else body
+        media_type = "application/octet-stream" if isinstance(body, bytes) else "application/json"
+        headers = {} if content is None else {"Content-Type": media_type}
+        try:
+            answer = self._http.request(method, path, content=content, headers=headers)
+        except httpx.TransportError as error:
+            hint = "is flip-hub serve running, and is the address right?"
+            raise Unavailable(f"the hub at {self.url} does not answer: {error}", hint=hint) from error
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise Rejected(f"{self.url} is no address of a hub: {error}", hint="http://HOST:PORT") from error
+        if not answer.is_success:
+            raise _refusal(answer)
+        return answer
+
+    def _decoded(self, answer: httpx.Response, kind: type[T]) -> T:
+        try:
+            return msgspec.json.decode(answer.content, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            hint = f"is {self.url} a FLIP hub of this version?"
+            raise Rejected("the answer is not what was asked for", hint=hint) from error
+
+
+def _refusal(answer: httpx.Response) -> Exception:
+    try:
+        problem = msgspec.json.decode(answer.content, type=Problem)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        problem = Problem(title="", status=answer.status_code, detail=f"the hub answered {answer.status_code}")
+    if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS or answer.is_server_error:
+        return Unavailable(problem.detail, hint=problem.hint, retry_after=_retry_after(answer))
+    return Rejected(problem.detail, hint=problem.hint)
+
+
+def _retry_after(answer: httpx.Response) -> float | None:
+    text = answer.headers.get("Retry-After", "")
+    return float(text) if text.isdigit() else None
+
+
+def _part(text: Any) -> str:
+    return quote(str(text), safe="")

@@ -1,0 +1,1 @@
+"""The console: the built files of hub-ui, served by the hub itself."""

@@ -1,0 +1,88 @@
+"""What the hub is without models and runs: accounts, devices, enrolment, telemetry, live frames, console."""
+
+from dataclasses import dataclass
+
+from litestar.types import ControllerRouterHandler
+
+from flip_hub.auth.guards import Access
+from flip_hub.auth.passwords import Passwords
+from flip_hub.auth.routes import AuthController
+from flip_hub.auth.service import AuthService
+from flip_hub.auth.throttle import LoginThrottle
+from flip_hub.auth.tokens import Tokens
+from flip_hub.console.routes import serve_console
+from flip_hub.console.site import Site
+from flip_hub.credentials import CA, load_credentials
+from flip_hub.devices.assertions import Assertions
+from flip_hub.devices.routes import DesiredController, DeviceController
+from flip_hub.devices.service import DeviceService
+from flip_hub.devices.store import DeviceStore
+from flip_hub.enrolment.routes import EnrolmentController
+from flip_hub.enrolment.service import EnrolmentService
+from flip_hub.enrolment.store import EnrolmentStore
+from flip_hub.health import HealthController
+from flip_hub.live import LiveHub
+from flip_hub.live_routes import live_frames
+from flip_hub.mongo import Database, Indexed
+from flip_hub.settings import FleetSection, Settings
+from flip_hub.telemetry.routes import TelemetryController
+from flip_hub.telemetry.service import TelemetryService
+from flip_hub.telemetry.store import EventStore
+from flip_hub.users.store import UserStore
+
+ROUTES: list[ControllerRouterHandler] = [
+    AuthController,
+    DeviceController,
+    DesiredController,
+    EnrolmentController,
+    TelemetryController,
+    HealthController,
+    live_frames,
+    serve_console,
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Core:
+    live: LiveHub
+    devices: DeviceService
+    access: Access
+    stores: list[Indexed]
+    services: dict[str, object]
+    """By the name under which handlers ask for them."""
+
+
+def build_core(settings: Settings, database: Database) -> Core:
+    """Raises `ConfigError` for a state folder that was never initialised."""
+    credentials = load_credentials(settings.hub.state)
+    live = LiveHub()
+    users, registry, enrolment, events = (
+        UserStore(database),
+        DeviceStore(database),
+        EnrolmentStore(database),
+        EventStore(database),
+    )
+    tokens = Tokens(credentials.token_secret, settings.auth)
+    devices = DeviceService(registry, live, settings)
+    ca = settings.hub.state / CA
+    return Core(
+        live=live,
+        devices=devices,
+        access=Access(tokens, devices, credentials.internal_secret),
+        stores=[users, registry, enrolment, events],
+        services={
+            "settings": settings,
+            "live": live,
+            "devices": devices,
+            "auth": AuthService(users, Passwords(), tokens, LoginThrottle()),
+            "assertions": Assertions(devices, registry, tokens),
+            "enrolment": EnrolmentService(enrolment, registry, devices, fleet_address(settings.fleet), ca),
+            "telemetry": TelemetryService(events, devices),
+            "site": Site(),
+        },
+    )
+
+
+def fleet_address(fleet: FleetSection) -> str:
+    """HOST:PORT as devices reach the gateway."""
+    return fleet.address or f"{fleet.host}:{fleet.port}"

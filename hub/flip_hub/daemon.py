@@ -1,0 +1,105 @@
+"""`flip-hub serve`: everything the hub consists of, put together here and nowhere else."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+
+import uvloop
+
+from flip_hub.api_server import ApiServer
+from flip_hub.app import create_app
+from flip_hub.core import ROUTES, build_core
+from flip_hub.federation.control import RunControl
+from flip_hub.federation.gateway import Gateway
+from flip_hub.federation.internal import InternalController
+from flip_hub.federation.mailboxes import Mailboxes
+from flip_hub.federation.routes import AppController, RunController
+from flip_hub.federation.service import RunService
+from flip_hub.federation.store import RunStore
+from flip_hub.federation.superlink import Superlink
+from flip_hub.health import Health
+from flip_hub.models.artifacts import ArtifactStore
+from flip_hub.models.routes import DeviceArtifactController, ModelController
+from flip_hub.models.service import ModelService
+from flip_hub.models.store import ModelStore
+from flip_hub.mongo import Mongo
+from flip_hub.settings import Settings
+from flip_runtime.supervisor import Service, supervise
+
+log = logging.getLogger(__name__)
+
+FEDERATION_ROUTES = [ModelController, DeviceArtifactController, AppController, RunController, InternalController]
+
+
+def run_hub(settings: Settings) -> None:
+    """Until SIGTERM or SIGINT. Raises `ConfigError` or `Fatal`."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_until_signalled(settings))
+
+
+async def serve(settings: Settings) -> None:
+    mongo = Mongo(settings.mongo)
+    core = build_core(settings, mongo.database)
+    live, devices = core.live, core.devices
+
+    artifacts = ArtifactStore(settings.hub.state / "artifacts")
+    artifacts.create()
+    model_store = ModelStore(mongo.database)
+    models = ModelService(model_store, artifacts, devices, live)
+
+    superlink = Superlink(settings)
+    mailboxes = Mailboxes()
+    gateway = Gateway(settings, devices, mailboxes)
+    run_store = RunStore(mongo.database)
+    control = RunControl(superlink.address)
+    runs = RunService(run_store, control, devices, models, live, mailboxes, artifacts)
+
+    health = Health({"mongo": mongo.missing, "superlink": _missing(superlink)})
+    app = create_app(
+        [*ROUTES, *FEDERATION_ROUTES],
+        {**core.services, "models": models, "artifacts": artifacts, "runs": runs, "health": health},
+        access=core.access,
+        prepared=mongo.prepared,
+    )
+
+    def once_prepared(run: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        async def wait_and_run() -> None:
+            await mongo.prepared.wait()
+            await run()
+
+        return wait_and_run
+
+    await supervise(
+        [
+            Service("registry", lambda: mongo.prepare([*core.stores, model_store, run_store])),
+            Service("api", ApiServer(app, settings.hub, devices.close).run),
+            Service("presence", once_prepared(devices.watch)),
+            Service("superlink", superlink.run),
+            Service("gateway", gateway.run),
+            Service("runs", once_prepared(runs.watch)),
+        ]
+    )
+
+
+async def _until_signalled(settings: Settings) -> None:
+    serving = asyncio.create_task(serve(settings))
+
+    def stop() -> None:
+        if not serving.cancelling():
+            log.info("stopping")
+            serving.cancel()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    await asyncio.wait((serving,))
+    if not serving.cancelled():
+        serving.result()
+
+
+def _missing(superlink: Superlink) -> Callable[[], Awaitable[str]]:
+    async def missing() -> str:
+        return "" if superlink.ready else "it is starting; if that lasts, see superlink/superlink.log"
+
+    return missing

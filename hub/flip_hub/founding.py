@@ -1,0 +1,58 @@
+"""`flip-hub init`: keys and the first admin. What is there already stays; running it again is harmless."""
+
+import asyncio
+import re
+import secrets
+import time
+from pathlib import Path
+
+from flip_hub.auth.passwords import Passwords
+from flip_hub.auth.schemas import Role
+from flip_hub.credentials import make_credentials
+from flip_hub.mongo import DatabaseDown, Mongo
+from flip_hub.settings import Settings
+from flip_hub.users.store import User, UserStore
+from flip_runtime.atomic import write_file
+from flip_runtime.errors import ConfigError, Unavailable
+
+_USERNAME = re.compile(r"[\w.@+-]{1,64}")
+
+
+def found_hub(settings: Settings, admin: str, password_file: Path | None) -> list[str]:
+    """Says in lines for people what was made and what was kept; one of them holds the password, if no file does."""
+    if not _USERNAME.fullmatch(admin):
+        raise ConfigError(f"{admin!r} is no name for a user", hint="letters, digits and . _ @ + -, at most 64")
+    made = make_credentials(settings)
+    state = settings.hub.state
+    lines = [f"made in {state}: {', '.join(made)}" if made else f"kept the keys in {state}"]
+    return lines + asyncio.run(_make_admin(settings, admin, password_file))
+
+
+async def _make_admin(settings: Settings, admin: str, password_file: Path | None) -> list[str]:
+    mongo = Mongo(settings.mongo)
+    users = UserStore(mongo.database)
+    try:
+        known = await users.admins()
+        if known:
+            return [f"kept the admin {known[0]}"]
+        password = secrets.token_urlsafe(15)
+        if password_file is not None:
+            # The file first: a password that nobody knows would lock everybody out.
+            _write_password(password_file, password)
+        password_hash = await Passwords().hash(password)
+        await users.add(User(username=admin, password_hash=password_hash, role=Role.ADMIN, created_at=time.time()))
+    except DatabaseDown as error:
+        raise Unavailable(
+            "MongoDB is not reachable", hint="start it, or correct mongo.url, then run init again"
+        ) from error
+    finally:
+        mongo.close()
+    where = f"password in {password_file}" if password_file is not None else f"password, shown only now: {password}"
+    return [f"made the admin {admin}, {where}"]
+
+
+def _write_password(path: Path, password: str) -> None:
+    try:
+        write_file(path, f"{password}\n".encode())
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}", hint="correct --password-file") from error
