@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from litestar import Controller, Request, Router, post, put
+from litestar import Controller, Request, post, put
 
 from flip_hub.auth.guards import internal_guard
 from flip_hub.federation.schemas import RunReport
@@ -26,6 +26,3 @@ class InternalController(Controller):
     async def store_artifact(self, artifacts: ArtifactStore, request: Request[Any, Any, Any], sha256: str) -> None:
         """Straight to the disk; refused, and nothing kept, when it is not what its name says."""
         await artifacts.put_stream(sha256, request.stream())
-
-
-ROUTES: list[type[Controller] | Router] = [InternalController]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from litestar import Controller, MediaType, Request, Router, get, post
+from litestar import Controller, MediaType, Request, get, post
 
 from flip_hub.auth.guards import user_guard
 from flip_hub.federation.fab import FAB_LIMIT
@@ -56,6 +56,3 @@ class RunController(Controller):
     async def read_logs(self, runs: RunService, run_id: str) -> str:
         """What the ServerApp wrote; its end, when long."""
         return await runs.logs(run_id)
-
-
-ROUTES: list[type[Controller] | Router] = [AppController, RunController]

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from litestar import Controller, Request, Response, Router, get, post
+from litestar import Controller, Request, Response, get, post
 from litestar.params import Parameter
 from litestar.response import Stream
 
@@ -102,6 +102,3 @@ async def _send(
     headers["Content-Length"] = str(part.stop - part.start)
     content = artifacts.stream(sha256, part.start, part.stop)
     return Stream(content, status_code=status, headers=headers, media_type=_BINARY)
-
-
-ROUTES: list[type[Controller] | Router] = [ModelController, DeviceArtifactController]

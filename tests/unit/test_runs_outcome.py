@@ -1,0 +1,114 @@
+"""Ends and standstills are told in words."""
+
+import msgspec
+import pytest
+
+from flip_hub.devices.schemas import Device, DeviceStatus
+from flip_hub.federation.control import FlowerStatus
+from flip_hub.federation.outcome import lost, outcome_of, waiting_for
+from flip_hub.federation.schemas import Run, RunStatus
+
+LOG = """INFO :      [ROUND 1/3]
+Traceback (most recent call last):
+  File "app.py", line 12, in main
+    raise KeyError("inner")
+KeyError: 'inner'
+
+During handling of the above exception, another exception occurred:
+
+Traceback (most recent call last):
+  File "app.py", line 14, in main
+    train()
+app.errors.NoData: the data set is empty
+ERROR :     Exit Code: 201
+"""
+
+
+def finished(sub_status: str, details: str = "") -> FlowerStatus:
+    return FlowerStatus(status="finished", sub_status=sub_status, details=details)
+
+
+def run(flower_run_id: str, round: int) -> Run:
+    values = {
+        "id": "run-1",
+        "flower_run_id": flower_run_id,
+        "app": "tiny 1",
+        "fab_hash": "0" * 64,
+        "status": "running",
+        "reason": "",
+        "config": {},
+        "promote": "best",
+        "metric": "accuracy",
+        "strategy": "",
+        "rounds": None,
+        "round": round,
+        "started_at": 1.0,
+        "finished_at": None,
+        "eta": None,
+        "promoted_version": None,
+        "warning": "",
+    }
+    return msgspec.convert(values, Run)
+
+
+def device(status: DeviceStatus) -> Device:
+    values = {
+        "id": "dev-1",
+        "name": "one",
+        "status": status,
+        "enrolled_at": 1.0,
+        "last_seen": None,
+        "agent_version": "0",
+        "node_id": None,
+        "desired": {"generation": 1},
+        "reported": None,
+        "health": None,
+        "events_accepted": 0,
+        "events_dropped": 0,
+    }
+    return msgspec.convert(values, Device)
+
+
+def test_an_exception_is_named_with_its_type_from_the_last_traceback() -> None:
+    outcome = outcome_of(finished("failed", "ServerApp failed with exception: the data set is empty"), LOG)
+    assert (outcome.status, outcome.reason) == (RunStatus.FAILED, "app.errors.NoData: the data set is empty")
+
+
+def test_an_old_traceback_in_the_log_does_not_explain_a_lost_heartbeat() -> None:
+    assert outcome_of(finished("failed", "No heartbeat received\nfrom the task"), LOG).reason == (
+        "No heartbeat received from the task"
+    )
+
+
+def test_a_failure_without_any_word_says_so() -> None:
+    assert outcome_of(finished("failed"), "").reason == "the ServerApp ended without saying why; its log may tell"
+
+
+@pytest.mark.parametrize(("word", "status"), [("completed", RunStatus.FINISHED), ("stopped", RunStatus.STOPPED)])
+def test_completed_and_stopped_runs_need_no_reason(word: str, status: RunStatus) -> None:
+    outcome = outcome_of(finished(word), LOG)
+    assert (outcome.status, outcome.reason) == (status, "")
+
+
+def test_a_restarted_superlink_is_told_with_what_is_left_of_the_run() -> None:
+    assert lost(run("7", 3), 2).reason == (
+        "the SuperLink was restarted in round 3: a Flower run does not survive that; "
+        "start it again, its 2 versions so far are registered"
+    )
+    assert "before the first round" in lost(run("7", 0), 0).reason
+
+
+def test_a_run_that_never_reached_the_superlink_is_told_apart() -> None:
+    assert lost(run("", 0), 0).reason == "the hub was stopped while it submitted the run; start it again"
+
+
+def test_flowers_own_count_of_missing_devices_is_passed_on() -> None:
+    log = "[ROUND 1/3]\nINFO :      Waiting for nodes to connect: 1 connected (minimum required: 2).\n"
+    assert waiting_for(log, [], 30.0) == "waiting for devices: 1 of 2 online"
+
+
+def test_a_pause_without_a_known_cause_tells_how_many_devices_are_online() -> None:
+    states = [DeviceStatus.OK, DeviceStatus.UNHEALTHY, DeviceStatus.UNKNOWN, DeviceStatus.REVOKED]
+    devices = [device(status) for status in states]
+    old = "Waiting for nodes to connect: 1 connected (minimum required: 2).\nINFO: something else\n"
+    assert waiting_for(old, devices, 30.0) == "no round has begun for 30 s; 2 of 3 devices are online"
