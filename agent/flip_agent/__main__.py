@@ -1,0 +1,3 @@
+from flip_agent.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,112 @@
+"""The command line. Each command imports only what it needs: `run` stays small because it never sees the others."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from flip_agent.settings import Settings
+from flip_runtime.config import load_config
+from flip_runtime.errors import ConfigError, FlipError
+from flip_runtime.logs import configure_logs
+
+DEFAULT_CONFIG = Path("/etc/flip/agent.toml")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status: 78 for configuration, 3 when `status` finds no daemon, 1 for other errors."""
+    options = _parser().parse_args(arguments)
+    try:
+        config = options.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
+        return _COMMANDS[options.command](options, load_config(Settings, config), config)
+    except FlipError as error:
+        print(f"flip-agent: {error}", file=sys.stderr)
+        return error.exit_status if isinstance(error, ConfigError) else 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="flip-agent", description="The FLIP agent of this device.")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--config", type=Path, metavar="FILE", help=f"by default {DEFAULT_CONFIG}, if it exists")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("run", parents=[shared], help="the daemon; starts the others where systemd does not")
+    commands.add_parser("serve", parents=[shared], help="the local inference server")
+    commands.add_parser("train", parents=[shared], help="take part in runs until there is no more work")
+    enrol = commands.add_parser("enrol", parents=[shared], help="join a hub with a single-use token")
+    enrol.add_argument("url", metavar="URL", help="the hub, for example http://hub.example:8000")
+    token = enrol.add_mutually_exclusive_group(required=True)
+    token.add_argument("--token", metavar="T")
+    token.add_argument("--token-file", type=Path, metavar="FILE", help="keeps the token out of the process list")
+    enrol.add_argument("--name", help="for people; by default the host name")
+    enrol.add_argument("--ca", type=Path, metavar="FILE", help="PEM of the authority that signed an https hub")
+    enrol.add_argument("--again", action="store_true", help="enrol anew, with the same key")
+    status = commands.add_parser("status", parents=[shared], help="what the daemon is doing")
+    status.add_argument("--json", action="store_true")
+    return parser
+
+
+def _run(_: argparse.Namespace, settings: Settings, config: Path | None) -> int:
+    from flip_agent.daemon import run
+
+    _configure_logs(settings)
+    run(settings, config)
+    return 0
+
+
+def _serve(_: argparse.Namespace, settings: Settings, config: Path | None) -> int:
+    from flip_agent.inference.server import serve
+
+    _configure_logs(settings)
+    serve(settings)
+    return 0
+
+
+def _train(_: argparse.Namespace, settings: Settings, config: Path | None) -> int:
+    from flip_agent.federation.session_process import train
+
+    _configure_logs(settings)
+    train(settings)
+    return 0
+
+
+def _enrol(options: argparse.Namespace, settings: Settings, config: Path | None) -> int:
+    from flip_agent.enrolment import enrol
+    from flip_agent.state_folder import make_state_folder
+
+    make_state_folder(settings.agent.state)
+    token = options.token or _read(options.token_file).strip()
+    ca = None if options.ca is None else _read(options.ca)
+    identity = enrol(settings.agent.state, options.url, token, name=options.name, ca=ca, again=options.again)
+    print(f"enrolled as {identity.name} ({identity.device_id}) at {identity.hub_url}")
+    return 0
+
+
+def _status(options: argparse.Namespace, settings: Settings, config: Path | None) -> int:
+    import msgspec
+
+    from flip_agent.status import NOT_RUNNING, ask_status, render
+    from flip_runtime.errors import Unavailable
+
+    try:
+        status = ask_status(settings.agent.run_socket)
+    except Unavailable as error:
+        print(f"flip-agent: {error}", file=sys.stderr)
+        return NOT_RUNNING
+    print(msgspec.json.encode(status).decode() if options.json else render(status))
+    return 0
+
+
+_COMMANDS = {"run": _run, "serve": _serve, "train": _train, "enrol": _enrol, "status": _status}
+
+
+def _configure_logs(settings: Settings) -> None:
+    configure_logs(json=settings.logs.json, level=settings.logs.level)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error

@@ -1,0 +1,102 @@
+"""Exchanges a single-use token for an identity. The identity file comes last: without it, nothing has happened.
+
+The key is made here and never leaves its file; it is kept when enrolment is repeated, also after a power cut.
+"""
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+
+import msgspec
+
+from flip_agent.desired_state import DESIRED_FILE
+from flip_agent.hub_client import problem_of
+from flip_agent.hub_connection import HubConnection
+from flip_agent.identity import IDENTITY_FILE, KEY_FILE, Identity, load_identity, save_identity
+from flip_agent.version import AGENT_VERSION
+from flip_agent.watched import Watched
+from flip_runtime.atomic import write_file
+from flip_runtime.errors import ConfigError, Rejected, Unavailable
+from flip_wire.fleet import Enrolled, EnrolRequest
+
+_LOOK_EVERY = 2.0
+"""Seconds until `run` notices a new identity."""
+
+
+def enrol(
+    state: Path, url: str, token: str, *, name: str | None = None, ca: str | None = None, again: bool = False
+) -> Identity:
+    """Raises `Rejected` when the hub or this device refuses, with a hint; then no identity was written."""
+    existing = load_identity(state)
+    if existing is not None and not again:
+        message = f"this device is enrolled already, as {existing.name} ({existing.device_id}) at {existing.hub_url}"
+        raise Rejected(message, hint="--again enrols it anew")
+    name = name or socket.gethostname()
+    request = EnrolRequest(token=token, name=name, public_key=_public_key(state), agent_version=AGENT_VERSION)
+    enrolled = _exchange(url, ca, request)
+    identity = Identity(
+        device_id=enrolled.device_id, name=name, hub_url=url, fleet_address=enrolled.fleet_address, ca=enrolled.ca
+    )
+    (state / DESIRED_FILE).unlink(missing_ok=True)  # another hub may count its generations from anywhere
+    save_identity(state, identity)
+    return identity
+
+
+class IdentityWatch:
+    """For `run`: the identity, as soon as there is one, and again after each new enrolment."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self.identity: Watched[Identity | None] = Watched(load_identity(state))
+
+    async def run(self) -> None:
+        seen = self._stamp()
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            if (stamp := self._stamp()) != seen:
+                seen = stamp
+                self.identity.set(load_identity(self._state))
+
+    def _stamp(self) -> tuple[int, int] | None:
+        try:
+            status = os.stat(self._state / IDENTITY_FILE)
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns
+
+
+def _public_key(state: Path) -> str:
+    """PEM of the device's key, which is made if there is none."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    path = state / KEY_FILE
+    if not path.exists():
+        made = ec.generate_private_key(ec.SECP384R1())
+        pem = made.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        write_file(path, pem, mode=0o600)
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read the key {path}: {error}", hint="restore it, or move it away") from error
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return public.decode()
+
+
+def _exchange(url: str, ca: str | None, request: EnrolRequest) -> Enrolled:
+    hub = HubConnection(url, ca=ca)
+    headers = {"Content-Type": "application/json"}
+    answer = hub.exchange("POST", "/api/v1/enrol", body=msgspec.json.encode(request), headers=headers)
+    hub.close()
+    if answer.status >= 500:
+        raise Unavailable(problem_of(answer).detail, hint="try again later")
+    if answer.status >= 400:
+        problem = problem_of(answer)
+        raise Rejected(f"not enrolled: {problem.detail}", hint=problem.hint)
+    try:
+        return msgspec.json.decode(answer.body, type=Enrolled)
+    except msgspec.DecodeError as error:
+        raise Unavailable(f"{url} does not answer as a FLIP hub: {error}", hint="check the address") from error

@@ -1,0 +1,171 @@
+"""The Unix socket on which `serve`, `train` and the command line speak to `run` (`flip_agent.local`).
+
+An `Emit` is answered by `Committed` when the event is in the outbox, and by nothing when it could not be taken: then
+the connection is closed, and the other side sends it again on the next one.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+
+from flip_agent.inference_peer import InferencePeer
+from flip_agent.local import (
+    LINE_LIMIT,
+    Committed,
+    Emit,
+    FromRun,
+    Hello,
+    Prepared,
+    Serving,
+    Status,
+    StatusRequest,
+    ToRun,
+    Training,
+    Work,
+)
+from flip_agent.outbox import Outbox
+from flip_agent.reported import Reported
+from flip_agent.watched import Watched
+from flip_runtime.errors import ConfigError, Unavailable
+from flip_wire.fleet import DesiredState
+
+log = logging.getLogger(__name__)
+
+PATH_LIMIT = 107
+"""Bytes of a socket's path that the kernel takes."""
+_CONNECTIONS = 32
+_EMITS_AT_ONCE = 64
+"""Of one connection, so that they share a commit."""
+_TAKEN_WITHIN = 10.0
+"""Seconds; a process that does not read for so long is cut off."""
+
+
+class LocalServer:
+    def __init__(
+        self,
+        socket: Path,
+        outbox: Outbox,
+        desired: Watched[DesiredState],
+        reported: Reported,
+        inference: InferencePeer,
+        status: Callable[[], Awaitable[Status]],
+        listening: Callable[[], None],
+    ) -> None:
+        self._socket = socket
+        self._outbox = outbox
+        self._desired = desired
+        self._reported = reported
+        self._inference = inference
+        self._status = status
+        self._listening = listening
+        self._connections = 0
+
+    async def run(self) -> None:
+        """Raises `ConfigError` when the socket cannot be made."""
+        async with asyncio.TaskGroup() as group:
+
+            def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                group.create_task(self._serve(reader, writer), name="local connection")
+
+            async with await self._listen(connected) as server:
+                self._listening()
+                await server.serve_forever()
+
+    async def _listen(self, connected: Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]) -> asyncio.Server:
+        check_socket_path(self._socket)
+        try:
+            self._socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._socket.unlink(missing_ok=True)
+            server = await asyncio.start_unix_server(connected, path=self._socket, limit=LINE_LIMIT)
+            self._socket.chmod(0o600)
+        except OSError as error:
+            hint = "set agent.runtime to a folder of this user"
+            raise ConfigError(f"cannot listen on {self._socket}: {error.strerror}", hint=hint) from error
+        return server
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connections += 1
+        peer = _Peer(reader, writer)
+        try:
+            if self._connections <= _CONNECTIONS:
+                async with asyncio.TaskGroup() as group:
+                    await self._converse(peer, group)
+        except* (OSError, ValueError, msgspec.DecodeError, Unavailable) as errors:
+            log.warning("local connection cut", extra={"role": peer.role, "reason": str(errors.exceptions[0])})
+        finally:
+            self._connections -= 1
+            self._leave(peer)
+            writer.close()
+
+    async def _converse(self, peer: "_Peer", group: asyncio.TaskGroup) -> None:
+        """Until the other side leaves; what it asked for is finished."""
+        places = asyncio.Semaphore(_EMITS_AT_ONCE)
+        pushing: asyncio.Task[None] | None = None
+        async for message in peer.messages():
+            match message:
+                case Emit():
+                    await places.acquire()
+                    group.create_task(self._commit(message, peer, places))
+                case Hello():
+                    peer.role = message.role
+                    if peer.role == "serve":
+                        self._inference.attach(peer.send)
+                    elif peer.role == "train" and pushing is None:
+                        pushing = group.create_task(self._push_work(peer))
+                case Prepared() | Serving():
+                    self._inference.received(message)
+                case Training():
+                    self._reported.training(message.state)
+                case StatusRequest():
+                    await peer.send(await self._status())
+        if pushing is not None:
+            pushing.cancel()
+
+    def _leave(self, peer: "_Peer") -> None:
+        if peer.role == "serve":
+            self._inference.detach(peer.send)
+        elif peer.role == "train":
+            self._reported.training("idle")
+
+    async def _commit(self, emit: Emit, peer: "_Peer", places: asyncio.Semaphore) -> None:
+        try:
+            await self._outbox.append(emit.priority, emit.kind, emit.body)
+            await peer.send(Committed(id=emit.id))
+        finally:
+            places.release()
+
+    async def _push_work(self, peer: "_Peer") -> None:
+        async for desired in self._desired.values():
+            await peer.send(Work(run_ids=[work.run_id for work in desired.work]))
+
+
+class _Peer:
+    """One connection: lines in, lines out."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._decoder: msgspec.json.Decoder[ToRun] = msgspec.json.Decoder(ToRun)
+        self.role = ""
+        """As its `Hello` says."""
+
+    async def messages(self) -> AsyncIterator[ToRun]:
+        """Raises `ValueError` for a line that is too long or no message."""
+        while line := await self._reader.readline():
+            if line.endswith(b"\n"):
+                yield self._decoder.decode(line)
+
+    async def send(self, message: FromRun) -> None:
+        self._writer.write(msgspec.json.encode(message) + b"\n")
+        async with asyncio.timeout(_TAKEN_WITHIN):
+            await self._writer.drain()
+
+
+def check_socket_path(socket: Path) -> None:
+    if (length := len(os.fsencode(socket))) > PATH_LIMIT:
+        hint = f"set agent.runtime to a shorter folder, for example /run/flip (at most {PATH_LIMIT} bytes in all)"
+        raise ConfigError(f"the path of the socket has {length} bytes: {socket}", hint=hint)

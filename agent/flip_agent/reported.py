@@ -1,0 +1,39 @@
+"""What this device does now, as `train`, `serve` and the rollout say; health watches it and tells the hub."""
+
+from msgspec.structs import replace
+
+from flip_agent.local import Serving
+from flip_agent.version import AGENT_VERSION
+from flip_agent.watched import Watched
+from flip_wire.fleet import ReportedState, RolloutFailure, ServingModel
+from flip_wire.models import ModelAssignment
+
+
+class Reported:
+    def __init__(self, generation: int) -> None:
+        self.state = Watched(ReportedState(generation=generation, agent_version=AGENT_VERSION, training="idle"))
+
+    def generation(self, generation: int) -> None:
+        self.state.set(replace(self.state.value, generation=generation))
+
+    def training(self, state: str) -> None:
+        self.state.set(replace(self.state.value, training=state))
+
+    def serving(self, now: Serving) -> None:
+        model = ServingModel(model=now.model, version=now.version, since=now.since, url=now.url)
+        others = [each for each in self.state.value.serving if each.model != now.model]
+        self.state.set(replace(self.state.value, serving=[*others, model]))
+
+    def serving_nothing(self) -> None:
+        self.state.set(replace(self.state.value, serving=[]))
+
+    def failed(self, assignment: ModelAssignment, reason: str) -> None:
+        failure = RolloutFailure(model=assignment.model, version=assignment.version, reason=reason)
+        self.state.set(replace(self.state.value, failures=[*self._failures_without(assignment.model), failure]))
+
+    def settled(self, model: str) -> None:
+        """Its rollout has succeeded, or is no longer wanted."""
+        self.state.set(replace(self.state.value, failures=self._failures_without(model)))
+
+    def _failures_without(self, model: str) -> list[RolloutFailure]:
+        return [failure for failure in self.state.value.failures if failure.model != model]

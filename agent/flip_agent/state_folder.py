@@ -1,0 +1,35 @@
+"""The state folder belongs to one `flip-agent run` at a time, and to nobody else."""
+
+import fcntl
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flip_runtime.errors import ConfigError
+
+_HINT = "give it to this user, or set agent.state"
+
+
+def make_state_folder(state: Path) -> None:
+    """Raises `ConfigError` that names the path when it cannot be made or used."""
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot make the state folder {state}: {error.strerror}", hint=_HINT) from error
+    if not state.is_dir() or not os.access(state, os.R_OK | os.W_OK | os.X_OK):
+        raise ConfigError(f"cannot read and write the state folder {state}", hint=_HINT)
+
+
+@contextmanager
+def owned(state: Path) -> Generator[None]:
+    """A lock that the kernel drops with the process; it is on the folder itself, so that no file is left behind."""
+    handle = os.open(state, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        hint = "stop it, or give this one another agent.state"
+        raise ConfigError(f"another flip-agent run uses {state}", hint=hint) from error
+    finally:
+        os.close(handle)

@@ -1,0 +1,62 @@
+"""Carries the outbox to the hub: an event is deleted here only after the hub has said that it is durable there.
+
+The most urgent priority goes first. When the hub refuses a batch it is halved until the bad event stands alone; that
+one becomes a dead letter, and all others are delivered.
+"""
+
+import asyncio
+import logging
+
+import msgspec
+
+from flip_agent.hub_client import HubClient
+from flip_agent.outbox import Outbox
+from flip_runtime.backoff import Backoff
+from flip_runtime.errors import Rejected, Unavailable
+from flip_wire.telemetry import Batch
+
+log = logging.getLogger(__name__)
+
+_EVENTS = 256
+"""Of one batch."""
+
+
+class Uplink:
+    def __init__(self, outbox: Outbox, hub: HubClient, backoff: Backoff | None = None) -> None:
+        self._outbox = outbox
+        self._hub = hub
+        self._backoff = backoff or Backoff()
+
+    async def run(self) -> None:
+        failures = 0
+        while True:
+            try:
+                await self._drain()
+                failures = 0
+            except Unavailable as error:
+                failures += 1
+                await asyncio.sleep(max(self._backoff.delay(failures), error.retry_after or 0.0))
+            else:
+                await self._outbox.arrival()
+
+    async def _drain(self) -> None:
+        while batch := await self._outbox.next_batch(_EVENTS):
+            await self._deliver(batch)
+
+    async def _deliver(self, batch: Batch) -> None:
+        """The whole batch or a first part of it; what remains is the next one."""
+        try:
+            accepted = await self._hub.send(batch)
+        except Rejected as error:
+            await self._part(batch, error)
+        else:
+            await self._outbox.ack(accepted.priority, accepted.up_to)
+
+    async def _part(self, batch: Batch, error: Rejected) -> None:
+        if len(batch.events) > 1:
+            half = batch.events[: len(batch.events) // 2]
+            await self._deliver(msgspec.structs.replace(batch, events=half))
+            return
+        event = batch.events[0]
+        log.error("hub refused an event", extra={"seq": event.seq, "kind": event.kind, "reason": str(error)})
+        await self._outbox.reject(batch.priority, event.seq, str(error))
