@@ -63,6 +63,7 @@ class Child:
                 stderr=out,
                 env={**os.environ, **self._environment},
                 start_new_session=True,  # a process group of its own; uvloop knows no process_group
+                pass_fds=self._pass_files,
             )
         except OSError as error:
             raise Unavailable(f"cannot start {self.name}: {error}", hint=f"see {self.command[0]}") from error
