@@ -9,6 +9,7 @@ import re
 import time
 import tomllib
 import zipfile
+import zlib
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -55,6 +56,8 @@ class _Flower(Struct, frozen=True):
 
 class _Flip(Struct, frozen=True, forbid_unknown_fields=True):
     export: str | None = None
+    task: str | None = None
+    """Read on the devices, by the ClientApp that ships with FLIP."""
 
 
 class _Tool(Struct, frozen=True):
@@ -122,7 +125,7 @@ def _read_pyproject(content: bytes) -> dict[str, Any]:
                 text = file.read(_PYPROJECT_LIMIT + 1)
     except KeyError as error:
         raise Rejected(f"the app has no {FAB_CONFIG_FILE}", hint="upload what `flwr build` makes") from error
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zipfile.LargeZipFile) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise Rejected(f"this is no FAB: {error}", hint="upload what `flwr build` makes") from error
     if len(text) > _PYPROJECT_LIMIT:
         raise Rejected(f"{FAB_CONFIG_FILE} has more than {_PYPROJECT_LIMIT:,} bytes")

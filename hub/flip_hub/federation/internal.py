@@ -3,6 +3,8 @@
 from typing import Any
 
 from litestar import Controller, Request, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 
 from flip_hub.auth.guards import internal_guard
 from flip_hub.federation.schemas import RunReport
@@ -19,10 +21,14 @@ class InternalController(Controller):
     include_in_schema = False
 
     @post("/runs/{flower_run_id:str}/reports", status_code=204, request_max_body_size=_REPORT_LIMIT)
-    async def take_report(self, runs: RunService, flower_run_id: str, data: RunReport) -> None:
+    async def take_report(
+        self, runs: NamedDependency[RunService], flower_run_id: FromPath[str], data: JSONBody[RunReport]
+    ) -> None:
         await runs.report(flower_run_id, data)
 
     @put("/artifacts/{sha256:str}", status_code=204, request_max_body_size=ARTIFACT_LIMIT)
-    async def store_artifact(self, artifacts: ArtifactStore, request: Request[Any, Any, Any], sha256: str) -> None:
+    async def store_artifact(
+        self, artifacts: NamedDependency[ArtifactStore], request: Request[Any, Any, Any], sha256: FromPath[str]
+    ) -> None:
         """Straight to the disk; refused, and nothing kept, when it is not what its name says."""
         await artifacts.put_stream(sha256, request.stream())

@@ -1,9 +1,10 @@
 """Models over HTTP: for people, and the files that devices fetch, resumable at any byte."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Controller, Request, Response, get, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 from litestar.response import Stream
 
 from flip_hub.auth.guards import device_guard, user_guard
@@ -27,23 +28,23 @@ class ModelController(Controller):
     guards = (user_guard,)
 
     @get()
-    async def list_models(self, models: ModelService) -> list[Model]:
+    async def list_models(self, models: NamedDependency[ModelService]) -> list[Model]:
         return await models.models()
 
     @get("/{name:str}/versions")
-    async def list_versions(self, models: ModelService, name: str) -> list[ModelVersion]:
+    async def list_versions(self, models: NamedDependency[ModelService], name: FromPath[str]) -> list[ModelVersion]:
         """Newest first."""
         return await models.versions(name)
 
     @get("/{name:str}/versions/{version:int}/files/{file:str}", media_type=_BINARY)
     async def download_file(
         self,
-        models: ModelService,
-        artifacts: ArtifactStore,
+        models: NamedDependency[ModelService],
+        artifacts: NamedDependency[ArtifactStore],
         request: Request[Any, Any, Any],
-        name: str,
-        version: int,
-        file: str,
+        name: FromPath[str],
+        version: FromPath[int],
+        file: FromPath[str],
     ) -> Response[Any]:
         """Honours `Range`."""
         found = await models.file(name, version, file)
@@ -51,7 +52,9 @@ class ModelController(Controller):
         return await _send(artifacts, found.sha256, request, headers)
 
     @post("/{name:str}/versions/{version:int}/promote", status_code=200)
-    async def promote_version(self, models: ModelService, name: str, version: int) -> ModelVersion:
+    async def promote_version(
+        self, models: NamedDependency[ModelService], name: FromPath[str], version: FromPath[int]
+    ) -> ModelVersion:
         """From now on this is what devices shall serve; 409 when it cannot be served."""
         return await models.promote(name, version)
 
@@ -66,10 +69,10 @@ class DeviceArtifactController(Controller):
     @get("/{sha256:str}", media_type=_BINARY)
     async def fetch(
         self,
-        models: ModelService,
-        artifacts: ArtifactStore,
+        models: NamedDependency[ModelService],
+        artifacts: NamedDependency[ArtifactStore],
         request: Request[Any, Any, Any],
-        sha256: Annotated[str, Parameter(pattern="^[0-9a-f]{64}$")],
+        sha256: FromPath[str],
     ) -> Response[Any]:
         """Honours `Range`, so that a download goes on where it stopped; the ETag is the hash."""
         if not await models.offers(Sha256(sha256)):
@@ -78,7 +81,7 @@ class DeviceArtifactController(Controller):
 
 
 async def _send(
-    artifacts: ArtifactStore, sha256: Sha256, request: Request[Any, Any, Any], headers: dict[str, str]
+    artifacts: NamedDependency[ArtifactStore], sha256: Sha256, request: Request[Any, Any, Any], headers: dict[str, str]
 ) -> Response[Any]:
     try:
         await artifacts.sound(sha256)

@@ -1,0 +1,181 @@
+"""The hub's registry of models and runs over a real mongod and real files, without Flower and without a port."""
+
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+from uuid import uuid4
+
+import httpx
+
+from flip_hub.app import create_app
+from flip_hub.auth.guards import Access
+from flip_hub.auth.schemas import Role
+from flip_hub.auth.tokens import Tokens
+from flip_hub.devices.record import DeviceRecord
+from flip_hub.devices.service import DeviceService
+from flip_hub.devices.store import DeviceStore
+from flip_hub.federation.control import FlowerStatus
+from flip_hub.federation.internal import InternalController
+from flip_hub.federation.mailboxes import Mailboxes
+from flip_hub.federation.routes import AppController, RunController
+from flip_hub.federation.schemas import Value
+from flip_hub.federation.service import RunService
+from flip_hub.federation.store import RunStore
+from flip_hub.live import LiveHub
+from flip_hub.models.artifacts import ArtifactStore
+from flip_hub.models.routes import DeviceArtifactController, ModelController
+from flip_hub.models.service import ModelService
+from flip_hub.models.store import ModelStore
+from flip_hub.mongo import Mongo
+from flip_hub.settings import MongoSection, Settings
+from flip_runtime.errors import Rejected, Unavailable
+from flip_wire.fleet import DeviceId
+from flip_wire.models import GRAPH, WEIGHTS, FileRef, Manifest, Probe, Tensor
+
+INTERNAL_SECRET = b"internal secret of a test"
+
+
+class ScriptedControl:
+    """A SuperLink that does what a test says."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, FlowerStatus] = {}
+        self.started: list[Mapping[str, Value]] = []
+        self.text = ""
+        self.away = False
+        self.refuses = ""
+
+    def set(self, run: str, status: str, sub_status: str = "", details: str = "") -> None:
+        self.runs[run] = FlowerStatus(status=status, sub_status=sub_status, details=details)
+
+    async def start(self, fab: bytes, config: Mapping[str, Value]) -> str:
+        self._answer()
+        if self.refuses:
+            raise Rejected(self.refuses)
+        self.started.append(config)
+        run = str(9_222_247_651_284_241_899 + len(self.started))
+        self.set(run, "pending")
+        return run
+
+    async def stop(self, flower_run_id: str) -> bool:
+        self._answer()
+        self.set(flower_run_id, "finished", "stopped")
+        return True
+
+    async def status(self, flower_run_id: str) -> FlowerStatus | None:
+        self._answer()
+        return self.runs.get(flower_run_id)
+
+    async def log(self, flower_run_id: str) -> str:
+        self._answer()
+        return self.text
+
+    def _answer(self) -> None:
+        if self.away:
+            raise Unavailable("the SuperLink does not answer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubParts:
+    mongo: Mongo
+    live: LiveHub
+    devices: DeviceService
+    device_store: DeviceStore
+    artifacts: ArtifactStore
+    models: ModelService
+    control: ScriptedControl
+    mailboxes: Mailboxes
+    run_store: RunStore
+    runs: RunService
+    tokens: Tokens
+
+    async def enrol(self, name: str, node: str | None = None) -> DeviceId:
+        """As if it had been enrolled, and had joined Flower's fleet as that node."""
+        device = DeviceId(f"dev-{name}")
+        now = time.time()
+        record = DeviceRecord(
+            id=device,
+            name=name,
+            public_key="",
+            fingerprint=name,
+            enrolled_at=now,
+            agent_version="0",
+            last_seen=now,
+            node_id=node,
+        )
+        await self.device_store.add(record)
+        return device
+
+    async def manifest(
+        self, *, model: str = "tiny", run_id: str = "", round: int = 1, deployable: bool = True, **metrics: float
+    ) -> Manifest:
+        """Of files that are stored."""
+        weights = await self._file(WEIGHTS, f"weights of {model} {run_id} {round}".encode() * 1000)
+        graph = await self._file(GRAPH, f"graph of {model}".encode()) if deployable else None
+        probe = Probe(inputs=[Tensor(name="x", dtype="float32", shape=[1], data=[0.5])], outputs=[])
+        return Manifest(
+            model=model,
+            version=0,
+            created_at=time.time(),
+            weights=weights,
+            graph=graph,
+            probe=probe if deployable else None,
+            run_id=run_id,
+            round=round,
+            metrics=metrics,
+        )
+
+    @asynccontextmanager
+    async def http(self) -> AsyncGenerator[httpx.AsyncClient]:
+        """The API; a person's token is on every call unless another is given."""
+        app = create_app(
+            [ModelController, DeviceArtifactController, AppController, RunController, InternalController],
+            {"models": self.models, "artifacts": self.artifacts, "runs": self.runs},
+            access=Access(self.tokens, self.devices, INTERNAL_SECRET),
+            prepared=self.mongo.prepared,
+        )
+        token = self.tokens.for_user("ada", Role.ADMIN).token
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(cast(Any, app)),
+            base_url="http://hub",
+            headers={"Authorization": f"Bearer {token}"},
+        ) as client:
+            yield client
+
+    async def _file(self, name: str, content: bytes) -> FileRef:
+        return FileRef(name=name, sha256=await self.artifacts.put(content), size=len(content))
+
+
+@asynccontextmanager
+async def hub_parts(mongo_url: str, folder: Path) -> AsyncGenerator[HubParts]:
+    settings = Settings(mongo=MongoSection(url=mongo_url, database=f"test-{uuid4().hex[:12]}"))
+    mongo = Mongo(settings.mongo)
+    live, mailboxes, control = LiveHub(), Mailboxes(), ScriptedControl()
+    device_store, model_store, run_store = (
+        DeviceStore(mongo.database),
+        ModelStore(mongo.database),
+        RunStore(mongo.database),
+    )
+    devices = DeviceService(device_store, live, settings)
+    artifacts = ArtifactStore(folder / "artifacts")
+    models = ModelService(model_store, artifacts, devices, live)
+    try:
+        await mongo.prepare([device_store, model_store, run_store])
+        yield HubParts(
+            mongo=mongo,
+            live=live,
+            devices=devices,
+            device_store=device_store,
+            artifacts=artifacts,
+            models=models,
+            control=control,
+            mailboxes=mailboxes,
+            run_store=run_store,
+            runs=RunService(run_store, control, devices, models, live, mailboxes, artifacts),
+            tokens=Tokens(b"token secret of a test, long enough", settings.auth),
+        )
+    finally:
+        mongo.close()
