@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import logging
 import socket
 from collections.abc import Callable, Generator
 
@@ -11,6 +12,8 @@ from litestar import Litestar
 
 from flip_hub.settings import HubSection
 from flip_runtime.errors import ConfigError, Unavailable
+
+log = logging.getLogger(__name__)
 
 STOP_WITHIN = 3
 """Seconds that answers in progress get when the hub stops."""
@@ -27,6 +30,7 @@ class ApiServer:
     async def run(self) -> None:
         """Until it is cancelled. Raises `ConfigError` when the port is taken, `Unavailable` when it ends by itself."""
         with listening(self._settings.host, self._settings.port, "hub") as listener:
+            log.info("api ready", extra={"url": f"http://{self._settings.host}:{self._settings.port}"})
             server = _Server(self._config())
             serving = asyncio.ensure_future(server.serve(sockets=[listener]))
             try:

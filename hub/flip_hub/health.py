@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from litestar import Controller, Response, get
+from litestar.di import NamedDependency
 from msgspec import Struct
 
 CHECK_WITHIN = 3.0
@@ -54,7 +55,7 @@ class HealthController(Controller):
         return Alive()
 
     @get("/ready")
-    async def read_ready(self, health: Health) -> Response[Readiness]:
+    async def read_ready(self, health: NamedDependency[Health]) -> Response[Readiness]:
         """503, and what is missing, while the hub cannot do its work."""
         readiness = await health.readiness()
         return Response(readiness, status_code=200 if readiness.ready else 503)

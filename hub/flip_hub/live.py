@@ -62,6 +62,10 @@ class LiveHub:
     def __init__(self) -> None:
         self._readers: set[LiveReader] = set()
 
+    @property
+    def readers(self) -> int:
+        return len(self._readers)
+
     def publish(self, frame: Frame) -> None:
         if self._readers:
             encoded = msgspec.json.encode(frame)

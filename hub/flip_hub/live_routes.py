@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from litestar import WebSocket, websocket
+from litestar.di import NamedDependency
 from litestar.exceptions import WebSocketDisconnect
 from msgspec import Struct
 
@@ -28,7 +29,7 @@ class Hello(Struct, frozen=True):
 
 
 @websocket("/api/v1/live")
-async def live_frames(socket: Socket, live: LiveHub) -> None:
+async def live_frames(socket: Socket, live: NamedDependency[LiveHub]) -> None:
     """One JSON frame for each changed device, run, round or model version."""
     await socket.accept()
     try:
@@ -47,7 +48,7 @@ async def _expiry_of_token(socket: Socket) -> float:
     return access_of(socket).tokens.user(hello.token).expires_at
 
 
-async def _forward(socket: Socket, live: LiveHub) -> None:
+async def _forward(socket: Socket, live: NamedDependency[LiveHub]) -> None:
     """Sends until the reader leaves."""
     with live.reading() as reader:
         try:

@@ -71,7 +71,7 @@ class Mongo:
                 if failures == 1:
                     log.warning("MongoDB is not reachable, waiting for it", extra={"setting": "mongo.url"})
                 await asyncio.sleep(backoff.delay(failures))
-        log.info("registry ready", extra={"after_failures": failures})
+        log.info("registry ready")
 
     async def missing(self) -> str:
         """Says what is wrong, or nothing."""

@@ -132,7 +132,14 @@ def _detail(error: HTTPException) -> str:
         fields = []
     if fields:
         return "; ".join(f"{field.key}: {field.message}" if field.key else field.message for field in fields)
-    return error.detail
+    return _PLAIN.get(error.status_code, error.detail)
+
+
+_PLAIN = {
+    int(HTTPStatus.NOT_FOUND): "there is no such call",
+    int(HTTPStatus.METHOD_NOT_ALLOWED): "this call is made with another method",
+}
+"""Litestar only repeats the title."""
 
 
 def _hint(status: int) -> str:

@@ -3,6 +3,8 @@
 from typing import Any
 
 from litestar import Controller, Request, get, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
 
 from flip_hub.auth.guards import user_guard
 from flip_hub.auth.schemas import Login, Me, Session
@@ -14,11 +16,13 @@ class AuthController(Controller):
     tags = ("auth",)
 
     @post("/login", status_code=200)
-    async def login(self, request: Request[Any, Any, Any], auth: AuthService, data: Login) -> Session:
+    async def login(
+        self, request: Request[Any, Any, Any], auth: NamedDependency[AuthService], data: JSONBody[Login]
+    ) -> Session:
         """A name and a password for a bearer token. Guessing is answered 429."""
         return await auth.login(data, request.client.host if request.client else "")
 
     @get("/me", guards=[user_guard])
-    async def read_me(self, me: Me) -> Me:
+    async def read_me(self, me: NamedDependency[Me]) -> Me:
         """Whose token this is."""
         return me

@@ -3,6 +3,8 @@
 from typing import Any
 
 from litestar import HttpMethod, MediaType, Request, Response, route
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from flip_hub.console.site import Page, Site
 from flip_hub.problem import NotFound
@@ -26,7 +28,9 @@ The API is described at <a href="/api/docs">/api/docs</a>.</p>"""
 
 
 @route(["/", "/{path:path}"], http_method=[HttpMethod.GET, HttpMethod.HEAD], include_in_schema=False)
-async def serve_console(request: Request[Any, Any, Any], site: Site, path: str = "/") -> Response[bytes]:
+async def serve_console(
+    request: Request[Any, Any, Any], site: NamedDependency[Site], path: FromPath[str] = "/"
+) -> Response[bytes]:
     """Raises `NotFound` for a file that does not exist, and for unknown paths of the API."""
     if path.strip("/").split("/", 1)[0] in OTHERS:
         raise NotFound(f"no call {request.method} {path[:120]}", hint="GET /api/docs lists the calls")

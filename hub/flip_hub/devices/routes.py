@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from litestar import Controller, Response, Router, get, post
-from litestar.params import Parameter
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from flip_hub.auth.guards import device_guard, user_guard
 from flip_hub.devices.assertions import Assertions
@@ -23,16 +24,16 @@ class DeviceController(Controller):
     guards = (user_guard,)
 
     @get()
-    async def list_devices(self, devices: DeviceService) -> list[Device]:
+    async def list_devices(self, devices: NamedDependency[DeviceService]) -> list[Device]:
         """Every device that was ever enrolled, by name."""
         return await devices.list()
 
     @get("/{device:str}")
-    async def get_device(self, devices: DeviceService, device: str) -> Device:
+    async def get_device(self, devices: NamedDependency[DeviceService], device: FromPath[str]) -> Device:
         return await devices.get(DeviceId(device))
 
     @post("/{device:str}/revoke", status_code=200)
-    async def revoke_device(self, devices: DeviceService, device: str) -> Device:
+    async def revoke_device(self, devices: NamedDependency[DeviceService], device: FromPath[str]) -> Device:
         """For good: the device must be enrolled anew, with another key."""
         return await devices.revoke(DeviceId(device))
 
@@ -44,22 +45,19 @@ class DesiredController(Controller):
     tags = ("device",)
 
     @post("/token", status_code=200)
-    async def make_token(self, assertions: Assertions, data: TokenRequest) -> DeviceToken:
+    async def make_token(self, assertions: NamedDependency[Assertions], data: JSONBody[TokenRequest]) -> DeviceToken:
         """Exchanges a signed assertion, good once and for five minutes, for a bearer token."""
         return await assertions.exchange(data)
 
     @get("/desired", guards=[device_guard], raises=[])
     async def wait_desired(
         self,
-        devices: DeviceService,
-        device_id: DeviceId,
-        after: int | None = None,
-        wait: Annotated[float, Parameter(ge=0, le=LONGEST_WAIT)] = 0.0,
+        devices: NamedDependency[DeviceService],
+        device_id: NamedDependency[DeviceId],
+        after: FromQuery[int | None] = None,
+        wait: Annotated[float, QueryParameter(ge=0, le=LONGEST_WAIT)] = 0.0,
     ) -> Response[DesiredState | None]:
         """At once, or when the generation is no longer `after`; 304 when `wait` seconds are over."""
         await devices.seen(device_id)
         desired = await devices.wait_desired(device_id, after, wait)
         return Response(desired) if desired is not None else Response(None, status_code=304)
-
-
-ROUTES: list[type[Controller] | Router] = [DeviceController, DesiredController]

@@ -1,6 +1,8 @@
 """Enrolment over HTTP: people make tokens, devices exchange them."""
 
 from litestar import Controller, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
 
 from flip_hub.auth.guards import user_guard
 from flip_hub.devices.schemas import EnrolmentToken, EnrolmentTokenRequest
@@ -13,11 +15,13 @@ class EnrolmentController(Controller):
     tags = ("enrolment",)
 
     @post("/enrolment-tokens", guards=[user_guard])
-    async def create_token(self, enrolment: EnrolmentService, data: EnrolmentTokenRequest) -> EnrolmentToken:
+    async def create_token(
+        self, enrolment: NamedDependency[EnrolmentService], data: JSONBody[EnrolmentTokenRequest]
+    ) -> EnrolmentToken:
         """For one device; shown only now."""
         return await enrolment.create_token(data.lifetime)
 
     @post("/enrol")
-    async def enrol(self, enrolment: EnrolmentService, data: EnrolRequest) -> Enrolled:
+    async def enrol(self, enrolment: NamedDependency[EnrolmentService], data: JSONBody[EnrolRequest]) -> Enrolled:
         """A token and a public key for an identity. Asking again with the same key gives the same answer."""
         return await enrolment.enrol(data)

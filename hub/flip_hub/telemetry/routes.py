@@ -3,7 +3,8 @@
 from typing import Annotated, Any
 
 from litestar import Controller, Request, get, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
 
 from flip_hub.auth.guards import device_guard, user_guard
 from flip_hub.telemetry.batch import MAX_SENT, read_batch
@@ -19,7 +20,10 @@ class TelemetryController(Controller):
 
     @post("/device/telemetry", guards=[device_guard], status_code=200, request_max_body_size=MAX_SENT)
     async def accept_batch(
-        self, request: Request[Any, Any, Any], telemetry: TelemetryService, device_id: DeviceId
+        self,
+        request: Request[Any, Any, Any],
+        telemetry: NamedDependency[TelemetryService],
+        device_id: NamedDependency[DeviceId],
     ) -> BatchAccepted:
         """Takes a `flip_wire.telemetry.Batch` as JSON, plain or zstd; answers once it is on disk."""
         checked = read_batch(await request.body(), request.headers.get("Content-Encoding", ""))
@@ -27,7 +31,10 @@ class TelemetryController(Controller):
 
     @get("/devices/{device:str}/events", guards=[user_guard])
     async def list_events(
-        self, telemetry: TelemetryService, device: str, limit: Annotated[int, Parameter(ge=1, le=1000)] = 100
+        self,
+        telemetry: NamedDependency[TelemetryService],
+        device: FromPath[str],
+        limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
     ) -> list[StoredEvent]:
         """Newest first."""
         return await telemetry.newest(DeviceId(device), limit)

@@ -1,0 +1,151 @@
+"""The hub without models and runs, on a real port and a real MongoDB, for the tests of its core."""
+
+import asyncio
+import base64
+import secrets
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from flip_demo.ports import free_port
+from flip_hub.api_server import ApiServer
+from flip_hub.app import create_app
+from flip_hub.auth.schemas import Role
+from flip_hub.core import ROUTES, Core, build_core
+from flip_hub.credentials import make_credentials
+from flip_hub.health import Health
+from flip_hub.mongo import Mongo
+from flip_hub.settings import AuthSection, DevicesSection, HubSection, MongoSection, Settings
+from flip_wire.fleet import DeviceId, DeviceToken, Enrolled, EnrolRequest, TokenRequest, token_assertion
+from flip_wire.problem import Problem
+from flip_wire.telemetry import Batch, Event, Priority, Seq, Stamp
+
+_UNKNOWN = DeviceId("")
+
+
+@dataclass(frozen=True)
+class TestDevice:
+    """A device as the hub sees it: a key, and an id once it is enrolled."""
+
+    __test__ = False
+
+    key: ec.EllipticCurvePrivateKey
+    id: DeviceId = _UNKNOWN
+    token: str = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    @property
+    def public_key(self) -> str:
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        return self.key.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
+
+    def assertion(self, *, at: float | None = None, nonce: str | None = None) -> TokenRequest:
+        issued_at, nonce = at if at is not None else time.time(), nonce or secrets.token_hex(16)
+        signature = self.key.sign(token_assertion(self.id, issued_at, nonce), ec.ECDSA(hashes.SHA256()))
+        return TokenRequest(
+            device_id=self.id, issued_at=issued_at, nonce=nonce, signature=base64.b64encode(signature).decode()
+        )
+
+
+@dataclass(frozen=True)
+class CoreHub:
+    url: str
+    core: Core
+    mongo: Mongo
+    settings: Settings
+    http: httpx.AsyncClient
+
+    def as_user(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.core.access.tokens.for_user('admin', Role.ADMIN).token}"}
+
+    async def post(self, path: str, body: object, headers: dict[str, str] | None = None) -> httpx.Response:
+        return await self.http.post(path, content=msgspec.json.encode(body), headers=headers)
+
+    async def enrolment_token(self, lifetime: float = 60.0) -> str:
+        answer = await self.post("/api/v1/enrolment-tokens", {"lifetime": lifetime}, self.as_user())
+        assert answer.status_code == 201, answer.text
+        return answer.json()["token"]
+
+    async def try_enrol(self, device: TestDevice, token: str, name: str = "box", **changes: Any) -> httpx.Response:
+        request = EnrolRequest(token=token, name=name, public_key=device.public_key, agent_version="0.1.0")
+        return await self.post("/api/v1/enrol", msgspec.structs.replace(request, **changes))
+
+    async def enrol(self, name: str = "box") -> TestDevice:
+        """A device with a token, ready to call."""
+        device = new_device()
+        answer = await self.try_enrol(device, await self.enrolment_token(), name)
+        assert answer.status_code == 201, answer.text
+        device = TestDevice(device.key, msgspec.json.decode(answer.content, type=Enrolled).device_id)
+        token = await self.post("/api/v1/device/token", device.assertion())
+        assert token.status_code == 200, token.text
+        return TestDevice(device.key, device.id, msgspec.json.decode(token.content, type=DeviceToken).token)
+
+
+def new_device() -> TestDevice:
+    return TestDevice(ec.generate_private_key(ec.SECP384R1()))
+
+
+def problem(answer: httpx.Response, status: int) -> Problem:
+    """Every refusal is a problem detail."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    told = msgspec.json.decode(answer.content, type=Problem, strict=True)
+    assert told.status == status
+    assert told.detail
+    assert "Traceback" not in answer.text
+    return told
+
+
+def log_batch(seqs: Sequence[int], *, epoch: str = "e1", kind: str = "log", body: object = None) -> Batch:
+    events = [
+        Event(
+            seq=Seq(seq),
+            kind=kind,
+            at=Stamp(wall=time.time(), monotonic=1.0, boot_id="boot"),
+            body=msgspec.Raw(msgspec.json.encode({"text": f"line {seq}"} if body is None else body)),
+        )
+        for seq in seqs
+    ]
+    return Batch(epoch=epoch, priority=Priority.LOG, events=events)
+
+
+@asynccontextmanager
+async def running_core(
+    folder: Path, mongo_url: str, *, heartbeat: float = 30.0, session_lifetime: float = 3600.0
+) -> AsyncGenerator[CoreHub]:
+    database = f"test_{secrets.token_hex(6)}"
+    settings = Settings(
+        hub=HubSection(state=folder / "hub", port=free_port()),
+        mongo=MongoSection(url=mongo_url, database=database),
+        devices=DevicesSection(heartbeat=heartbeat),
+        auth=AuthSection(session_lifetime=session_lifetime),
+    )
+    make_credentials(settings)
+    mongo = Mongo(settings.mongo)
+    core = build_core(settings, mongo.database)
+    services = {**core.services, "health": Health({"mongo": mongo.missing})}
+    app = create_app(ROUTES, services, access=core.access, prepared=mongo.prepared)
+    server = asyncio.create_task(ApiServer(app, settings.hub, core.devices.close).run())
+    watching = asyncio.create_task(core.devices.watch())
+    url = f"http://127.0.0.1:{settings.hub.port}"
+    try:
+        await mongo.prepare(core.stores)
+        async with httpx.AsyncClient(base_url=url, timeout=30.0, trust_env=False) as http:
+            yield CoreHub(url, core, mongo, settings, http)
+    finally:
+        for task in (watching, server):
+            task.cancel()
+        await asyncio.wait((watching, server))
+        await mongo.database.client.drop_database(database)
+        mongo.close()
