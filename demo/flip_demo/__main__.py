@@ -9,7 +9,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import msgspec
@@ -56,7 +56,7 @@ async def _until_interrupted(options: argparse.Namespace, display: Display) -> i
 
 
 @contextlib.contextmanager
-def _locked(options: argparse.Namespace) -> Iterator[None]:
+def _locked(options: argparse.Namespace) -> Generator[None]:
     """One demo per folder. The kernel drops the lock with the process, so none is ever left behind."""
     root: Path = options.root
     root.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -1,7 +1,7 @@
 """What a person sees: steps, one bar per run, one line per round. Without a terminal the same facts, line by line."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -29,7 +29,7 @@ class Display:
         self.console.print(text, markup=False)
 
     @contextmanager
-    def run(self, devices: Sequence[Device]) -> Iterator["RunDisplay"]:
+    def run(self, devices: Sequence[Device]) -> Generator["RunDisplay"]:
         """Shows one run; `update` may be called as often as one likes."""
         columns = [
             SpinnerColumn(finished_text="[green]✓[/]"),

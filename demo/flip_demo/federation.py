@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -43,7 +43,7 @@ class Federation:
         return [f"http://127.0.0.1:{port}" for port in self.ports.inference]
 
     @asynccontextmanager
-    async def running(self, say: Callable[[str], None]) -> AsyncIterator[None]:
+    async def running(self, say: Callable[[str], None]) -> AsyncGenerator[None]:
         """Starts everything; leaving stops everything. A process that cannot be configured ends it with its reason."""
         self._write_configuration()
         async with asyncio.TaskGroup() as group:

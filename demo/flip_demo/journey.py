@@ -16,7 +16,7 @@ from flip_demo.inference import save_sample, served_accuracy
 from flip_demo.layout import DEVICES, Layout, Ports
 from flip_hub.devices.schemas import Device
 from flip_hub.federation.fab import build_fab
-from flip_hub.federation.schemas import Run, RunDetail, RunRequest, RunStatus
+from flip_hub.federation.schemas import Run, RunDetail, RunRequest, RunStatus, Value
 from flip_runtime.errors import Rejected, Unavailable
 
 APP = Path(__file__).parents[2] / "examples" / "digits"
@@ -26,7 +26,7 @@ RUN_WITHIN = 900.0
 SERVED_WITHIN = 60.0
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True):
+class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The last line of `scripts/demo --check`."""
 
     ok: bool
@@ -90,7 +90,11 @@ class Journey:
     async def _train(self, federation: Federation, devices: list[Device]) -> Run:
         fab = await asyncio.to_thread(build_fab, APP)
         app = await asyncio.to_thread(federation.api.upload_app, fab)
-        config = {"num-server-rounds": self.rounds, "min-devices": len(federation.devices), "seed": self.seed}
+        config: dict[str, Value] = {
+            "num-server-rounds": self.rounds,
+            "min-devices": len(federation.devices),
+            "seed": self.seed,
+        }
         request = RunRequest(fab_hash=app.fab_hash, config=config)
         run = await asyncio.to_thread(federation.api.start_run, request)
         self.display.step(f"federated run {run.id}: {self.rounds} rounds of FedAvg over {len(devices)} devices")
@@ -118,15 +122,15 @@ class Journey:
     async def _served_everywhere(self, federation: Federation, version: int) -> None:
         self.display.step(f"waiting until every device serves {MODEL} {version}")
         deadline = time.monotonic() + SERVED_WITHIN
-        while time.monotonic() < deadline:
-            devices = await asyncio.to_thread(federation.api.devices)
-            mine = [device for device in devices if device.name in federation.devices]
-            if all(_serves(device, version) for device in mine):
-                self.display.done(f"{len(mine)} devices downloaded it, checked its hashes and probe, and serve it")
+        while True:
+            devices = [d for d in await asyncio.to_thread(federation.api.devices) if d.name in federation.devices]
+            missing = {device.name: _why_not(device) for device in devices if not _serves(device, version)}
+            if not missing:
+                self.display.done(f"{len(devices)} devices downloaded it, checked its hashes and probe, and serve it")
                 return
+            if time.monotonic() > deadline:
+                raise Unavailable(f"not served after {SERVED_WITHIN:g} s: {missing}", hint=self._see_logs())
             await asyncio.sleep(0.2)
-        missing = {d.name: _why_not(d) for d in mine if not _serves(d, version)}
-        raise Unavailable(f"not served after {SERVED_WITHIN:g} s: {missing}", hint=self._see_logs())
 
     async def _measure(self, federation: Federation, version: int, split: digits.Split) -> list[float]:
         images, labels = split.held_back.x, split.held_back.y

@@ -1,0 +1,84 @@
+"""Somebody's own Flower app, from a folder outside FLIP to a model served on the devices, by the command line alone."""
+
+import asyncio
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import numpy as np
+import pytest
+from safetensors.numpy import load
+
+from federation import ended, follow, small_federation, start_run
+
+APPS = Path(__file__).parent / "apps"
+
+
+async def flip_hub(config_home: Path, *arguments: str) -> str:
+    """Runs the command as a person would; gives what it printed."""
+    program = Path(sys.executable).with_name("flip-hub")
+    process = await asyncio.create_subprocess_exec(
+        program,
+        *arguments,
+        env={"XDG_CONFIG_HOME": str(config_home), "PATH": "/usr/bin:/bin", "HOME": str(config_home)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(240):
+        out, _ = await process.communicate()
+    assert process.returncode == 0, out.decode()
+    return out.decode()
+
+
+@pytest.mark.asyncio
+async def test_an_app_that_names_an_export_is_trained_and_served_on_every_device(folder: Path) -> None:
+    app = folder / "elsewhere" / "thermostat"
+    shutil.copytree(APPS / "thermostat", app)
+    federation = small_federation(folder)
+    async with federation.running(lambda _: None):
+        await flip_hub(
+            folder, "login", federation.url, "--username", "admin", "--password-file", str(folder / "admin-password")
+        )
+        said = await flip_hub(folder, "runs", "start", str(app), "--config", "num-server-rounds=2", "--follow")
+        assert "finished" in said
+        (run,) = await asyncio.to_thread(federation.api.runs)
+        assert run.promoted_version is not None
+        version = run.promoted_version
+        weights = load(await asyncio.to_thread(federation.api.file, "thermostat", version, "weights.safetensors"))
+
+        readings = np.random.default_rng(7).normal(size=(5, 3)).astype(np.float32)
+        expected = readings @ weights["weight"].T + weights["bias"]
+        for url in federation.inference_urls:
+            answer = await _served(url, "thermostat", version, readings)
+            assert np.allclose(np.array(answer["outputs"]), expected, atol=1e-4)
+            assert set(answer["labels"]) <= {"cold", "warm"}
+
+
+@pytest.mark.asyncio
+async def test_a_stock_app_runs_and_its_versions_are_kept_but_not_deployable(folder: Path) -> None:
+    federation = small_federation(folder)
+    async with federation.running(lambda _: None):
+        run = await start_run(federation, APPS / "stock")
+        assert "weights only" in run.warning
+        detail = await follow(federation, run.id, ended)
+        assert (detail.run.status, detail.run.reason) == ("finished", "")
+        assert [(each.round, each.failures) for each in detail.rounds] == [(1, []), (2, [])]
+        versions = await asyncio.to_thread(federation.api.versions, "stock")
+        assert [(each.version, each.deployable, each.promoted) for each in versions] == [
+            (2, False, False),
+            (1, False, False),
+        ]
+        assert load(await asyncio.to_thread(federation.api.file, "stock", 2, "weights.safetensors"))
+
+
+async def _served(url: str, model: str, version: int, rows: Any) -> dict[str, Any]:
+    """Waits until the device answers with that version."""
+    async with httpx.AsyncClient(base_url=url) as client, asyncio.timeout(60):
+        while True:
+            response = await client.post(f"/predict/{model}", content=msgspec.json.encode({"inputs": rows.tolist()}))
+            if response.is_success and response.json()["version"] == version:
+                return response.json()
+            await asyncio.sleep(0.1)
