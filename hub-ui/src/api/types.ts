@@ -1,0 +1,15 @@
+/** Names for the hub's Structs, as its OpenAPI describes them. */
+import type { components } from "./schema";
+
+type Schemas = components["schemas"];
+
+export type Device = Schemas["Device"];
+export type DeviceStatus = Schemas["DeviceStatus"];
+export type Run = Schemas["Run"];
+export type RunStatus = Schemas["RunStatus"];
+export type RunDetail = Schemas["RunDetail"];
+export type Round = Schemas["Round"];
+export type RoundFailure = Schemas["RoundFailure"];
+export type Model = Schemas["Model"];
+export type ModelVersion = Schemas["ModelVersion"];
+export type Session = Schemas["Session"];

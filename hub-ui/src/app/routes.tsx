@@ -1,0 +1,92 @@
+/** The console's pages: one line each, loaded when first visited. */
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  redirect,
+} from "@tanstack/react-router";
+import { deviceFilter } from "@/devices/filter";
+import { session } from "@/session/session";
+import { Problems } from "@/ui/Problems";
+import { NotFound } from "./NotFound";
+import { Shell } from "./Shell";
+
+const root = createRootRoute({ notFoundComponent: NotFound });
+
+const login = createRoute({
+  getParentRoute: () => root,
+  path: "/login",
+  validateSearch: (search): { next?: string } => (isOwnPath(search.next) ? { next: search.next } : {}),
+  beforeLoad: ({ search }) => {
+    if (session.get()) throw redirect({ href: search.next ?? "/" });
+  },
+  component: lazyRouteComponent(() => import("@/session/LoginPage"), "LoginPage"),
+});
+
+const signedIn = createRoute({
+  getParentRoute: () => root,
+  id: "signed-in",
+  beforeLoad: ({ location }) => {
+    if (!session.get())
+      throw redirect({ to: "/login", search: location.href === "/" ? {} : { next: location.href } });
+  },
+  component: Shell,
+});
+
+const home = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/",
+  beforeLoad: () => {
+    throw redirect({ to: "/devices", replace: true });
+  },
+});
+
+const devices = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/devices",
+  validateSearch: deviceFilter,
+  component: lazyRouteComponent(() => import("@/devices/DevicesPage"), "DevicesPage"),
+});
+
+const runs = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/runs",
+  component: lazyRouteComponent(() => import("@/runs/RunsPage"), "RunsPage"),
+});
+
+const run = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/runs/$id",
+  component: lazyRouteComponent(() => import("@/runs/RunPage"), "RunPage"),
+});
+
+const models = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/models",
+  component: lazyRouteComponent(() => import("@/models/ModelsPage"), "ModelsPage"),
+});
+
+const model = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/models/$name",
+  component: lazyRouteComponent(() => import("@/models/ModelPage"), "ModelPage"),
+});
+
+export const router = createRouter({
+  routeTree: root.addChildren([login, signedIn.addChildren([home, devices, runs, run, models, model])]),
+  defaultPreload: "intent",
+  defaultErrorComponent: ({ error, reset }) => <Problems error={error} retry={reset} />,
+  scrollRestoration: true,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}
+
+/** A path of this console, so that a crafted link cannot send anyone elsewhere after login. */
+function isOwnPath(path: unknown): path is string {
+  return typeof path === "string" && /^\/(?![/\\])/.test(path);
+}

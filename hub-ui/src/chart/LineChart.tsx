@@ -1,0 +1,123 @@
+import { useEffect, useRef } from "react";
+import uPlot from "uplot";
+import { theme } from "@/app/theme";
+import { metric } from "@/format";
+import "uplot/dist/uPlot.min.css";
+
+export interface Line {
+  label: string;
+  /** Name of a colour of the theme. */
+  colour: string;
+  values: (number | null)[];
+}
+
+interface Props {
+  x: number[];
+  lines: Line[];
+  /** What the picture says, for those who do not see it. */
+  label: string;
+  /** Which point the pointer is at, or none. */
+  onPoint: (index: number | null) => void;
+}
+
+const HEIGHT = 210;
+
+/** Lines over whole numbers; a missing value is a gap. Drawn by uPlot, drawn again when the colours change. */
+export function LineChart({ x, lines, label, onPoint }: Props) {
+  const box = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | null>(null);
+  const data = [x, ...lines.map((line) => line.values)] as uPlot.AlignedData;
+  const latest = useRef({ data, onPoint });
+  latest.current = { data, onPoint };
+  const shape = lines.map((line) => line.label + line.colour).join();
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only another set of lines needs another plot
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const draw = () => {
+      plot.current?.destroy();
+      plot.current = new uPlot(
+        options(element, lines, (index) => latest.current.onPoint(index)),
+        latest.current.data,
+        element,
+      );
+    };
+    const size = new ResizeObserver(() =>
+      plot.current?.setSize({ width: element.clientWidth, height: HEIGHT }),
+    );
+    draw();
+    size.observe(element);
+    const stop = theme.subscribe(draw);
+    return () => {
+      stop();
+      size.disconnect();
+      plot.current?.destroy();
+      plot.current = null;
+    };
+  }, [shape]);
+
+  useEffect(() => plot.current?.setData(latest.current.data));
+
+  return <div ref={box} role="img" aria-label={label} style={{ minHeight: HEIGHT }} />;
+}
+
+function options(
+  element: HTMLElement,
+  lines: Line[],
+  onPoint: (index: number | null) => void,
+): uPlot.Options {
+  const colour = (name: string) => resolve(element, name);
+  const axis: uPlot.Axis = {
+    stroke: colour("muted"),
+    font: `11px ${getComputedStyle(element).fontFamily}`,
+    grid: { stroke: colour("line"), width: 1 },
+    ticks: { show: false },
+    gap: 6,
+  };
+  return {
+    width: element.clientWidth,
+    height: HEIGHT,
+    padding: [8, 12, 0, 0],
+    legend: { show: false },
+    cursor: { y: false, drag: { setScale: false }, points: { size: 8 } },
+    scales: { x: { time: false, range: (_, low, high) => around(low, high) } },
+    axes: [
+      { ...axis, grid: { show: false }, size: 26, incrs: WHOLE },
+      { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => tickText(tick)) },
+    ],
+    series: [
+      {},
+      ...lines.map((line) => ({
+        label: line.label,
+        stroke: colour(line.colour),
+        width: 2,
+        points: { show: true, size: 6, fill: colour("surface") },
+        spanGaps: false,
+      })),
+    ],
+    hooks: { setCursor: [(self) => onPoint(self.cursor.idx ?? null)] },
+  };
+}
+
+const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
+
+/** A first round alone stands in the middle; later ones go from edge to edge. */
+function around(low: number, high: number): [number, number] {
+  return low === high ? [low - 0.5, high + 0.5] : [low, high];
+}
+
+function tickText(value: number): string {
+  return metric(value)
+    .replace(/([.,]\d*?)0+$/, "$1")
+    .replace(/[.,]$/, "");
+}
+
+/** A colour of the theme as the canvas takes it: `light-dark()` is decided only where it is used. */
+function resolve(element: HTMLElement, name: string): string {
+  const probe = element.appendChild(document.createElement("i"));
+  probe.style.color = `var(--color-${name})`;
+  const colour = getComputedStyle(probe).color;
+  probe.remove();
+  return colour;
+}

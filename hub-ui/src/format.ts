@@ -1,0 +1,84 @@
+/** Numbers, sizes and times for people, through Intl. Times are seconds since the Unix epoch, as on the wire. */
+
+const locale = globalThis.navigator?.languages ?? ["en"];
+
+const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
+const fine = new Intl.NumberFormat(locale, { minimumFractionDigits: 4, maximumFractionDigits: 4 });
+const coarse = new Intl.NumberFormat(locale, { maximumSignificantDigits: 4 });
+const short = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
+const dated = new Intl.DateTimeFormat(locale, {
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+});
+const full = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "medium" });
+const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "short" });
+
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+export function count(value: number): string {
+  return whole.format(value);
+}
+
+/** A metric: four decimals where that says something, four digits where the number is large. */
+export function metric(value: number): string {
+  return Math.abs(value) < 10 ? fine.format(value) : coarse.format(value);
+}
+
+export function bytes(value: number): string {
+  const units = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
+  const power = value < 1 ? 0 : Math.min(Math.floor(Math.log10(value) / 3), units.length - 1);
+  const unit = units[power] ?? "byte";
+  return new Intl.NumberFormat(locale, {
+    style: "unit",
+    unit,
+    unitDisplay: power === 0 ? "long" : "short",
+    maximumFractionDigits: power === 0 ? 0 : 1,
+  }).format(value / 1000 ** power);
+}
+
+/** The two largest units: "48 sec", "2 min 8 sec", "3 hr 12 min". */
+export function duration(seconds: number): string {
+  const rounded = Math.max(0, Math.round(seconds));
+  const parts: [number, string][] = [
+    [Math.floor(rounded / DAY), "day"],
+    [Math.floor((rounded % DAY) / HOUR), "hour"],
+    [Math.floor((rounded % HOUR) / MINUTE), "minute"],
+    [rounded % MINUTE, "second"],
+  ];
+  const first = parts.findIndex(([amount]) => amount > 0);
+  if (first === -1) return unit(0, "second");
+  return parts
+    .slice(first, first + 2)
+    .filter(([amount]) => amount > 0)
+    .map(([amount, name]) => unit(amount, name))
+    .join(" ");
+}
+
+/** "now", "12 sec. ago", "3 hr. ago", "yesterday". */
+export function ago(at: number, now: number): string {
+  const seconds = Math.max(0, now - at);
+  if (seconds < 5) return relative.format(0, "second");
+  if (seconds < MINUTE) return relative.format(-Math.floor(seconds / 5) * 5, "second");
+  if (seconds < HOUR) return relative.format(-Math.floor(seconds / MINUTE), "minute");
+  if (seconds < DAY) return relative.format(-Math.floor(seconds / HOUR), "hour");
+  return relative.format(-Math.floor(seconds / DAY), "day");
+}
+
+/** "14:02" today, "20 Nov, 14:02" before. */
+export function clock(at: number, now: number): string {
+  const date = new Date(at * 1000);
+  const today = date.toDateString() === new Date(now * 1000).toDateString();
+  return (today ? short : dated).format(date);
+}
+
+export function moment(at: number): string {
+  return full.format(new Date(at * 1000));
+}
+
+function unit(amount: number, name: string): string {
+  return new Intl.NumberFormat(locale, { style: "unit", unit: name, unitDisplay: "short" }).format(amount);
+}

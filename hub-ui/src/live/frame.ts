@@ -1,0 +1,15 @@
+/** What the hub says over `/api/v1/live` (`flip_hub.live.Frame`): one frame per changed thing. */
+import type { Device, ModelVersion, Round, Run } from "@/api/types";
+
+export type Frame =
+  | { topic: "device"; data: Device }
+  | { topic: "run"; data: Run }
+  | { topic: "round"; data: Round }
+  | { topic: "model"; data: ModelVersion }
+  | { topic: "lagged" };
+
+/** The list with `item` in place of the one it is a newer state of, or added. */
+export function upsert<T>(list: readonly T[], item: T, same: (other: T) => boolean): T[] {
+  const index = list.findIndex(same);
+  return index === -1 ? [...list, item] : list.with(index, item);
+}

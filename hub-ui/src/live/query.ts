@@ -1,0 +1,48 @@
+/**
+ * Queries that stay true by themselves. Each names how a frame changes its data; the link applies every frame to all
+ * cached data, and a load that was overtaken by frames applies those too, so that an older answer never wins.
+ */
+import { type QueryClient, type QueryKey, queryOptions } from "@tanstack/react-query";
+import type { Frame } from "./frame";
+import { link } from "./link";
+
+type Apply<T> = (data: T, frame: Frame) => T;
+
+interface LiveMeta extends Record<string, unknown> {
+  apply: Apply<unknown>;
+}
+
+declare module "@tanstack/react-query" {
+  interface Register {
+    queryMeta: LiveMeta;
+  }
+}
+
+export function liveQuery<T>(queryKey: QueryKey, load: (signal: AbortSignal) => Promise<T>, apply: Apply<T>) {
+  return queryOptions({
+    queryKey,
+    queryFn: ({ signal }) => caughtUp(() => load(signal), apply),
+    meta: { apply: apply as Apply<unknown> },
+    staleTime: () => (link.state === "live" ? Number.POSITIVE_INFINITY : 0),
+  });
+}
+
+export function applyFrames(client: QueryClient, frames: readonly Frame[]): void {
+  for (const query of client.getQueryCache().getAll()) {
+    const apply = query.meta?.apply;
+    if (!apply || query.state.data === undefined) continue;
+    const before = query.state.data;
+    const after = frames.reduce(apply, before);
+    if (after !== before) client.setQueryData(query.queryKey, after);
+  }
+}
+
+async function caughtUp<T>(load: () => Promise<T>, apply: Apply<T>): Promise<T> {
+  const missed: Frame[] = [];
+  const stop = link.onFrames((frames) => missed.push(...frames));
+  try {
+    return missed.reduce(apply, await load());
+  } finally {
+    stop();
+  }
+}

@@ -1,0 +1,150 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link, useParams } from "@tanstack/react-router";
+import { CircleCheck, CircleDashed, CircleDot } from "lucide-react";
+import type { Device, ModelVersion } from "@/api/types";
+import { devicesQuery } from "@/devices/queries";
+import { bytes, count, metric } from "@/format";
+import { t } from "@/texts";
+import { BackLink } from "@/ui/BackLink";
+import { Badge } from "@/ui/Badge";
+import { type Column, DataTable } from "@/ui/DataTable";
+import { Loaded } from "@/ui/Loaded";
+import { Page } from "@/ui/Page";
+import { Ago } from "@/ui/Time";
+import { Promote } from "./Promote";
+import { versionsQuery } from "./queries";
+
+export function ModelPage() {
+  const { name } = useParams({ from: "/signed-in/models/$name" });
+  const query = useQuery(versionsQuery(name));
+  return (
+    <Page title={name} above={<BackLink to="/models">{t.model.back}</BackLink>}>
+      <Loaded query={query}>{(versions) => <Versions versions={versions} />}</Loaded>
+    </Page>
+  );
+}
+
+function Versions({ versions }: { versions: ModelVersion[] }) {
+  const { data: devices } = useQuery(devicesQuery);
+  const promoted = versions.find((version) => version.promoted)?.version ?? null;
+  return (
+    <DataTable
+      caption={t.model.caption}
+      columns={[...LEADING, ...metricColumns(versions), ...trailing(devices ?? [], promoted)]}
+      rows={[...versions].sort((one, other) => other.version - one.version)}
+      rowKey={(version) => version.version}
+    />
+  );
+}
+
+const LEADING: readonly Column<ModelVersion>[] = [
+  {
+    id: "version",
+    header: t.model.columns.version,
+    heading: true,
+    cell: ({ version }) => (
+      <span className="font-medium">
+        <span className="md:hidden">{t.model.columns.version} </span>
+        {count(version)}
+      </span>
+    ),
+  },
+  { id: "state", header: t.model.columns.state, cell: (version) => <State version={version} /> },
+];
+
+function State({ version }: { version: ModelVersion }) {
+  if (version.promoted) {
+    return (
+      <Badge tone="ok" icon={CircleCheck}>
+        {t.model.promoted}
+      </Badge>
+    );
+  }
+  if (version.deployable) {
+    return (
+      <Badge tone="accent" icon={CircleDot}>
+        {t.model.deployable}
+      </Badge>
+    );
+  }
+  return (
+    <>
+      <Badge tone="muted" icon={CircleDashed}>
+        {t.model.weightsOnly}
+      </Badge>
+      <p className="max-w-60 text-muted text-xs md:ml-5.5">{t.model.weightsOnlyHint}</p>
+    </>
+  );
+}
+
+function metricColumns(versions: readonly ModelVersion[]): Column<ModelVersion>[] {
+  const names = [
+    ...new Set(versions.flatMap((version) => Object.keys(version.manifest.metrics ?? {}))),
+  ].sort();
+  return names.map((name) => ({
+    id: `metric-${name}`,
+    header: name,
+    align: "right",
+    cell: ({ manifest }) => {
+      const value = manifest.metrics?.[name];
+      return value === undefined ? <span className="text-muted">{t.none}</span> : metric(value);
+    },
+  }));
+}
+
+function trailing(devices: readonly Device[], promoted: number | null): Column<ModelVersion>[] {
+  return [
+    {
+      id: "devices",
+      header: t.model.columns.devices,
+      align: "right",
+      cell: (version) => count(devices.filter((device) => serves(device, version)).length),
+    },
+    {
+      id: "from",
+      header: t.model.columns.from,
+      cell: ({ manifest }) =>
+        manifest.run_id ? (
+          <Link
+            to="/runs/$id"
+            params={{ id: manifest.run_id }}
+            className="whitespace-nowrap text-accent hover:underline"
+          >
+            {t.model.fromRound(manifest.round)}
+          </Link>
+        ) : (
+          t.none
+        ),
+    },
+    {
+      id: "size",
+      header: t.model.columns.size,
+      align: "right",
+      cell: ({ manifest }) => (
+        <span className="whitespace-nowrap">
+          {bytes(manifest.weights.size + (manifest.graph?.size ?? 0))}
+        </span>
+      ),
+    },
+    {
+      id: "created",
+      header: t.model.columns.created,
+      cell: ({ manifest }) => <Ago at={manifest.created_at} />,
+    },
+    {
+      id: "promote",
+      header: t.model.columns.promote,
+      align: "right",
+      cell: (version) =>
+        version.deployable && !version.promoted && <Promote version={version} promoted={promoted} />,
+    },
+  ];
+}
+
+/** By its last report; a revoked device no longer counts. */
+function serves(device: Device, { model, version }: ModelVersion): boolean {
+  if (device.status === "revoked") return false;
+  return (device.reported?.serving ?? []).some(
+    (serving) => serving.model === model && serving.version === version,
+  );
+}

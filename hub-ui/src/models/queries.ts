@@ -1,0 +1,48 @@
+import { answered, hub } from "@/api/client";
+import type { Model, ModelVersion } from "@/api/types";
+import { upsert } from "@/live/frame";
+import { liveQuery } from "@/live/query";
+
+export const modelsQuery = liveQuery<Model[]>(
+  ["models"],
+  (signal) => answered(hub.GET("/api/v1/models", { signal })),
+  (models, frame) => (frame.topic === "model" ? withVersion(models, frame.data) : models),
+);
+
+export const versionsQuery = (name: string) =>
+  liveQuery<ModelVersion[]>(
+    ["models", name, "versions"],
+    (signal) => answered(hub.GET("/api/v1/models/{name}/versions", { params: { path: { name } }, signal })),
+    (versions, frame) =>
+      frame.topic === "model" && frame.data.model === name ? withState(versions, frame.data) : versions,
+  );
+
+export function promote({ model, version }: ModelVersion): Promise<ModelVersion> {
+  return answered(
+    hub.POST("/api/v1/models/{name}/versions/{version}/promote", {
+      params: { path: { name: model, version } },
+    }),
+  );
+}
+
+/** Of a model's versions one at most is promoted: the newest promotion takes the place of the earlier one. */
+export function withState(versions: readonly ModelVersion[], changed: ModelVersion): ModelVersion[] {
+  const others = changed.promoted
+    ? versions.map((version) => (version.promoted ? { ...version, promoted: false } : version))
+    : versions;
+  return upsert(others, changed, (other) => other.version === changed.version);
+}
+
+export function withVersion(models: readonly Model[], changed: ModelVersion): Model[] {
+  const before = models.find((model) => model.name === changed.model);
+  const isNew = !before || changed.version > before.latest;
+  const withdrawn = !changed.promoted && before?.promoted === changed.version;
+  const after: Model = {
+    name: changed.model,
+    versions: (before?.versions ?? 0) + (isNew ? 1 : 0),
+    latest: Math.max(before?.latest ?? 0, changed.version),
+    promoted: changed.promoted ? changed.version : withdrawn ? null : (before?.promoted ?? null),
+    updated_at: Math.max(before?.updated_at ?? 0, changed.manifest.created_at),
+  };
+  return upsert(models, after, (other) => other.name === after.name);
+}

@@ -1,0 +1,90 @@
+import { useQuery } from "@tanstack/react-query";
+import { useParams } from "@tanstack/react-router";
+import { CircleX, TriangleAlert } from "lucide-react";
+import type { RunDetail } from "@/api/types";
+import { modelOfApp } from "@/models/name";
+import { t } from "@/texts";
+import { BackLink } from "@/ui/BackLink";
+import { Callout } from "@/ui/Callout";
+import { Confirm } from "@/ui/Confirm";
+import { Loaded } from "@/ui/Loaded";
+import { Page, Section } from "@/ui/Page";
+import { MetricChart } from "./MetricChart";
+import { charts as chartsOf } from "./metrics";
+import { isOver } from "./progress";
+import { runQuery, stopRun } from "./queries";
+import { RoundsTable } from "./RoundsTable";
+import { RunFacts } from "./RunFacts";
+import { RunProgress } from "./RunProgress";
+import { RunState } from "./RunState";
+
+export function RunPage() {
+  const { id } = useParams({ from: "/signed-in/runs/$id" });
+  const query = useQuery(runQuery(id));
+  const run = query.data?.run;
+  return (
+    <Page
+      title={run?.app ?? id}
+      above={<BackLink to="/runs">{t.run.back}</BackLink>}
+      aside={run && <RunState status={run.status} />}
+      actions={
+        run &&
+        !isOver(run) && (
+          <Confirm
+            label={t.run.stop}
+            name={`${t.run.stop} ${run.id}`}
+            title={t.run.stopTitle(run.id)}
+            text={t.run.stopText}
+            action={`${t.run.stop} ${run.id}`}
+            tone="danger"
+            run={() => stopRun(run.id)}
+          />
+        )
+      }
+    >
+      <Loaded query={query}>{(detail) => <Detail {...detail} />}</Loaded>
+    </Page>
+  );
+}
+
+function Detail({ run, rounds }: RunDetail) {
+  const charts = chartsOf(rounds, run.metric);
+  return (
+    <>
+      <div className="space-y-4">
+        <RunProgress run={run} rounds={rounds} wide />
+        {run.reason && (
+          <Callout tone="bad" icon={CircleX} title={t.run.failed}>
+            <p>{run.reason}</p>
+          </Callout>
+        )}
+        {run.warning && (
+          <Callout tone="warn" icon={TriangleAlert} title={t.run.warning}>
+            <p>{run.warning}</p>
+          </Callout>
+        )}
+        <RunFacts run={run} />
+      </div>
+      <Section title={t.run.curves}>
+        {charts.length === 0 && (
+          <p className="text-muted">{isOver(run) ? t.run.nothingMeasured : t.run.noCurves}</p>
+        )}
+        <div className="grid gap-4 lg:grid-cols-2">
+          {charts.map((chart) => (
+            <MetricChart key={chart.name} chart={chart} />
+          ))}
+        </div>
+      </Section>
+      <Section title={t.run.rounds}>
+        {rounds.length === 0 ? (
+          <p className="text-muted">{isOver(run) ? t.run.noRoundEver : t.run.noRounds}</p>
+        ) : (
+          <RoundsTable rounds={rounds} charts={charts.slice(0, TABLED)} model={modelOfApp(run.app)} />
+        )}
+      </Section>
+    </>
+  );
+}
+
+/** What decides and what is minimised; the other metrics have the tables under their charts. */
+const TABLED = 2;

@@ -1,0 +1,30 @@
+import { answered, hub } from "@/api/client";
+import type { Run, RunDetail } from "@/api/types";
+import { upsert } from "@/live/frame";
+import { liveQuery } from "@/live/query";
+
+export const runsQuery = liveQuery<Run[]>(
+  ["runs"],
+  (signal) => answered(hub.GET("/api/v1/runs", { signal })),
+  (runs, frame) =>
+    frame.topic === "run" ? upsert(runs, frame.data, (other) => other.id === frame.data.id) : runs,
+);
+
+export const runQuery = (id: string) =>
+  liveQuery<RunDetail>(
+    ["runs", id],
+    (signal) => answered(hub.GET("/api/v1/runs/{run_id}", { params: { path: { run_id: id } }, signal })),
+    (detail, frame) => {
+      if (frame.topic === "run" && frame.data.id === id) return { ...detail, run: frame.data };
+      if (frame.topic === "round" && frame.data.run_id === id)
+        return {
+          ...detail,
+          rounds: upsert(detail.rounds, frame.data, (other) => other.round === frame.data.round),
+        };
+      return detail;
+    },
+  );
+
+export function stopRun(id: string): Promise<Run> {
+  return answered(hub.POST("/api/v1/runs/{run_id}/stop", { params: { path: { run_id: id } } }));
+}

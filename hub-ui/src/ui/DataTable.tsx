@@ -1,0 +1,78 @@
+import type { ReactNode } from "react";
+
+export interface Column<T> {
+  id: string;
+  /** A line break separates what is measured from where. */
+  header: string;
+  cell: (row: T) => ReactNode;
+  align?: "right";
+  /** On a narrow screen: the row's heading, without a label. */
+  heading?: boolean;
+}
+
+interface Props<T> {
+  caption: string;
+  columns: readonly Column<T>[];
+  rows: readonly T[];
+  rowKey: (row: T) => string | number;
+}
+
+/**
+ * A table on a wide screen and a list of cards on a narrow one. The roles are spelled out because a table that is not
+ * displayed as one loses them in some browsers.
+ */
+export function DataTable<T>({ caption, columns, rows, rowKey }: Props<T>) {
+  return (
+    <div className="md:overflow-x-auto md:rounded-lg md:border md:border-line md:bg-surface md:shadow-card">
+      <table role="table" className="block w-full md:table">
+        <caption className="sr-only">{caption}</caption>
+        <thead role="rowgroup" className="sr-only md:not-sr-only md:table-header-group">
+          <tr role="row" className="md:border-line md:border-b">
+            {columns.map((column) => (
+              <th
+                key={column.id}
+                role="columnheader"
+                scope="col"
+                className={`whitespace-pre px-4 py-2.5 font-medium text-muted text-xs ${side(column)}`}
+              >
+                {column.header}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody role="rowgroup" className="block space-y-3 md:table-row-group">
+          {rows.map((row) => (
+            <tr
+              key={rowKey(row)}
+              role="row"
+              className="block rounded-lg border border-line bg-surface px-4 py-3 shadow-card md:table-row md:border-0 md:border-line md:border-b md:shadow-none md:last:border-b-0 md:hover:bg-raised/60"
+            >
+              {columns.map((column) => (
+                <td key={column.id} role="cell" className={column.heading ? HEADING : cellLook(column)}>
+                  {!column.heading && (
+                    <span aria-hidden className="shrink-0 text-muted md:hidden">
+                      {column.header}
+                    </span>
+                  )}
+                  <div className={column.heading ? "" : "min-w-0 text-right md:[text-align:inherit]"}>
+                    {column.cell(row)}
+                  </div>
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+const HEADING = "block pb-1.5 align-top md:table-cell md:px-4 md:py-2.5";
+
+function cellLook<T>(column: Column<T>): string {
+  return `flex justify-between gap-4 py-1 align-top md:table-cell md:px-4 md:py-2.5 ${side(column)}`;
+}
+
+function side<T>(column: Column<T>): string {
+  return column.align === "right" ? "md:text-right" : "md:text-left";
+}

@@ -1,0 +1,39 @@
+import { expect, test } from "vitest";
+import { stateText } from "@/devices/DeviceState";
+import { countByStatus, deviceFilter, matching } from "@/devices/filter";
+import { device } from "./things";
+
+const devices = [
+  device({ id: "dev-a", name: "press", status: "revoked" }),
+  device({ id: "dev-b", name: "orchard", status: "unknown" }),
+  device({ id: "dev-c", name: "clinic" }),
+];
+
+test("devices stand by name, revoked ones last", () => {
+  expect(matching(devices, {}).map((each) => each.name)).toEqual(["clinic", "orchard", "press"]);
+});
+
+test("what was typed is found in names, ids and served models", () => {
+  const serving = [{ model: "digits", version: 4, since: 0, url: "" }];
+  const reported = { generation: 1, agent_version: "", training: "idle", serving };
+  const fleet = [...devices, device({ id: "dev-d", name: "ferry", reported })];
+  expect(matching(fleet, { q: " DIGITS@4 " }).map((each) => each.name)).toEqual(["ferry"]);
+  expect(matching(fleet, { q: "dev-b" }).map((each) => each.name)).toEqual(["orchard"]);
+});
+
+test("a filter from an address keeps only what it knows", () => {
+  expect(deviceFilter({ status: "unknown", q: 42, page: 3 })).toEqual({ status: "unknown", q: "42" });
+  expect(deviceFilter({ status: "gone", q: "" })).toEqual({});
+});
+
+test("every state is counted", () => {
+  expect(countByStatus(devices)).toEqual({ ok: 1, unhealthy: 0, unknown: 1, revoked: 1 });
+});
+
+test("a silent device is unknown since its last sign of life", () => {
+  const at = new Date(2026, 10, 21, 14, 2).getTime() / 1000;
+  const silent = device({ status: "unknown", last_seen: at });
+  expect(stateText(silent, at + 600)).toMatch(/^Unknown since .*02/);
+  expect(stateText(device({ status: "unknown", last_seen: null }), at)).toBe("Never seen");
+  expect(stateText(device(), at)).toBe("Healthy");
+});

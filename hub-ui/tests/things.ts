@@ -1,0 +1,80 @@
+/** Runs, rounds, devices and versions as the hub sends them, with what a test cares about. */
+import type { Device, ModelVersion, Round, Run } from "@/api/types";
+
+export function device(fields: Partial<Device> = {}): Device {
+  return {
+    id: "dev-000000000001",
+    name: "press-line-3",
+    status: "ok",
+    enrolled_at: 0,
+    last_seen: 100,
+    agent_version: "0.1.0",
+    node_id: null,
+    desired: { generation: 1 },
+    reported: null,
+    health: null,
+    events_accepted: 0,
+    events_dropped: 0,
+    ...fields,
+  };
+}
+
+export function run(fields: Partial<Run> = {}): Run {
+  return {
+    id: "run-000000000001",
+    flower_run_id: "1",
+    app: "digits 1.0.0",
+    fab_hash: "",
+    status: "running",
+    reason: "",
+    config: {},
+    promote: "best",
+    metric: "accuracy",
+    strategy: "FedAvg",
+    rounds: 5,
+    round: 1,
+    started_at: 0,
+    finished_at: null,
+    eta: null,
+    promoted_version: null,
+    warning: "",
+    ...fields,
+  };
+}
+
+export function round(number: number, fields: Partial<Round> = {}): Round {
+  return {
+    run_id: "run-000000000001",
+    round: number,
+    started_at: 0,
+    finished_at: null,
+    sampled: [],
+    answered: [],
+    failures: [],
+    train_metrics: {},
+    evaluate_metrics: {},
+    version: null,
+    ...fields,
+  };
+}
+
+export function version(number: number, fields: Partial<ModelVersion> = {}): ModelVersion {
+  const weights = { name: "weights.safetensors", sha256: "", size: 1 };
+  return {
+    model: "digits",
+    version: number,
+    manifest_sha256: "",
+    manifest: {
+      model: "digits",
+      version: number,
+      created_at: number,
+      weights,
+      run_id: "",
+      round: 0,
+      format: 1,
+    },
+    deployable: true,
+    promoted: false,
+    ...fields,
+  };
+}

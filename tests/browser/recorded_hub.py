@@ -1,0 +1,244 @@
+"""A hub that answers from memory: the same Structs and paths as the real one, and a test decides what happens next."""
+
+import asyncio
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import fleet
+import msgspec
+import uvicorn
+from litestar import Litestar, Request, Response, WebSocket, get, post, websocket
+from litestar.di import Provide
+from litestar.exceptions import HTTPException, WebSocketDisconnect
+from litestar.params import FromPath, JSONBody
+
+from flip_demo.ports import free_port
+from flip_hub.auth.schemas import Login, Me, Role, Session
+from flip_hub.console.routes import serve_console
+from flip_hub.console.site import STATIC, Site
+from flip_hub.devices.schemas import Device
+from flip_hub.federation.schemas import Round, Run, RunDetail, RunStatus
+from flip_hub.live import DeviceChanged, Frame, Lagged, ModelVersionChanged, RoundChanged, RunChanged
+from flip_hub.models.schemas import Model, ModelVersion
+from flip_wire.problem import Problem
+
+PASSWORD = "correct horse"
+
+
+class Refused(Exception):
+    def __init__(self, status: int, title: str, detail: str, hint: str = "") -> None:
+        super().__init__(detail)
+        self.problem = Problem(title=title, status=status, detail=detail, hint=hint)
+
+
+class RecordedHub:
+    """State that tests change from their own thread; every change goes to the open consoles as a frame."""
+
+    def __init__(self) -> None:
+        self.devices: dict[str, Device] = {}
+        self.runs: dict[str, Run] = {}
+        self.rounds: dict[tuple[str, int], Round] = {}
+        self.versions: dict[tuple[str, int], ModelVersion] = {}
+        self.url = ""
+        self.logins = 0
+        self.token = secrets.token_hex(8)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._sockets: set[WebSocket[Any, Any, Any]] = set()
+
+    def fill(self) -> None:
+        self.devices = {device.id: device for device in fleet.devices()}
+        self.runs = {run.id: run for run in fleet.runs()}
+        for each in [*fleet.rounds(fleet.RUNNING, 2), *fleet.rounds(fleet.FINISHED, 5)]:
+            self.rounds[each.run_id, each.round] = each
+        running = fleet.round_of(fleet.RUNNING, 3, finished=False)
+        self.rounds[running.run_id, running.round] = running
+        self.versions = {(each.model, each.version): each for each in fleet.versions()}
+
+    def tell(self, *frames: Frame) -> None:
+        """Takes the changes over and sends them to every console."""
+        for frame in frames:
+            self._take(frame)
+            self._send(msgspec.json.encode(frame).decode())
+
+    def expire_tokens(self) -> None:
+        self.token = secrets.token_hex(8)
+
+    @property
+    def session(self) -> Session:
+        return Session(token=self.token, expires_at=fleet.NOW + 12 * 3600, username="admin", role=Role.ADMIN)
+
+    def drop_links(self) -> None:
+        assert self._loop is not None
+        asyncio.run_coroutine_threadsafe(self._close_all(), self._loop).result(5)
+
+    @property
+    def links(self) -> int:
+        return len(self._sockets)
+
+    def promote(self, name: str, number: int) -> ModelVersion:
+        chosen = self.versions.get((name, number))
+        if chosen is None:
+            raise Refused(404, "Not found", f"There is no version {number} of {name}.")
+        if not chosen.deployable:
+            raise Refused(409, "Not deployable", f"{name} {number} holds weights only.", "Name an export entry point.")
+        for key, version in self.versions.items():
+            if version.model == name and version.promoted:
+                self.versions[key] = msgspec.structs.replace(version, promoted=False)
+        chosen = msgspec.structs.replace(chosen, promoted=True)
+        self.tell(ModelVersionChanged(data=chosen))
+        return chosen
+
+    def stop(self, run_id: str) -> Run:
+        stopped = msgspec.structs.replace(self.runs[run_id], status=RunStatus.STOPPED, eta=None, finished_at=fleet.NOW)
+        self.tell(RunChanged(data=stopped))
+        return stopped
+
+    def models(self) -> list[Model]:
+        names = sorted({model for model, _ in self.versions})
+        return [self._model(name) for name in names]
+
+    def _model(self, name: str) -> Model:
+        versions = [version for version in self.versions.values() if version.model == name]
+        return Model(
+            name=name,
+            versions=len(versions),
+            latest=max(version.version for version in versions),
+            promoted=next((version.version for version in versions if version.promoted), None),
+            updated_at=max(version.manifest.created_at for version in versions),
+        )
+
+    def _take(self, frame: Frame) -> None:
+        match frame:
+            case DeviceChanged(data=device):
+                self.devices[device.id] = device
+            case RunChanged(data=run):
+                self.runs[run.id] = run
+            case RoundChanged(data=round):
+                self.rounds[round.run_id, round.round] = round
+            case ModelVersionChanged(data=version):
+                self.versions[version.model, version.version] = version
+            case Lagged():
+                pass
+
+    def _send(self, text: str) -> None:
+        assert self._loop is not None
+        for socket in list(self._sockets):
+            asyncio.run_coroutine_threadsafe(socket.send_text(text), self._loop).result(5)
+
+    async def _close_all(self) -> None:
+        for socket in list(self._sockets):
+            await socket.close(code=1012, reason="restart")
+
+    # ---- the server ------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def running(self) -> Iterator["RecordedHub"]:
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        server = uvicorn.Server(uvicorn.Config(self._app(), port=port, log_level="warning", ws="websockets-sansio"))
+        started = threading.Event()
+
+        async def serve() -> None:
+            self._loop = asyncio.get_running_loop()
+            await server.serve()
+
+        async def startup(original: Any = server.startup, **kwargs: Any) -> None:
+            await original(**kwargs)
+            started.set()
+
+        server.startup = startup
+        thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+        thread.start()
+        try:
+            assert started.wait(10), "the recorded hub did not start"
+            yield self
+        finally:
+            server.should_exit = True
+            thread.join(10)
+
+    def _guard(self, request: Request[Any, Any, Any]) -> None:
+        if request.headers.get("authorization") != f"Bearer {self.token}":
+            raise Refused(401, "Not signed in", "The session is over.", "Sign in again.")
+
+    def _app(self) -> Litestar:
+        hub, site = self, Site(STATIC)
+
+        @post("/api/v1/auth/login", status_code=200)
+        async def login(data: JSONBody[Login]) -> Session:
+            hub.logins += 1
+            if data.password != PASSWORD:
+                raise Refused(401, "Wrong login", "User name or password is wrong.", "flip-hub init prints the login.")
+            return hub.session
+
+        @get("/api/v1/auth/me")
+        async def me(request: Request[Any, Any, Any]) -> Me:
+            hub._guard(request)
+            return Me(username="admin", role=Role.ADMIN)
+
+        @get("/api/v1/devices")
+        async def devices(request: Request[Any, Any, Any]) -> list[Device]:
+            hub._guard(request)
+            return list(hub.devices.values())
+
+        @get("/api/v1/runs")
+        async def runs(request: Request[Any, Any, Any]) -> list[Run]:
+            hub._guard(request)
+            return list(hub.runs.values())
+
+        @get("/api/v1/runs/{run_id:str}")
+        async def run(request: Request[Any, Any, Any], run_id: FromPath[str]) -> RunDetail:
+            hub._guard(request)
+            if run_id not in hub.runs:
+                raise Refused(
+                    404, "Not found", f"There is no run {run_id}.", "flip-hub runs list shows them."
+                )
+            return RunDetail(run=hub.runs[run_id], rounds=[r for (id, _), r in hub.rounds.items() if id == run_id])
+
+        @post("/api/v1/runs/{run_id:str}/stop", status_code=200)
+        async def stop(request: Request[Any, Any, Any], run_id: FromPath[str]) -> Run:
+            hub._guard(request)
+            return hub.stop(run_id)
+
+        @get("/api/v1/models")
+        async def models(request: Request[Any, Any, Any]) -> list[Model]:
+            hub._guard(request)
+            return hub.models()
+
+        @get("/api/v1/models/{name:str}/versions")
+        async def versions(request: Request[Any, Any, Any], name: FromPath[str]) -> list[ModelVersion]:
+            hub._guard(request)
+            return [version for version in hub.versions.values() if version.model == name]
+
+        @post("/api/v1/models/{name:str}/versions/{version:int}/promote", status_code=200, sync_to_thread=True)
+        def promote(request: Request[Any, Any, Any], name: FromPath[str], version: FromPath[int]) -> ModelVersion:
+            hub._guard(request)
+            return hub.promote(name, version)
+
+        @websocket("/api/v1/live")
+        async def live(socket: WebSocket[Any, Any, Any]) -> None:
+            await socket.accept()
+            hello = await socket.receive_json()
+            if hello.get("token") != hub.token:
+                await socket.close(code=4401, reason="the session is over")
+                return
+            hub._sockets.add(socket)
+            with suppress(WebSocketDisconnect):
+                while True:
+                    await socket.receive_text()
+            hub._sockets.discard(socket)
+
+        def refused(_: Request[Any, Any, Any], error: Refused) -> Response[Problem]:
+            return Response(error.problem, status_code=error.problem.status, media_type="application/problem+json")
+
+        def other(_: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+            problem = Problem(title="Refused", status=error.status_code, detail=error.detail)
+            return Response(problem, status_code=problem.status, media_type="application/problem+json")
+
+        return Litestar(
+            [login, me, devices, runs, run, stop, models, versions, promote, live, serve_console],
+            dependencies={"site": Provide(lambda: site, sync_to_thread=False)},
+            exception_handlers={Refused: refused, HTTPException: other},
+        )

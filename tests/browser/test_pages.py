@@ -1,0 +1,67 @@
+"""Every page is readable by everybody: no accessibility violation and no sideways scrolling, light, dark and narrow."""
+
+from collections.abc import Callable
+from typing import Any
+
+import fleet
+import pytest
+from conftest import NARROW, ROOT, SCREENSHOTS, WIDE
+from playwright.sync_api import Page
+from recorded_hub import RecordedHub
+
+FILLED = {
+    "devices": ("/devices", "orchard-gateway"),
+    "runs": ("/runs", fleet.FAILED),
+    "run": (f"/runs/{fleet.RUNNING}", "in progress"),
+    "run-failed": (f"/runs/{fleet.FAILED}", "Why it failed"),
+    "models": ("/models", "version 4"),
+    "model": (f"/models/{fleet.MODEL}", "Weights only"),
+    "missing": ("/runs/run-000000000000", "There is no run"),
+}
+EMPTY = {
+    "login": ("/login", "Sign in"),
+    "devices-empty": ("/devices", "No devices yet"),
+    "runs-empty": ("/runs", "No runs yet"),
+    "models-empty": ("/models", "No models yet"),
+}
+"""Page: its path, and a text that is there once it is complete."""
+
+AXE = (ROOT / "hub-ui" / "node_modules" / "axe-core" / "axe.min.js").read_text()
+LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+Visit = Callable[..., Page]
+
+
+@pytest.mark.parametrize("name", FILLED)
+def test_a_page_with_content_can_be_read_by_everybody(hub: RecordedHub, visit: Visit, name: str) -> None:
+    hub.fill()
+    path, text = FILLED[name]
+    look_at(visit(path), text, name)
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_a_page_without_content_can_be_read_by_everybody(visit: Visit, name: str) -> None:
+    path, text = EMPTY[name]
+    look_at(visit(path, signed_in=name != "login"), text, name)
+
+
+def look_at(page: Page, text: str, name: str) -> None:
+    page.get_by_text(text).first.wait_for()
+    page.wait_for_function("() => !document.querySelector('[role=img]') || document.querySelector('canvas')")
+    page.evaluate(AXE)
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        for size in (WIDE, NARROW):
+            page.set_viewport_size(size)
+            page.screenshot(path=SCREENSHOTS / f"{name}-{theme}-{size['width']}.png", full_page=True)
+            assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+            assert violations(page) == []
+
+
+def violations(page: Page) -> list[str]:
+    found: dict[str, Any] = page.evaluate(f"axe.run(document, {{runOnly: {LEVELS}, resultTypes: ['violations']}})")
+    return [
+        f"{violation['id']}: {node['html'][:160]} {node['failureSummary'][:300]}"
+        for violation in found["violations"]
+        for node in violation["nodes"]
+    ]
