@@ -1,0 +1,196 @@
+"""Batches requests without a timer: what arrived while the last forward ran is the next batch.
+
+A forward that is known to be quick runs on the event loop at the end of the turn in which its requests arrived, a
+slower one in the model's one worker thread while the next batch gathers. A batch never mixes versions or row shapes.
+The queue is bounded; a request whose client has gone or whose deadline has passed is never computed.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from flip_agent.inference.problems import Expired, QueueFull
+from flip_agent.inference.tensors import Array
+from flip_runtime.errors import Rejected
+
+QUICK = 200e-6
+"""Seconds of CPU: about what it costs to hand a batch to a thread and back."""
+
+
+class Forward(Protocol):
+    """One version of a model; `predictor.Predictor`."""
+
+    batched: bool
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]: ...
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """The inputs of one request, all with the same number of rows."""
+
+    forward: Forward
+    inputs: list[Array]
+    deadline: float
+    """On the event loop's clock."""
+    answer: asyncio.Future[list[Array]]
+    rows: int = field(init=False)
+    kind: tuple[object, ...] = field(init=False)
+    """Jobs of equal kind may share a batch."""
+
+    def __post_init__(self) -> None:
+        self.rows = self.inputs[0].shape[0]
+        self.kind = (self.forward, *(values.shape[1:] for values in self.inputs))
+
+
+class Batcher:
+    """Belongs to one model and one event loop."""
+
+    def __init__(self, name: str, *, max_rows: int, max_queue: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._max_rows = max_rows
+        self._max_queue = max_queue
+        self._waiting: deque[Job] = deque()
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"forward-{name}")
+        self._costs: WeakKeyDictionary[Forward, Costs] = WeakKeyDictionary()
+        self._turn_planned = False
+        self.busy = False
+        """A forward is running in the worker thread."""
+
+    def submit(self, forward: Forward, inputs: list[Array], deadline: float) -> asyncio.Future[list[Array]]:
+        """Cancel the future when nobody waits for it any more. Raises `QueueFull`."""
+        if len(self._waiting) >= self._max_queue:
+            raise QueueFull(f"{self._max_queue} requests are waiting", hint="see inference.max_queue")
+        job = Job(forward, inputs, deadline, self._loop.create_future())
+        self._waiting.append(job)
+        if not self.busy and not self._turn_planned:
+            self._turn_planned = True
+            self._loop.call_soon(self._turn)
+        return job.answer
+
+    def close(self) -> None:
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+    def _turn(self) -> None:
+        self._turn_planned = False
+        while batch := self._take():
+            costs = self._costs.setdefault(batch[0].forward, Costs())
+            if costs.expected(_rows(batch)) > QUICK:
+                self._start(batch, costs)
+                return
+            settle(batch, compute(batch, self._max_rows, costs))
+
+    def _take(self) -> list[Job]:
+        batch, expired = take(self._waiting, self._max_rows, self._loop.time())
+        for job in expired:
+            job.answer.set_exception(Expired("the request waited until its deadline", hint="send fewer at a time"))
+        return batch
+
+    def _start(self, batch: list[Job], costs: "Costs") -> None:
+        def finished(outcomes: asyncio.Future[list[Outcome]]) -> None:
+            self.busy = False
+            if not outcomes.cancelled():
+                settle(batch, outcomes.result())
+                self._turn()
+
+        self.busy = True
+        self._loop.run_in_executor(self._worker, compute, batch, self._max_rows, costs).add_done_callback(finished)
+
+
+class Costs:
+    """What forwards of one version cost, by their number of rows, as a moving average."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[int, float] = {}
+        """By the number of binary digits of the rows."""
+
+    def expected(self, rows: int) -> float:
+        """Seconds of CPU; infinite while nothing of that size was measured."""
+        return self._seconds.get(rows.bit_length(), float("inf"))
+
+    def note(self, rows: int, seconds: float) -> None:
+        size = rows.bit_length()
+        self._seconds[size] = 0.8 * self._seconds.get(size, seconds) + 0.2 * seconds
+
+
+Outcome = list[Array] | Exception
+
+
+def take(waiting: deque[Job], max_rows: int, now: float) -> tuple[list[Job], list[Job]]:
+    """Removes the next batch and all expired jobs from the queue; jobs that nobody waits for are just dropped.
+
+    The batch is the first job and those of its kind behind it, up to `max_rows`; a job of more rows is alone.
+    """
+    batch: list[Job] = []
+    expired: list[Job] = []
+    others: list[Job] = []
+    rows = 0
+    while waiting and rows < max_rows:
+        job = waiting.popleft()
+        if job.answer.done():
+            continue
+        if job.deadline <= now:
+            expired.append(job)
+        elif not batch or (job.forward.batched and job.kind == batch[0].kind and rows + job.rows <= max_rows):
+            batch.append(job)
+            rows += job.rows
+        else:
+            others.append(job)
+    waiting.extendleft(reversed(others))
+    return batch, expired
+
+
+def compute(batch: Sequence[Job], max_rows: int, costs: Costs) -> list[Outcome]:
+    """The outputs of each job, or what it raised."""
+    before = time.thread_time()
+    try:
+        outcomes: list[Outcome] = [*_forward(batch, max_rows)]
+    except Rejected as error:
+        if len(batch) > 1:  # one of them is to blame: the others shall not suffer
+            return [outcome for job in batch for outcome in compute([job], max_rows, costs)]
+        return [error]
+    except Exception as error:  # a bug in one forward: re-raised where its requests are awaited
+        return [error] * len(batch)
+    costs.note(_rows(batch), time.thread_time() - before)
+    return outcomes
+
+
+def settle(batch: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
+    for job, outcome in zip(batch, outcomes, strict=True):
+        if job.answer.done():
+            continue
+        if isinstance(outcome, Exception):
+            job.answer.set_exception(outcome)
+        else:
+            job.answer.set_result(outcome)
+
+
+def _forward(batch: Sequence[Job], max_rows: int) -> list[list[Array]]:
+    forward = batch[0].forward
+    if len(batch) == 1:
+        return [_in_slices(forward, batch[0], max_rows)]
+    joined = forward.run([np.concatenate(parts) for parts in zip(*(job.inputs for job in batch), strict=True)])
+    ends = np.cumsum([job.rows for job in batch])[:-1]
+    return [list(parts) for parts in zip(*(np.split(output, ends) for output in joined), strict=True)]
+
+
+def _in_slices(forward: Forward, job: Job, max_rows: int) -> list[Array]:
+    """A request may have more rows than a batch: then memory is still that of a batch."""
+    if job.rows <= max_rows or not forward.batched:
+        return forward.run(job.inputs)
+    slices = [
+        forward.run([values[start : start + max_rows] for values in job.inputs])
+        for start in range(0, job.rows, max_rows)
+    ]
+    return [np.concatenate(parts) for parts in zip(*slices, strict=True)]
+
+
+def _rows(batch: Sequence[Job]) -> int:
+    return sum(job.rows for job in batch)

@@ -1,0 +1,84 @@
+"""Everything but inference itself, as a Litestar application: health, metadata, OpenAPI."""
+
+import importlib.metadata
+from typing import Any
+
+from litestar import Litestar, Request, Response, get
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+
+from flip_agent.inference.oip import Live, ModelMetadata, ModelReady, Ready, ServerMetadata, tensor_metadata
+from flip_agent.inference.openapi import Document
+from flip_agent.inference.problems import Refusal, problem, problem_headers, problem_of
+from flip_agent.inference.served_models import ServedModels
+from flip_wire.problem import Problem
+
+AnyRequest = Request[Any, Any, Any]
+
+
+@get("/v2/health/live", sync_to_thread=False)
+def live() -> Live:
+    return Live(live=True)
+
+
+@get("/v2/health/ready", sync_to_thread=False)
+def ready(models: ServedModels) -> Ready:
+    """503 until a model answers."""
+    models.check_ready()
+    return Ready(ready=True)
+
+
+@get("/v2", sync_to_thread=False)
+def server_metadata() -> ServerMetadata:
+    return ServerMetadata(name="flip", version=importlib.metadata.version("flip-edge"), extensions=[])
+
+
+@get(["/v2/models/{model:str}", "/v2/models/{model:str}/versions/{version:str}"], sync_to_thread=False)
+def model_metadata(models: ServedModels, model: str, version: str | None = None) -> ModelMetadata:
+    served, found = models.find(model, version)
+    return ModelMetadata(
+        name=model,
+        versions=[str(each.manifest.version) for each in served.answering],
+        platform="onnxruntime_onnx",
+        inputs=tensor_metadata(found.manifest.inputs),
+        outputs=tensor_metadata(found.manifest.outputs),
+    )
+
+
+@get(["/v2/models/{model:str}/ready", "/v2/models/{model:str}/versions/{version:str}/ready"], sync_to_thread=False)
+def model_ready(models: ServedModels, model: str, version: str | None = None) -> ModelReady:
+    models.find(model, version)
+    return ModelReady(name=model, ready=True)
+
+
+def create_app(models: ServedModels) -> Litestar:
+    return Litestar(
+        [live, ready, server_metadata, model_metadata, model_ready],
+        dependencies={"models": Provide(lambda: models, sync_to_thread=False)},
+        exception_handlers={Refusal: _on_refusal, HTTPException: _on_http_error, Exception: _on_bug},
+        openapi_config=OpenAPIConfig(
+            title="FLIP inference",
+            version=importlib.metadata.version("flip-edge"),
+            path="/docs",
+            render_plugins=[Document()],
+        ),
+        logging_config=None,
+    )
+
+
+def _on_refusal(_: AnyRequest, refusal: Refusal) -> Response[Problem]:
+    return _response(problem_of(refusal), problem_headers(refusal))
+
+
+def _on_http_error(_: AnyRequest, error: HTTPException) -> Response[Problem]:
+    hint = "GET /docs/openapi.json describes all calls"
+    return _response(problem(error.status_code, error.detail, hint), error.headers)
+
+
+def _on_bug(_: AnyRequest, error: Exception) -> Response[Problem]:
+    raise error  # uvicorn logs it and answers 500
+
+
+def _response(answer: Problem, headers: dict[str, str] | None = None) -> Response[Problem]:
+    return Response(answer, status_code=answer.status, headers=headers, media_type="application/problem+json")

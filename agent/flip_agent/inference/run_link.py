@@ -1,0 +1,65 @@
+"""What `serve` and `flip-agent run` say to each other: `Prepare` and `Activate` in, `Prepared` and `Serving` out."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from flip_agent.inference.served_models import ServedModels
+from flip_agent.local import Activate, FromRun, Prepare, Prepared, Serving, ToRun
+from flip_agent.local_client import LocalClient
+from flip_runtime.errors import FlipError, Rejected
+from flip_wire.telemetry import Priority
+
+log = logging.getLogger(__name__)
+
+
+class RunLink:
+    """Serving needs no `run`: what the store holds is loaded first, and the link comes back by itself."""
+
+    def __init__(self, socket: Path, models: ServedModels, url: str) -> None:
+        self._models = models
+        self._url = url
+        self._client = LocalClient(socket, "serve", self._on_connect, self._on_message)
+
+    async def run(self) -> None:
+        if not self._models.loaded:
+            await self._models.load()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._client.run())
+            while self._models.damaged:
+                await self._client.emit(Priority.ALERT, "condition", self._models.damaged[0])
+                self._models.damaged.pop(0)
+
+    def _on_connect(self) -> Sequence[ToRun]:
+        return [
+            Serving(model=version.manifest.model, version=version.manifest.version, since=version.since, url=self._url)
+            for version in self._models.active
+        ]
+
+    async def _on_message(self, message: FromRun) -> None:
+        match message:
+            case Prepare():
+                await self._client.send(await self._prepare(message))
+            case Activate():
+                await self._activate(message)
+            case _:
+                pass  # meant for the other processes of this device
+
+    async def _prepare(self, asked: Prepare) -> Prepared:
+        reason = ""
+        try:
+            await self._models.prepare(asked.model, asked.version, asked.manifest)
+        except FlipError as error:
+            reason = str(error)
+            log.warning("version refused", extra={"model": asked.model, "version": asked.version, "reason": reason})
+        return Prepared(model=asked.model, version=asked.version, reason=reason)
+
+    async def _activate(self, asked: Activate) -> None:
+        try:
+            await self._models.activate(asked.model, asked.version)
+        except Rejected as error:
+            await self._client.send(Prepared(model=asked.model, version=asked.version, reason=str(error)))
+            return
+        for serving in self._on_connect():
+            await self._client.send(serving)

@@ -1,0 +1,96 @@
+"""A real `flip-agent serve` process for tests, and a plain HTTP client of it."""
+
+import asyncio
+import contextlib
+import http.client
+import json
+import sys
+from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from artifacts import Array
+from flip_agent.model_store import ModelStore
+from flip_runtime.child import Child, port_open
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+class Client:
+    """One keep-alive connection."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+
+    def get(self, path: str, **headers: str) -> Answer:
+        return self._call("GET", path, None, headers)
+
+    def post(self, path: str, body: object, **headers: str) -> Answer:
+        """`body` is sent as it is when it is bytes, else as JSON."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self._call("POST", path, content, headers)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _call(self, method: str, path: str, content: bytes | None, headers: dict[str, str]) -> Answer:
+        self._connection.request(method, path, content, headers)
+        response = self._connection.getresponse()
+        return Answer(response.status, dict(response.getheaders()), json.loads(response.read()))
+
+
+class ServeProcess:
+    def __init__(self, state: Path, port: int, **settings: object) -> None:
+        """`settings` are of section `inference`."""
+        self.state = state
+        self.store = ModelStore(state / "models")
+        self.store.create()
+        self.port = port
+        self.log = state / "serve.log"
+        self.socket = state / "run" / "agent.sock"
+        named = {"port": port, **settings}
+        environment = {f"FLIP_INFERENCE__{key.upper()}": str(value) for key, value in named.items()}
+        self.child = Child(
+            "serve",
+            [sys.executable, "-m", "flip_agent", "serve"],
+            log_file=self.log,
+            environment={"FLIP_AGENT__STATE": str(state), **environment},
+        )
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncGenerator[Client]:
+        """Until all models that the store holds were looked at."""
+        await self.child.start()
+        client = Client(self.port)
+        try:
+            await self.child.wait_until(lambda: port_open(self.port), within=60)
+            await self.child.wait_until(self._loaded, within=60)
+            yield client
+        finally:
+            client.close()
+            await self.child.stop()
+
+    async def _loaded(self) -> bool:
+        with contextlib.closing(Client(self.port)) as client:
+            ready = await asyncio.to_thread(client.get, "/v2/health/ready")
+        return ready.status == 200 or "being loaded" not in ready.body["detail"]
+
+
+def infer_body(rows: Array, **changes: Any) -> dict[str, Any]:
+    """Of one input `x`; `changes` replace its fields."""
+    tensor = {"name": "x", "shape": list(rows.shape), "datatype": "FP32", "data": rows.ravel().tolist()}
+    return {"inputs": [tensor | changes]}
+
+
+def outputs(answer: Answer) -> Array:
+    """Of an infer response with one output."""
+    assert answer.status == 200, answer.body
+    tensor = answer.body["outputs"][0]
+    return np.array(tensor["data"], dtype="f4").reshape(tensor["shape"])
