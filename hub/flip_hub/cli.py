@@ -40,10 +40,10 @@ def init(options: argparse.Namespace) -> None:
 
 
 def serve(options: argparse.Namespace) -> None:
-    from flip_hub.daemon import run_hub  # imports Flower: a second that no other command should wait
-
     settings = load_config(Settings, options.config)
     configure_logs(json=settings.logs.json, level=settings.logs.level)
+    from flip_hub.daemon import run_hub  # imports Flower: seconds that no other command should wait
+
     run_hub(settings)
 
 
