@@ -1,9 +1,11 @@
 """The hub's registry of models and runs over a real mongod and real files, without Flower and without a port."""
 
 import time
+import zipfile
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
@@ -36,6 +38,35 @@ from flip_wire.fleet import DeviceId
 from flip_wire.models import GRAPH, WEIGHTS, FileRef, Manifest, Probe, Tensor
 
 INTERNAL_SECRET = b"internal secret of a test"
+
+
+_PYPROJECT = """
+[project]
+name = "tiny"
+version = "1.2.0"
+dependencies = ["flwr>=1.29.0"]
+license = {{ file = "LICENSE" }}
+[tool.flip]
+{export}
+[tool.flwr.app]
+publisher = "someone"
+fab-format-version = 1
+flwr-version-target = "1.29.0"
+[tool.flwr.app.components]
+serverapp = "tiny.app:server"
+clientapp = "tiny.app:client"
+[tool.flwr.app.config]
+num-server-rounds = 3
+rate = 0.1
+"""
+
+
+def fab_of(export: str | None = None) -> bytes:
+    """A Flower app in a file."""
+    content = BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("pyproject.toml", _PYPROJECT.format(export=f'export = "{export}"' if export else ""))
+    return content.getvalue()
 
 
 class ScriptedControl:

@@ -49,7 +49,7 @@ def app_folder(folder: Path, pyproject: str = PYPROJECT) -> Path:
 
 def archive(files: dict[str, str | bytes]) -> bytes:
     content = BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as file:
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
         for name, text in files.items():
             file.writestr(name, text)
     return content.getvalue()

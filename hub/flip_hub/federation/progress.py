@@ -23,7 +23,7 @@ from flip_wire.fleet import DeviceId
 
 Item = TypeVar("Item")
 
-PATIENCE = 15.0
+PATIENCE = 20.0
 """Seconds between rounds after which people are told; importing torch and exporting a model take less."""
 
 

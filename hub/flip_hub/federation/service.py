@@ -77,7 +77,7 @@ class RunService:
         self._mailboxes = mailboxes
         self._artifacts = artifacts
         self._changing = asyncio.Lock()
-        """Held from reading a run to writing it: reports and the watch change the same documents."""
+        """Held from reading runs to acting on what was read: reports, people and the watch do so at once."""
         self._submitting: set[str] = set()
         self._started = asyncio.Event()
         self._told: dict[str, int] = {}
@@ -189,6 +189,7 @@ class RunService:
             else:
                 await self._tell_pause(run)
         except Unavailable as error:
+            self._told.pop(run.id, None)
             await self._give_reason(run, error.args[0])
 
     async def _end(self, run: Run, outcome: Outcome, text: str) -> None:
@@ -276,8 +277,9 @@ class RunService:
         return {node: device for node, device in found.items() if device is not None}
 
     async def _announce(self) -> None:
-        active = await self._store.active()
-        await self._devices.announce_work([run.id for run in active if run.flower_run_id])
+        async with self._changing:  # or an older list could be announced after a newer one
+            active = await self._store.active()
+            await self._devices.announce_work([run.id for run in active if run.flower_run_id])
 
     async def _get(self, run_id: str) -> Run:
         run = await self._store.run(run_id)

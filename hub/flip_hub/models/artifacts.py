@@ -29,6 +29,8 @@ class ArtifactStore:
         self._limit = limit
         self._sound: dict[Sha256, tuple[int, int]] = {}
         """Size and time of change of the files whose hash this process has seen to be right."""
+        self._verifying = asyncio.Lock()
+        """So that a hundred devices that ask for a large file at once have it read once."""
 
     def create(self) -> None:
         """Makes the folder, and clears what a crash left half written."""
@@ -60,8 +62,9 @@ class ArtifactStore:
 
     async def sound(self, sha256: Sha256) -> Path:
         """Its path, verified by this process at least once since the file changed. Raises `Corrupt`."""
-        if self._sound.get(sha256) != _state(self.path(sha256)):
-            await self.verify(sha256)
+        async with self._verifying:
+            if self._sound.get(sha256) != _state(self.path(sha256)):
+                await self.verify(sha256)
         return self.path(sha256)
 
     async def read(self, sha256: Sha256) -> bytes:

@@ -1,0 +1,366 @@
+"""A run is kept, submitted, followed and ended by the hub, whatever becomes of the SuperLink."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+import pytest_asyncio
+from hub_parts import INTERNAL_SECRET, HubParts, fab_of, hub_parts
+from msgspec import Struct
+
+from flip_hub.federation import service
+from flip_hub.federation.run_request import NO_EXPORT
+from flip_hub.federation.schemas import (
+    App,
+    MessagesPushed,
+    ReplyReceived,
+    RoundFinished,
+    Run,
+    RunDetail,
+    RunReport,
+    RunRequest,
+    RunStatus,
+    StrategyStarted,
+    VersionMade,
+)
+from flip_hub.live import LiveReader
+from flip_hub.problem import Conflict, NotFound, Unprocessable
+from flip_runtime.errors import Rejected, Unavailable
+from flip_wire.models import Sha256
+from flip_wire.problem import Problem
+
+pytestmark = pytest.mark.asyncio
+
+
+@pytest_asyncio.fixture
+async def hub(mongo_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[HubParts]:
+    monkeypatch.setattr(service, "LOOK_EVERY", 0.02)
+    async with hub_parts(mongo_url, folder) as parts:
+        yield parts
+
+
+@pytest_asyncio.fixture
+async def app(hub: HubParts) -> App:
+    """Uploaded, with one device enrolled to run it."""
+    await hub.enrol("one", node="1")
+    return await hub.runs.add_app(fab_of(export="tiny.export:export"))
+
+
+@asynccontextmanager
+async def watching(hub: HubParts) -> AsyncGenerator[LiveReader]:
+    with hub.live.reading() as reader:
+        task = asyncio.create_task(hub.runs.watch())
+        try:
+            yield reader
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+class _Frame(Struct):
+    topic: str
+    data: msgspec.Raw
+
+
+async def next_run(reader: LiveReader, fits: Callable[[Run], bool]) -> Run:
+    """The first that the console is told of."""
+    async with asyncio.timeout(20):
+        while True:
+            frame = msgspec.json.decode(await reader.next(), type=_Frame)
+            if frame.topic == "run" and fits(run := msgspec.json.decode(frame.data, type=Run)):
+                return run
+
+
+def ended(run: Run) -> bool:
+    return run.finished_at is not None
+
+
+async def report(hub: HubParts, run: Run, *reports: RunReport) -> None:
+    for item in reports:
+        await hub.runs.report(run.flower_run_id, item)
+
+
+async def one_round(hub: HubParts, run: Run, round: int, *, deployable: bool = True, **metrics: float) -> None:
+    manifest = await hub.manifest(round=round, deployable=deployable)
+    await report(
+        hub,
+        run,
+        MessagesPushed(round=round, phase="train", nodes=["1"]),
+        ReplyReceived(round=round, phase="train", node="1", error=""),
+        RoundFinished(round=round, train_metrics={}, evaluate_metrics=metrics),
+        VersionMade(manifest=manifest, warning=""),
+    )
+
+
+async def work(hub: HubParts) -> list[str]:
+    return [notice.run_id for notice in (await hub.devices.desired()).work]
+
+
+async def no_work(hub: HubParts) -> None:
+    """Waits for it: the console hears of a run's end before the devices do."""
+    async with asyncio.timeout(20):
+        while await work(hub):
+            await asyncio.sleep(0.01)
+
+
+# ---- starting ----
+
+
+async def test_the_same_app_twice_is_one_app(hub: HubParts, app: App) -> None:
+    assert await hub.runs.add_app(fab_of(export="tiny.export:export")) == app
+    assert await hub.runs.apps() == [app]
+
+
+async def test_a_run_is_submitted_with_its_overrides_and_announced_to_devices(hub: HubParts, app: App) -> None:
+    run = await hub.runs.start(RunRequest(fab_hash=app.fab_hash, config={"num-server-rounds": 5}))
+    assert (run.status, run.app, run.warning) == (RunStatus.PENDING, "tiny 1.2.0", "")
+    assert run.config == {"num-server-rounds": 5, "rate": 0.1}
+    assert hub.control.started == [{"num-server-rounds": 5}]
+    assert await hub.runs.runs() == [run]
+    assert await work(hub) == [run.id]
+
+
+async def test_an_app_without_export_is_warned_about(hub: HubParts, app: App) -> None:
+    stock = await hub.runs.add_app(fab_of(export=None))
+    assert (await hub.runs.start(RunRequest(fab_hash=stock.fab_hash))).warning == NO_EXPORT
+
+
+async def test_what_cannot_run_is_refused_and_nothing_is_registered(hub: HubParts) -> None:
+    app = await hub.runs.add_app(fab_of())
+    with pytest.raises(Conflict, match="no device is enrolled") as refused:
+        await hub.runs.start(RunRequest(fab_hash=app.fab_hash))
+    assert "flip-agent enrol" in refused.value.hint
+    await hub.devices.revoke(await hub.enrol("one"))
+    with pytest.raises(Conflict, match="no device is enrolled"):
+        await hub.runs.start(RunRequest(fab_hash=app.fab_hash))
+    await hub.enrol("two")
+    with pytest.raises(NotFound, match="no app"):
+        await hub.runs.start(RunRequest(fab_hash=Sha256("0" * 64)))
+    with pytest.raises(Unprocessable, match="num-rounds"):
+        await hub.runs.start(RunRequest(fab_hash=app.fab_hash, config={"num-rounds": 5}))
+    assert await hub.runs.runs() == []
+    assert await work(hub) == []
+
+
+async def test_a_submission_that_fails_is_kept_as_a_failed_run(hub: HubParts, app: App) -> None:
+    hub.control.refuses = "the SuperLink refused start-run"
+    with pytest.raises(Rejected):
+        await hub.runs.start(RunRequest(fab_hash=app.fab_hash))
+    hub.control.away = True
+    with pytest.raises(Unavailable):
+        await hub.runs.start(RunRequest(fab_hash=app.fab_hash))
+    later, earlier = await hub.runs.runs()
+    assert (earlier.status, earlier.reason) == (RunStatus.FAILED, "the SuperLink refused start-run")
+    assert (later.status, later.reason) == (RunStatus.FAILED, "the SuperLink does not answer")
+    assert await work(hub) == []
+
+
+async def test_an_app_whose_file_is_damaged_is_not_run(hub: HubParts, app: App) -> None:
+    hub.artifacts.path(app.fab_hash).write_bytes(b"damaged")
+    with pytest.raises(Conflict, match="damaged"):
+        await hub.runs.start(RunRequest(fab_hash=app.fab_hash))
+
+
+# ---- reports ----
+
+
+async def test_reports_become_rounds_versions_and_frames(hub: HubParts, app: App) -> None:
+    run = await hub.runs.start(RunRequest(fab_hash=app.fab_hash))
+    with hub.live.reading() as reader:
+        await report(hub, run, StrategyStarted(strategy="FedAvg", rounds=2))
+        await one_round(hub, run, 1, accuracy=0.5)
+        told = await next_run(reader, lambda run: run.eta is not None)
+    detail = await hub.runs.detail(run.id)
+    assert (told.round, told.rounds, told.strategy, told.status) == (1, 2, "FedAvg", RunStatus.RUNNING)
+    (round,) = detail.rounds
+    assert (round.sampled, round.answered) == (["dev-one"], ["dev-one"])
+    assert (round.evaluate_metrics, round.version) == ({"accuracy": 0.5}, 1)
+    version = await hub.models.get("tiny", 1)
+    assert (version.manifest.run_id, version.manifest.round) == (run.id, 1)
+
+
+async def test_written_messages_wake_the_long_polls_of_their_nodes(hub: HubParts, app: App) -> None:
+    run = await hub.runs.start(RunRequest(fab_hash=app.fab_hash))
+    with hub.mailboxes.listen("1") as one, hub.mailboxes.listen("2") as two:
+        await report(hub, run, MessagesPushed(round=1, phase="train", nodes=["1"]))
+        assert (one.is_set(), two.is_set()) == (True, False)
+
+
+async def test_a_version_reported_twice_is_one_version(hub: HubParts, app: App) -> None:
+    run = await hub.runs.start(RunRequest(fab_hash=app.fab_hash))
+    made = VersionMade(manifest=await hub.manifest(round=1), warning="")
+    await asyncio.gather(report(hub, run, made), report(hub, run, made))
+    await report(hub, run, made)
+    assert [version.version for version in await hub.models.versions("tiny")] == [1]
+
+
+async def test_reports_of_an_unknown_run_are_refused(hub: HubParts) -> None:
+    with pytest.raises(NotFound):
+        await hub.runs.report("12", StrategyStarted(strategy="FedAvg", rounds=2))
+
+
+# ---- the end ----
+
+
+async def test_a_finished_run_promotes_its_best_version_and_is_no_work_any_more(hub: HubParts, app: App) -> None:
+    async with watching(hub) as reader:
+        run = await hub.runs.start(RunRequest(fab_hash=app.fab_hash))
+        for number, accuracy in enumerate([0.7, 0.9, 0.8], start=1):
+            await one_round(hub, run, number, accuracy=accuracy)
+        hub.control.text = "all is well"
+        hub.control.set(run.flower_run_id, "finished", "completed")
+        run = await next_run(reader, ended)
+        await no_work(hub)
+    assert (run.status, run.reason, run.promoted_version, run.eta) == (RunStatus.FINISHED, "", 2, None)
+    desired = await hub.devices.desired()
+    assert [(model.model, model.version) for model in desired.models] == [("tiny", 2)]
+    assert await hub.runs.logs(run.id) == "all is well"
+
+
+async def test_nothing_is_promoted_when_the_request_says_so(hub: HubParts, app: App) -> None:
+    async with watching(hub) as reader:
+        run = await hub.runs.start(RunRequest(fab_hash=app.fab_hash, promote="none"))
+        await one_round(hub, run, 1, accuracy=0.9)
+        hub.control.set(run.flower_run_id, "finished", "completed")
+        run = await next_run(reader, ended)
+    assert run.promoted_version is None
+    assert (await hub.devices.desired()).models == []
+
+
+async def test_a_better_version_that_comes_after_the_end_is_promoted_then(hub: HubParts, app: App) -> None:
+    async with watching(hub) as reader:
+        run = await hub.runs.start(RunRequest(fab_hash=app.fab_hash))
+        await one_round(hub, run, 1, accuracy=0.5)
+        hub.control.set(run.flower_run_id, "finished", "completed")
+        assert (await next_run(reader, ended)).promoted_version == 1
+    await one_round(hub, run, 2, accuracy=0.9)
+    assert (await hub.runs.detail(run.id)).run.promoted_version == 2
+    assert (await hub.runs.detail(run.id)).run.status is RunStatus.FINISHED
+
+
+async def test_a_run_of_weights_only_ends_well_and_says_that_nothing_can_be_served(hub: HubParts, app: App) -> None:
+    async with watching(hub) as reader:
+        run = await hub.runs.start(RunRequest(fab_hash=app.fab_hash))
+        await one_round(hub, run, 1, deployable=False, accuracy=0.9)
+        hub.control.set(run.flower_run_id, "finished", "completed")
+        run = await next_run(reader, ended)
+    assert (run.status, run.promoted_version) == (RunStatus.FINISHED, None)
+    assert "no version of this run can be served" in run.warning
+
+
+async def test_a_failed_run_tells_why_and_keeps_its_log_and_versions(hub: HubParts, app: App) -> None:
+    async with watching(hub) as reader:
+        run = await hub.runs.start(RunRequest(fab_hash=app.fab_hash))
+        await one_round(hub, run, 1, accuracy=0.9)
+        hub.control.text = 'Traceback (most recent call last):\n  File "app.py"\nValueError: no data\n'
+        hub.control.set(run.flower_run_id, "finished", "failed", "ServerApp failed with exception: no data")
+        run = await next_run(reader, ended)
+    assert (run.status, run.reason, run.promoted_version) == (RunStatus.FAILED, "ValueError: no data", None)
+    assert (await hub.devices.desired()).models == []
+    assert len(await hub.models.versions("tiny")) == 1
+    hub.control.runs.clear()
+    assert await hub.runs.logs(run.id) == hub.control.text
+
+
+async def test_a_restarted_superlink_fails_its_runs_in_plain_words(hub: HubParts, app: App) -> None:
+    async with watching(hub) as reader:
+        run = await hub.runs.start(RunRequest(fab_hash=app.fab_hash))
+        await one_round(hub, run, 1, accuracy=0.9)
+        hub.control.away = True
+        waiting = await next_run(reader, lambda run: run.reason != "")
+        assert (waiting.status, waiting.reason) == (RunStatus.RUNNING, "the SuperLink does not answer")
+        hub.control.away = False
+        assert (await next_run(reader, lambda run: run.reason == "")).status is RunStatus.RUNNING
+        hub.control.runs.clear()
+        run = await next_run(reader, ended)
+        await no_work(hub)
+    assert run.status is RunStatus.FAILED
+    assert run.reason.startswith("the SuperLink was restarted in round 1")
+    assert "its version so far is registered" in run.reason
+    assert (await hub.devices.desired()).models == []
+
+
+async def test_runs_of_an_earlier_hub_are_failed_when_the_superlink_forgot_them(hub: HubParts, app: App) -> None:
+    run = await hub.runs.start(RunRequest(fab_hash=app.fab_hash))
+    await hub.run_store.save_run(msgspec.structs.replace(run, id="run-2", flower_run_id=""))
+    hub.control.runs.clear()
+    async with watching(hub) as reader:
+        reasons = {(await next_run(reader, ended)).reason.partition(";")[0] for _ in range(2)}
+        await no_work(hub)
+    assert reasons == {
+        "the SuperLink was restarted before the first round: a Flower run does not survive that",
+        "the hub was stopped while it submitted the run",
+    }
+
+
+async def test_a_run_that_stands_still_says_what_it_waits_for(
+    hub: HubParts, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "PATIENCE", 0.1)
+    hub.control.text = "INFO : Waiting for nodes to connect: 1 connected (minimum required: 2).\n"
+    async with watching(hub) as reader:
+        run = await hub.runs.start(RunRequest(fab_hash=app.fab_hash))
+        hub.control.set(run.flower_run_id, "running")
+        waiting = await next_run(reader, lambda run: run.reason != "")
+        assert waiting.reason == "waiting for devices: 1 of 2 online"
+        await report(hub, run, MessagesPushed(round=1, phase="train", nodes=["1"]))
+        assert (await next_run(reader, lambda run: run.round == 1)).reason == ""
+
+
+async def test_a_run_is_stopped_once(hub: HubParts, app: App) -> None:
+    run = await hub.runs.start(RunRequest(fab_hash=app.fab_hash))
+    stopped = await hub.runs.stop(run.id)
+    assert (stopped.status, await work(hub)) == (RunStatus.STOPPED, [])
+    with pytest.raises(Conflict, match="has ended: stopped"):
+        await hub.runs.stop(run.id)
+    with pytest.raises(NotFound):
+        await hub.runs.stop("run-unknown")
+
+
+# ---- over HTTP ----
+
+
+async def test_a_run_over_http_from_upload_to_log(hub: HubParts) -> None:
+    await hub.enrol("one", node="1")
+    async with hub.http() as http:
+        uploaded = await http.post("/api/v1/apps", content=fab_of())
+        assert uploaded.status_code == 201
+        app = msgspec.json.decode(uploaded.content, type=App)
+        started = await http.post("/api/v1/runs", json={"fab_hash": app.fab_hash, "config": {"rate": 1}})
+        assert started.status_code == 201, started.text
+        run = msgspec.json.decode(started.content, type=Run)
+        reported = await http.post(
+            f"/internal/v1/runs/{run.flower_run_id}/reports",
+            content=msgspec.json.encode(MessagesPushed(round=1, phase="train", nodes=["1"])),
+            headers={"Authorization": f"Bearer {INTERNAL_SECRET.decode()}"},
+        )
+        assert reported.status_code == 204, reported.text
+        detail = msgspec.json.decode((await http.get(f"/api/v1/runs/{run.id}")).content, type=RunDetail)
+        assert [round.sampled for round in detail.rounds] == [["dev-one"]]
+        hub.control.text = "[ROUND 1/3]"
+        assert (await http.get(f"/api/v1/runs/{run.id}/logs")).text == "[ROUND 1/3]"
+        assert (
+            msgspec.json.decode((await http.post(f"/api/v1/runs/{run.id}/stop")).content, type=Run).status == "stopped"
+        )
+
+
+async def test_bad_input_over_http_is_a_problem_with_a_hint(hub: HubParts) -> None:
+    async with hub.http() as http:
+        answers = {
+            400: await http.post("/api/v1/apps", content=b"no zip"),
+            404: await http.post("/api/v1/runs", json={"fab_hash": "0" * 64}),
+            413: await http.post("/api/v1/apps", content=bytes(65 * 2**20)),
+        }
+        for status, answer in answers.items():
+            assert answer.status_code == status, answer.text
+            assert msgspec.json.decode(answer.content, type=Problem).detail
+        typo = await http.post("/api/v1/runs", json={"fab_hash": "0" * 64, "metrics": "loss"})
+        assert typo.status_code == 400
+        assert "metrics" in msgspec.json.decode(typo.content, type=Problem).detail
+        reports = "/internal/v1/runs/12/reports"
+        assert (await http.post(reports, content=b"{}")).status_code == 401  # a person's token
+        secret = {"Authorization": f"Bearer {INTERNAL_SECRET.decode()}"}
+        assert (await http.post(reports, content=b'{"type":"Nonsense"}', headers=secret)).status_code == 400
