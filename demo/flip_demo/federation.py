@@ -70,6 +70,7 @@ class Federation:
                 yield
             finally:
                 await self._stop(tasks)
+                self.api.close()
 
     def _write_configuration(self) -> None:
         layout, ports = self.layout, self.ports
@@ -89,7 +90,9 @@ class Federation:
         return _flip("hub", "init", *options, "--password-file", str(self.layout.password))
 
     async def _log_in(self) -> None:
-        session = await asyncio.to_thread(self.api.login, ADMIN, self.layout.password.read_text().strip())
+        password = self.layout.password.read_text().strip()
+        session = await asyncio.to_thread(self.api.login, ADMIN, password)
+        self.api.close()
         self.api = HubApi(self.url, session.token)
 
     async def _enrol(self, name: str, say: Callable[[str], None]) -> None:

@@ -66,12 +66,12 @@ async def test_a_stock_app_runs_and_its_versions_are_kept_but_not_deployable(fol
         detail = await follow(federation, run.id, ended)
         assert (detail.run.status, detail.run.reason) == ("finished", "")
         assert [(each.round, each.failures) for each in detail.rounds] == [(1, []), (2, [])]
-        versions = await asyncio.to_thread(federation.api.versions, "stock")
+        versions = await asyncio.to_thread(federation.api.versions, "stock-app")
         assert [(each.version, each.deployable, each.promoted) for each in versions] == [
             (2, False, False),
             (1, False, False),
         ]
-        assert load(await asyncio.to_thread(federation.api.file, "stock", 2, "weights.safetensors"))
+        assert load(await asyncio.to_thread(federation.api.file, "stock-app", 2, "weights.safetensors"))
 
 
 async def _served(url: str, model: str, version: int, rows: Any) -> dict[str, Any]:
