@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -119,7 +119,7 @@ def _compress() -> None:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def _alone() -> Generator[None]:
     """One build at a time: scripts and test processes may ask at once."""
     STATIC.parent.mkdir(parents=True, exist_ok=True)
     with (UI / "package.json").open() as lock:

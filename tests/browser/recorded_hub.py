@@ -2,8 +2,9 @@
 
 import asyncio
 import secrets
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -34,6 +35,16 @@ class Refused(Exception):
         self.problem = Problem(title=title, status=status, detail=detail, hint=hint)
 
 
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_up = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.is_up.set()
+
+
 class RecordedHub:
     """State that tests change from their own thread; every change goes to the open consoles as a frame."""
 
@@ -43,9 +54,9 @@ class RecordedHub:
         self.rounds: dict[tuple[str, int], Round] = {}
         self.versions: dict[tuple[str, int], ModelVersion] = {}
         self.url = ""
-        self.logins = 0
         self.token = secrets.token_hex(8)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._refusing = False
         self._sockets: set[WebSocket[Any, Any, Any]] = set()
 
     def fill(self) -> None:
@@ -70,13 +81,14 @@ class RecordedHub:
     def session(self) -> Session:
         return Session(token=self.token, expires_at=fleet.NOW + 12 * 3600, username="admin", role=Role.ADMIN)
 
-    def drop_links(self) -> None:
+    def drop_links(self, *, refuse: bool = False) -> None:
+        """As a restart does; with `refuse`, new ones are turned away until `accept_links`."""
+        self._refusing = refuse
         assert self._loop is not None
         asyncio.run_coroutine_threadsafe(self._close_all(), self._loop).result(5)
 
-    @property
-    def links(self) -> int:
-        return len(self._sockets)
+    def accept_links(self) -> None:
+        self._refusing = False
 
     def promote(self, name: str, number: int) -> ModelVersion:
         chosen = self.versions.get((name, number))
@@ -125,39 +137,32 @@ class RecordedHub:
 
     def _send(self, text: str) -> None:
         assert self._loop is not None
-        for socket in list(self._sockets):
-            asyncio.run_coroutine_threadsafe(socket.send_text(text), self._loop).result(5)
+        for console in list(self._sockets):
+            asyncio.run_coroutine_threadsafe(console.send_text(text), self._loop).result(5)
 
     async def _close_all(self) -> None:
-        for socket in list(self._sockets):
-            await socket.close(code=1012, reason="restart")
+        for console in list(self._sockets):
+            await console.close(code=1012, reason="restart")
 
     # ---- the server ------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def running(self) -> Iterator["RecordedHub"]:
+    def running(self) -> Generator["RecordedHub"]:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        server = uvicorn.Server(uvicorn.Config(self._app(), port=port, log_level="warning", ws="websockets-sansio"))
-        started = threading.Event()
-
-        async def serve() -> None:
-            self._loop = asyncio.get_running_loop()
-            await server.serve()
-
-        async def startup(original: Any = server.startup, **kwargs: Any) -> None:
-            await original(**kwargs)
-            started.set()
-
-        server.startup = startup
-        thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+        server = _Server(uvicorn.Config(self._app(), port=port, log_level="warning", ws="websockets-sansio"))
+        thread = threading.Thread(target=lambda: asyncio.run(self._serve(server)))
         thread.start()
         try:
-            assert started.wait(10), "the recorded hub did not start"
+            assert server.is_up.wait(20), "the recorded hub did not start"
             yield self
         finally:
             server.should_exit = True
             thread.join(10)
+
+    async def _serve(self, server: uvicorn.Server) -> None:
+        self._loop = asyncio.get_running_loop()
+        await server.serve()
 
     def _guard(self, request: Request[Any, Any, Any]) -> None:
         if request.headers.get("authorization") != f"Bearer {self.token}":
@@ -168,7 +173,6 @@ class RecordedHub:
 
         @post("/api/v1/auth/login", status_code=200)
         async def login(data: JSONBody[Login]) -> Session:
-            hub.logins += 1
             if data.password != PASSWORD:
                 raise Refused(401, "Wrong login", "User name or password is wrong.", "flip-hub init prints the login.")
             return hub.session
@@ -192,13 +196,11 @@ class RecordedHub:
         async def run(request: Request[Any, Any, Any], run_id: FromPath[str]) -> RunDetail:
             hub._guard(request)
             if run_id not in hub.runs:
-                raise Refused(
-                    404, "Not found", f"There is no run {run_id}.", "flip-hub runs list shows them."
-                )
+                raise Refused(404, "Not found", f"There is no run {run_id}.", "flip-hub runs list shows them.")
             return RunDetail(run=hub.runs[run_id], rounds=[r for (id, _), r in hub.rounds.items() if id == run_id])
 
-        @post("/api/v1/runs/{run_id:str}/stop", status_code=200)
-        async def stop(request: Request[Any, Any, Any], run_id: FromPath[str]) -> Run:
+        @post("/api/v1/runs/{run_id:str}/stop", status_code=200, sync_to_thread=True)
+        def stop(request: Request[Any, Any, Any], run_id: FromPath[str]) -> Run:
             hub._guard(request)
             return hub.stop(run_id)
 
@@ -220,6 +222,9 @@ class RecordedHub:
         @websocket("/api/v1/live")
         async def live(socket: WebSocket[Any, Any, Any]) -> None:
             await socket.accept()
+            if hub._refusing:
+                await socket.close(code=1013, reason="try again later")
+                return
             hello = await socket.receive_json()
             if hello.get("token") != hub.token:
                 await socket.close(code=4401, reason="the session is over")

@@ -5,9 +5,10 @@ from typing import Any
 
 import fleet
 import pytest
-from conftest import NARROW, ROOT, SCREENSHOTS, WIDE
 from playwright.sync_api import Page
 from recorded_hub import RecordedHub
+
+from conftest import NARROW, ROOT, SCREENSHOTS, WIDE
 
 FILLED = {
     "devices": ("/devices", "orchard-gateway"),

@@ -78,6 +78,7 @@ export const router = createRouter({
   defaultPreload: "intent",
   defaultErrorComponent: ({ error, reset }) => <Problems error={error} retry={reset} />,
   scrollRestoration: true,
+  search: { strict: true },
 });
 
 declare module "@tanstack/react-router" {

@@ -1,0 +1,223 @@
+"""What people do with the console, and what they see of what happens elsewhere meanwhile."""
+
+from collections.abc import Callable
+
+import fleet
+import msgspec
+from playwright.sync_api import Locator, Page, expect
+from recorded_hub import RecordedHub
+from test_pages import AXE, violations
+
+from conftest import NARROW, SCREENSHOTS, sign_in
+from flip_hub.devices.schemas import DeviceStatus
+from flip_hub.federation.schemas import RunStatus
+from flip_hub.live import DeviceChanged, Lagged, ModelVersionChanged, RoundChanged, RunChanged
+
+Visit = Callable[..., Page]
+
+
+def test_a_wrong_password_is_refused_in_the_hubs_words(visit: Visit) -> None:
+    page = visit("/", signed_in=False)
+    sign_in(page, "guess")
+    expect(page.get_by_role("alert")).to_contain_text("User name or password is wrong.")
+    expect(page.get_by_role("alert")).to_contain_text("flip-hub init prints the login.")
+
+
+def test_login_leads_to_the_page_that_was_wanted(hub: RecordedHub, visit: Visit) -> None:
+    hub.fill()
+    page = visit(f"/runs/{fleet.FINISHED}", signed_in=False)
+    sign_in(page)
+    expect(page.get_by_role("heading", level=1)).to_have_text("digits 1.0.0")
+    page.reload()
+    expect(page.get_by_role("heading", level=1)).to_have_text("digits 1.0.0")
+
+
+def test_a_login_link_leads_nowhere_else(hub: RecordedHub, visit: Visit) -> None:
+    page = visit("/login?next=//elsewhere.example/", signed_in=False)
+    sign_in(page)
+    page.wait_for_url(f"{hub.url}/devices")
+
+
+def test_an_expired_session_asks_again_and_keeps_the_page(hub: RecordedHub, visit: Visit) -> None:
+    hub.fill()
+    page = visit("/models")
+    expect(page.get_by_role("status", name="Link to the hub")).to_have_text("Live")
+    hub.expire_tokens()
+    page.get_by_role("link", name="digits").click()
+    sign_in(page)
+    expect(page.get_by_role("heading", level=1)).to_have_text("digits")
+
+
+def test_devices_appear_and_change_without_reload(hub: RecordedHub, visit: Visit) -> None:
+    page = visit("/devices")
+    expect(page.get_by_text("flip-hub enrolment-tokens create")).to_be_visible()
+    linked(page)
+    first = fleet.devices()[0]
+    hub.tell(DeviceChanged(data=first))
+    expect(row(page, first.name)).to_contain_text("Healthy")
+    hub.tell(DeviceChanged(data=msgspec.structs.replace(first, status=DeviceStatus.UNKNOWN)))
+    expect(row(page, first.name)).to_contain_text("Unknown since")
+
+
+def test_filters_live_in_the_address(hub: RecordedHub, visit: Visit) -> None:
+    hub.fill()
+    page = visit("/devices?status=unknown")
+    expect(page.get_by_role("row")).to_have_count(2)
+    page.get_by_role("button", name="Unknown").click()
+    page.get_by_label("Find a device").fill("ferry")
+    page.wait_for_url("**/devices?q=ferry")
+    expect(page.get_by_role("row")).to_have_count(2)
+    page.get_by_label("Find a device").fill("nothing like it")
+    page.get_by_role("button", name="Clear filters").click()
+    expect(page.get_by_role("row")).to_have_count(7)
+
+
+def test_a_run_is_watched_to_its_end(hub: RecordedHub, visit: Visit) -> None:
+    hub.fill()
+    page = visit(f"/runs/{fleet.RUNNING}")
+    expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "2")
+    accuracy = page.get_by_role("img", name="accuracy by round")
+    expect(accuracy).to_have_accessible_name("accuracy by round. Latest on devices: 0.7830. Latest on the hub: 0.7620.")
+    linked(page)
+
+    run = hub.runs[fleet.RUNNING]
+    for number in (3, 4, 5):
+        hub.tell(
+            RunChanged(data=msgspec.structs.replace(run, round=number, eta=22.0 * (5 - number))),
+            RoundChanged(data=fleet.round_of(fleet.RUNNING, number)),
+        )
+        expect(page.get_by_text(f"Round {number} of 5")).to_be_visible()
+        expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", str(number))
+    expect(accuracy).to_have_accessible_name("accuracy by round. Latest on devices: 0.9370. Latest on the hub: 0.9160.")
+    expect(row(page, "0.9370")).to_contain_text("4 of 4")
+
+    end = {"status": RunStatus.FINISHED, "round": 5, "eta": None, "finished_at": fleet.NOW, "promoted_version": 5}
+    hub.tell(RunChanged(data=msgspec.structs.replace(run, **end)))
+    expect(page.get_by_text("version 5 promoted")).to_be_visible()
+    expect(page.get_by_role("button", name="Stop run")).to_have_count(0)
+
+
+def test_the_data_under_a_chart_is_a_table(hub: RecordedHub, visit: Visit) -> None:
+    hub.fill()
+    page = visit(f"/runs/{fleet.FINISHED}")
+    page.get_by_text("Data", exact=True).first.click()
+    table = page.get_by_role("table", name="accuracy by round")
+    expect(table.get_by_role("row", name="4 0.9140 0.8930")).to_be_visible()
+
+
+def test_stopping_a_run_asks_by_its_name(hub: RecordedHub, visit: Visit) -> None:
+    hub.fill()
+    page = visit(f"/runs/{fleet.RUNNING}")
+    page.get_by_role("button", name=f"Stop run {fleet.RUNNING}").click()
+    dialog = page.get_by_role("alertdialog", name=f"Stop {fleet.RUNNING}?")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(dialog).to_have_count(0)
+    assert hub.runs[fleet.RUNNING].status is RunStatus.RUNNING
+    page.get_by_role("button", name=f"Stop run {fleet.RUNNING}").click()
+    dialog.get_by_role("button", name=f"Stop run {fleet.RUNNING}").click()
+    expect(page.get_by_text("Stopped")).to_be_visible()
+
+
+def test_a_version_is_promoted_and_taken_back(hub: RecordedHub, visit: Visit) -> None:
+    hub.fill()
+    page = visit("/models/digits")
+    page.get_by_role("button", name="Promote digits 5").click()
+    dialog = page.get_by_role("alertdialog", name="Promote digits 5?")
+    expect(dialog).to_contain_text("instead of version 4")
+    photograph(page, "promote")
+    dialog.get_by_role("button", name="Promote digits 5").click()
+    expect(page.get_by_role("row").nth(1)).to_contain_text("Promoted")
+    expect(page.get_by_role("row").nth(2)).to_contain_text("Deployable")
+    page.get_by_role("button", name="Roll back to digits 4").click()
+    page.get_by_role("alertdialog").get_by_role("button", name="Roll back to digits 4").click()
+    expect(page.get_by_role("row").nth(2)).to_contain_text("Promoted")
+
+
+def test_a_refused_promotion_shows_why(hub: RecordedHub, visit: Visit) -> None:
+    hub.fill()
+    page = visit("/models/digits")
+    page.get_by_role("button", name="Promote digits 5").click()
+    hub.versions["digits", 5] = fleet.version_of(1, run_id=fleet.FINISHED)
+    page.get_by_role("alertdialog").get_by_role("button", name="Promote digits 5").click()
+    expect(page.get_by_role("alertdialog").get_by_role("alert")).to_contain_text("Name an export entry point.")
+
+
+def test_a_lost_link_shows_itself_and_catches_up(hub: RecordedHub, visit: Visit) -> None:
+    hub.fill()
+    page = visit("/models")
+    linked(page)
+    hub.versions["digits", 6] = msgspec.structs.replace(fleet.version_of(5, run_id=fleet.FINISHED), version=6)
+    hub.drop_links(refuse=True)
+    expect(link_status(page)).to_have_text("Reconnecting")
+    hub.accept_links()
+    linked(page)
+    expect(page.get_by_text("version 6")).to_be_visible()
+
+
+def test_a_console_that_lagged_fetches_again(hub: RecordedHub, visit: Visit) -> None:
+    hub.fill()
+    page = visit("/devices")
+    linked(page)
+    expect(page.get_by_text("6 enrolled")).to_be_visible()
+    del hub.devices[fleet.device_id(4)]
+    hub.tell(Lagged())
+    expect(page.get_by_text("5 enrolled")).to_be_visible()
+
+
+def test_a_frame_during_a_visit_reaches_pages_that_are_not_shown(hub: RecordedHub, visit: Visit) -> None:
+    hub.fill()
+    page = visit("/models")
+    linked(page)
+    page.get_by_role("link", name="Devices").click()
+    expect(page.get_by_text("6 enrolled")).to_be_visible()
+    hub.tell(ModelVersionChanged(data=fleet.version_of(5, run_id=fleet.FINISHED, promoted=True)))
+    page.get_by_role("link", name="Models").click()
+    expect(row(page, "digits")).to_contain_text("version 5")
+
+
+def test_a_phone_reaches_every_page_through_the_menu(hub: RecordedHub, visit: Visit) -> None:
+    hub.fill()
+    page = visit("/devices", size=NARROW)
+    page.get_by_role("button", name="Open menu").click()
+    photograph(page, "menu")
+    page.get_by_role("link", name="Runs").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Runs")
+    expect(page.get_by_role("button", name="Open menu")).to_be_visible()
+
+
+def test_a_keyboard_finds_the_content_and_the_colours_are_kept(hub: RecordedHub, visit: Visit) -> None:
+    hub.fill()
+    page = visit("/devices")
+    expect(page.get_by_text("6 enrolled")).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("main")).to_be_focused()
+    page.get_by_role("button", name="Colours: As the system").click()
+    page.get_by_role("button", name="Colours: Light").click()
+    page.reload()
+    expect(page.get_by_role("button", name="Colours: Dark")).to_be_visible()
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
+
+
+def test_an_unknown_address_says_so(visit: Visit) -> None:
+    expect(visit("/no/such/page").get_by_role("heading", level=1)).to_have_text("No such page")
+
+
+def linked(page: Page) -> None:
+    expect(link_status(page)).to_have_text("Live")
+
+
+def link_status(page: Page) -> Locator:
+    return page.get_by_role("status", name="Link to the hub")
+
+
+def row(page: Page, text: str) -> Locator:
+    return page.get_by_role("row").filter(has_text=text)
+
+
+def photograph(page: Page, name: str) -> None:
+    """Keeps a picture, and finds nothing wrong with what it shows."""
+    page.screenshot(path=SCREENSHOTS / f"{name}.png")
+    page.evaluate(AXE)
+    assert violations(page) == []
