@@ -141,7 +141,7 @@ async def running_core(
     url = f"http://127.0.0.1:{settings.hub.port}"
     try:
         await mongo.prepare(core.stores)
-        async with httpx.AsyncClient(base_url=url, timeout=30.0, trust_env=False) as http:
+        async with httpx.AsyncClient(base_url=url, timeout=60.0, trust_env=False) as http:
             yield CoreHub(url, core, mongo, settings, http)
     finally:
         for task in (watching, server):

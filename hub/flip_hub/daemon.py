@@ -63,21 +63,14 @@ async def serve(settings: Settings) -> None:
         prepared=mongo.prepared,
     )
 
-    def once_prepared(run: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
-        async def wait_and_run() -> None:
-            await mongo.prepared.wait()
-            await run()
-
-        return wait_and_run
-
     await supervise(
         [
             Service("registry", lambda: mongo.prepare([*core.stores, model_store, run_store])),
             Service("api", ApiServer(app, settings.hub, devices.close).run),
-            Service("presence", once_prepared(devices.watch)),
+            Service("presence", lambda: mongo.keep_running(devices.watch)),
             Service("superlink", superlink.run),
             Service("gateway", gateway.run),
-            Service("runs", once_prepared(runs.watch)),
+            Service("runs", lambda: mongo.keep_running(runs.watch)),
         ]
     )
 

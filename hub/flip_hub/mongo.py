@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
@@ -24,6 +24,8 @@ Database = AsyncIOMotorDatabase[Document]
 
 AWAY_AFTER = 2_000
 """Milliseconds until a call gives up on a server that does not answer: API callers wait that long for their 503."""
+PAUSE = 1.0
+"""Seconds after a call that failed."""
 POOL = 32
 """Connections at most."""
 
@@ -39,7 +41,6 @@ class Mongo:
 
     def __init__(self, settings: MongoSection) -> None:
         """Raises `ConfigError` when the URL is none; connects only when it is first used."""
-        self._url = settings.url
         try:
             self._client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
                 settings.url,
@@ -56,30 +57,55 @@ class Mongo:
             raise ConfigError(f"mongo.url or mongo.database: {error}", hint="correct [mongo] in hub.toml") from error
         self.prepared = asyncio.Event()
         """Set once the server was there and every store has its indexes."""
+        self._said_away = False
 
     async def prepare(self, stores: Sequence[Indexed]) -> None:
-        """Waits for the server, says so once, and makes the indexes: before that nothing may be written."""
-        backoff, failures = Backoff(first=0.5, most=5.0), 0
+        """Waits for the server and makes the indexes: before that nothing may be written."""
         while not self.prepared.is_set():
+            await self._wait_reachable()
             try:
-                await self.database.command("ping")
                 for store in stores:
                     await store.ensure_indexes()
                 self.prepared.set()
             except DatabaseDown:
-                failures += 1
-                if failures == 1:
-                    log.warning("MongoDB is not reachable, waiting for it", extra={"setting": "mongo.url"})
-                await asyncio.sleep(backoff.delay(failures))
+                await asyncio.sleep(PAUSE)
         log.info("registry ready")
+
+    async def keep_running(self, run: Callable[[], Awaitable[None]]) -> None:
+        """Runs what cannot do without the registry: once it is prepared, and again when it was away."""
+        await self.prepared.wait()
+        while True:
+            try:
+                return await run()
+            except DatabaseDown:
+                await asyncio.sleep(PAUSE)
+                await self._wait_reachable()
 
     async def missing(self) -> str:
         """Says what is wrong, or nothing."""
+        if await self._away():
+            return "not reachable, see mongo.url"
+        return "" if self.prepared.is_set() else "its indexes are being made"
+
+    async def _wait_reachable(self) -> None:
+        """Says once that the server is away, whoever waits for it, and once that it is back."""
+        backoff, failures = Backoff(first=0.5, most=5.0), 0
+        while await self._away():
+            if not self._said_away:
+                log.warning("MongoDB is not reachable, waiting for it", extra={"setting": "mongo.url"})
+            self._said_away = True
+            failures += 1
+            await asyncio.sleep(backoff.delay(failures))
+        if self._said_away:
+            log.info("MongoDB is reachable")
+        self._said_away = False
+
+    async def _away(self) -> bool:
         try:
             await self.database.command("ping")
         except DatabaseDown:
-            return "not reachable, see mongo.url"
-        return "" if self.prepared.is_set() else "its indexes are being made"
+            return True
+        return False
 
     def close(self) -> None:
         self._client.close()

@@ -41,6 +41,19 @@ async def test_a_token_serves_one_key_and_that_key_may_ask_again(folder: Path, m
 
 
 @pytest.mark.asyncio
+async def test_enrolling_again_with_the_same_key_keeps_the_identity_unless_it_is_revoked(
+    folder: Path, mongo_url: str
+) -> None:
+    async with running_core(folder, mongo_url) as hub:
+        device = await hub.enrol("north")
+        again = await hub.try_enrol(device, await hub.enrolment_token(), "north")
+        assert again.json()["device_id"] == device.id
+        assert "--name north" in problem(await hub.try_enrol(device, await hub.enrolment_token(), "south"), 409).hint
+        await hub.core.devices.revoke(device.id)
+        problem(await hub.try_enrol(device, await hub.enrolment_token(), "north"), 409)
+
+
+@pytest.mark.asyncio
 async def test_unknown_and_expired_tokens_are_refused(folder: Path, mongo_url: str) -> None:
     async with running_core(folder, mongo_url) as hub:
         assert "not known" in problem(await hub.try_enrol(new_device(), "made-up"), 403).detail

@@ -82,7 +82,8 @@ class EnrolmentService:
             await self._devices.add(record)
             return record.id
         if known.revoked:
-            raise Conflict("the device with this key is revoked", hint="enrol with a new key")
+            hint = "enrol with a new key: delete device.key in the agent's state folder first"
+            raise Conflict("the device with this key is revoked", hint=hint)
         if known.name != request.name:
             raise Conflict(f"this key is enrolled as {known.name!r}", hint=f"enrol with --name {known.name}")
         return known.id
