@@ -24,6 +24,9 @@ ERROR :     Exit Code: 201
 """
 
 
+RUNNING = FlowerStatus(status="running", sub_status="", details="")
+
+
 def finished(sub_status: str, details: str = "") -> FlowerStatus:
     return FlowerStatus(status="finished", sub_status=sub_status, details=details)
 
@@ -104,11 +107,16 @@ def test_a_run_that_never_reached_the_superlink_is_told_apart() -> None:
 
 def test_flowers_own_count_of_missing_devices_is_passed_on() -> None:
     log = "[ROUND 1/3]\nINFO :      Waiting for nodes to connect: 1 connected (minimum required: 2).\n"
-    assert waiting_for(log, [], 30.0) == "waiting for devices: 1 of 2 online"
+    assert waiting_for(RUNNING, log, [], 30.0) == "waiting for devices: 1 of 2 online"
 
 
 def test_a_pause_without_a_known_cause_tells_how_many_devices_are_online() -> None:
     states = [DeviceStatus.OK, DeviceStatus.UNHEALTHY, DeviceStatus.UNKNOWN, DeviceStatus.REVOKED]
     devices = [device(status) for status in states]
     old = "Waiting for nodes to connect: 1 connected (minimum required: 2).\nINFO: something else\n"
-    assert waiting_for(old, devices, 30.0) == "no round has begun for 30 s; 2 of 3 devices are online"
+    assert waiting_for(RUNNING, old, devices, 30.0) == "no round has begun for 30 s; 2 of 3 devices are online"
+
+
+def test_a_serverapp_that_does_not_come_up_is_told_apart_from_missing_devices() -> None:
+    starting = FlowerStatus(status="starting", sub_status="", details="")
+    assert waiting_for(starting, "", [], 40.0).startswith("the ServerApp has not come up for 40 s")

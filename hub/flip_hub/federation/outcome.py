@@ -47,8 +47,10 @@ def lost(run: Run, versions: int) -> Outcome:
     )
 
 
-def waiting_for(log: str, devices: Sequence[Device], waited: float) -> str:
+def waiting_for(flower: FlowerStatus, log: str, devices: Sequence[Device], waited: float) -> str:
     """What a run waits for in which no round has begun for `waited` seconds."""
+    if flower.status != "running":  # Flower starts a ServerApp anew that needs more than 30 s to come up
+        return f"the ServerApp has not come up for {waited:.0f} s; is the hub's machine overloaded?"
     last = log.rstrip().rpartition("\n")[2]
     if found := _TOO_FEW.search(last):
         return f"waiting for devices: {found[1]} of {found[2]} online"

@@ -187,7 +187,7 @@ class RunService:
                 text = await self._control.log(run.flower_run_id)
                 await self._end(run, outcome_of(status, text), text)
             else:
-                await self._tell_pause(run)
+                await self._tell_pause(run, status)
         except Unavailable as error:
             self._told.pop(run.id, None)
             await self._give_reason(run, error.args[0])
@@ -220,7 +220,7 @@ class RunService:
             return with_warning(run, error.args[0])
         return replace(run, promoted_version=choice.version.version)
 
-    async def _tell_pause(self, run: Run) -> None:
+    async def _tell_pause(self, run: Run, status: FlowerStatus) -> None:
         """Looks again, and says again, each time that PATIENCE has passed without a round."""
         waited = pause(run, await self._store.rounds(run.id), time.time())
         times = int(waited // PATIENCE)
@@ -229,7 +229,8 @@ class RunService:
         self._told[run.id] = times
         if times:
             text = await self._control.log(run.flower_run_id)
-            await self._give_reason(run, waiting_for(text, await self._devices.list(), times * PATIENCE))
+            reason = waiting_for(status, text, await self._devices.list(), times * PATIENCE)
+            await self._give_reason(run, reason)
         else:
             await self._give_reason(run, "")
 
