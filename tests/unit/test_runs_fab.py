@@ -18,6 +18,7 @@ dependencies = ["flwr>=1.29.0"]
 
 [tool.flip]
 export = "tiny.export:export"
+task = "tiny.task"
 
 [tool.flwr.app]
 publisher = "someone"
@@ -65,7 +66,7 @@ def test_an_app_is_built_and_read_back(folder: Path) -> None:
 
 
 def test_an_app_need_not_know_of_flip(folder: Path) -> None:
-    stock = PYPROJECT.replace('[tool.flip]\nexport = "tiny.export:export"\n', "")
+    stock = PYPROJECT.replace('[tool.flip]\nexport = "tiny.export:export"\ntask = "tiny.task"\n', "")
     assert read_app(build_fab(app_folder(folder, stock))).export is None
 
 
