@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -53,7 +53,7 @@ async def gone(folder: Path) -> bool:
 
 
 @asynccontextmanager
-async def supervised(superlink: Superlink) -> AsyncIterator[None]:
+async def supervised(superlink: Superlink) -> AsyncGenerator[None]:
     service = Service("superlink", superlink.run, backoff=Backoff(first=0.1, most=0.2))
     task = asyncio.create_task(supervise([service]))
     try:
@@ -116,10 +116,14 @@ async def test_a_taken_port_is_refused_by_the_name_of_its_setting(folder: Path, 
         await Superlink(settings_in(folder, port)).run()
 
 
-async def test_a_superlink_that_does_not_start_is_unavailable_and_names_its_log(folder: Path, port: int) -> None:
-    (folder / "superlink").mkdir()
+async def test_a_superlink_that_does_not_start_is_unavailable_and_names_its_log(
+    folder: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = folder / "flower-superlink"
+    broken.write_text("#!/bin/sh\nexit 3\n")
+    broken.chmod(0o700)
+    monkeypatch.setattr("flip_hub.federation.superlink._PROGRAMS", folder)
     superlink = Superlink(settings_in(folder, port))
-    superlink._command = lambda: [sys.executable, "-c", "raise SystemExit(3)"]  # type: ignore[method-assign]  # pyright: ignore[reportPrivateUsage]  a SuperLink that cannot be
     with pytest.raises(Unavailable, match=r"status 3.*superlink\.log"):
         await superlink.run()
     assert superlink.boots == 0

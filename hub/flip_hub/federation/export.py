@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import logging
 import sys
+import warnings
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Self
@@ -106,16 +107,17 @@ class Servable:
 def _weightless(module: torch.nn.Module, example: torch.Tensor) -> tuple[bytes, list[str]]:
     """The graph, and the names of the tensors that it expects from outside."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of each package that is not installed
-    program = torch.onnx.export(
-        module,
-        (example,),
-        dynamo=True,
-        optimize=False,
-        dynamic_shapes=({0: torch.export.Dim("batch")},),
-        input_names=[INPUT],
-        output_names=[OUTPUT],
-        verbose=False,
-    )
+    with warnings.catch_warnings(action="ignore"):  # of torch, about itself
+        program = torch.onnx.export(
+            module,
+            (example,),
+            dynamo=True,
+            optimize=False,
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            verbose=False,
+        )
     assert program is not None
     model = program.model_proto
     keys, names = set(module.state_dict()), list[str]()

@@ -9,7 +9,6 @@ hub's time (`Flip-Time`, Unix seconds), because a signature from a clock that is
 import asyncio
 import contextlib
 import logging
-import socket
 import time
 from collections.abc import Generator
 from http import HTTPStatus
@@ -24,6 +23,7 @@ from flwr.proto.fleet_pb2 import (
 )
 from google.protobuf.message import DecodeError
 
+from flip_hub.api_server import STOP_WITHIN, listening
 from flip_hub.devices.schemas import Device, DeviceStatus
 from flip_hub.federation.fleet_call import PREFIX, Call, Gone
 from flip_hub.federation.mailboxes import Mailboxes
@@ -32,7 +32,7 @@ from flip_hub.federation.upstream import Answer, Upstream
 from flip_hub.mongo import DatabaseDown
 from flip_hub.problem import Forbidden, Refused, TooMany
 from flip_hub.settings import Settings
-from flip_runtime.errors import ConfigError, FlipError
+from flip_runtime.errors import ConfigError, FlipError, Unavailable
 from flip_wire.fleet import DeviceId
 
 log = logging.getLogger(__name__)
@@ -56,20 +56,23 @@ class Gateway:
         self._mailboxes = mailboxes
         self._upstream = Upstream(f"http://127.0.0.1:{settings.superlink.port}")
         self._running: dict[DeviceId, int] = {}
+        self._unconfirmed: dict[DeviceId, Answer] = {}
 
     async def run(self) -> None:
-        """Serves until it is cancelled. Raises `ConfigError` for a taken port or a missing certificate."""
-        fleet = self._settings.fleet
-        server = _Server(self._config())
-        with _bound(fleet.host, fleet.port) as listener:
-            log.info("fleet gateway ready", extra={"host": fleet.host, "port": fleet.port})
-            async with self._upstream, asyncio.TaskGroup() as group:
-                serving = group.create_task(server.serve(sockets=[listener]))
+        """Until it is cancelled. Raises `ConfigError` for a taken port or a missing certificate."""
+        fleet, server = self._settings.fleet, _Server(self._config())
+        with listening(fleet.host, fleet.port, "fleet") as listener:
+            async with self._upstream:
+                serving = asyncio.create_task(server.serve(sockets=[listener]))
+                log.info("fleet gateway ready", extra={"host": fleet.host, "port": fleet.port})
                 try:
                     await asyncio.shield(serving)
-                finally:
-                    server.should_exit = True
+                    raise Unavailable("the Fleet gateway's server has ended")
+                except asyncio.CancelledError:
                     self._mailboxes.wake_all()
+                    server.should_exit = True
+                    await serving
+                    raise
 
     def _config(self) -> uvicorn.Config:
         certificate, key = (self._settings.hub.state / name for name in ("fleet.pem", "fleet.key"))
@@ -80,11 +83,15 @@ class Gateway:
             self,
             ssl_certfile=certificate,
             ssl_keyfile=str(key),
-            log_config=None,
-            access_log=False,
+            http="httptools",
+            ws="none",
             lifespan="off",
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=3,
+            timeout_keep_alive=75,  # s: longer than a long poll, so that a device keeps its connection
+            timeout_graceful_shutdown=STOP_WITHIN,
+            server_header=False,
+            access_log=False,
+            log_config=None,
+            log_level="warning",
         )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -111,9 +118,12 @@ class Gateway:
         with self._one_of_few(device.id):
             match method:
                 case "pull-messages":
-                    await self._pull(call, caller)
+                    await self._pull(call, caller, device.id)
                 case "activate-node":
                     await self._activate(call, caller, device.id)
+                case "confirm-message-received":
+                    self._unconfirmed.pop(device.id, None)
+                    await self._pass_on(call)
                 case _:
                     await self._pass_on(call)
 
@@ -137,22 +147,34 @@ class Gateway:
                 await call.more(chunk)
             await call.end()
 
-    async def _pull(self, call: Call, caller: Caller) -> None:
+    async def _pull(self, call: Call, caller: Caller, device_id: DeviceId) -> None:
         body = await call.whole_body()
         with _decoding():
             node_id = PullMessagesRequest.FromString(body).node.node_id
         # a signature that has nearly run out would not be good for the second look
         wait = min(call.wait(), caller.good_for(time.time()) - 5.0)
         with self._mailboxes.listen(str(node_id)) as written:
-            answer = await self._upstream.ask(call.path, call.headers, body)
+            answer = await self._look(call, body, device_id)
             if wait > 0 and _is_empty(answer):
                 await call.until(written, wait)
-                answer = await self._upstream.ask(call.path, call.headers, body)
+                answer = await self._look(call, body, device_id)
         await call.give(answer)
+
+    async def _look(self, call: Call, body: bytes, device_id: DeviceId) -> Answer:
+        """The SuperLink hands a message out once, even into a connection that has died unnoticed, as long polls do.
+        So one that the device did not confirm is given to its next pull, once more; devices know it by its id."""
+        again = self._unconfirmed.pop(device_id, None)
+        if again is not None:
+            return again
+        answer = await self._upstream.ask(call.path, call.headers, body)
+        if answer.status == HTTPStatus.OK and not _is_empty(answer):
+            self._unconfirmed[device_id] = answer
+        return answer
 
     async def _activate(self, call: Call, caller: Caller, device_id: DeviceId) -> None:
         """The SuperLink forgets its nodes when it restarts; the registry does not: it registers such a key again."""
         body = await call.whole_body()
+        self._unconfirmed.pop(device_id, None)
         answer = await self._upstream.ask(call.path, call.headers, body)
         if answer.status not in (HTTPStatus.OK, HTTPStatus.UNAUTHORIZED) and answer.status < 500:
             register = RegisterNodeFleetRequest(public_key=caller.public_key).SerializeToString()
@@ -171,18 +193,6 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
-
-
-@contextlib.contextmanager
-def _bound(host: str, port: int) -> Generator[socket.socket]:
-    try:
-        listener = socket.create_server((host, port), backlog=1024)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot listen on {host}:{port}: {error.strerror}", hint="set fleet.host and fleet.port"
-        ) from error
-    with listener:
-        yield listener
 
 
 def _is_empty(answer: Answer) -> bool:

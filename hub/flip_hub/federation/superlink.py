@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import shlex
+import shutil
 import signal
 import socket
 import sys
@@ -32,11 +33,15 @@ _STARTS_WITHIN = 90.0
 _PORT_FREE_WITHIN = 3.0
 """Seconds; the SuperLink of a hub that was killed lets go within moments."""
 
+_LARGEST_LOG = 16 * 2**20
+"""Bytes; there is one such file and the one before it."""
+
 
 class Superlink:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._folder = settings.hub.state / "superlink"
+        self._log_file = self._folder / "superlink.log"
         self._superexec_pid = self._folder / "superexec.pid"
         self._ready = asyncio.Event()
         self.boots = 0
@@ -60,7 +65,7 @@ class Superlink:
         child = Child(
             "the SuperLink",
             self._command(),
-            log_file=self._folder / "superlink.log",
+            log_file=self._log_file,
             environment=self._environment(),
             stop_within=5.0,
         )
@@ -71,11 +76,11 @@ class Superlink:
                 self.boots += 1
                 self._ready.set()
                 log.info("superlink ready", extra={"address": self.address, "pid": child.pid, "boots": self.boots})
-                await _first(child.wait(), superexec_ended.wait())
+                await _first(child.wait(), superexec_ended.wait(), self._bound_log())
         finally:
             self._ready.clear()
             await child.stop()
-        raise Unavailable(f"the SuperLink has ended, see {self._folder / 'superlink.log'}")
+        raise Unavailable(f"the SuperLink has ended, see {self._log_file}")
 
     def _prepare(self) -> None:
         programs = self._folder / "bin"
@@ -87,9 +92,8 @@ class Superlink:
         write_file(programs / superexec.name, _script([str(superexec)], before=lines), mode=0o700)
         launcher = [sys.executable, "-P", "-m", "flip_hub.federation.launcher"]
         write_file(programs / "flwr-serverapp", _script(launcher), mode=0o700)
-        log_file = self._folder / "superlink.log"
-        if log_file.exists():
-            log_file.replace(log_file.with_suffix(".log.1"))  # bounds the log: this start and the last one
+        if self._log_file.exists():
+            self._log_file.replace(self._log_file.with_suffix(".log.1"))
 
     async def _await_port(self) -> None:
         loop = asyncio.get_running_loop()
@@ -122,6 +126,14 @@ class Superlink:
 
     async def _answers(self) -> bool:
         return self._superexec_pid.exists() and await port_open(self._settings.superlink.port, HOST)
+
+    async def _bound_log(self) -> NoReturn:
+        """The SuperLink logs each call of the run's status; it appends, so what was copied can be cut off under it."""
+        while True:
+            await asyncio.sleep(60.0)
+            if self._log_file.stat().st_size > _LARGEST_LOG:
+                await asyncio.to_thread(shutil.copyfile, self._log_file, self._log_file.with_suffix(".log.1"))
+                os.truncate(self._log_file, 0)
 
     @contextlib.contextmanager
     def _superexec(self) -> Generator[asyncio.Event]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import save
 
 from flip_runtime.errors import Rejected
@@ -91,7 +92,7 @@ def _weights_only(manifest: Manifest, arrays: Arrays, warning: str) -> Version:
 def _safetensors(arrays: Arrays) -> bytes:
     try:
         return save({name: np.require(array, requirements="C") for name, array in arrays.items()})
-    except (KeyError, ValueError, TypeError) as error:
+    except SafetensorError as error:
         raise Rejected(f"the arrays cannot be written as safetensors: {error}") from error
 
 
