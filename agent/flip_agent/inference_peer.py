@@ -23,6 +23,8 @@ class InferencePeer:
     def __init__(self, reported: Reported) -> None:
         self._reported = reported
         self._process: Watched[Send | None] = Watched(None)
+        self.arrivals = Watched(0)
+        """How many have connected so far."""
         self._expect: Callable[[Answer], None] = _nothing
         self._give_up: Callable[[], None] = lambda: None
 
@@ -35,6 +37,7 @@ class InferencePeer:
     def attach(self, send: Send) -> None:
         self._give_up()
         self._process.set(send)
+        self.arrivals.set(self.arrivals.value + 1)
 
     def detach(self, send: Send) -> None:
         if self._process.value == send:
@@ -65,11 +68,6 @@ class InferencePeer:
     def serves(self, assignment: ModelAssignment) -> bool:
         serving = self._reported.state.value.serving
         return any((each.model, each.version) == (assignment.model, assignment.version) for each in serving)
-
-    async def replaced(self) -> None:
-        """Waits until another process has connected."""
-        present = self._process.value
-        await self._process.until(lambda process: process not in (None, present))
 
     async def _ask(self, request: Prepare | Activate, wanted: Callable[[Answer], bool], within: float) -> Answer:
         """Waits for a process if there is none. Raises `Unavailable` when it leaves or is silent `within` seconds."""

@@ -5,9 +5,11 @@ the connection is closed, and the other side sends it again on the next one.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from pathlib import Path
 
 import msgspec
@@ -47,7 +49,7 @@ _TAKEN_WITHIN = 10.0
 class LocalServer:
     def __init__(
         self,
-        socket: Path,
+        path: Path,
         outbox: Outbox,
         desired: Watched[DesiredState],
         reported: Reported,
@@ -55,7 +57,7 @@ class LocalServer:
         status: Callable[[], Awaitable[Status]],
         listening: Callable[[], None],
     ) -> None:
-        self._socket = socket
+        self._path = path
         self._outbox = outbox
         self._desired = desired
         self._reported = reported
@@ -66,26 +68,15 @@ class LocalServer:
 
     async def run(self) -> None:
         """Raises `ConfigError` when the socket cannot be made."""
-        async with asyncio.TaskGroup() as group:
+        with listening_socket(self._path) as listener:
+            async with asyncio.TaskGroup() as group:
 
-            def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                group.create_task(self._serve(reader, writer), name="local connection")
+                def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                    group.create_task(self._serve(reader, writer), name="local connection")
 
-            async with await self._listen(connected) as server:
-                self._listening()
-                await server.serve_forever()
-
-    async def _listen(self, connected: Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]) -> asyncio.Server:
-        check_socket_path(self._socket)
-        try:
-            self._socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._socket.unlink(missing_ok=True)
-            server = await asyncio.start_unix_server(connected, path=self._socket, limit=LINE_LIMIT)
-            self._socket.chmod(0o600)
-        except OSError as error:
-            hint = "set agent.runtime to a folder of this user"
-            raise ConfigError(f"cannot listen on {self._socket}: {error.strerror}", hint=hint) from error
-        return server
+                async with await asyncio.start_unix_server(connected, sock=listener, limit=LINE_LIMIT) as server:
+                    self._listening()
+                    await server.serve_forever()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections += 1
@@ -165,7 +156,22 @@ class _Peer:
             await self._writer.drain()
 
 
-def check_socket_path(socket: Path) -> None:
-    if (length := len(os.fsencode(socket))) > PATH_LIMIT:
+@contextlib.contextmanager
+def listening_socket(path: Path) -> Generator[socket.socket]:
+    """For this user only; removed at the end. Raises `ConfigError` when it cannot be made."""
+    if (length := len(os.fsencode(path))) > PATH_LIMIT:
         hint = f"set agent.runtime to a shorter folder, for example /run/flip (at most {PATH_LIMIT} bytes in all)"
-        raise ConfigError(f"the path of the socket has {length} bytes: {socket}", hint=hint)
+        raise ConfigError(f"the path of the socket has {length} bytes: {path}", hint=hint)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)  # left by a process that was killed
+            listener.bind(str(path))
+            path.chmod(0o600)
+        except OSError as error:
+            hint = "set agent.runtime to a folder of this user"
+            raise ConfigError(f"cannot listen on {path}: {error.strerror}", hint=hint) from error
+        try:
+            yield listener
+        finally:
+            path.unlink(missing_ok=True)

@@ -28,6 +28,8 @@ DAMAGED = "damaged on disk"
 
 _WAITING = 1024
 """Appends that may wait for a commit; one more waits for a place."""
+_COMMIT_BYTES = 64 * 2**10
+"""Of one commit, so that making room for it never empties a small file."""
 _SHED = 256
 """Events that make room at once."""
 _BATCH_BYTES = 512 * 2**10
@@ -81,9 +83,7 @@ class Outbox:
 
     async def run(self) -> None:
         while True:
-            batch = [await self._queue.get()]
-            while not self._queue.empty():
-                batch.append(self._queue.get_nowait())
+            batch = await self._next_commit()
             try:
                 if self._damage is not None:
                     await self._start_over(self._damage)
@@ -92,6 +92,14 @@ class Outbox:
                 _refuse(batch, error)
             finally:
                 _refuse(batch, Unavailable("the outbox stopped"))
+
+    async def _next_commit(self) -> list[_Waiting]:
+        batch = [await self._queue.get()]
+        size = len(bytes(batch[0].body))
+        while size < _COMMIT_BYTES and not self._queue.empty():
+            batch.append(self._queue.get_nowait())
+            size += len(bytes(batch[-1].body))
+        return batch
 
     async def _commit(self, batch: list[_Waiting]) -> None:
         while batch:

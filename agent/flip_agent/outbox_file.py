@@ -44,9 +44,10 @@ CREATE TABLE IF NOT EXISTS dead_letter (
 """
 INSERT = "INSERT INTO {table} (seq, event, crc) VALUES (?, ?, ?)"
 COUNT_ON = "UPDATE meta SET next_seq = ?"
-# The rows whose predecessors stay below a number of bytes: at least one, whatever its size.
+# The rows whose predecessors stay below a number of bytes: at least one, whatever its size. A row that rotted may hold
+# another type than it should; as bytes it fails its checksum instead of the reader.
 PEEK = """
-SELECT seq, event, crc FROM {table} WHERE seq IN (
+SELECT seq, coalesce(CAST(event AS BLOB), x''), crc FROM {table} WHERE seq IN (
     SELECT seq FROM (
         SELECT seq, sum(length(event)) OVER (ORDER BY seq) - length(event) AS before
         FROM (SELECT seq, event FROM {table} ORDER BY seq LIMIT ?)

@@ -106,6 +106,7 @@ class Rollout:
     async def _bring(self, models: list[ModelAssignment]) -> None:
         """Again for each new `serve` process: it may find on the disk what its predecessor had in memory."""
         while True:
+            arrivals = self._inference.arrivals.value
             failures = 0
             while under_way := [wanted for wanted in models if self._stage(wanted) in self._steps]:
                 for wanted in under_way:
@@ -114,7 +115,7 @@ class Rollout:
                     failures += 1
                     await asyncio.sleep(self._backoff.delay(failures))
             await self._collect(models)
-            await self._inference.replaced()
+            await self._inference.arrivals.other_than(arrivals)
             self._forget_all_but(models)
 
     async def _advance(self, wanted: ModelAssignment) -> None:

@@ -1,0 +1,73 @@
+"""`serve` runs always, `train` while there is work; both come back when they fail."""
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from agent_rig import eventually
+
+from flip_agent.children import Children
+from flip_agent.watched import Watched
+from flip_wire.fleet import DesiredState, WorkNotice
+
+pytestmark = pytest.mark.asyncio
+
+WORK = DesiredState(generation=2, work=[WorkNotice(run_id="run-1")])
+IDLE = DesiredState(generation=1)
+
+
+class Device:
+    """Whose Python is a script that notes how it was started."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, behaviour: str) -> None:
+        self.folder = folder
+        program = folder / "python"
+        program.write_text(f'#!/bin/sh\necho "$@" >> {folder}/starts\n{behaviour}\n')
+        program.chmod(0o700)
+        monkeypatch.setattr(sys, "executable", str(program))
+        self.desired = Watched(IDLE)
+        self.children = Children(folder, Path("/etc/agent.toml"), self.desired)
+
+    def starts(self) -> list[str]:
+        path = self.folder / "starts"
+        return path.read_text().splitlines() if path.exists() else []
+
+
+@asynccontextmanager
+async def running(service: Callable[[], Awaitable[None]]) -> AsyncGenerator[None]:
+    task = asyncio.ensure_future(service())
+    try:
+        async with asyncio.timeout(30):
+            yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_serve_is_started_with_the_same_configuration(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = Device(folder, monkeypatch, "exec sleep 3600")
+    async with running(device.children.run_serve):
+        await eventually(lambda: device.starts() == ["-m flip_agent serve --config /etc/agent.toml"])
+
+
+async def test_train_is_started_only_while_there_is_work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = Device(folder, monkeypatch, f"touch {folder}/ran")
+    async with running(device.children.run_train):
+        await asyncio.sleep(0)
+        assert device.starts() == []
+        device.desired.set(WORK)
+        await eventually(lambda: (folder / "ran").exists())
+        device.desired.set(IDLE)
+        assert device.starts()[0].startswith("-m flip_agent train")
+
+
+async def test_a_child_that_crashes_is_started_again_and_its_log_is_kept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = Device(folder, monkeypatch, "echo in trouble; exit 7")
+    async with running(device.children.run_serve):
+        await eventually(lambda: len(device.starts()) >= 2)
+    assert "in trouble" in (folder / "logs" / "serve.log").read_text()

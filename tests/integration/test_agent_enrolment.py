@@ -1,0 +1,67 @@
+"""A device joins with a single-use token, wholly or not at all."""
+
+import stat
+from pathlib import Path
+
+import pytest
+from agent_rig import DEVICE, TOKEN, Agent, FakeHub, started
+
+from flip_agent.identity import load_identity
+
+
+@pytest.fixture
+def hub(folder: Path) -> FakeHub:
+    return FakeHub()
+
+
+def test_a_token_is_exchanged_for_an_identity_and_the_key_stays_private(folder: Path, hub: FakeHub) -> None:
+    agent = Agent(folder)
+    with started(hub):
+        done = agent.call("enrol", hub.url, "--token", TOKEN, "--name", "kitchen")
+    assert done.returncode == 0, done.stderr
+    assert str(DEVICE) in done.stdout
+    identity = load_identity(agent.state)
+    assert identity is not None
+    assert (identity.device_id, identity.name, identity.hub_url) == (DEVICE, "kitchen", hub.url)
+    assert stat.S_IMODE((agent.state / "device.key").stat().st_mode) == 0o600
+    assert stat.S_IMODE(agent.state.stat().st_mode) == 0o700
+    assert "BEGIN PUBLIC KEY" in hub.public_key
+
+
+def test_a_wrong_or_used_token_is_refused_with_the_hubs_hint_and_leaves_nothing_half_done(
+    folder: Path, hub: FakeHub
+) -> None:
+    agent = Agent(folder)
+    with started(hub):
+        refused = agent.call("enrol", hub.url, "--token", "guessed")
+        assert refused.returncode == 1
+        assert "flip-hub enrolment-tokens create" in refused.stderr
+        assert refused.stderr.count("\n") == 1
+        assert not (agent.state / "identity.json").exists()
+        key = (agent.state / "device.key").read_bytes()
+        agent.enrol(hub)
+        assert (agent.state / "device.key").read_bytes() == key, "the key of the first attempt is used"
+        used = agent.call("enrol", hub.url, "--token", TOKEN, "--again")
+        assert used.returncode == 1
+        assert load_identity(agent.state) is not None, "the earlier identity stays"
+
+
+def test_an_enrolled_device_says_so_and_is_enrolled_anew_only_when_asked(folder: Path, hub: FakeHub) -> None:
+    agent = Agent(folder)
+    (folder / "token").write_text(f"{TOKEN}\n")
+    with started(hub):
+        agent.enrol(hub)
+        hub.token_used = False
+        twice = agent.call("enrol", hub.url, "--token-file", str(folder / "token"))
+        assert twice.returncode == 1
+        assert "enrolled already" in twice.stderr
+        assert "--again" in twice.stderr
+        again = agent.call("enrol", hub.url, "--token-file", str(folder / "token"), "--again")
+    assert again.returncode == 0, again.stderr
+
+
+def test_a_hub_that_is_not_there_is_named(folder: Path, port: int) -> None:
+    done = Agent(folder).call("enrol", f"http://127.0.0.1:{port}", "--token", TOKEN)
+    assert done.returncode == 1
+    assert f"http://127.0.0.1:{port}" in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,142 @@
+"""Events reach the hub once it is there, are deleted only when it has them, and a bad one harms no other."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+from agent_rig import Agent, FakeHub, eventually, started
+
+from flip_agent.hub_client import HubClient
+from flip_agent.hub_link import HubLink
+from flip_agent.identity import load_identity
+from flip_agent.outbox import Outbox
+from flip_agent.uplink import Uplink
+from flip_runtime.backoff import Backoff
+from flip_wire.telemetry import Gap, Priority, SessionEvent
+
+pytestmark = pytest.mark.asyncio
+
+
+class Device:
+    def __init__(self, outbox: Outbox, link: HubLink) -> None:
+        self.outbox = outbox
+        self.link = link
+
+    async def say(self, kind: str, count: int = 1) -> None:
+        event = SessionEvent(run_id="run-1", message_id="m", step="trained")
+        for _ in range(count):
+            await self.outbox.append(Priority.FEDERATION, kind, event)
+
+
+@asynccontextmanager
+async def enrolled(folder: Path, hub: FakeHub) -> AsyncGenerator[Device]:
+    """With a running uplink; the hub must be up for the enrolment."""
+    agent = Agent(folder)
+    await asyncio.to_thread(agent.enrol, hub)
+    identity = load_identity(agent.state)
+    assert identity is not None
+    link = HubLink()
+    outbox = await Outbox.open(folder / "outbox.db")
+    client = HubClient(identity, agent.state, link)
+    uplink = Uplink(outbox, client, Backoff(first=0.05, most=0.2))
+    tasks = [asyncio.create_task(outbox.run()), asyncio.create_task(uplink.run())]
+    try:
+        async with asyncio.timeout(60):
+            yield Device(outbox, link)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        client.close()
+        await outbox.close()
+
+
+@pytest.fixture
+def hub() -> FakeHub:
+    return FakeHub()
+
+
+async def drained(device: Device) -> None:
+    async with asyncio.timeout(20):
+        while await device.outbox.depth():
+            await asyncio.sleep(0.01)
+
+
+async def test_an_appended_event_is_delivered_at_once_and_then_deleted(folder: Path, hub: FakeHub) -> None:
+    with started(hub):
+        async with enrolled(folder, hub) as device:
+            await device.say("session", 3)
+            await eventually(lambda: hub.kinds() == ["session"] * 3)
+            await drained(device)
+
+
+async def test_events_stay_until_the_hub_has_taken_them(folder: Path, hub: FakeHub) -> None:
+    with started(hub):
+        async with enrolled(folder, hub) as device:
+            hub.busy = 3
+            await device.say("session", 2)
+            await eventually(lambda: hub.busy < 3)
+            assert await device.outbox.depth() == 2 or hub.busy == 0
+            await drained(device)
+    assert hub.kinds() == ["session"] * 2
+    seqs = [event.seq for event in hub.events]
+    assert seqs == sorted(seqs)
+
+
+async def test_a_hub_that_goes_and_comes_back_gets_everything_and_is_mentioned_once(
+    folder: Path, hub: FakeHub, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    with started(hub):
+        async with enrolled(folder, hub) as device:
+            await device.say("before")
+            await drained(device)
+            hub.stop()
+            await device.say("during", 5)
+            await eventually(lambda: not device.link.state.value.connected)
+            assert device.link.state.value.detail.startswith("unreachable")
+            hub.start(hub.port)
+            await drained(device)
+    assert hub.kinds() == ["before", *["during"] * 5]
+    said = [record.message for record in caplog.records if record.name == "flip_agent.hub_link"]
+    assert said == ["hub found", "hub lost, trying again", "hub found"]
+
+
+async def test_one_bad_event_becomes_a_gap_and_the_others_arrive(folder: Path, hub: FakeHub) -> None:
+    hub.refused_kinds = {"bad"}
+    hub.busy = 1
+    with started(hub):
+        async with enrolled(folder, hub) as device:
+            await device.say("good", 6)
+            await device.say("bad")
+            await device.say("good", 6)
+            await drained(device)
+            assert await device.outbox.dropped() == 1
+    assert hub.kinds().count("good") == 12
+    (gap,) = [msgspec.json.decode(event.body, type=Gap) for event in hub.events if event.kind == "gap"]
+    assert (gap.count, gap.priority) == (1, Priority.FEDERATION)
+    assert "refused by the hub" in gap.reason
+
+
+async def test_a_token_that_the_hub_no_longer_takes_is_renewed(folder: Path, hub: FakeHub) -> None:
+    with started(hub):
+        async with enrolled(folder, hub) as device:
+            await device.say("session")
+            await drained(device)
+            hub.forget_tokens()
+            await device.say("session")
+            await drained(device)
+    assert hub.tokens_given == 2
+    assert hub.kinds() == ["session"] * 2
+
+
+async def test_a_device_whose_clock_is_wrong_signs_by_the_hubs(folder: Path, hub: FakeHub) -> None:
+    hub.clock_ahead = 7200.0
+    with started(hub):
+        async with enrolled(folder, hub) as device:
+            await device.say("session")
+            await drained(device)
+            assert device.link.clock_offset == pytest.approx(7200.0, abs=30)

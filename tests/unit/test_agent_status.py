@@ -1,0 +1,48 @@
+"""What `flip-agent status` shows people."""
+
+from flip_agent.local import Status
+from flip_agent.status import render
+from flip_wire.fleet import ReportedState, RolloutFailure, ServingModel
+from flip_wire.health import Condition, HealthReport, Severity
+
+NOW = 1_000_000.0
+
+
+def test_everything_worth_knowing_is_on_aligned_lines() -> None:
+    status = Status(
+        device_id="dev-0123456789ab",
+        name="kitchen",
+        hub="http://hub:8000",
+        hub_connected=True,
+        hub_detail="connected since 12:00",
+        reported=ReportedState(
+            generation=3,
+            agent_version="1",
+            training="training",
+            serving=[ServingModel(model="digits", version=4, since=NOW - 7200, url="http://127.0.0.1:8082")],
+            failures=[RolloutFailure(model="digits", version=5, reason="probe differs")],
+        ),
+        health=HealthReport(
+            uptime=30.0,
+            rss=30 * 2**20,
+            load=0.5,
+            disk_free=3 * 2**30,
+            outbox_depth=7,
+            outbox_oldest=NOW - 300,
+            dropped=2,
+            conditions=[
+                Condition(code="disk-low", title="Disk full", severity=Severity.CRITICAL, text="1 MiB", since=NOW)
+            ],
+        ),
+    )
+    assert render(status, NOW).splitlines() == [
+        "device    kitchen (dev-0123456789ab)",
+        "hub       http://hub:8000, connected since 12:00",
+        "training  training",
+        "serving   digits version 4 for 2.0 h, http://127.0.0.1:8082",
+        "refused   digits version 5: probe differs",
+        "outbox    7 events wait, the oldest for 5 min, 2 dropped",
+        "process   up 30 s, 30 MiB",
+        "disk      3.0 GiB free",
+        "critical  Disk full: 1 MiB",
+    ]
