@@ -43,8 +43,10 @@ LEASE = 1800.0
 """Seconds; Flower calls a node offline after twice that, so a device may be away for an hour. The most it allows."""
 _FIRST_LEASE = 30.0
 """Until its id is on disk: an active node cannot be activated again, so a lost answer must not bar us for long."""
-HOLD = 20
-"""Seconds that the gateway may hold an empty pull back; below flwr's time limit of 30 s for a call."""
+HOLD = 30
+"""Seconds that the gateway may hold an empty pull back."""
+_TIMEOUT = httpx.Timeout(HOLD + 30.0, connect=15.0).as_dict()
+"""Slow is not broken on a bad link; flwr's own limits are 30 s, and 5 s for a heartbeat."""
 
 
 _UNAUTHORIZED = 401
@@ -83,9 +85,14 @@ class FleetClient:
 
     def renew(self, node_id: str) -> bool:
         """False when Flower does not know the node, as after a restart of the SuperLink: join again."""
+        request = SendNodeHeartbeatRequest(node=_node(node_id), heartbeat_interval=LEASE)
         with _translated("heartbeat"):
-            request = SendNodeHeartbeatRequest(node=_node(node_id), heartbeat_interval=LEASE)
-            return self._api.SendNodeHeartbeat(request).success
+            try:
+                return self._api.SendNodeHeartbeat(request).success
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code == _UNAUTHORIZED:  # so it calls a node that it does not know
+                    return False
+                raise
 
     # ---- receiving ----
 
@@ -110,7 +117,8 @@ class FleetClient:
             request = GetFabRequest(node=node, hash_str=fab_hash, run_id=int(instruction.run_id))
             return self._api.GetFab(request).fab.content
 
-    def pull_object(self, instruction: Instruction, object_id: str) -> Item:
+    def pull_object(self, instruction: Instruction, object_id: str) -> Item | None:
+        """None while the ServerApp is still sending it to the hub."""
         with _translated("object"):
             request = PullObjectRequest(
                 node=_node(instruction.node_id), run_id=int(instruction.run_id), object_id=object_id
@@ -119,7 +127,7 @@ class FleetClient:
         if not answer.object_found:
             raise Rejected(f"object {object_id[:12]} is gone", hint="the run has ended")
         if not answer.object_available:
-            raise Unavailable(f"object {object_id[:12]} is still being sent to the hub", retry_after=0.2)
+            return None
         if hashlib.sha256(answer.object_content).hexdigest() != object_id:
             raise Unavailable(f"object {object_id[:12]} was damaged on its way")
         return Item(object_id=object_id, content=answer.object_content)
@@ -163,7 +171,7 @@ class FleetClient:
 
 
 class _FleetHeaders:
-    """Signs each request by the hub's clock and asks for a long poll.
+    """Signs each request by the hub's clock, asks for a long poll, and gives bad links time.
 
     The hub refuses signatures dated outside -5 to +305 s of its own time. Its answers carry `Flip-Time`; after a 401
     the difference is corrected and the request sent once more.
@@ -175,6 +183,7 @@ class _FleetHeaders:
         self._offset = 0.0  # seconds that the hub's clock is ahead
 
     def intercept(self, context: ProtobufRequestContext, call_next: ProtobufCall) -> httpx.Response:
+        context.request.extensions["timeout"] = _TIMEOUT
         if context.rpc_method.endswith("/PullMessages"):
             context.request.headers["Flip-Wait"] = str(HOLD)
         response = call_next(self._signed(context))

@@ -29,7 +29,8 @@ from flip_agent.federation.session_store import Message, SessionStore
 from flip_agent.federation.steps import Outcome, Step
 from flip_agent.federation.worker import Worker
 from flip_agent.settings import FederationSection
-from flip_runtime.errors import Rejected
+from flip_runtime.backoff import Backoff
+from flip_runtime.errors import Rejected, Unavailable
 from flip_wire.telemetry import SessionEvent
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,8 @@ T = TypeVar("T")
 
 _AT_ONCE = 4
 """Objects on their way at the same time, each up to 5 MiB."""
+_ARRIVING = Backoff(first=0.1, most=2.0)
+_ASKS = 60
 
 
 class MessageSteps:
@@ -62,7 +65,7 @@ class MessageSteps:
             case Step.PULLED:
                 return await self._receive(message.instruction)
             case Step.CONFIRMED:
-                pass  # a state of its own, so that a message confirmed is never fetched again
+                await self._report(message.instruction, "pulled")
             case Step.TRAINING:
                 await self._train(message.instruction)
             case Step.READY:
@@ -88,7 +91,6 @@ class MessageSteps:
     # ---- pulled ----
 
     async def _receive(self, instruction: Instruction) -> Outcome:
-        await self._report(instruction, "pulled")
         run = await self._run_of(instruction)
         refusal = await self._prepare_app(instruction, run)
         if refusal:
@@ -128,8 +130,17 @@ class MessageSteps:
         kept = await to_thread(self._store.instruction_objects, instruction.message_id)
         lacking = (key for key in object_ids(instruction.tree) if key not in kept)
         while some := list(islice(lacking, _AT_ONCE)):
-            items = await _all_at_once([to_thread(self._fleet.pull_object, instruction, key) for key in some])
+            items = await _all_at_once([self._fetch(instruction, key) for key in some])
             await to_thread(self._store.keep_instruction_objects, instruction.message_id, items)
+
+    async def _fetch(self, instruction: Instruction, object_id: str) -> Item:
+        """Waits for an object that the ServerApp is still sending to the hub."""
+        for failures in range(1, _ASKS + 1):
+            item = await to_thread(self._fleet.pull_object, instruction, object_id)
+            if item is not None:
+                return item
+            await asyncio.sleep(_ARRIVING.delay(failures))
+        raise Unavailable(f"object {object_id[:12]} does not arrive at the hub")
 
     # ---- training ----
 

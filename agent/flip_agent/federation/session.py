@@ -64,12 +64,14 @@ class Session:
                     await self._take(message)
                 else:
                     await self._pull()
-                failures = 0
+                if failures:
+                    log.info("the fleet answers again", extra={"failures": failures})
+                    failures = 0
             except (Unavailable, Rejected) as error:
                 failures += 1
                 self._joined = False  # whoever was away may have forgotten this device
                 if failures == 1:
-                    log.warning("the fleet's address fails, trying again", extra={"reason": str(error)})
+                    log.warning("the fleet does not answer, trying again", extra={"reason": str(error)})
                 asked = error.retry_after if isinstance(error, Unavailable) else None
                 await asyncio.sleep(_BACKOFF.delay(failures) if asked is None else asked)
 
@@ -83,12 +85,12 @@ class Session:
             self._busy_at = _now()
             return True
         left = self._busy_at + self._idle_exit - _now()
-        if left <= 0:
-            return False
         if announced is None:
-            return True  # `run` has not told us: look
+            return left > 0  # `run` has not told us: look
         await self._steps.dismiss_worker()
         await self._link.tell("idle")
+        if left <= 0:
+            return False
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(left):
                 await self._link.work.until(bool)

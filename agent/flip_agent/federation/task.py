@@ -1,7 +1,7 @@
 """Training and evaluation of any torch classifier on a device's own data; deterministic for a seed and a round."""
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sized
+from typing import Protocol, cast
 
 import torch
 from flwr.app import ArrayRecord
@@ -80,9 +80,7 @@ def _model(task: Task, arrays: ArrayRecord) -> nn.Module:
 
 def _length(samples: Samples) -> int:
     """Raises `ValueError` when there are none: a mean over nothing would poison the aggregate."""
-    if not isinstance(samples, Sequence) and not hasattr(samples, "__len__"):
-        raise TypeError("the task's data has no length")
-    count = len(samples)  # type: ignore[arg-type]  # torch's Dataset declares none
+    count = len(cast(Sized, samples))
     if count == 0:
         raise ValueError("this device has no samples")
     return count

@@ -4,6 +4,7 @@ Whatever the app does, a call has an answer: the reply, or what became of the pr
 """
 
 import asyncio
+import contextlib
 import logging
 import signal
 import socket
@@ -36,6 +37,8 @@ _ENVIRONMENT = {
     "FLWR_TELEMETRY_ENABLED": "0",
     "FLWR_DISABLE_UPDATE_CHECK": "1",
 }
+_ENDS_WITHIN = 5.0
+"""Seconds that a dying process may take after it has closed its files, for example to write a core."""
 
 
 class Worker:
@@ -63,8 +66,8 @@ class Worker:
         except TimeoutError:
             await self.stop()
             return Failed(code=APP_CRASHED, reason=f"the ClientApp gave no answer within {self._time_limit:g} s")
-        except (EOFError, ConnectionError, ValueError) as error:
-            return Failed(code=APP_CRASHED, reason=f"the ClientApp's process {await self._end() or error}")
+        except (EOFError, ConnectionError):
+            return Failed(code=APP_CRASHED, reason=f"the ClientApp's process {await self._end()}")
 
     async def stop(self) -> None:
         if self._child is not None:
@@ -95,10 +98,12 @@ class Worker:
         """How the process ended, once it has closed its side of the socket."""
         if self._child is None:
             return "did not start"
-        await self._child.stop()
-        status = self._child.returncode
+        child = self._child
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(child.wait(), _ENDS_WITHIN)
         await self.stop()
-        if status is None or status == 0:
+        status = child.returncode or 0
+        if status == 0:
             return "left without an answer"
         return f"ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
 

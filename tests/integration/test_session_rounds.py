@@ -1,0 +1,138 @@
+"""Whole rounds: a real SuperLink, a stock app that knows nothing of FLIP, real `train` processes that are killed."""
+
+import asyncio
+import contextlib
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
+
+import pytest
+from session_lab import APPS, Device, StandIn, SuperLink, rounds
+
+from flip_demo.ports import free_port
+
+pytestmark = pytest.mark.asyncio
+
+# Without a gateway, which gives an unconfirmed message once more, one that was not kept is lost: no "before:pulled".
+MOMENTS = [
+    "after:pulled",
+    "before:confirmed",
+    "after:confirmed",
+    "after:training",
+    "before:ready",
+    "after:ready",
+    "after:pushing",
+    "before:pushed",
+    "after:pushed",
+    "before:forgotten",
+]
+
+
+@pytest.fixture(scope="module")
+def superlink() -> Generator[SuperLink]:
+    home = Path(tempfile.mkdtemp(prefix="flip-superlink-"))
+    with asyncio.Runner() as runner:
+        link = SuperLink(free_port(), home)
+        runner.run(link.start())
+        try:
+            yield link
+        finally:
+            runner.run(link.kill())
+            shutil.rmtree(home)
+
+
+@contextlib.asynccontextmanager
+async def training(*devices: Device) -> AsyncGenerator[list[StandIn]]:
+    """The devices' `train` processes, each with a `run` that has announced work."""
+    async with contextlib.AsyncExitStack() as stack:
+        runs = [await stack.enter_async_context(StandIn().at(d.settings.agent.run_socket, "run-1")) for d in devices]
+        for device in devices:
+            stack.callback(device.kill)
+            device.start()
+        yield runs
+
+
+async def test_a_stock_app_runs_two_rounds_on_two_devices_and_finds_its_state_again(
+    superlink: SuperLink, folder: Path
+) -> None:
+    devices = [Device(folder / name, superlink.address, idle_exit=1.0) for name in ("a", "b")]
+    run_id = superlink.submit(APPS / "counting", out=str(folder / "out"), calls=str(folder / "calls"))
+    async with training(*devices) as runs:
+        assert await superlink.finished(run_id) == "completed"
+        for run in runs:
+            await run.announce()
+        assert [await device.ended() for device in devices] == [0, 0]
+    first, second = rounds(folder / "out")
+    assert first == {"replies": 2, "errors": [], "mean": 1.0, "calls": 1.0}
+    assert second == {"replies": 2, "errors": [], "mean": 2.0, "calls": 2.0}
+    assert len(set((folder / "calls").read_text().split())) == 2  # one warm worker for each device
+    for run in runs:
+        assert run.steps() == ["pulled", "training", "trained", "delivered"] * 2
+        assert run.states[-1] == "idle"
+
+
+async def test_a_message_survives_a_kill_at_every_step_and_a_finished_reply_is_not_trained_again(
+    superlink: SuperLink, folder: Path
+) -> None:
+    device = Device(folder / "a", superlink.address, idle_exit=1.0)
+    run_id = superlink.submit(
+        APPS / "counting", devices=1, num_server_rounds=1, out=str(folder / "out"), calls=str(folder / "calls")
+    )
+    run = StandIn()
+    async with run.at(device.settings.agent.run_socket, "run-1"):
+        try:
+            for moment in MOMENTS:
+                device.start(die=moment)
+                assert await device.ended() == -signal.SIGKILL, moment
+            device.start()
+            assert await superlink.finished(run_id) == "completed"
+            await run.announce()
+            assert await device.ended() == 0
+        finally:
+            device.kill()
+    (only,) = rounds(folder / "out")
+    assert only == {"replies": 1, "errors": [], "mean": 1.0, "calls": 1.0}
+    # once for the reply that was cut off before it was kept, once for the one that was delivered
+    assert len((folder / "calls").read_text().split()) == 2
+    assert run.steps()[-1] == "delivered"
+
+
+async def test_whatever_goes_wrong_in_an_app_comes_back_as_an_error_reply(superlink: SuperLink, folder: Path) -> None:
+    device = Device(folder / "a", superlink.address, app_timeout=8.0)
+    needy = shutil.copytree(APPS / "counting", folder / "needy")
+    pyproject = (needy / "pyproject.toml").read_text()
+    (needy / "pyproject.toml").write_text(pyproject.replace('"numpy"', '"numpy<1", "no-such-package>=2"'))
+    apps = {"raise": APPS / "counting", "die": APPS / "counting", "hang": APPS / "counting", "needy": needy}
+    async with training(device) as (run,):
+        for name, app in apps.items():
+            behave = "well" if name == "needy" else name
+            out = str(folder / f"{name}.out")
+            run_id = superlink.submit(app, devices=1, num_server_rounds=1, out=out, behave=behave)
+            assert await superlink.finished(run_id) == "completed"
+    said = {name: rounds(folder / f"{name}.out")[0]["errors"] for name in apps}
+    assert said["raise"] == ["2: ZeroDivisionError: no such luck"]
+    assert said["die"] == ["8: the ClientApp's process ended by SIGKILL"]
+    assert said["hang"] == ["8: the ClientApp gave no answer within 8 s"]
+    assert "no-such-package>=2 (not installed)" in said["needy"][0]
+    assert "numpy<1 (installed: " in said["needy"][0]
+    assert [event.step for event in run.events if event.step == "refused"] == ["refused"]
+
+
+async def test_a_device_registers_again_when_the_superlink_was_restarted_while_it_was_idle(folder: Path) -> None:
+    superlink = SuperLink(free_port(), folder / "superlink")
+    device = Device(folder / "a", superlink.address)
+    await superlink.start()
+    try:
+        async with training(device) as (run,):
+            async with asyncio.timeout(120):
+                while "waiting" not in run.states:
+                    await asyncio.sleep(0.1)
+            await superlink.kill()
+            await superlink.start()
+            run_id = superlink.submit(APPS / "counting", devices=1, out=str(folder / "out"))
+            assert await superlink.finished(run_id) == "completed"
+    finally:
+        await superlink.kill()
+    assert [round["mean"] for round in rounds(folder / "out")] == [1.0, 2.0]
