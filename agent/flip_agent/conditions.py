@@ -26,7 +26,7 @@ CLOCK_SKEW = Declaration(code="clock-skew", title="Clock differs from the hub's"
 INFERENCE_DOWN = Declaration(
     code="inference-down", title="Inference server not running", severity=Severity.WARNING, visible_after=30.0
 )
-ROLLOUT_FAILED = Declaration(code="rollout-failed", title="Model version refused", severity=Severity.WARNING)
+ROLLOUT_FAILED = Declaration(code="rollout-failed", title="Rollout failed", severity=Severity.WARNING)
 
 DISK_RESERVE = 256 * 2**20
 """Bytes: room for the outbox at its largest, a session and a model."""

@@ -6,6 +6,7 @@ revoked, is `Unavailable`, because people may change it.
 
 import asyncio
 import functools
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -27,8 +28,8 @@ T = TypeVar("T")
 
 POLL_WAIT = 60.0
 """Seconds the hub may hold back an answer to the long poll."""
-_RENEW_BEFORE = 120.0
-"""Seconds before a token expires."""
+_RENEW_AFTER = 0.9
+"""Of a token's life."""
 _NEVER = frozenset({400, 409, 413, 415, 422})
 """Statuses after which the same request is never sent again."""
 _NOT_SERVED = frozenset({401, 403})
@@ -45,6 +46,7 @@ class HubClient:
         self._state = state
         self._link = link
         self._token: DeviceToken | None = None
+        self._renew_at = 0.0
         self._token_lock = asyncio.Lock()
         connection = functools.partial(HubConnection, identity.hub_url, ca=identity.ca or None)
         self._uplink = connection(name="uplink")
@@ -111,8 +113,9 @@ class HubClient:
     async def _valid_token(self, connection: HubConnection, refused: DeviceToken | None) -> DeviceToken:
         async with self._token_lock:
             token = self._token
-            if token is None or token is refused or token.expires_at - self._link.hub_time < _RENEW_BEFORE:
+            if token is None or token is refused or time.monotonic() > self._renew_at:
                 token = self._token = await self._new_token(connection)
+                self._renew_at = time.monotonic() + _RENEW_AFTER * (token.expires_at - self._link.hub_time)
             return token
 
     async def _new_token(self, connection: HubConnection) -> DeviceToken:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from enum import Enum, auto
 
 from msgspec import Struct
 
@@ -10,11 +11,21 @@ from flip_agent.watched import Watched
 log = logging.getLogger(__name__)
 
 
+class Phase(Enum):
+    JOINING = auto()
+    CONNECTED = auto()
+    LOST = auto()
+
+
 class LinkState(Struct, frozen=True, kw_only=True):
-    connected: bool
+    phase: Phase
     since: float
     detail: str
     """What is wrong, in words for people; empty when connected."""
+
+    @property
+    def connected(self) -> bool:
+        return self.phase is Phase.CONNECTED
 
     @property
     def sentence(self) -> str:
@@ -24,7 +35,7 @@ class LinkState(Struct, frozen=True, kw_only=True):
 
 class HubLink:
     def __init__(self) -> None:
-        self.state = Watched(LinkState(connected=False, since=time.time(), detail="waiting for enrolment"))
+        self.state = Watched(LinkState(phase=Phase.JOINING, since=time.time(), detail="waiting for enrolment"))
         self.clock_offset = 0.0
         """Seconds to add to this device's clock to get the hub's."""
 
@@ -33,7 +44,7 @@ class HubLink:
         return time.time() + self.clock_offset
 
     def joining(self, hub_url: str) -> None:
-        self._turn(connected=False, detail=f"connecting to {hub_url}")
+        self._turn(Phase.JOINING, f"connecting to {hub_url}")
 
     def heard(self, hub_time: float | None) -> None:
         """An answer came in; `hub_time` is its header `Flip-Time`."""
@@ -42,15 +53,16 @@ class HubLink:
 
     def works(self) -> None:
         """The hub did what was asked of it."""
-        if not self.state.value.connected:
+        if self._turn(Phase.CONNECTED, ""):
             log.info("hub found")
-            self._turn(connected=True, detail="")
 
     def fails(self, why: str) -> None:
-        state = self.state.value
-        if state.connected or not state.detail.startswith("unreachable: "):
+        if self._turn(Phase.LOST, f"unreachable: {why}"):
             log.warning("hub lost, trying again", extra={"reason": why})
-            self._turn(connected=False, detail=f"unreachable: {why}")
 
-    def _turn(self, *, connected: bool, detail: str) -> None:
-        self.state.set(LinkState(connected=connected, since=time.time(), detail=detail))
+    def _turn(self, phase: Phase, detail: str) -> bool:
+        """Whether the phase has changed; a new reason for the same one is kept, but is no news."""
+        before = self.state.value
+        news = phase is not before.phase
+        self.state.set(LinkState(phase=phase, since=time.time() if news else before.since, detail=detail))
+        return news

@@ -98,9 +98,9 @@ class LocalClient:
     # ---- one connection ----
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # Written in one go: nothing else may come before the greeting, and no event is sent twice on one connection.
-        for message in [Hello(role=self._role), *self._on_connect(), *(each.emit for each in self._waiting.values())]:
-            writer.write(_line(message))
+        # In one write: nothing may come between, `run` hears all of it before it asks, and no event is sent twice.
+        greeting = [Hello(role=self._role), *self._on_connect(), *(each.emit for each in self._waiting.values())]
+        writer.write(b"".join(_line(message) for message in greeting))
         self._writer = writer
         messages: asyncio.Queue[FromRun] = asyncio.Queue(_MESSAGES)
         try:

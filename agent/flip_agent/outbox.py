@@ -201,7 +201,8 @@ class Outbox:
 
     async def depth(self) -> int:
         """Events that wait for the hub."""
-        return sum([await self._file.depth(priority) for priority in Priority])
+        with self._noticing_damage():
+            return sum([await self._file.depth(priority) for priority in Priority])
 
     async def oldest(self) -> float | None:
         """When the oldest of them happened."""
@@ -210,7 +211,8 @@ class Outbox:
 
     async def dropped(self) -> int:
         """Since the file was made."""
-        return await self._file.dropped()
+        with self._noticing_damage():
+            return await self._file.dropped()
 
     def _stamp(self) -> Stamp:
         return Stamp(wall=time.time(), monotonic=time.monotonic(), boot_id=self._boot_id)

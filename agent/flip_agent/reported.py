@@ -27,9 +27,12 @@ class Reported:
     def serving_nothing(self) -> None:
         self.state.set(replace(self.state.value, serving=[]))
 
-    def failed(self, assignment: ModelAssignment, reason: str) -> None:
+    def failed(self, assignment: ModelAssignment, reason: str) -> bool:
+        """Whether this is news."""
         failure = RolloutFailure(model=assignment.model, version=assignment.version, reason=reason)
+        news = failure not in self.state.value.failures
         self.state.set(replace(self.state.value, failures=[*self._failures_without(assignment.model), failure]))
+        return news
 
     def settled(self, model: str) -> None:
         """Its rollout has succeeded, or is no longer wanted."""

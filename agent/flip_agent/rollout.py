@@ -126,10 +126,9 @@ class Rollout:
             outcome, reason = await self._attempt(stage, wanted)
             self._stages[wanted.manifest] = following(stage, outcome)
             if outcome is not Outcome.DONE:
-                self._reported.failed(wanted, reason)
-                log.warning(
-                    "rollout failed", extra={"model": wanted.model, "version": wanted.version, "reason": reason}
-                )
+                if self._reported.failed(wanted, reason):
+                    about = {"model": wanted.model, "version": wanted.version, "reason": reason}
+                    log.warning("rollout failed", extra=about)
                 return
         self._reported.settled(wanted.model)
         log.info("serving", extra={"model": wanted.model, "version": wanted.version})

@@ -1,5 +1,6 @@
 """A device joins with a single-use token, wholly or not at all."""
 
+import ssl
 import stat
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from agent_rig import DEVICE, TOKEN, Agent, FakeHub, started
 
 from flip_agent.identity import load_identity
+from flip_hub.certificates import make_authority, make_gateway
 
 
 @pytest.fixture
@@ -65,3 +67,27 @@ def test_a_hub_that_is_not_there_is_named(folder: Path, port: int) -> None:
     assert done.returncode == 1
     assert f"http://127.0.0.1:{port}" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_an_https_hub_is_trusted_by_its_authority_and_no_other(folder: Path, hub: FakeHub) -> None:
+    authority = make_authority()
+    certificate = make_gateway(authority, ["127.0.0.1"])
+    for name, content in {
+        "ca.pem": authority.certificate,
+        "pem": certificate.certificate,
+        "key": certificate.key,
+    }.items():
+        (folder / name).write_bytes(content)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(folder / "pem", folder / "key")
+    hub.start(tls=tls)
+    url = f"https://127.0.0.1:{hub.port}"
+    try:
+        agent = Agent(folder)
+        stranger = agent.call("enrol", url, "--token", TOKEN)
+        assert stranger.returncode == 1
+        assert "certificate" in stranger.stderr
+        known = agent.call("enrol", url, "--token", TOKEN, "--ca", str(folder / "ca.pem"))
+        assert known.returncode == 0, known.stderr
+    finally:
+        hub.stop()
