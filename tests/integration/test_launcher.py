@@ -1,20 +1,17 @@
 """Unmodified Flower apps run under our launcher: two stock SuperNodes come through the gateway, the hub is told all."""
 
 import asyncio
-import hashlib
 import os
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import msgspec
 import numpy as np
 import onnxruntime
 import pytest
 import pytest_asyncio
-import uvicorn
 from flwr.cli.build import build_fab_from_disk
 from safetensors.numpy import load
 
@@ -34,51 +31,12 @@ from flip_hub.federation.superlink import Superlink
 from flip_hub.settings import Settings
 from flip_runtime.child import Child
 from integration.fleet_rig import NodeKey, Registry, hub_settings, running
+from integration.recording_hub import RecordingHub, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 APPS = Path(__file__).parent / "apps"
 Kind = TypeVar("Kind")
-
-
-class RecordingHub:
-    """The hub's internal routes, which refuse the first report as a hub that is just starting would."""
-
-    def __init__(self) -> None:
-        self.reports: dict[str, list[RunReport]] = {}
-        self.artifacts: dict[str, bytes] = {}
-        self.refusals = 1
-
-    async def __call__(
-        self,
-        scope: MutableMapping[str, Any],
-        receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
-        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
-    ) -> None:
-        body, more = b"", True
-        while more:
-            message = await receive()
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-        await send({"type": "http.response.start", "status": self._take(scope, body), "headers": []})
-        await send({"type": "http.response.body", "body": b""})
-
-    def _take(self, scope: MutableMapping[str, Any], body: bytes) -> int:
-        if dict(scope["headers"])[b"authorization"] != b"Bearer internal":
-            return 401
-        match scope["method"], scope["path"].split("/"):
-            case "PUT", ["", "internal", "v1", "artifacts", sha256]:
-                assert hashlib.sha256(body).hexdigest() == sha256
-                self.artifacts[sha256] = body
-                return 204
-            case "POST", ["", "internal", "v1", "runs", run_id, "reports"]:
-                if self.refusals:
-                    self.refusals -= 1
-                    return 503
-                self.reports.setdefault(run_id, []).append(msgspec.json.decode(body, type=RunReport))
-                return 204
-            case _:
-                return 404
 
 
 class Federation:
@@ -189,14 +147,3 @@ async def supernode(folder: Path, settings: Settings, number: int, key: NodeKey)
         yield
     finally:
         await child.stop()
-
-
-@asynccontextmanager
-async def serving(app: Any, port: int) -> AsyncGenerator[None]:
-    server = uvicorn.Server(uvicorn.Config(app, port=port, ws="none", lifespan="off", log_config=None))
-    task = asyncio.create_task(server.serve())
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await task

@@ -1,4 +1,4 @@
-"""An exported model computes on onnxruntime what the module computes, with each round's own weights, or it says why not."""
+"""On onnxruntime an exported model computes what its module does, with each round's own weights, or it says why not."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -115,7 +115,9 @@ def test_a_bad_export_makes_weights_only_versions_that_say_why(
 ) -> None:
     maker = VersionMaker(make_app(export))
     maker.prepare()
-    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten(), nn.Dropout(), nn.Linear(8, 3))
+    network = nn.Sequential(
+        nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten(), nn.Dropout(), nn.Linear(8, 3)
+    )
     arrays = arrays_of(network)
     version = maker.make(1, arrays, {})
     assert reason in version.warning

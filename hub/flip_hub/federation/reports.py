@@ -83,7 +83,8 @@ class Reports:
                     self._deliver(item)
                 except (Unavailable, Rejected) as error:
                     self._lost += 1
-                    log.warning("report %s is lost: %s", type(item.report).__name__, error)
+                    if self._lost == 1:  # how many follow it is said at the end
+                        log.warning("report %s is lost: %s", type(item.report).__name__, error)
                 finally:
                     if item.files:
                         self._slots.release()

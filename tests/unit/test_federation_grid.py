@@ -1,0 +1,118 @@
+"""The Grid of a ServerApp gives the same replies as Flower's, sooner, and tells the hub of each step."""
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from flwr.app import ConfigRecord, Error, Message, RecordDict
+from flwr.serverapp import Grid
+from flwr.supercore.task_identity import TaskIdentity
+
+from flip_hub.federation.grid import RoundGrid
+from flip_hub.federation.schemas import MessagesPushed, ReplyReceived, RunReport
+
+NOBODY = "nobody"
+
+
+@pytest.fixture(autouse=True)
+def task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flower's messages name the run of the process that they are made in."""
+    for name in ("_run_id", "_node_id", "_task_id"):
+        monkeypatch.setattr(TaskIdentity, name, 1)
+
+
+class LaterGrid(Grid):
+    """Each node's reply is there `after[node]` looks later; a negative number is that many looks to an error."""
+
+    def __init__(self, after: dict[int, int]) -> None:
+        self._after = after
+        self._sent: dict[str, Message] = {}
+        self.looks = 0
+
+    @property
+    def run(self) -> Any:
+        return NOBODY
+
+    def set_run(self, run: Any) -> None: ...
+
+    def create_message(self, *args: Any, **kwargs: Any) -> Message:
+        raise NotImplementedError
+
+    def get_node_ids(self) -> Iterable[int]:
+        return list(self._after)
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        ids = [f"m{len(self._sent) + number}" for number, _ in enumerate(messages)]
+        for message_id, message in zip(ids, messages, strict=True):
+            message.metadata.__dict__["_message_id"] = message_id
+            self._sent[message_id] = message
+        return ids
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        self.looks += 1
+        due = [i for i in message_ids if abs(self._after[self._sent[i].metadata.dst_node_id]) <= self.looks]
+        return [self._reply(self._sent.pop(i)) for i in due]
+
+    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
+        raise NotImplementedError
+
+    def _reply(self, message: Message) -> Message:
+        if self._after[message.metadata.dst_node_id] < 0:
+            return Message(Error(code=5, reason="node is away"), reply_to=message)
+        return Message(RecordDict(), reply_to=message)
+
+
+def instructions(nodes: Iterable[int], kind: str = "train", number: int | None = 3) -> list[Message]:
+    config = ConfigRecord({} if number is None else {"server-round": number})
+    return [Message(RecordDict({"config": config}), dst_node_id=node, message_type=kind) for node in nodes]
+
+
+def grid_of(after: dict[int, int]) -> tuple[RoundGrid, list[RunReport], LaterGrid]:
+    reports: list[RunReport] = []
+    inner = LaterGrid(after)
+    return RoundGrid(inner, reports.append, lambda: 9), reports, inner
+
+
+def test_replies_come_within_moments_and_each_step_is_reported() -> None:
+    big = 2**63 + 5
+    grid, reports, _ = grid_of({big: 1, 7: 2, 8: -3})
+    started = time.monotonic()
+    replies = grid.send_and_receive(instructions([big, 7, 8], "train.fit"))
+    assert time.monotonic() - started < 2.0, "Flower's own grid looks every 3 s"
+    assert len(replies) == 3
+    assert reports == [
+        MessagesPushed(round=3, phase="train", nodes=[str(big), "7", "8"]),
+        ReplyReceived(round=3, phase="train", node=str(big), error=""),
+        ReplyReceived(round=3, phase="train", node="7", error=""),
+        ReplyReceived(round=3, phase="train", node="8", error="node is away"),
+    ]
+
+
+def test_a_timeout_ends_the_wait_with_what_has_come() -> None:
+    grid, reports, _ = grid_of({7: 1, 8: 1_000})
+    started = time.monotonic()
+    replies = grid.send_and_receive(instructions([7, 8]), timeout=0.4)
+    assert 0.4 <= time.monotonic() - started < 2.0
+    assert [reply.metadata.src_node_id for reply in replies] == [7]
+    assert len(reports) == 2
+
+
+def test_a_long_wait_costs_few_looks() -> None:
+    grid, _, inner = grid_of({7: 1_000})
+    grid.send_and_receive(instructions([7]), timeout=2.0)
+    assert inner.looks < 30
+
+
+def test_a_message_that_names_no_round_belongs_to_the_current_one() -> None:
+    grid, reports, _ = grid_of({7: 1})
+    ids = list(grid.push_messages(instructions([7], "query", number=None)))
+    assert reports == [MessagesPushed(round=9, phase="query", nodes=["7"])]
+    grid.pull_messages(ids)
+    assert reports[1:] == [ReplyReceived(round=9, phase="query", node="7", error="")]
+
+
+def test_nothing_sent_is_nothing_waited_for_and_nothing_told() -> None:
+    grid, reports, inner = grid_of({})
+    assert grid.send_and_receive([]) == []
+    assert (reports, inner.looks, grid.run) == ([], 0, NOBODY)
