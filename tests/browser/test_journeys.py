@@ -4,11 +4,10 @@ from collections.abc import Callable
 
 import fleet
 import msgspec
-from playwright.sync_api import Locator, Page, expect
-from recorded_hub import RecordedHub
-from test_pages import AXE, violations
+from playwright.sync_api import Page, expect
+from recorded_hub import PASSWORD, RecordedHub
+from screen import NARROW, link_status, photograph, row, sign_in
 
-from conftest import NARROW, SCREENSHOTS, sign_in
 from flip_hub.devices.schemas import DeviceStatus
 from flip_hub.federation.schemas import RunStatus
 from flip_hub.live import DeviceChanged, Lagged, ModelVersionChanged, RoundChanged, RunChanged
@@ -26,7 +25,7 @@ def test_a_wrong_password_is_refused_in_the_hubs_words(visit: Visit) -> None:
 def test_login_leads_to_the_page_that_was_wanted(hub: RecordedHub, visit: Visit) -> None:
     hub.fill()
     page = visit(f"/runs/{fleet.FINISHED}", signed_in=False)
-    sign_in(page)
+    sign_in(page, PASSWORD)
     expect(page.get_by_role("heading", level=1)).to_have_text("digits 1.0.0")
     page.reload()
     expect(page.get_by_role("heading", level=1)).to_have_text("digits 1.0.0")
@@ -34,17 +33,17 @@ def test_login_leads_to_the_page_that_was_wanted(hub: RecordedHub, visit: Visit)
 
 def test_a_login_link_leads_nowhere_else(hub: RecordedHub, visit: Visit) -> None:
     page = visit("/login?next=//elsewhere.example/", signed_in=False)
-    sign_in(page)
+    sign_in(page, PASSWORD)
     page.wait_for_url(f"{hub.url}/devices")
 
 
 def test_an_expired_session_asks_again_and_keeps_the_page(hub: RecordedHub, visit: Visit) -> None:
     hub.fill()
     page = visit("/models")
-    expect(page.get_by_role("status", name="Link to the hub")).to_have_text("Live")
+    linked(page)
     hub.expire_tokens()
     page.get_by_role("link", name="digits").click()
-    sign_in(page)
+    sign_in(page, PASSWORD)
     expect(page.get_by_role("heading", level=1)).to_have_text("digits")
 
 
@@ -206,18 +205,3 @@ def test_an_unknown_address_says_so(visit: Visit) -> None:
 
 def linked(page: Page) -> None:
     expect(link_status(page)).to_have_text("Live")
-
-
-def link_status(page: Page) -> Locator:
-    return page.get_by_role("status", name="Link to the hub")
-
-
-def row(page: Page, text: str) -> Locator:
-    return page.get_by_role("row").filter(has_text=text)
-
-
-def photograph(page: Page, name: str) -> None:
-    """Keeps a picture, and finds nothing wrong with what it shows."""
-    page.screenshot(path=SCREENSHOTS / f"{name}.png")
-    page.evaluate(AXE)
-    assert violations(page) == []

@@ -4,6 +4,30 @@
  */
 
 export interface paths {
+    "/api/v1/apps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListApps
+         * @description Newest first.
+         */
+        get: operations["ApiV1AppsListApps"];
+        put?: never;
+        /**
+         * UploadApp
+         * @description The body is the FAB itself, as `flwr build` makes it; the same file again is the same app.
+         */
+        post: operations["ApiV1AppsUploadApp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/login": {
         parameters: {
             query?: never;
@@ -13,7 +37,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Login */
+        /**
+         * Login
+         * @description A name and a password for a bearer token. Guessing is answered 429.
+         */
         post: operations["ApiV1AuthLoginLogin"];
         delete?: never;
         options?: never;
@@ -28,10 +55,93 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Me */
-        get: operations["ApiV1AuthMeMe"];
+        /**
+         * ReadMe
+         * @description Whose token this is.
+         */
+        get: operations["ApiV1AuthMeReadMe"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/device/artifacts/{sha256}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Fetch
+         * @description Honours `Range`, so that a download goes on where it stopped; the ETag is the hash.
+         */
+        get: operations["ApiV1DeviceArtifactsSha256Fetch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/device/desired": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * WaitDesired
+         * @description At once, or when the generation is no longer `after`; 304 when `wait` seconds are over.
+         */
+        get: operations["ApiV1DeviceDesiredWaitDesired"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/device/telemetry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * AcceptBatch
+         * @description Takes a `flip_wire.telemetry.Batch` as JSON, plain or zstd; answers once it is on disk.
+         */
+        post: operations["ApiV1DeviceTelemetryAcceptBatch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/device/token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * MakeToken
+         * @description Exchanges a signed assertion, good once and for five minutes, for a bearer token.
+         */
+        post: operations["ApiV1DeviceTokenMakeToken"];
         delete?: never;
         options?: never;
         head?: never;
@@ -45,8 +155,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Devices */
-        get: operations["ApiV1DevicesDevices"];
+        /**
+         * ListDevices
+         * @description Every device that was ever enrolled, by name.
+         */
+        get: operations["ApiV1DevicesListDevices"];
         put?: never;
         post?: never;
         delete?: never;
@@ -55,15 +168,15 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/runs": {
+    "/api/v1/devices/{device}": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** Runs */
-        get: operations["ApiV1RunsRuns"];
+        /** GetDevice */
+        get: operations["ApiV1DevicesGetDevice"];
         put?: never;
         post?: never;
         delete?: never;
@@ -72,15 +185,18 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/runs/{run_id}": {
+    "/api/v1/devices/{device}/events": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** Run */
-        get: operations["ApiV1RunsRunIdRun"];
+        /**
+         * ListEvents
+         * @description Newest first.
+         */
+        get: operations["ApiV1DevicesEventsListEvents"];
         put?: never;
         post?: never;
         delete?: never;
@@ -89,7 +205,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/runs/{run_id}/stop": {
+    "/api/v1/devices/{device}/revoke": {
         parameters: {
             query?: never;
             header?: never;
@@ -98,8 +214,51 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Stop */
-        post: operations["ApiV1RunsRunIdStopStop"];
+        /**
+         * RevokeDevice
+         * @description For good: the device must be enrolled anew, with another key.
+         */
+        post: operations["ApiV1DevicesRevokeRevokeDevice"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/enrol": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Enrol
+         * @description A token and a public key for an identity. Asking again with the same key gives the same answer.
+         */
+        post: operations["ApiV1EnrolEnrol"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/enrolment-tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * CreateToken
+         * @description For one device; shown only now.
+         */
+        post: operations["ApiV1EnrolmentTokensCreateToken"];
         delete?: never;
         options?: never;
         head?: never;
@@ -113,8 +272,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Models */
-        get: operations["ApiV1ModelsModels"];
+        /** ListModels */
+        get: operations["ApiV1ModelsListModels"];
         put?: never;
         post?: never;
         delete?: never;
@@ -130,8 +289,31 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Versions */
-        get: operations["ApiV1ModelsNameVersionsVersions"];
+        /**
+         * ListVersions
+         * @description Newest first.
+         */
+        get: operations["ApiV1ModelsNameVersionsListVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/{name}/versions/{version}/files/{file}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * DownloadFile
+         * @description Honours `Range`.
+         */
+        get: operations["ApiV1ModelsNameVersionsFilesDownloadFile"];
         put?: never;
         post?: never;
         delete?: never;
@@ -149,23 +331,47 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Promote */
-        post: operations["ApiV1ModelsNameVersionsPromotePromote"];
+        /**
+         * PromoteVersion
+         * @description From now on this is what devices shall serve; 409 when it cannot be served.
+         */
+        post: operations["ApiV1ModelsNameVersionsPromotePromoteVersion"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/": {
+    "/api/v1/runs": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** Console */
-        get: operations["Console"];
+        /**
+         * ListRuns
+         * @description Newest first.
+         */
+        get: operations["ApiV1RunsListRuns"];
+        put?: never;
+        /** StartRun */
+        post: operations["ApiV1RunsStartRun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** GetRun */
+        get: operations["ApiV1RunsRunIdGetRun"];
         put?: never;
         post?: never;
         delete?: never;
@@ -174,15 +380,75 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/{path}": {
+    "/api/v1/runs/{run_id}/logs": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** Console */
-        get: operations["PathConsole"];
+        /**
+         * ReadLogs
+         * @description What the ServerApp wrote; its end, when long.
+         */
+        get: operations["ApiV1RunsRunIdLogsReadLogs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** StopRun */
+        post: operations["ApiV1RunsRunIdStopStopRun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/health/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ReadLive
+         * @description The process answers.
+         */
+        get: operations["HealthLiveReadLive"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/health/ready": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ReadReady
+         * @description 503, and what is missing, while the hub cannot do its work.
+         */
+        get: operations["HealthReadyReadReady"];
         put?: never;
         post?: never;
         delete?: never;
@@ -195,13 +461,36 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** Alive */
+        Alive: {
+            /** @default ok */
+            status: string;
+        };
+        /** App */
+        App: {
+            config: {
+                [key: string]: boolean | number | string;
+            };
+            export: string | null;
+            fab_hash: string;
+            name: string;
+            publisher: string;
+            size: number;
+            uploaded_at: number;
+            version: string;
+        };
+        /** BatchAccepted */
+        BatchAccepted: {
+            priority: components["schemas"]["Priority"];
+            up_to: number;
+        };
         /** Condition */
         Condition: {
             code: string;
-            title: string;
             severity: components["schemas"]["Severity"];
-            text: string;
             since: number;
+            text: string;
+            title: string;
         };
         /** DesiredState */
         DesiredState: {
@@ -211,24 +500,54 @@ export interface components {
         };
         /** Device */
         Device: {
-            id: string;
-            name: string;
-            status: components["schemas"]["DeviceStatus"];
-            enrolled_at: number;
-            last_seen: number | null;
             agent_version: string;
-            node_id: string | null;
             desired: components["schemas"]["DesiredState"];
-            reported: components["schemas"]["ReportedState"] | null;
-            health: components["schemas"]["HealthReport"] | null;
+            enrolled_at: number;
             events_accepted: number;
             events_dropped: number;
+            health: components["schemas"]["HealthReport"] | null;
+            id: string;
+            last_seen: number | null;
+            name: string;
+            node_id: string | null;
+            reported: components["schemas"]["ReportedState"] | null;
+            status: components["schemas"]["DeviceStatus"];
         };
         /**
          * DeviceStatus
          * @enum {string}
          */
         DeviceStatus: "ok" | "unhealthy" | "unknown" | "revoked";
+        /** DeviceToken */
+        DeviceToken: {
+            expires_at: number;
+            token: string;
+        };
+        /** EnrolRequest */
+        EnrolRequest: {
+            agent_version: string;
+            name: string;
+            public_key: string;
+            token: string;
+            /** @default 1 */
+            wire_version: number;
+        };
+        /** Enrolled */
+        Enrolled: {
+            ca: string;
+            device_id: string;
+            fleet_address: string;
+        };
+        /** EnrolmentToken */
+        EnrolmentToken: {
+            expires_at: number;
+            token: string;
+        };
+        /** EnrolmentTokenRequest */
+        EnrolmentTokenRequest: {
+            /** @default 3600 */
+            lifetime: number;
+        };
         /** FileRef */
         FileRef: {
             name: string;
@@ -237,75 +556,81 @@ export interface components {
         };
         /** HealthReport */
         HealthReport: {
-            uptime: number;
-            rss: number;
-            load: number;
+            conditions?: components["schemas"]["Condition"][];
             disk_free: number;
+            dropped: number;
+            load: number;
             outbox_depth: number;
             outbox_oldest: number | null;
-            dropped: number;
-            conditions?: components["schemas"]["Condition"][];
+            rss: number;
+            uptime: number;
         };
         /** Login */
         Login: {
-            username: string;
             password: string;
+            username: string;
         };
         /** Manifest */
         Manifest: {
-            model: string;
-            version: number;
             created_at: number;
-            weights: components["schemas"]["FileRef"];
+            /** @default 1 */
+            format: number;
             graph?: components["schemas"]["FileRef"] | null;
             inputs?: components["schemas"]["TensorSpec"][];
-            outputs?: components["schemas"]["TensorSpec"][];
             labels?: string[];
-            probe?: components["schemas"]["Probe"] | null;
-            /** @default  */
-            run_id: string;
-            /** @default 0 */
-            round: number;
             metrics?: {
                 [key: string]: number;
             };
-            /** @default 1 */
-            format: number;
+            model: string;
+            outputs?: components["schemas"]["TensorSpec"][];
+            probe?: components["schemas"]["Probe"] | null;
+            /** @default 0 */
+            round: number;
+            /** @default  */
+            run_id: string;
+            version: number;
+            weights: components["schemas"]["FileRef"];
         };
         /** Me */
         Me: {
-            username: string;
             role: components["schemas"]["Role"];
+            username: string;
         };
         /** Model */
         Model: {
-            name: string;
-            versions: number;
             latest: number;
+            name: string;
             promoted: number | null;
             updated_at: number;
+            versions: number;
         };
         /** ModelAssignment */
         ModelAssignment: {
-            model: string;
-            version: number;
             manifest: string;
+            model: string;
             size: number;
+            version: number;
         };
         /** ModelVersion */
         ModelVersion: {
-            model: string;
-            version: number;
-            manifest_sha256: string;
-            manifest: components["schemas"]["Manifest"];
             deployable: boolean;
+            manifest: components["schemas"]["Manifest"];
+            manifest_sha256: string;
+            model: string;
             promoted: boolean;
+            version: number;
         };
         /**
          * Phase
          * @enum {string}
          */
         Phase: "train" | "evaluate";
+        /**
+         * Priority
+         * @description Lower is more urgent; a batch holds one priority, first in first out.
+         * @enum {integer}
+         */
+        Priority: 0 | 1 | 2 | 3;
         /** Probe */
         Probe: {
             inputs: components["schemas"]["Tensor"][];
@@ -313,13 +638,20 @@ export interface components {
             /** @default 0.0001 */
             tolerance: number;
         };
+        /** Readiness */
+        Readiness: {
+            missing: {
+                [key: string]: string;
+            };
+            ready: boolean;
+        };
         /** ReportedState */
         ReportedState: {
-            generation: number;
             agent_version: string;
-            training: string;
-            serving?: components["schemas"]["ServingModel"][];
             failures?: components["schemas"]["RolloutFailure"][];
+            generation: number;
+            serving?: components["schemas"]["ServingModel"][];
+            training: string;
         };
         /**
          * Role
@@ -329,22 +661,22 @@ export interface components {
         /** RolloutFailure */
         RolloutFailure: {
             model: string;
-            version: number;
             reason: string;
+            version: number;
         };
         /** Round */
         Round: {
-            run_id: string;
-            round: number;
-            started_at: number;
-            finished_at: number | null;
-            sampled: string[];
             answered: string[];
-            failures: components["schemas"]["RoundFailure"][];
-            train_metrics: {
+            evaluate_metrics: {
                 [key: string]: number;
             };
-            evaluate_metrics: {
+            failures: components["schemas"]["RoundFailure"][];
+            finished_at: number | null;
+            round: number;
+            run_id: string;
+            sampled: string[];
+            started_at: number;
+            train_metrics: {
                 [key: string]: number;
             };
             version: number | null;
@@ -357,30 +689,41 @@ export interface components {
         };
         /** Run */
         Run: {
-            id: string;
-            flower_run_id: string;
             app: string;
-            fab_hash: string;
-            status: components["schemas"]["RunStatus"];
-            reason: string;
             config: {
                 [key: string]: boolean | number | string;
             };
-            promote: string;
-            metric: string;
-            strategy: string;
-            rounds: number | null;
-            round: number;
-            started_at: number;
-            finished_at: number | null;
             eta: number | null;
+            fab_hash: string;
+            finished_at: number | null;
+            flower_run_id: string;
+            id: string;
+            metric: string;
+            promote: string;
             promoted_version: number | null;
+            reason: string;
+            round: number;
+            rounds: number | null;
+            started_at: number;
+            status: components["schemas"]["RunStatus"];
+            strategy: string;
             warning: string;
         };
         /** RunDetail */
         RunDetail: {
-            run: components["schemas"]["Run"];
             rounds: components["schemas"]["Round"][];
+            run: components["schemas"]["Run"];
+        };
+        /** RunRequest */
+        RunRequest: {
+            config?: {
+                [key: string]: boolean | number | string;
+            };
+            fab_hash: string;
+            /** @default accuracy */
+            metric: string;
+            /** @default best */
+            promote: string;
         };
         /**
          * RunStatus
@@ -390,34 +733,57 @@ export interface components {
         /** ServingModel */
         ServingModel: {
             model: string;
-            version: number;
             since: number;
             url: string;
+            version: number;
         };
         /** Session */
         Session: {
-            token: string;
             expires_at: number;
-            username: string;
             role: components["schemas"]["Role"];
+            token: string;
+            username: string;
         };
         /**
          * Severity
          * @enum {string}
          */
         Severity: "info" | "warning" | "critical";
+        /** Stamp */
+        Stamp: {
+            boot_id: string;
+            monotonic: number;
+            wall: number;
+        };
+        /** StoredEvent */
+        StoredEvent: {
+            at: components["schemas"]["Stamp"];
+            body: unknown;
+            epoch: string;
+            kind: string;
+            priority: components["schemas"]["Priority"];
+            received_at: number;
+            seq: number;
+        };
         /** Tensor */
         Tensor: {
-            name: string;
-            dtype: string;
-            shape: number[];
             data: number[];
+            dtype: string;
+            name: string;
+            shape: number[];
         };
         /** TensorSpec */
         TensorSpec: {
-            name: string;
             dtype: string;
+            name: string;
             shape: number[];
+        };
+        /** TokenRequest */
+        TokenRequest: {
+            device_id: string;
+            issued_at: number;
+            nonce: string;
+            signature: string;
         };
         /** WorkNotice */
         WorkNotice: {
@@ -432,6 +798,46 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    ApiV1AppsListApps: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["App"][];
+                };
+            };
+        };
+    };
+    ApiV1AppsUploadApp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["App"];
+                };
+            };
+        };
+    };
     ApiV1AuthLoginLogin: {
         parameters: {
             query?: never;
@@ -445,8 +851,8 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Document created, URL follows */
-            201: {
+            /** @description Request fulfilled, document follows */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -461,17 +867,17 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        status_code: number;
                         detail: string;
                         extra?: null | {
                             [key: string]: unknown;
                         } | unknown[];
+                        status_code: number;
                     };
                 };
             };
         };
     };
-    ApiV1AuthMeMe: {
+    ApiV1AuthMeReadMe: {
         parameters: {
             query?: never;
             header?: never;
@@ -491,7 +897,141 @@ export interface operations {
             };
         };
     };
-    ApiV1DevicesDevices: {
+    ApiV1DeviceArtifactsSha256Fetch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                sha256: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiV1DeviceDesiredWaitDesired: {
+        parameters: {
+            query?: {
+                after?: number | null;
+                wait?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DesiredState"] | null;
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiV1DeviceTelemetryAcceptBatch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchAccepted"];
+                };
+            };
+        };
+    };
+    ApiV1DeviceTokenMakeToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TokenRequest"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceToken"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiV1DevicesListDevices: {
         parameters: {
             query?: never;
             header?: never;
@@ -511,44 +1051,139 @@ export interface operations {
             };
         };
     };
-    ApiV1RunsRuns: {
+    ApiV1DevicesGetDevice: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Device"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiV1DevicesEventsListEvents: {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                device: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoredEvent"][];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiV1DevicesRevokeRevokeDevice: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Device"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiV1EnrolEnrol: {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EnrolRequest"];
+            };
+        };
         responses: {
-            /** @description Request fulfilled, document follows */
-            200: {
+            /** @description Document created, URL follows */
+            201: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Run"][];
-                };
-            };
-        };
-    };
-    ApiV1RunsRunIdRun: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                run_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Request fulfilled, document follows */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RunDetail"];
+                    "application/json": components["schemas"]["Enrolled"];
                 };
             };
             /** @description Bad request syntax or unsupported method */
@@ -558,34 +1193,36 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        status_code: number;
                         detail: string;
                         extra?: null | {
                             [key: string]: unknown;
                         } | unknown[];
+                        status_code: number;
                     };
                 };
             };
         };
     };
-    ApiV1RunsRunIdStopStop: {
+    ApiV1EnrolmentTokensCreateToken: {
         parameters: {
             query?: never;
             header?: never;
-            path: {
-                run_id: string;
-            };
+            path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EnrolmentTokenRequest"];
+            };
+        };
         responses: {
-            /** @description Request fulfilled, document follows */
-            200: {
+            /** @description Document created, URL follows */
+            201: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Run"];
+                    "application/json": components["schemas"]["EnrolmentToken"];
                 };
             };
             /** @description Bad request syntax or unsupported method */
@@ -595,17 +1232,17 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        status_code: number;
                         detail: string;
                         extra?: null | {
                             [key: string]: unknown;
                         } | unknown[];
+                        status_code: number;
                     };
                 };
             };
         };
     };
-    ApiV1ModelsModels: {
+    ApiV1ModelsListModels: {
         parameters: {
             query?: never;
             header?: never;
@@ -625,7 +1262,7 @@ export interface operations {
             };
         };
     };
-    ApiV1ModelsNameVersionsVersions: {
+    ApiV1ModelsNameVersionsListVersions: {
         parameters: {
             query?: never;
             header?: never;
@@ -652,17 +1289,56 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        status_code: number;
                         detail: string;
                         extra?: null | {
                             [key: string]: unknown;
                         } | unknown[];
+                        status_code: number;
                     };
                 };
             };
         };
     };
-    ApiV1ModelsNameVersionsPromotePromote: {
+    ApiV1ModelsNameVersionsFilesDownloadFile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                version: number;
+                file: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiV1ModelsNameVersionsPromotePromoteVersion: {
         parameters: {
             query?: never;
             header?: never;
@@ -690,17 +1366,17 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        status_code: number;
                         detail: string;
                         extra?: null | {
                             [key: string]: unknown;
                         } | unknown[];
+                        status_code: number;
                     };
                 };
             };
         };
     };
-    Console: {
+    ApiV1RunsListRuns: {
         parameters: {
             query?: never;
             header?: never;
@@ -709,47 +1385,37 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description File Download */
+            /** @description Request fulfilled, document follows */
             200: {
                 headers: {
-                    /** @description File size in bytes */
-                    "content-length"?: string;
-                    /** @description Last modified data-time in RFC 2822 format */
-                    "last-modified"?: string;
-                    /** @description Entity tag */
-                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/html": string;
+                    "application/json": components["schemas"]["Run"][];
                 };
             };
         };
     };
-    PathConsole: {
+    ApiV1RunsStartRun: {
         parameters: {
             query?: never;
             header?: never;
-            path: {
-                path: string;
-            };
+            path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RunRequest"];
+            };
+        };
         responses: {
-            /** @description File Download */
-            200: {
+            /** @description Document created, URL follows */
+            201: {
                 headers: {
-                    /** @description File size in bytes */
-                    "content-length"?: string;
-                    /** @description Last modified data-time in RFC 2822 format */
-                    "last-modified"?: string;
-                    /** @description Entity tag */
-                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/html": string;
+                    "application/json": components["schemas"]["Run"];
                 };
             };
             /** @description Bad request syntax or unsupported method */
@@ -759,12 +1425,163 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        status_code: number;
                         detail: string;
                         extra?: null | {
                             [key: string]: unknown;
                         } | unknown[];
+                        status_code: number;
                     };
+                };
+            };
+        };
+    };
+    ApiV1RunsRunIdGetRun: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiV1RunsRunIdLogsReadLogs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiV1RunsRunIdStopStopRun: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    HealthLiveReadLive: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alive"];
+                };
+            };
+        };
+    };
+    HealthReadyReadReady: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
                 };
             };
         };

@@ -1,0 +1,59 @@
+"""Writes the hub's OpenAPI to hub-ui and makes the console's types from it; `--check` fails when they are stale."""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+from build_console import UI, install, npm
+
+from flip_hub.app import create_app
+from flip_hub.core import ROUTES, build_core
+from flip_hub.credentials import make_credentials
+from flip_hub.daemon import FEDERATION_ROUTES
+from flip_hub.mongo import Mongo
+from flip_hub.settings import HubSection, Settings
+
+OPENAPI: Final = UI / "openapi.json"
+FEDERATION_SERVICES: Final = dict.fromkeys(("models", "artifacts", "runs", "health"))
+"""Handlers ask for them; nobody calls a handler here."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    check: bool = parser.parse_args().check
+    wanted = json.dumps(hub_document(), indent=1, sort_keys=True) + "\n"
+    install()
+    if not check:
+        OPENAPI.write_text(wanted)
+        npm("run", "--silent", "types")
+        return 0
+    try:
+        if OPENAPI.read_text() != wanted:
+            raise ValueError
+        npm("run", "--silent", "types", "--", "--check")
+    except (OSError, ValueError, subprocess.CalledProcessError):
+        print("console: hub-ui's API types are stale; scripts/console-types renews them", file=sys.stderr)
+        return 1
+    return 0
+
+
+def hub_document() -> dict[str, Any]:
+    """As `GET /api/docs/openapi.json` answers it; starts nothing and connects to nothing."""
+    with tempfile.TemporaryDirectory() as state:
+        settings = Settings(hub=HubSection(state=Path(state)))
+        make_credentials(settings)
+        mongo = Mongo(settings.mongo)
+        core = build_core(settings, mongo.database)
+        services = {**core.services, **FEDERATION_SERVICES}
+        app = create_app([*ROUTES, *FEDERATION_ROUTES], services, access=core.access, prepared=mongo.prepared)
+        mongo.close()
+    return app.openapi_schema.to_schema()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
