@@ -1,8 +1,6 @@
 """A real SuperLink is driven through its Control API: start, status, log, stop."""
 
 import asyncio
-import os
-import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,14 +10,15 @@ import pytest
 from flip_demo.ports import free_port
 from flip_hub.federation.control import FlowerStatus, RunControl
 from flip_hub.federation.fab import build_fab
-from flip_runtime.child import Child, port_open
+from flip_hub.federation.superlink import Superlink
 from flip_runtime.errors import Rejected, Unavailable
+from integration.fleet_rig import hub_settings, running
+from integration.recording_hub import RecordingHub, serving
 
 pytestmark = pytest.mark.asyncio
 
 STARTS_WITHIN = 150.0
 """Seconds: each of Flower's processes imports for ten on a busy machine."""
-PROGRAMS = Path(sys.executable).parent
 
 PYPROJECT = """
 [project]
@@ -63,29 +62,13 @@ def main(grid: Grid, context: Context) -> None:
 
 @asynccontextmanager
 async def superlink(folder: Path) -> AsyncGenerator[RunControl]:
-    port = free_port()
-    child = Child(
-        "the SuperLink",
-        [
-            *[str(PROGRAMS / "flower-superlink"), "--insecure", "--disable-runtime-dependency-installation"],
-            *["--host", "127.0.0.1", "--port", str(port)],
-        ],
-        log_file=folder / "superlink.log",
-        environment={
-            "FLWR_HOME": str(folder / "home"),
-            "FLWR_TELEMETRY_ENABLED": "0",
-            "FLWR_DISABLE_UPDATE_CHECK": "1",
-            "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.2",
-            "PATH": os.pathsep.join([str(PROGRAMS), os.environ["PATH"]]),
-        },
-        stop_within=5.0,
-    )
-    await child.start()
-    try:
-        await child.wait_until(lambda: port_open(port), within=STARTS_WITHIN)
-        yield RunControl(f"127.0.0.1:{port}")
-    finally:
-        await child.stop()
+    """The hub's own, so that nothing of Flower's is left behind."""
+    settings = hub_settings(folder, fleet=free_port(), superlink=free_port(), api=free_port())
+    flower = Superlink(settings)
+    async with serving(RecordingHub(), settings.hub.port), running(flower.run(), settings.superlink.port):
+        async with asyncio.timeout(STARTS_WITHIN):
+            await flower.wait_ready()
+        yield RunControl(flower.address)
 
 
 @pytest.fixture
