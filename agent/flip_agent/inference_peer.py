@@ -90,6 +90,8 @@ class InferencePeer:
             return await asyncio.wait_for(answered, within)
         except TimeoutError as error:
             raise Unavailable(f"the inference server is silent for {within:g} s") from error
+        except OSError as error:
+            raise Unavailable("the inference server went away") from error
         finally:
             self._expect, self._give_up = _nothing, lambda: None
 
