@@ -40,7 +40,7 @@ async def _until_interrupted(options: argparse.Namespace, display: Display) -> i
     ports = Ports.free() if options.free_ports else Ports()
     ports.check()
     journey = Journey(Layout(options.root), ports, options.seed, options.rounds, display)
-    task = asyncio.create_task(journey.travel(stay=not options.check))
+    task = asyncio.create_task(journey.travel(stay=not options.check, reload=options.reload))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, task.cancel)
@@ -96,6 +96,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=8, choices=range(1, 51), metavar="N", help="of training (8)")
     parser.add_argument("--fresh", action="store_true", help="forget the registry and devices of earlier demos")
     parser.add_argument("--free-ports", action="store_true", help="any free ports instead of the documented ones")
+    parser.add_argument("--reload", action="store_true", help="restart the hub when its Python changes (scripts/dev)")
     parser.add_argument("--root", type=Path, default=DEFAULT_ROOT, help="where everything is kept (.demo)")
     options = parser.parse_args()
     options.root = options.root.resolve()

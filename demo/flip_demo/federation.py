@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from watchfiles import PythonFilter, awatch
+
 from flip_demo.layout import DEVICES, Layout, Ports
 from flip_demo.mongod import mongod_command
 from flip_demo.processes import Process, run_to_end
@@ -16,6 +18,7 @@ from flip_runtime.errors import FlipError, Unavailable
 from flip_runtime.supervisor import supervise
 
 ADMIN = "admin"
+SOURCES = [Path(__file__).parents[2] / name for name in ("hub/flip_hub", "common")]
 READY_WITHIN = 90.0
 """Seconds: a cold disk reads 500 MB of libraries before the SuperLink answers."""
 
@@ -71,6 +74,11 @@ class Federation:
             finally:
                 await self._stop(tasks)
                 self.api.close()
+
+    async def reload_hub(self) -> None:
+        """Restarts the hub whenever its Python changes; for development."""
+        async for _ in awatch(*SOURCES, watch_filter=PythonFilter()):
+            await self.hub.child.stop()
 
     def _write_configuration(self) -> None:
         layout, ports = self.layout, self.ports

@@ -47,8 +47,8 @@ class Journey:
     rounds: int
     display: Display
 
-    async def travel(self, *, stay: bool) -> Result:
-        """Does the whole job; with `stay` it then goes on running until cancelled."""
+    async def travel(self, *, stay: bool, reload: bool) -> Result:
+        """Does the whole job; with `stay` it then goes on running until cancelled, reloading the hub if asked to."""
         split = self._give_out_data()
         federation = Federation(self.layout, self.ports)
         async with federation.running(self.display.step):
@@ -76,7 +76,7 @@ class Journey:
             )
             if stay:
                 self._invite(federation)
-                await asyncio.Event().wait()
+                await (federation.reload_hub() if reload else asyncio.Event().wait())
             return result
 
     def _give_out_data(self) -> digits.Split:
