@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from flip_agent.hub_client import HubClient
+from flip_agent.state_folder import DESIRED_FILE
 from flip_agent.watched import Watched
 from flip_runtime.atomic import write_file
 from flip_runtime.backoff import Backoff
@@ -15,7 +16,6 @@ from flip_wire.fleet import DesiredState
 
 log = logging.getLogger(__name__)
 
-DESIRED_FILE = "desired.json"
 UNKNOWN = DesiredState(generation=-1)
 """Before the hub was first heard; no hub counts below zero."""
 

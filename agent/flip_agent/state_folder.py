@@ -8,6 +8,9 @@ from pathlib import Path
 
 from flip_runtime.errors import ConfigError
 
+DESIRED_FILE = "desired.json"
+"""What the hub last wanted; kept so that a restart needs no hub."""
+
 _HINT = "give it to this user, or set agent.state"
 
 

@@ -16,7 +16,7 @@ export function RunProgress({
   wide?: boolean;
 }) {
   return (
-    <div className={wide ? "w-full" : "w-full min-w-36 md:max-w-52"}>
+    <div className={wide ? "w-full" : "w-48 max-w-full md:w-full md:min-w-36 md:max-w-52"}>
       <p className="mb-1.5 flex flex-wrap justify-end gap-x-3 md:justify-between">
         <span>{position(run)}</span>
         {run.eta !== null && !isOver(run) && (

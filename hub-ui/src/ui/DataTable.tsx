@@ -48,16 +48,9 @@ export function DataTable<T>({ caption, columns, rows, rowKey }: Props<T>) {
               className="block rounded-lg border border-line bg-surface px-4 py-3 shadow-card md:table-row md:border-0 md:border-line md:border-b md:shadow-none md:last:border-b-0 md:hover:bg-raised/60"
             >
               {columns.map((column) => (
-                <td key={column.id} role="cell" className={column.heading ? HEADING : cellLook(column)}>
-                  {!column.heading && (
-                    <span aria-hidden className="shrink-0 text-muted md:hidden">
-                      {column.header}
-                    </span>
-                  )}
-                  <div className={column.heading ? "" : "min-w-0 text-right md:[text-align:inherit]"}>
-                    {column.cell(row)}
-                  </div>
-                </td>
+                <Cell key={column.id} column={column}>
+                  {column.cell(row)}
+                </Cell>
               ))}
             </tr>
           ))}
@@ -67,10 +60,26 @@ export function DataTable<T>({ caption, columns, rows, rowKey }: Props<T>) {
   );
 }
 
-const HEADING = "block pb-1.5 align-top md:table-cell md:px-4 md:py-2.5";
-
-function cellLook<T>(column: Column<T>): string {
-  return `flex justify-between gap-4 py-1 align-top md:table-cell md:px-4 md:py-2.5 ${side(column)}`;
+function Cell<T>({ column, children }: { column: Column<T>; children: ReactNode }) {
+  if (column.heading) {
+    return (
+      <td role="cell" className="block pb-1.5 align-top md:table-cell md:px-4 md:py-2.5">
+        {children}
+      </td>
+    );
+  }
+  const display = children ? "flex" : "hidden"; // a card needs no label for what is not there
+  return (
+    <td
+      role="cell"
+      className={`${display} justify-between gap-4 py-1 align-top md:table-cell md:px-4 md:py-2.5 ${side(column)}`}
+    >
+      <span aria-hidden className="shrink-0 text-muted md:hidden">
+        {column.header}
+      </span>
+      <div className="min-w-0 text-right md:[text-align:inherit]">{children}</div>
+    </td>
+  );
 }
 
 function side<T>(column: Column<T>): string {

@@ -79,7 +79,7 @@ class DeviceService:
                 raise Unauthorized("this device is not known here", hint="enrol it: flip-agent enrol")
             self._remember(record)
         if record.revoked:
-            raise Forbidden("this device is revoked", hint="enrol it anew, with a new key")
+            raise Forbidden("this device is revoked", hint="delete its device.key, then flip-agent enrol --again")
         return record
 
     async def add(self, record: DeviceRecord) -> None:
