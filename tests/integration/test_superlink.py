@@ -12,13 +12,17 @@ from pathlib import Path
 
 import psutil
 import pytest
+from flwr.cli.build import build_fab_from_disk
 
+from flip_hub.federation.control import RunControl
 from flip_hub.federation.superlink import Superlink
 from flip_hub.settings import HubSection, Settings, SuperlinkSection
 from flip_runtime.backoff import Backoff
 from flip_runtime.child import port_open
 from flip_runtime.errors import ConfigError, Unavailable
 from flip_runtime.supervisor import Service, supervise
+
+APP = Path(__file__).parent / "apps" / "stock"
 
 pytestmark = pytest.mark.asyncio
 
@@ -27,29 +31,38 @@ def settings_in(folder: Path, port: int) -> Settings:
     return Settings(hub=HubSection(state=folder), superlink=SuperlinkSection(port=port))
 
 
+NAMES = {
+    "flower-superlink": "superlink",
+    "flower-superexec": "superexec",
+    "flip_hub.federation.launcher": "serverapp",
+}
+
+
 def processes(folder: Path) -> dict[str, int]:
     """Name and pid of every process that was started for this state folder."""
     found: dict[str, int] = {}
     for process in psutil.process_iter(["cmdline", "environ"]):
         environment = process.info["environ"] or {}
         if environment.get("FLWR_HOME") == str(folder / "superlink" / "home"):
-            for word in process.info["cmdline"] or []:
-                if word.rpartition("/")[2].startswith("flower-"):
-                    found[word.rpartition("/")[2]] = process.pid
-                    break
-            else:
-                found[" ".join(process.info["cmdline"] or [])] = process.pid
+            words = [word.rpartition("/")[2] for word in process.info["cmdline"] or ["?"]]
+            found[next((NAMES[word] for word in words if word in NAMES), " ".join(words))] = process.pid
     return found
+
+
+async def start_run(port: int, folder: Path) -> None:
+    """Of an app whose ServerApp waits for devices that never come."""
+    await RunControl(f"127.0.0.1:{port}").start(build_fab_from_disk(APP), {})
+    await until(lambda: running(folder, {"superlink", "superexec", "serverapp"}))
+
+
+async def running(folder: Path, names: set[str]) -> bool:
+    return set(processes(folder)) == names
 
 
 async def until(condition: Callable[[], Awaitable[bool]], within: float = 60.0) -> None:
     async with asyncio.timeout(within):
         while not await condition():
             await asyncio.sleep(0.05)
-
-
-async def gone(folder: Path) -> bool:
-    return not processes(folder)
 
 
 @asynccontextmanager
@@ -71,9 +84,9 @@ async def test_any_killed_process_brings_a_new_boot_and_stopping_leaves_no_proce
         assert superlink.ready
         assert superlink.boots == 1
         assert await port_open(port)
-        for boot, name in enumerate(["flower-superlink", "flower-superexec"], start=2):
+        for boot, name in enumerate(["superlink", "superexec"], start=2):
+            await start_run(port, folder)
             before = processes(folder)
-            assert set(before) == {"flower-superlink", "flower-superexec"}
             os.kill(before[name], signal.SIGKILL)
 
             async def came_back(boot: int = boot) -> bool:
@@ -81,6 +94,7 @@ async def test_any_killed_process_brings_a_new_boot_and_stopping_leaves_no_proce
 
             await until(came_back)
             assert not set(before.values()) & set(processes(folder).values())
+        await start_run(port, folder)
     assert not superlink.ready
     assert processes(folder) == {}
     assert not await port_open(port)
@@ -90,15 +104,12 @@ async def test_a_killed_hub_leaves_no_process(folder: Path, port: int) -> None:
     """Also where nobody reaps the orphans, so that Flower's own look at its parent's pid finds it for ever."""
     hub = subprocess.Popen([sys.executable, "-c", HUB, str(folder), str(port)])  # noqa: ASYNC220  returns at once
     try:
-
-        async def both_run() -> bool:
-            return len(processes(folder)) == 2 and await port_open(port)
-
-        await until(both_run)
+        await until(lambda: port_open(port))
+        await start_run(port, folder)
     finally:
         hub.kill()
         hub.wait()
-    await until(lambda: gone(folder), within=5)
+    await until(lambda: running(folder, set()), within=5)
 
 
 HUB = """

@@ -125,7 +125,8 @@ class Superlink:
         }
 
     async def _answers(self) -> bool:
-        return self._superexec_pid.exists() and await port_open(self._settings.superlink.port, HOST)
+        written = self._superexec_pid.exists() and self._superexec_pid.stat().st_size > 0
+        return written and await port_open(self._settings.superlink.port, HOST)
 
     async def _bound_log(self) -> NoReturn:
         """The SuperLink logs each call of the run's status; it appends, so what was copied can be cut off under it."""
@@ -141,7 +142,7 @@ class Superlink:
         ended = asyncio.Event()
         try:
             handle = os.pidfd_open(int(self._superexec_pid.read_text()))
-        except (ProcessLookupError, ValueError) as error:
+        except ProcessLookupError as error:
             raise Unavailable("flower-superexec has ended") from error
         loop = asyncio.get_running_loop()
         loop.add_reader(handle, ended.set)
