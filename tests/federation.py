@@ -15,8 +15,8 @@ from flip_runtime.errors import Unavailable
 
 
 def small_federation(folder: Path) -> Federation:
-    """Use `async with federation.running(...)`; everything it keeps is in `folder`."""
-    return Federation(Layout(folder), Ports.free())
+    """Two devices, north and east. Use `async with federation.running(...)`; everything it keeps is in `folder`."""
+    return Federation(Layout(folder), Ports.free(devices=2))
 
 
 async def start_run(federation: Federation, app: Path, **config: Value) -> Run:

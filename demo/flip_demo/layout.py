@@ -20,9 +20,9 @@ class Ports:
     mongo: int = field(default_factory=free_port)
 
     @staticmethod
-    def free() -> "Ports":
+    def free(devices: int = len(DEVICES)) -> "Ports":
         taken: set[int] = set()
-        while len(taken) < 6:
+        while len(taken) < 3 + devices:
             taken.add(free_port())
         hub, superlink, fleet, *inference = taken
         return Ports(hub=hub, superlink=superlink, fleet=fleet, inference=tuple(inference))
@@ -30,7 +30,7 @@ class Ports:
     def check(self) -> None:
         """Raises `ConfigError` naming a port that is taken."""
         uses = {self.hub: "the hub", self.superlink: "the SuperLink", self.fleet: "the Fleet gateway"}
-        uses |= {port: f"inference on device {name}" for port, name in zip(self.inference, DEVICES, strict=True)}
+        uses |= {port: f"inference on device {name}" for port, name in zip(self.inference, DEVICES, strict=False)}
         for port, use in uses.items():
             if not is_free(port):
                 raise ConfigError(
