@@ -47,7 +47,7 @@ export const COLUMNS: readonly Column<Device>[] = [
 function Training({ device }: { device: Device }) {
   const state = device.reported?.training;
   if (!state || device.status === "revoked") return <span className="text-muted">{t.none}</span>;
-  const busy = device.status !== "unknown" && state !== "idle";
+  const busy = device.status !== "unknown" && (state === "training" || state === "delivering");
   return (
     <span className={busy ? "font-medium text-accent" : "text-muted"}>
       {t.devices.training[state] ?? state}
