@@ -37,8 +37,14 @@ beforeEach(() => {
   Socket.all = [];
   caughtUp.mockClear();
   session.start({ token: "t", expires_at: Date.now() / 1000 + 3600, username: "admin", role: "admin" });
-  Socket.last().onopen();
+  welcome();
 });
+
+/** What the hub does when it takes the token. */
+function welcome(): void {
+  Socket.last().onopen();
+  Socket.last().onmessage({ data: '{"topic":"lagged"}' });
+}
 
 test("the token is the first message, and lists are fetched again", () => {
   expect(Socket.last().url).toMatch(/^ws.*\/api\/v1\/live$/);
@@ -60,7 +66,8 @@ test("after a loss it says so, comes back and catches up", () => {
   Socket.last().onclose({ code: 1012 });
   expect(link.state).toBe("waiting");
   vi.runOnlyPendingTimers();
-  Socket.last().onopen();
+  expect(link.state).toBe("waiting");
+  welcome();
   expect(Socket.all).toHaveLength(2);
   expect(link.state).toBe("live");
   expect(caughtUp).toHaveBeenCalledTimes(2);

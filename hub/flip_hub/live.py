@@ -29,7 +29,7 @@ class ModelVersionChanged(Struct, frozen=True, kw_only=True, tag="model", tag_fi
 
 
 class Lagged(Struct, frozen=True, kw_only=True, tag="lagged", tag_field="topic"):
-    """This reader was too slow and lost frames: it must fetch the lists again."""
+    """This reader has missed frames, being new or too slow: it must fetch the lists again."""
 
 
 Frame = DeviceChanged | RunChanged | RoundChanged | ModelVersionChanged | Lagged

@@ -11,7 +11,7 @@ from litestar.exceptions import WebSocketDisconnect
 from msgspec import Struct
 
 from flip_hub.auth.guards import access_of
-from flip_hub.live import LiveHub
+from flip_hub.live import Lagged, LiveHub
 from flip_hub.problem import Unauthorized
 
 Socket = WebSocket[Any, Any, Any]
@@ -49,9 +49,10 @@ async def _expiry_of_token(socket: Socket) -> float:
 
 
 async def _forward(socket: Socket, live: NamedDependency[LiveHub]) -> None:
-    """Sends until the reader leaves."""
+    """Sends until the reader leaves. First that it has missed what changed before now, so that it fetches its lists."""
     with live.reading() as reader:
         try:
+            await socket.send_data(msgspec.json.encode(Lagged()).decode(), "text")
             async with asyncio.TaskGroup() as group:
                 group.create_task(_until_left(socket))
                 while True:

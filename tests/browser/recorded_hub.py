@@ -230,6 +230,7 @@ class RecordedHub:
                 await socket.close(code=4401, reason="the session is over")
                 return
             hub._sockets.add(socket)
+            await socket.send_text(msgspec.json.encode(Lagged()).decode())
             with suppress(WebSocketDisconnect):
                 while True:
                     await socket.receive_text()

@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from core_hub import CoreHub, running_core
-from flip_hub.live import DeviceChanged, Frame
+from flip_hub.live import DeviceChanged, Frame, Lagged
 from flip_hub.live_routes import NOT_LOGGED_IN
 
 
@@ -31,9 +31,9 @@ def _hello(hub: CoreHub) -> str:
 @pytest.mark.asyncio
 async def test_a_reader_gets_a_frame_for_each_change(folder: Path, mongo_url: str) -> None:
     async with running_core(folder, mongo_url) as hub, _connected(hub, _hello(hub)) as socket:
-        await _readers(hub, 1)
-        device = await hub.enrol("north")
         async with asyncio.timeout(10):
+            assert msgspec.json.decode(await socket.recv(), type=Frame) == Lagged()  # first of all: fetch your lists
+            device = await hub.enrol("north")
             frame = msgspec.json.decode(await socket.recv(), type=Frame)
         assert isinstance(frame, DeviceChanged)
         assert (frame.data.id, frame.data.name) == (device.id, "north")
@@ -56,6 +56,7 @@ async def test_the_connection_ends_with_its_token(folder: Path, mongo_url: str) 
         _connected(hub, _hello(hub)) as socket,
         asyncio.timeout(10),
     ):
+        assert msgspec.json.decode(await socket.recv(), type=Frame) == Lagged()
         with pytest.raises(ConnectionClosed) as closed:
             await socket.recv()
         assert closed.value.rcvd is not None

@@ -14,7 +14,7 @@ const GOOD = 10_000;
 
 /**
  * The tab's one WebSocket to the hub. It opens while somebody is signed in, comes back by itself with growing pauses,
- * and says `onCatchUp` whenever frames may have been missed: after each opening, and when the hub says so.
+ * and says `onCatchUp` whenever the hub says that frames may have been missed: first of all, and after a jam.
  */
 class Link {
   state: LinkState = "connecting";
@@ -49,8 +49,6 @@ class Link {
     socket.onopen = () => {
       socket.send(JSON.stringify({ token }));
       this.openedAt = Date.now();
-      this.become("live");
-      this.catchUp();
     };
     socket.onmessage = (message) => this.take(JSON.parse(String(message.data)) as Frame);
     socket.onclose = (event) => this.closed(socket, event.code);
@@ -79,6 +77,7 @@ class Link {
 
   private take(frame: Frame): void {
     if (frame.topic === "lagged") {
+      this.become("live");
       this.catchUp();
       return;
     }

@@ -6,7 +6,6 @@ something was written to its node, which spares the SuperLink (4 to 7 ms a pull)
 hub's time (`Flip-Time`, Unix seconds), because a signature from a clock that is 5 s ahead is refused.
 """
 
-import asyncio
 import contextlib
 import logging
 import time
@@ -23,16 +22,16 @@ from flwr.proto.fleet_pb2 import (
 )
 from google.protobuf.message import DecodeError
 
-from flip_hub.api_server import STOP_WITHIN, listening
 from flip_hub.devices.schemas import Device, DeviceStatus
 from flip_hub.federation.fleet_call import PREFIX, Call, Gone
 from flip_hub.federation.mailboxes import Mailboxes
 from flip_hub.federation.node_auth import Caller, authenticate
 from flip_hub.federation.upstream import Answer, Upstream
+from flip_hub.listener import KEEP_ALIVE, STOP_WITHIN, listening, serve
 from flip_hub.mongo import DatabaseDown
 from flip_hub.problem import Forbidden, Refused, TooMany
 from flip_hub.settings import Settings
-from flip_runtime.errors import ConfigError, FlipError, Unavailable
+from flip_runtime.errors import ConfigError, FlipError
 from flip_wire.fleet import DeviceId
 
 log = logging.getLogger(__name__)
@@ -60,19 +59,11 @@ class Gateway:
 
     async def run(self) -> None:
         """Until it is cancelled. Raises `ConfigError` for a taken port or a missing certificate."""
-        fleet, server = self._settings.fleet, _Server(self._config())
+        fleet, config = self._settings.fleet, self._config()
         with listening(fleet.host, fleet.port, "fleet") as listener:
             async with self._upstream:
-                serving = asyncio.create_task(server.serve(sockets=[listener]))
                 log.info("fleet gateway ready", extra={"host": fleet.host, "port": fleet.port})
-                try:
-                    await asyncio.shield(serving)
-                    raise Unavailable("the Fleet gateway's server has ended")
-                except asyncio.CancelledError:
-                    self._mailboxes.wake_all()
-                    server.should_exit = True
-                    await serving
-                    raise
+                await serve(config, listener, self._mailboxes.wake_all)
 
     def _config(self) -> uvicorn.Config:
         certificate, key = (self._settings.hub.state / name for name in ("fleet.pem", "fleet.key"))
@@ -86,7 +77,7 @@ class Gateway:
             http="httptools",
             ws="none",
             lifespan="off",
-            timeout_keep_alive=75,  # s: longer than a long poll, so that a device keeps its connection
+            timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=STOP_WITHIN,
             server_header=False,
             access_log=False,
@@ -185,14 +176,6 @@ class Gateway:
             node_id = ActivateNodeResponse.FromString(answer.body).node_id
             await self._devices.node_activated(device_id, str(node_id))
         await call.give(answer)
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to the process that it is a part of."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
 
 
 def _is_empty(answer: Answer) -> bool:

@@ -1,0 +1,53 @@
+"""A port and the uvicorn server behind it, as part of a daemon: it ends when cancelled, and knows no signals."""
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Callable, Generator
+from typing import NoReturn
+
+import uvicorn
+
+from flip_runtime.errors import ConfigError, Unavailable
+
+STOP_WITHIN = 3
+"""Seconds that answers in progress get when the hub stops."""
+KEEP_ALIVE = 75
+"""Seconds: longer than a long poll, so that a device keeps its connection."""
+
+
+async def serve(config: uvicorn.Config, listener: socket.socket, on_stop: Callable[[], None]) -> NoReturn:
+    """Until it is cancelled; `on_stop` then ends long polls, which would otherwise use up the time there is."""
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        await asyncio.shield(serving)
+        raise Unavailable("the server on this port has ended")
+    except asyncio.CancelledError:
+        on_stop()
+        server.should_exit = True
+        await serving
+        raise
+
+
+def listening(host: str, port: int, section: str) -> socket.socket:
+    """A bound socket. Raises `ConfigError` that names the setting in `section`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            hint = f"set {section}.port to a free one, or stop what uses it"
+            raise ConfigError(f"port {port} on {host} is taken", hint=hint) from error
+        hint = f"correct {section}.host and {section}.port"
+        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}", hint=hint) from error
+    except OverflowError as error:
+        raise ConfigError(f"{port} is no port", hint=f"correct {section}.port") from error
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Signals are the daemon's."""
+        yield

@@ -1,0 +1,74 @@
+"""The wire as it was when each version was given its number: agents in the field speak it, so it must go on being read.
+
+A change that breaks one of these needs a new WIRE_VERSION and a file of its own beside the old one.
+"""
+
+import base64
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from flip_wire.fleet import (
+    DesiredState,
+    DeviceToken,
+    Enrolled,
+    EnrolRequest,
+    ReportedState,
+    TokenRequest,
+    token_assertion,
+)
+from flip_wire.health import HealthReport
+from flip_wire.models import Manifest, encode_manifest
+from flip_wire.problem import Problem
+from flip_wire.telemetry import Batch, BatchAccepted, Gap, SessionEvent
+from flip_wire.version import HISTORY, WIRE_VERSION
+
+GOLDEN = Path(__file__).parent / "golden"
+KINDS = (
+    EnrolRequest,
+    Enrolled,
+    TokenRequest,
+    DeviceToken,
+    DesiredState,
+    ReportedState,
+    HealthReport,
+    Manifest,
+    Problem,
+    Batch,
+    BatchAccepted,
+    Gap,
+    SessionEvent,
+)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("version", sorted(HISTORY))
+def test_what_was_written_then_is_read_now_and_written_the_same(version: int, kind: type[msgspec.Struct]) -> None:
+    recorded = msgspec.json.decode((GOLDEN / f"v{version}.json").read_bytes(), type=dict[str, msgspec.Raw])
+    value = msgspec.json.decode(recorded[kind.__name__], type=kind)
+    if version == WIRE_VERSION:
+        assert msgspec.json.decode(msgspec.json.encode(value)) == msgspec.json.decode(recorded[kind.__name__])
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_a_field_that_a_newer_end_adds_is_ignored(kind: type[msgspec.Struct]) -> None:
+    recorded = msgspec.json.decode((GOLDEN / f"v{WIRE_VERSION}.json").read_bytes(), type=dict[str, dict[str, object]])
+    known = msgspec.json.encode(recorded[kind.__name__])
+    newer = msgspec.json.encode({**recorded[kind.__name__], "invented_later": {"by": "N+1"}})
+    assert msgspec.json.decode(newer, type=kind) == msgspec.json.decode(known, type=kind)
+
+
+def test_the_bytes_that_a_device_signs_do_not_change() -> None:
+    signed = token_assertion("dev-0123456789ab", 1763740800.25, "bm9uY2U")
+    assert base64.b64encode(signed) == b"ZmxpcC1kZXZpY2UtdG9rZW4KZGV2LTAxMjM0NTY3ODlhYgoxNzYzNzQwODAwLjI1MApibTl1WTJV"
+
+
+def test_the_manifest_s_canonical_form_does_not_change() -> None:
+    recorded = msgspec.json.decode((GOLDEN / "v1.json").read_bytes(), type=dict[str, msgspec.Raw])
+    manifest = msgspec.json.decode(recorded["Manifest"], type=Manifest)
+    assert encode_manifest(manifest) == (GOLDEN / "v1-manifest.json").read_bytes()
+
+
+def test_the_history_ends_with_the_current_version() -> None:
+    assert max(HISTORY) == WIRE_VERSION
