@@ -56,7 +56,8 @@ class Children:
                 failures = 0
             if status != 0:
                 failures += 1
-                log.error("child process failed", extra={"child": name, "status": status, "log": str(self._log(name))})
+                said = _last_line(self._log(name))
+                log.error("child process failed", extra={"child": name, "status": status, "said": said})
             await asyncio.sleep(backoff.delay(max(1, failures)))
 
     async def _live(self, name: str) -> int:
@@ -91,3 +92,14 @@ class Children:
 
 async def _always() -> None:
     return
+
+
+def _last_line(path: Path) -> str:
+    """Of a log, where a process that ends says why."""
+    try:
+        with path.open("rb") as log_file:
+            log_file.seek(max(0, path.stat().st_size - 4096))
+            lines = log_file.read().decode(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1] if lines else ""

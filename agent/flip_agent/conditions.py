@@ -54,7 +54,7 @@ def judge(facts: Facts) -> dict[str, tuple[Declaration, str]]:
         direction = "behind" if facts.clock_offset > 0 else "ahead"
         found.append((CLOCK_SKEW, f"this clock is {abs(facts.clock_offset):.0f} s {direction}"))
     if not facts.inference_connected:
-        found.append((INFERENCE_DOWN, "flip-agent serve is not connected"))
+        found.append((INFERENCE_DOWN, "flip-agent serve is not connected; logs/serve.log in the state folder says why"))
     if facts.failures:
         texts = [f"{failure.model} version {failure.version}: {failure.reason}" for failure in facts.failures]
         found.append((ROLLOUT_FAILED, "; ".join(texts)))
