@@ -66,6 +66,7 @@ class Message(Struct, frozen=True, kw_only=True):
 class SessionStore:
     def __init__(self, path: Path) -> None:
         """Raises `Unavailable` when another process has it open."""
+        path.touch(mode=0o600)
         self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0, check_same_thread=False)
         try:
             self._db.execute("pragma locking_mode = exclusive")  # before WAL: then it needs no shared memory either
