@@ -43,6 +43,7 @@ def test_a_page_without_content_can_be_read_by_everybody(visit: Visit, name: str
 
 def look_at(page: Page, text: str, name: str) -> None:
     page.get_by_text(text).first.wait_for()
+    page.wait_for_function("() => !document.querySelector('.bg-raised.animate-pulse-soft')")
     page.wait_for_function("() => !document.querySelector('[role=img]') || document.querySelector('canvas')")
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)

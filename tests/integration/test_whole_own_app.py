@@ -13,8 +13,10 @@ import pytest
 from safetensors.numpy import load
 
 from federation import ended, follow, small_federation, start_run
+from flip_demo import breast_cancer
 
 APPS = Path(__file__).parent / "apps"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 async def flip_hub(config_home: Path, *arguments: str) -> str:
@@ -55,6 +57,23 @@ async def test_an_app_that_names_an_export_is_trained_and_served_on_every_device
             answer = await _served(url, "thermostat", version, readings)
             assert np.allclose(np.array(answer["outputs"]), expected, atol=1e-4)
             assert set(answer["labels"]) <= {"cold", "warm"}
+
+
+@pytest.mark.asyncio
+async def test_the_example_of_an_ordinary_app_is_trained_on_patients_and_served_well(folder: Path) -> None:
+    federation = small_federation(folder)
+    split = breast_cancer.split(0, len(federation.devices))
+    for name, part in zip(federation.devices, split.devices, strict=True):
+        np.savez(federation.layout.device_data(name), x=part.x, y=part.y)
+    async with federation.running(lambda _: None):
+        run = await start_run(federation, EXAMPLES / "breast_cancer")
+        detail = await follow(federation, run.id, ended)
+        assert detail.run.promoted_version is not None, detail.run.reason
+        for url in federation.inference_urls:
+            answer = await _served(url, "breast-cancer", detail.run.promoted_version, split.held_back.x[:60])
+            right = np.array(answer["outputs"]).argmax(axis=1) == split.held_back.y[:60]
+            assert right.mean() >= 0.9
+            assert set(answer["labels"]) == {"malignant", "benign"}
 
 
 @pytest.mark.asyncio
