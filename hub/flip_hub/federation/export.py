@@ -12,7 +12,7 @@ import importlib
 import logging
 import sys
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 from onnx.external_data_helper import set_external_data
 
-from flip_hub.federation.versions import Arrays
 from flip_runtime.errors import Rejected
 from flip_wire.models import Probe, Tensor, TensorSpec
 
@@ -81,7 +80,7 @@ class Servable:
     def of(cls, entry_point: str, app_folder: Path) -> Self:
         return cls(load_export(entry_point, app_folder))
 
-    def bind(self, arrays: Arrays) -> Bound:
+    def bind(self, arrays: Mapping[str, NDArray[Any]]) -> Bound:
         """Raises `Rejected` when graph and weights do not compute what the module does."""
         with _blaming("loading the round's arrays into the exported module"):
             self._module.load_state_dict({name: torch.from_numpy(np.array(a)) for name, a in arrays.items()})
