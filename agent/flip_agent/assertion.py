@@ -26,7 +26,8 @@ async def signed_token_request(state: Path, device_id: DeviceId, issued_at: floa
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        out, complaints = await asyncio.wait_for(process.communicate(), _WITHIN)
+        async with asyncio.timeout(_WITHIN):
+            out, complaints = await process.communicate()
     except TimeoutError as error:
         raise Unavailable("signing the token request takes too long") from error
     finally:

@@ -87,7 +87,8 @@ class InferencePeer:
         self._expect, self._give_up = expect, give_up
         try:
             await send(request)
-            return await asyncio.wait_for(answered, within)
+            async with asyncio.timeout(within):  # wait_for swallows a cancellation that meets the answer (Python 3.11)
+                return await answered
         except TimeoutError as error:
             raise Unavailable(f"the inference server is silent for {within:g} s") from error
         except OSError as error:

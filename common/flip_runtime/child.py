@@ -96,7 +96,8 @@ class Child:
         if process.returncode is None:
             self._signal(signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(process.wait()), self._stop_within)
+                async with asyncio.timeout(self._stop_within):
+                    await process.wait()
         self._signal(signal.SIGKILL)
         await process.wait()
 
@@ -120,7 +121,8 @@ def ends_with_parent() -> list[str]:
 async def port_open(port: int, host: str = "127.0.0.1") -> bool:
     """Whether something accepts connections there."""
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), 1.0)
+        async with asyncio.timeout(1.0):
+            _, writer = await asyncio.open_connection(host, port)
     except (OSError, TimeoutError):
         return False
     writer.close()

@@ -86,3 +86,14 @@ def test_only_the_composition_root_of_the_agent_imports_its_services() -> None:
         if i.of.removeprefix("flip_agent.") in services and i.by not in COMPOSITION_ROOTS
     ]
     assert wrong == []
+
+
+def test_nobody_waits_in_a_way_that_can_swallow_a_cancellation() -> None:
+    """`asyncio.wait_for` of Python 3.11 returns the result, and forgets the cancellation, when both come at once."""
+    users = [
+        path
+        for package, folder in PACKAGES.items()
+        for path in sorted((folder / package).rglob("*.py"))
+        if "asyncio.wait_for(" in path.read_text()
+    ]
+    assert users == [], "use `async with asyncio.timeout(...)`"

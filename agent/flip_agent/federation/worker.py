@@ -100,7 +100,8 @@ class Worker:
             return "did not start"
         child = self._child
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(child.wait(), _ENDS_WITHIN)
+            async with asyncio.timeout(_ENDS_WITHIN):
+                await child.wait()
         await self.stop()
         status = child.returncode or 0
         if status == 0:
