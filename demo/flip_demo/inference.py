@@ -54,6 +54,6 @@ def infer_request(images: Images) -> bytes:
     return msgspec.json.encode({"inputs": [tensor]})
 
 
-def save_sample(path: Path, image: Images) -> None:
-    """Writes one image as the body of a `/predict` request."""
-    path.write_bytes(msgspec.json.encode({"inputs": [image.round(4).tolist()]}))
+def save_sample(path: Path, images: Images) -> None:
+    """Writes the images as the body of a `/predict` request."""
+    path.write_bytes(msgspec.json.encode({"inputs": images.round(4).tolist()}))

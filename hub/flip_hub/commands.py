@@ -144,11 +144,15 @@ def _follow(hub: HubApi, run_id: str) -> None:
         finished = [r for r in detail.rounds if r.finished_at is not None]
         for done in finished[shown:]:
             _say(f"round {done.round}: {len(done.answered)} of {len(done.sampled)} answered, {_metrics(done)}")
+            for failure in done.failures:
+                _say(f"  {failure.phase} failed on {failure.device_id or 'a device'}: {failure.reason}")
         shown = len(finished)
         if detail.run.status in _ENDED:
             _say(_summary(detail.run))
             if detail.run.status is RunStatus.FAILED:
                 raise Rejected(f"{run_id} failed: {detail.run.reason}", hint=f"flip-hub runs log {run_id}")
+            if detail.rounds and not any(r.answered for r in detail.rounds):
+                raise Rejected(f"{run_id}: no device answered in any round", hint=f"flip-hub runs log {run_id}")
             return
         time.sleep(LOOK_EVERY)
 
@@ -156,7 +160,8 @@ def _follow(hub: HubApi, run_id: str) -> None:
 def _summary(run: Run) -> str:
     promoted = "" if run.promoted_version is None else f", version {run.promoted_version} promoted"
     reason = f": {run.reason}" if run.reason else ""
-    return f"{run.id} ({run.app}) is {run.status}{reason}, round {_progress(run)}{promoted}"
+    warning = f"\nwarning: {run.warning}" if run.warning else ""
+    return f"{run.id} ({run.app}) is {run.status}{reason}, round {_progress(run)}{promoted}{warning}"
 
 
 def _progress(run: Run) -> str:

@@ -35,7 +35,7 @@ async def _make_admin(settings: Settings, admin: str, password_file: Path | None
         known = await users.admins()
         if known:
             return [f"kept the admin {known[0]}"]
-        password = secrets.token_urlsafe(15)
+        password = secrets.token_hex(12)
         if password_file is not None:
             # The file first: a password that nobody knows would lock everybody out.
             _write_password(password_file, password)

@@ -6,6 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 
@@ -64,7 +65,10 @@ async def test_ctrl_c_leaves_nothing_and_a_second_demo_finds_the_earlier_registr
             said += line.decode()
     password = (folder / "admin-password").read_text().strip()
     assert f"admin  {password}" in said
-    assert re.search(r"curl -s http://127\.0\.0\.1:\d+/predict --json @", said)
+    (url,) = re.findall(r"curl -s (http://127\.0\.0\.1:\d+/predict) --json @", said)
+    async with httpx.AsyncClient() as client:
+        answer = await client.post(url, content=(folder / "image.json").read_bytes())
+    assert answer.json()["labels"][0] in "0123456789"
     process.send_signal(signal.SIGINT)
     async with asyncio.timeout(60):
         assert await process.wait() == 0

@@ -41,7 +41,7 @@ class EnrolmentService:
         """`lifetime` in seconds. Raises `Unprocessable`."""
         if not 0 < lifetime <= LONGEST_LIFETIME:
             raise Unprocessable("lifetime must be more than 0 seconds and at most 30 days", hint="3600 is an hour")
-        token = EnrolmentToken(token=secrets.token_urlsafe(32), expires_at=time.time() + lifetime)
+        token = EnrolmentToken(token=f"enrol_{secrets.token_urlsafe(32)}", expires_at=time.time() + lifetime)
         await self._tokens.add(TokenRecord(hash=_hash(token.token), expires_at=token.expires_at))
         return token
 

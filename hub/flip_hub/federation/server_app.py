@@ -30,8 +30,11 @@ _OWN = {"num-server-rounds", "min-devices", "fraction-train", "fraction-evaluate
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-    """Raises `Rejected` when the app exports no module."""
+    """Raises `Rejected` when the app exports no module, or asks for no round."""
     config = context.run_config
+    rounds = int(config.get("num-server-rounds", 5))
+    if rounds < 1:
+        raise Rejected(f"num-server-rounds is {rounds}", hint="one is the least")
     devices = int(config.get("min-devices", 2))
     strategy = FedAvg(
         fraction_train=float(config.get("fraction-train", 1.0)),
@@ -44,7 +47,7 @@ def main(grid: Grid, context: Context) -> None:
     strategy.start(
         grid=grid,
         initial_arrays=initial_arrays(Path(os.environ["FLIP_APP_DIR"]), int(config.get("seed", 0))),
-        num_rounds=int(config.get("num-server-rounds", 5)),
+        num_rounds=rounds,
         timeout=float(config.get("round-timeout", 600.0)),
         train_config=ConfigRecord(dict(for_devices)),
         evaluate_config=ConfigRecord(dict(for_devices)),
