@@ -91,9 +91,7 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
-    parser.add_argument(
-        "--check", action="store_true", help="end by itself with a JSON line; ok: accuracy >= 0.90"
-    )
+    parser.add_argument("--check", action="store_true", help="end by itself with a JSON line; ok: accuracy >= 0.90")
     parser.add_argument("--seed", type=int, default=0, help="of the data's split and the model's first weights")
     parser.add_argument("--rounds", type=int, default=8, choices=range(1, 51), metavar="N", help="of training (8)")
     parser.add_argument("--fresh", action="store_true", help="forget the registry and devices of earlier demos")
