@@ -19,6 +19,7 @@ from flip_demo.journey import Journey
 from flip_demo.layout import Layout, Ports
 from flip_runtime.errors import ConfigError, FlipError
 
+MARK = ".flip-demo"
 DEFAULT_ROOT = Path(__file__).parents[2] / ".demo"
 
 
@@ -66,12 +67,22 @@ def _locked(options: argparse.Namespace) -> Generator[None]:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise ConfigError(f"a demo runs in {root} already", hint="stop it, or name another --root") from error
+        _claim(root)
         if options.fresh:
             for entry in root.iterdir():
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            _claim(root)
         yield
     finally:
         os.close(folder)
+
+
+def _claim(root: Path) -> None:
+    """Marks an empty folder as the demo's. One with other people's things is refused, also because of `--fresh`."""
+    mark = root / MARK
+    if not mark.exists() and any(root.iterdir()):
+        raise ConfigError(f"{root} holds something else than a demo", hint="name a new or empty folder with --root")
+    mark.touch()
 
 
 def _fail(display: Display, options: argparse.Namespace, reason: str) -> int:

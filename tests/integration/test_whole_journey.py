@@ -81,6 +81,15 @@ async def test_ctrl_c_leaves_nothing_and_a_second_demo_finds_the_earlier_registr
 
 
 @pytest.mark.asyncio
+async def test_a_folder_with_other_things_is_refused_and_left_alone(folder: Path) -> None:
+    (folder / "thesis.txt").write_text("all my work")
+    status, out, _ = await finished("--check", "--fresh", "--root", str(folder))
+    assert status == 1
+    assert "holds something else than a demo" in out
+    assert [entry.name for entry in folder.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.asyncio
 async def test_a_taken_port_and_a_running_demo_are_named_in_one_line(folder: Path) -> None:
     async def nobody(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()
