@@ -62,5 +62,5 @@ def main(grid: Grid, context: Context) -> None:
         grid=grid,
         initial_arrays=ArrayRecord([np.zeros(1000, dtype=np.float32)]),
         num_rounds=int(context.run_config["num-server-rounds"]),
-        timeout=120.0,
+        timeout=900.0,
     )
