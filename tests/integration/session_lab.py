@@ -129,7 +129,7 @@ class Device:
         self._process = context.Process(target=train_process, args=(settings, die))
         self._process.start()
 
-    async def ended(self, within: float = 300.0) -> int:
+    async def ended(self, within: float = 120.0) -> int:
         """The exit status; negative for a signal."""
         assert self._process is not None
         await asyncio.to_thread(self._process.join, within)
