@@ -1,31 +1,16 @@
 """scikit-learn's breast cancer data, divided among hospitals with different shares of either class."""
 
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.datasets import load_breast_cancer
 
-from flip_demo.partition import by_class
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    x: NDArray[np.float32]
-    """[n, 30], standardised by mean and deviation of all that is on devices."""
-    y: NDArray[np.int64]
-    """0 malignant, 1 benign."""
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    devices: list[Part]
-    held_back: Part
-    """For the judgement alone: never on a device."""
+from flip_demo.partition import Part, Split, by_class
 
 
 def split(seed: int, devices: int, alpha: float = 1.0, held_back: float = 0.2) -> Split:
-    """The same for the same arguments. Class shares are drawn from Dirichlet(alpha): the smaller, the less alike."""
+    """The same for the same arguments. Class shares are drawn from Dirichlet(alpha): the smaller, the less alike.
+
+    x: [n, 30], standardised by mean and deviation of all that is on devices; y: 0 malignant, 1 benign.
+    """
     features, labels = load_breast_cancer(return_X_y=True)
     y = labels.astype(np.int64)
     random = np.random.default_rng(seed)

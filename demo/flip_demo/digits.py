@@ -1,32 +1,18 @@
 """scikit-learn's digits, divided among devices that see different classes, with a part that no device is ever given."""
 
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from flip_demo.partition import by_class
+from flip_demo.partition import Part, Split, by_class
 
 CLASSES = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    x: NDArray[np.float32]
-    """Images, [n, 1, 8, 8], scaled to [0, 1]."""
-    y: NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    devices: list[Part]
-    held_back: Part
-    """For the judgement alone: never on a device."""
-
-
 def split(seed: int, devices: int, alpha: float = 0.3, held_back: float = 0.2) -> Split:
-    """The same for the same arguments. Class shares are drawn from Dirichlet(alpha): the smaller, the less alike."""
+    """The same for the same arguments. Class shares are drawn from Dirichlet(alpha): the smaller, the less alike.
+
+    x: images, [n, 1, 8, 8], scaled to [0, 1]; y: the digit.
+    """
     pixels, labels = load_digits(return_X_y=True)
     x = (pixels / 16.0).astype(np.float32).reshape(-1, 1, 8, 8)
     y = labels.astype(np.int64)

@@ -14,6 +14,7 @@ from flip_demo.display import Display
 from flip_demo.federation import ADMIN, Federation
 from flip_demo.inference import save_sample, served_accuracy
 from flip_demo.layout import DEVICES, Layout, Ports
+from flip_demo.partition import Split
 from flip_hub.devices.schemas import Device
 from flip_hub.federation.fab import build_fab
 from flip_hub.federation.schemas import Run, RunDetail, RunRequest, RunStatus, Value
@@ -79,7 +80,7 @@ class Journey:
                 await (federation.reload_hub() if reload else asyncio.Event().wait())
             return result
 
-    def _give_out_data(self) -> digits.Split:
+    def _give_out_data(self) -> Split:
         """Each device gets its own part as a file; the held-back part goes to none of them."""
         split = digits.split(self.seed, len(DEVICES))
         for name, part in zip(DEVICES, split.devices, strict=True):
@@ -132,7 +133,7 @@ class Journey:
                 raise Unavailable(f"not served after {SERVED_WITHIN:g} s: {missing}", hint=self._see_logs())
             await asyncio.sleep(0.2)
 
-    async def _measure(self, federation: Federation, version: int, split: digits.Split) -> list[float]:
+    async def _measure(self, federation: Federation, version: int, split: Split) -> list[float]:
         images, labels = split.held_back.x, split.held_back.y
         served: list[float] = []
         for name, url in zip(federation.devices, federation.inference_urls, strict=True):

@@ -1,10 +1,27 @@
 """Divides labelled samples so that devices differ, as real ones do (Hsu et al., arXiv:1909.06335)."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 _LEAST = 40
 """Samples of a device: below that its held-out part says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    x: NDArray[np.float32]
+    """[n, ...]: the samples."""
+    y: NDArray[np.int64]
+    """[n]: their classes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    devices: list[Part]
+    held_back: Part
+    """For the judgement alone: never on a device."""
 
 
 def by_class(

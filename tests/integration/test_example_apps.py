@@ -21,8 +21,7 @@ from flip_agent.federation.app_store import AppStore, missing
 from flip_agent.federation.flower import load_client_app, run_config
 from flip_agent.settings import Value
 from flip_demo import breast_cancer, digits
-
-Split = digits.Split | breast_cancer.Split
+from flip_demo.partition import Split
 
 
 @pytest.fixture(autouse=True)

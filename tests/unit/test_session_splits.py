@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from flip_demo import breast_cancer, digits
-
-Split = digits.Split | breast_cancer.Split
+from flip_demo.partition import Split
 
 
 @pytest.mark.parametrize(("split", "samples"), [(digits.split, 1797), (breast_cancer.split, 569)])
