@@ -7,7 +7,6 @@ import json
 import multiprocessing
 import os
 import signal
-import sys
 import warnings
 from collections.abc import AsyncGenerator
 from multiprocessing.process import BaseProcess
@@ -23,10 +22,11 @@ from flip_agent.federation.steps import Step
 from flip_agent.identity import KEY_FILE, Identity, save_identity
 from flip_agent.local import LINE_LIMIT, Committed, Emit, FromRun, ToRun, Training, Work
 from flip_agent.settings import AgentSection, FederationSection, Settings
-from flip_runtime.child import Child, port_open
+from flip_demo.ports import free_port
 from flip_runtime.logs import configure_logs
 from flip_wire.fleet import DeviceId
 from flip_wire.telemetry import SessionEvent
+from integration.fleet_rig import hub_settings, running
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # typer's use of click, when flwr is imported
@@ -35,6 +35,9 @@ with warnings.catch_warnings():
     from flwr.proto.control_pb2 import ListRunsRequest, StartRunRequest
     from flwr.supercore.control.control_http_client import ControlHttpClient
     from flwr.supercore.fab import Fab
+
+    from flip_hub.federation.superlink import Superlink
+    from integration.recording_hub import RecordingHub, serving
 
 APPS = Path(__file__).parent / "apps"
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -50,34 +53,23 @@ def fab_of(app: Path) -> bytes:
 
 
 class SuperLink:
-    """A private one on loopback, with its state in memory as in the product."""
+    """The hub's own, so that nothing of Flower's is left behind; its ServerApps report to a hub that only records."""
 
-    def __init__(self, port: int, home: Path) -> None:
-        self.address = f"127.0.0.1:{port}"
-        self._port = port
-        self._home = home
-        self._child: Child | None = None
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self._settings = hub_settings(folder, fleet=free_port(), superlink=free_port(), api=free_port())
+        self.address = f"127.0.0.1:{self._settings.superlink.port}"
+        self._running = contextlib.AsyncExitStack()
 
     async def start(self) -> None:
-        (self._home / "home").mkdir(parents=True, exist_ok=True)
-        beside_python = Path(sys.executable).parent
-        environment = {
-            "FLWR_HOME": str(self._home / "home"),
-            "FLWR_TELEMETRY_ENABLED": "0",
-            "FLWR_DISABLE_UPDATE_CHECK": "1",
-            "PATH": f"{beside_python}:{os.environ['PATH']}",
-        }
-        command = [str(beside_python / "flower-superlink"), "--insecure", "--disable-runtime-dependency-installation"]
-        command += ["--host", "127.0.0.1", "--port", str(self._port)]
-        self._child = Child("superlink", command, log_file=self._home / "superlink.log", environment=environment)
-        await self._child.start()
-        await self._child.wait_until(lambda: port_open(self._port), within=60)
+        superlink = Superlink(self._settings)
+        await self._running.enter_async_context(serving(RecordingHub(), self._settings.hub.port))
+        await self._running.enter_async_context(running(superlink.run(), self._settings.superlink.port))
+        await superlink.wait_ready()
 
     async def kill(self) -> None:
-        if self._child is not None and self._child.pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._child.pid, signal.SIGKILL)
-            await self._child.wait()
+        """It forgets everything; `start` begins anew on the same port."""
+        await self._running.aclose()
 
     def submit(self, app: Path, **config: bool | float | str) -> int:
         """`num_server_rounds=3` sets `num-server-rounds`. Gives Flower's number of the run."""

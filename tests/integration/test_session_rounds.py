@@ -11,8 +11,6 @@ import pytest
 import pytest_asyncio
 from session_lab import APPS, Device, StandIn, SuperLink, rounds
 
-from flip_demo.ports import free_port
-
 pytestmark = pytest.mark.asyncio
 
 # Without a gateway, which gives an unconfirmed message once more, one that was not kept is lost: no "before:pulled".
@@ -33,20 +31,20 @@ MOMENTS = [
 @pytest_asyncio.fixture
 async def superlink(folder: Path) -> AsyncGenerator[SuperLink]:
     """One for each test: a device that has left stays online for an hour, and strategies would wait for it."""
-    link = SuperLink(free_port(), folder / "superlink")
+    link = SuperLink(folder / "superlink")
     await link.start()
     yield link
     await link.kill()
 
 
 @contextlib.asynccontextmanager
-async def training(*devices: Device) -> AsyncGenerator[list[StandIn]]:
-    """The devices' `train` processes, each with a `run` that has announced work."""
+async def training(*devices: Device, die: str = "") -> AsyncGenerator[list[StandIn]]:
+    """The devices' `train` processes, each with a `run` that has announced work; `die` as in `Device.start`."""
     async with contextlib.AsyncExitStack() as stack:
         runs = [await stack.enter_async_context(StandIn().at(d.settings.agent.run_socket, "run-1")) for d in devices]
         for device in devices:
             stack.callback(device.kill)
-            device.start()
+            device.start(die)
         yield runs
 
 
@@ -72,26 +70,25 @@ async def test_a_stock_app_runs_two_rounds_on_two_devices_and_finds_its_state_ag
 async def test_a_message_survives_a_kill_at_every_step_and_a_finished_reply_is_not_trained_again(
     superlink: SuperLink, folder: Path
 ) -> None:
-    device = Device(folder / "a", superlink.address, idle_exit=1.0)
+    killed, slow = (Device(folder / name, superlink.address, idle_exit=1.0) for name in ("a", "b"))
     run_id = superlink.submit(
-        APPS / "counting", devices=1, num_server_rounds=1, out=str(folder / "out"), calls=str(folder / "calls")
+        APPS / "counting", num_server_rounds=1, out=str(folder / "out"), calls=str(folder / "calls")
     )
-    run = StandIn()
-    async with run.at(device.settings.agent.run_socket, "run-1"):
-        try:
-            for moment in MOMENTS:
-                device.start(die=moment)
-                assert await device.ended() == -signal.SIGKILL, moment
-            device.start()
-            assert await superlink.finished(run_id) == "completed"
-            await run.announce()
-            assert await device.ended() == 0
-        finally:
-            device.kill()
+    async with training(killed, slow, die=MOMENTS[0]) as (run, other):
+        assert [await device.ended() for device in (killed, slow)] == [-signal.SIGKILL] * 2
+        for moment in MOMENTS[1:]:  # while the slow device keeps the round open
+            killed.start(die=moment)
+            assert await killed.ended() == -signal.SIGKILL, moment
+        killed.start()
+        slow.start()
+        assert await superlink.finished(run_id) == "completed"
+        for each in (run, other):
+            await each.announce()
+        assert [await device.ended() for device in (killed, slow)] == [0, 0]
     (only,) = rounds(folder / "out")
-    assert only == {"replies": 1, "errors": [], "mean": 1.0, "calls": 1.0}
-    # once for the reply that was cut off before it was kept, once for the one that was delivered
-    assert len((folder / "calls").read_text().split()) == 2
+    assert only == {"replies": 2, "errors": [], "mean": 1.0, "calls": 1.0}
+    # the slow one's, the one that was cut off before its reply was kept, and the one that was delivered
+    assert len((folder / "calls").read_text().split()) == 3
     assert run.steps()[-1] == "delivered"
 
 
