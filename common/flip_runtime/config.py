@@ -2,7 +2,7 @@
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,10 +28,11 @@ def load_config(
             section, _, key = name.removeprefix(prefix).lower().partition("__")
             if section in sections:
                 values.setdefault(section, {})[key] = _parse(sections[section], key, text)
+    where = "the environment" if path is None else f"{path} (or the environment)"
+    _refuse_unknown(values, sections, where)
     try:
         return msgspec.convert(values, kind, strict=False, str_keys=True, dec_hook=_path)
     except msgspec.ValidationError as error:
-        where = "the environment" if path is None else f"{path} (or the environment)"
         raise ConfigError(f"configuration: {error}", hint=f"correct {where}") from error
 
 
@@ -49,6 +50,20 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"cannot read {path}: {error.strerror}", hint="check its owner and mode") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is no TOML: {error}") from error
+
+
+def _refuse_unknown(values: Mapping[str, Any], sections: Mapping[str, Any], where: str) -> None:
+    for name, keys in values.items():
+        if name not in sections:
+            raise ConfigError(f"no section [{name}] in {where}", hint=f"there are {_names(sections)}")
+        known = {field.encode_name for field in msgspec.structs.fields(sections[name])}
+        for key in keys if isinstance(keys, dict) else ():
+            if key not in known:
+                raise ConfigError(f"no key {key} in section [{name}] of {where}", hint=f"it has {_names(known)}")
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
 
 
 def _parse(section_type: Any, key: str, text: str) -> Any:

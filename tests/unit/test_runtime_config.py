@@ -28,11 +28,16 @@ def test_the_environment_wins_over_the_file_and_the_file_over_defaults(folder: P
     assert config.server == Server(port=3, folder=Path("/a"), names=["a", "b"], loud=True)
 
 
-def test_an_unknown_key_is_refused_by_name(folder: Path) -> None:
+def test_an_unknown_key_or_section_is_refused_by_name_and_the_known_ones_are_listed(folder: Path) -> None:
     path = folder / "c.toml"
     path.write_text("[server]\nprot = 2\n")
-    with pytest.raises(ConfigError, match="prot"):
+    with pytest.raises(ConfigError, match=r"no key prot in section \[server\]") as refused:
         load_config(Config, path, environment={})
+    assert refused.value.hint == "it has folder, loud, names, port"
+    path.write_text("[sever]\nport = 2\n")
+    with pytest.raises(ConfigError, match=r"no section \[sever\]") as refused:
+        load_config(Config, path, environment={})
+    assert refused.value.hint == "there are server"
     with pytest.raises(ConfigError, match="prot"):
         load_config(Config, None, environment={"FLIP_SERVER__PROT": "2"})
 
