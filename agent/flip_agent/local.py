@@ -27,6 +27,8 @@ class Emit(Struct, frozen=True, kw_only=True, tag=True):
     priority: Priority
     kind: str
     body: Raw
+    once: str = ""
+    """Names the event beyond this connection: of two with the same name the second is committed without effect."""
 
 
 class Committed(Struct, frozen=True, kw_only=True, tag=True):
@@ -34,7 +36,7 @@ class Committed(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Training(Struct, frozen=True, kw_only=True, tag=True):
-    """From `train`: `idle`, `waiting`, `training` or `delivering`."""
+    """From `train`: `idle`, `waiting`, `training`, `held` or `delivering`."""
 
     state: str
 
@@ -77,6 +79,12 @@ class Work(Struct, frozen=True, kw_only=True, tag=True):
     run_ids: list[str]
 
 
+class Hold(Struct, frozen=True, kw_only=True, tag=True):
+    """To `train`, after `Hello` and on change: why training must wait now, in words; empty when it may run."""
+
+    because: str
+
+
 class StatusRequest(Struct, frozen=True, kw_only=True, tag=True):
     """From the command line."""
 
@@ -93,4 +101,4 @@ class Status(Struct, frozen=True, kw_only=True, tag=True):
 
 
 ToRun = Hello | Emit | Training | Prepared | Serving | StatusRequest
-FromRun = Committed | Prepare | Activate | Work | Status
+FromRun = Committed | Prepare | Activate | Work | Hold | Status

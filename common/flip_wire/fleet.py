@@ -29,6 +29,8 @@ class Enrolled(Struct, frozen=True, kw_only=True):
     """HOST:PORT of the Fleet gateway (TLS)."""
     ca: str
     """PEM of the hub's certificate authority."""
+    app_keys: dict[str, str] = {}
+    """Ed25519 public keys (OpenSSH's format) by their id: an app runs on the device when one of them has signed it."""
 
 
 class TokenRequest(Struct, frozen=True, kw_only=True):
@@ -93,6 +95,11 @@ class ReportedState(Struct, frozen=True, kw_only=True):
     generation: int
     agent_version: str
     training: str
-    """`idle`, `waiting`, `training` or `delivering`."""
+    """`idle`, `waiting`, `training`, `held` or `delivering`."""
     serving: list[ServingModel] = []
     failures: list[RolloutFailure] = []
+    held_because: str = ""
+    """Why training waits on this device: heat, battery, load, disk, a metered link, busy inference."""
+    mode: str = "normal"
+    """`normal`; `reduced` after three quick failures of the agent in a row (no training, no serving by `run`); `safe`
+    after five (heartbeat, rollback and doctor only)."""

@@ -37,3 +37,17 @@ class HealthReport(Struct, frozen=True, kw_only=True):
     dropped: int
     """Events dropped since the outbox file was made; each is declared in a gap record."""
     conditions: list[Condition] = []
+    temperature: float | None = None
+    """Of the hottest sensor, in degrees Celsius; None without one."""
+    memory_available: int | None = None
+    """Bytes that the machine can still give out."""
+    clock_offset: float = 0.0
+    """Seconds to add to the device's clock to get the hub's."""
+
+
+class Repair(Struct, frozen=True, kw_only=True):
+    """The agent has mended something by itself; travels as the telemetry event `repair`."""
+
+    code: str
+    """Of the condition that it answers."""
+    text: str

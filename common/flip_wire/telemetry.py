@@ -30,7 +30,7 @@ class Event(Struct, frozen=True, kw_only=True):
     seq: Seq
     kind: str
     """Names the Struct of the body: `health` HealthReport, `state` ReportedState, `session` SessionEvent,
-    `gap` Gap, `condition` Condition, `log` LogLine."""
+    `gap` Gap, `repair` Repair, `log` any JSON."""
     at: Stamp
     body: Raw
 
@@ -42,6 +42,8 @@ class Batch(Struct, frozen=True, kw_only=True):
     """A UUID made with the outbox file."""
     priority: Priority
     events: list[Event]
+    sent: Stamp | None = None
+    """When it left, by the device's clocks: against its own, the hub finds out when the events happened."""
 
 
 class BatchAccepted(Struct, frozen=True, kw_only=True):
@@ -67,6 +69,7 @@ class SessionEvent(Struct, frozen=True, kw_only=True):
     run_id: str
     message_id: str
     step: str
-    """`pulled`, `training`, `trained`, `delivered`, `refused`, `failed`."""
+    """`pulled`, `training`, `trained`, `delivered` (counted in its round), `late` (kept by the hub), `refused`,
+    `failed`."""
     detail: str = ""
     seconds: float = 0.0

@@ -1,0 +1,51 @@
+"""What became of a reply that a device has pushed, and the replies that came too late for their round.
+
+Spoken with the Fleet gateway under `/v1/flip/`, signed as Flower's own calls are. A push receipt of Flower's proves
+nothing: only the ServerApp's Grid knows which replies it has seen.
+"""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from flip_wire.models import Sha256
+
+
+class Fate(StrEnum):
+    PENDING = "pending"
+    """The round may still take it."""
+    ACCEPTED = "accepted"
+    """The ServerApp has it; the device forgets it."""
+    LATE = "late"
+    """The round or the run no longer takes it: the device gives it to the hub as a late contribution."""
+
+
+class Receipt(Struct, frozen=True, kw_only=True):
+    """`GET /v1/flip/receipts/{message_id}`; with `Flip-Wait: SECONDS` a pending one is held back."""
+
+    message_id: str
+    """Of the instruction that was answered."""
+    fate: Fate
+    reason: str = ""
+    """Why it is late, in words for people."""
+
+
+class LateReply(Struct, frozen=True, kw_only=True):
+    """`POST /v1/flip/late`: a reply without its objects, as often as `LateNeeds` names objects that are lacking."""
+
+    run_id: str
+    """Flower's number of the run."""
+    message_id: str
+    message: bytes
+    """Flower's protobuf of the reply, without content."""
+    tree: bytes
+    """Flower's protobuf of its tree of objects."""
+    seconds: float
+    """That the ClientApp took."""
+    reason: str
+
+
+class LateNeeds(Struct, frozen=True, kw_only=True):
+    """Objects for `PUT /v1/flip/objects/{sha256}`, each at most 8 MiB; once none is lacking it is kept."""
+
+    objects: list[Sha256]
