@@ -10,9 +10,10 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from flip_hub.apps.schemas import App, AppKey, AppKeyRequest, AppSignature
 from flip_hub.auth.schemas import Login, Me, Session
 from flip_hub.devices.schemas import Device, EnrolmentToken, EnrolmentTokenRequest
-from flip_hub.federation.schemas import App, Run, RunDetail, RunRequest
+from flip_hub.federation.schemas import Run, RunDetail, RunRequest
 from flip_hub.models.schemas import Model, ModelVersion
 from flip_hub.telemetry.schemas import StoredEvent
 from flip_runtime.errors import Rejected, Unavailable
@@ -75,13 +76,27 @@ class HubApi:
         """`lifetime` in seconds."""
         return self._post("/api/v1/enrolment-tokens", EnrolmentToken, EnrolmentTokenRequest(lifetime=lifetime))
 
-    # ---- runs ---------------------------------------------------------------------------------------------------
+    # ---- apps and runs -------------------------------------------------------------------------------------------
 
     def upload_app(self, fab: bytes) -> App:
         return self._post("/api/v1/apps", App, fab)
 
     def apps(self) -> list[App]:
         return self._get("/api/v1/apps", list[App])
+
+    def sign_app(self, fab_hash: str, signature: AppSignature) -> App:
+        return self._post(f"/api/v1/apps/{_part(fab_hash)}/signatures", App, signature)
+
+    def app_keys(self) -> list[AppKey]:
+        """Those whose signature devices trust."""
+        return self._get("/api/v1/app-keys", list[AppKey])
+
+    def add_app_key(self, public_key: str, name: str) -> AppKey:
+        """`public_key` is a line of OpenSSH's format."""
+        return self._post("/api/v1/app-keys", AppKey, AppKeyRequest(public_key=public_key, name=name))
+
+    def remove_app_key(self, key_id: str) -> AppKey:
+        return self._decoded(self._send("DELETE", f"/api/v1/app-keys/{_part(key_id)}"), AppKey)
 
     def start_run(self, request: RunRequest) -> Run:
         return self._post("/api/v1/runs", Run, request)

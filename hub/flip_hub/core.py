@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from litestar.types import ControllerRouterHandler
 
+from flip_hub.apps.keys import AppKeys
+from flip_hub.apps.routes import AppKeyController
+from flip_hub.apps.store import AppKeyStore
 from flip_hub.auth.guards import Access
 from flip_hub.auth.passwords import Passwords
 from flip_hub.auth.routes import AuthController
@@ -35,6 +38,7 @@ ROUTES: list[ControllerRouterHandler] = [
     DeviceController,
     DesiredController,
     EnrolmentController,
+    AppKeyController,
     TelemetryController,
     HealthController,
     live_frames,
@@ -45,6 +49,7 @@ ROUTES: list[ControllerRouterHandler] = [
 @dataclass(frozen=True, kw_only=True)
 class Core:
     live: LiveHub
+    app_keys: AppKeys
     devices: DeviceService
     access: Access
     stores: list[Indexed]
@@ -56,27 +61,31 @@ def build_core(settings: Settings, database: Database) -> Core:
     """Raises `ConfigError` for a state folder that was never initialised."""
     credentials = load_credentials(settings.hub.state)
     live = LiveHub()
-    users, registry, enrolment, events = (
+    users, registry, enrolment, events, keys = (
         UserStore(database),
         DeviceStore(database),
         EnrolmentStore(database),
         EventStore(database),
+        AppKeyStore(database),
     )
+    app_keys = AppKeys(keys, credentials.app_key, hub_signs=settings.apps.hub_signs)
     tokens = Tokens(credentials.token_secret, settings.auth)
     devices = DeviceService(registry, live, settings)
     ca = settings.hub.state / CA
     return Core(
         live=live,
+        app_keys=app_keys,
         devices=devices,
         access=Access(tokens, devices, credentials.internal_secret),
-        stores=[users, registry, enrolment, events],
+        stores=[users, registry, enrolment, events, keys],
         services={
             "settings": settings,
             "live": live,
             "devices": devices,
             "auth": AuthService(users, Passwords(), tokens, LoginThrottle()),
             "assertions": Assertions(devices, registry, tokens),
-            "enrolment": EnrolmentService(enrolment, registry, devices, fleet_address(settings.fleet), ca),
+            "enrolment": EnrolmentService(enrolment, registry, devices, app_keys, fleet_address(settings.fleet), ca),
+            "app_keys": app_keys,
             "telemetry": TelemetryService(events, devices),
             "site": Site(),
         },

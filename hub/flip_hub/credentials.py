@@ -3,16 +3,19 @@
 import secrets
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 
+from flip_hub.apps.signatures import load_private_key, make_private_key
 from flip_hub.certificates import KeyPair, make_authority, make_gateway
 from flip_hub.settings import Settings
 from flip_runtime.atomic import write_file
-from flip_runtime.errors import ConfigError
+from flip_runtime.errors import ConfigError, Rejected
 
 CA, CA_KEY = "ca.pem", "ca.key"
 GATEWAY, GATEWAY_KEY = "fleet.pem", "fleet.key"
 TOKEN_SECRET = "token.secret"  # noqa: S105  the name of a file
+APP_KEY = "app.key"
 INTERNAL_SECRET = "internal.secret"  # noqa: S105  the name of a file
 
 
@@ -21,13 +24,19 @@ class Credentials(Struct, frozen=True, kw_only=True):
     """Signs the tokens of people and devices."""
     internal_secret: bytes
     """Shown by the hub's own child processes."""
+    app_key: Ed25519PrivateKey
+    """Signs apps, where the policy lets the hub do so."""
 
 
 def load_credentials(state: Path) -> Credentials:
     """Raises `ConfigError` for a state folder that was never initialised."""
     for name in (CA, GATEWAY, GATEWAY_KEY):
         _read(state / name)
-    return Credentials(token_secret=_read(state / TOKEN_SECRET), internal_secret=_read(state / INTERNAL_SECRET))
+    return Credentials(
+        token_secret=_read(state / TOKEN_SECRET),
+        internal_secret=_read(state / INTERNAL_SECRET),
+        app_key=_read_app_key(state / APP_KEY),
+    )
 
 
 def make_credentials(settings: Settings) -> list[str]:
@@ -41,6 +50,9 @@ def make_credentials(settings: Settings) -> list[str]:
             if not (state / name).exists():
                 write_file(state / name, secrets.token_hex(32).encode())
                 made.append(name)
+        if not (state / APP_KEY).exists():
+            write_file(state / APP_KEY, make_private_key())
+            made.append(APP_KEY)
     except OSError as error:
         hint = "make the folder writable, or set hub.state to another"
         raise ConfigError(f"cannot write to {state}: {error.strerror}", hint=hint) from error
@@ -62,6 +74,15 @@ def _save(state: Path, pair: KeyPair, certificate: str, key: str) -> list[str]:
     write_file(state / key, pair.key)
     write_file(state / certificate, pair.certificate)
     return [certificate, key]
+
+
+def _read_app_key(path: Path) -> Ed25519PrivateKey:
+    try:
+        return load_private_key(_read(path))
+    except Rejected as error:
+        raise ConfigError(
+            f"{path}: {error.args[0]}", hint="restore it, or move it away and run flip-hub init"
+        ) from error
 
 
 def _read(path: Path) -> bytes:

@@ -9,12 +9,15 @@ import uvloop
 
 from flip_hub.api_server import ApiServer
 from flip_hub.app import create_app
+from flip_hub.apps.routes import AppController
+from flip_hub.apps.service import AppService
+from flip_hub.apps.store import AppStore
 from flip_hub.core import ROUTES, build_core
 from flip_hub.federation.control import RunControl
 from flip_hub.federation.gateway import Gateway
 from flip_hub.federation.internal import InternalController
 from flip_hub.federation.mailboxes import Mailboxes
-from flip_hub.federation.routes import AppController, RunController
+from flip_hub.federation.routes import RunController
 from flip_hub.federation.service import RunService
 from flip_hub.federation.store import RunStore
 from flip_hub.federation.superlink import Superlink
@@ -50,22 +53,24 @@ async def serve(settings: Settings) -> None:
 
     superlink = Superlink(settings)
     mailboxes = Mailboxes()
-    gateway = Gateway(settings, devices, mailboxes)
+    app_store = AppStore(mongo.database)
+    apps = AppService(app_store, artifacts, core.app_keys)
+    gateway = Gateway(settings, devices, apps, mailboxes)
     run_store = RunStore(mongo.database)
     control = RunControl(superlink.address)
-    runs = RunService(run_store, control, devices, models, live, mailboxes, artifacts)
+    runs = RunService(run_store, control, devices, models, live, mailboxes, apps)
 
     health = Health({"mongo": mongo.missing, "superlink": _missing(superlink)})
     app = create_app(
         [*ROUTES, *FEDERATION_ROUTES],
-        {**core.services, "models": models, "artifacts": artifacts, "runs": runs, "health": health},
+        {**core.services, "models": models, "artifacts": artifacts, "apps": apps, "runs": runs, "health": health},
         access=core.access,
         prepared=mongo.prepared,
     )
 
     await supervise(
         [
-            Service("registry", lambda: mongo.prepare([*core.stores, model_store, run_store])),
+            Service("registry", lambda: mongo.prepare([*core.stores, app_store, model_store, run_store])),
             Service("api", ApiServer(app, settings.hub, devices.close).run),
             Service("presence", lambda: mongo.keep_running(devices.watch)),
             Service("superlink", superlink.run),

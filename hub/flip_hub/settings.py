@@ -40,6 +40,12 @@ class AuthSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     device_token_lifetime: float = 6 * 3600.0
 
 
+class AppsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    hub_signs: bool = False
+    """Whether the hub's own key signs an app that nobody has signed when somebody starts it. Then whoever may start
+    runs decides what code the devices run; otherwise only the holders of keys do (`flip-hub apps keys`)."""
+
+
 class DevicesSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     heartbeat: float = 30.0
     """Seconds between a device's signs of life; after two without one its state is unknown."""
@@ -56,5 +62,6 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     fleet: FleetSection = FleetSection()
     superlink: SuperlinkSection = SuperlinkSection()
     auth: AuthSection = AuthSection()
+    apps: AppsSection = AppsSection()
     devices: DevicesSection = DevicesSection()
     logs: LogsSection = LogsSection()

@@ -61,11 +61,13 @@ class NodeKey:
 
 
 class Registry:
-    """The hub's devices, in memory."""
+    """The hub's devices, and the signatures of its apps, in memory."""
 
     def __init__(self) -> None:
         self.devices: dict[str, Device] = {}
         self.nodes: dict[DeviceId, str] = {}
+        self.signatures: dict[str, str] = {}
+        """Of whatever app is asked for."""
 
     def enrol(self, key: NodeKey) -> DeviceId:
         device_id = DeviceId(f"dev-{len(self.devices):012x}")
@@ -90,6 +92,9 @@ class Registry:
 
     async def by_key(self, fingerprint: str) -> Device | None:
         return self.devices.get(fingerprint)
+
+    async def verifications(self, fab_hash: str) -> dict[str, str]:
+        return self.signatures
 
     async def node_activated(self, device_id: DeviceId, node_id: str) -> None:
         self.nodes[device_id] = node_id

@@ -13,6 +13,11 @@ from uuid import uuid4
 import httpx
 
 from flip_hub.app import create_app
+from flip_hub.apps.keys import AppKeys
+from flip_hub.apps.routes import AppController
+from flip_hub.apps.service import AppService
+from flip_hub.apps.signatures import load_private_key, make_private_key
+from flip_hub.apps.store import AppKeyStore, AppStore
 from flip_hub.auth.guards import Access
 from flip_hub.auth.schemas import Role
 from flip_hub.auth.tokens import Tokens
@@ -22,7 +27,7 @@ from flip_hub.devices.store import DeviceStore
 from flip_hub.federation.control import FlowerStatus
 from flip_hub.federation.internal import InternalController
 from flip_hub.federation.mailboxes import Mailboxes
-from flip_hub.federation.routes import AppController, RunController
+from flip_hub.federation.routes import RunController
 from flip_hub.federation.schemas import Value
 from flip_hub.federation.service import RunService
 from flip_hub.federation.store import RunStore
@@ -119,6 +124,7 @@ class HubParts:
     models: ModelService
     control: ScriptedControl
     mailboxes: Mailboxes
+    apps: AppService
     run_store: RunStore
     runs: RunService
     tokens: Tokens
@@ -164,7 +170,7 @@ class HubParts:
         """The API; a person's token is on every call unless another is given."""
         app = create_app(
             [ModelController, DeviceArtifactController, AppController, RunController, InternalController],
-            {"models": self.models, "artifacts": self.artifacts, "runs": self.runs},
+            {"models": self.models, "artifacts": self.artifacts, "apps": self.apps, "runs": self.runs},
             access=Access(self.tokens, self.devices, INTERNAL_SECRET),
             prepared=self.mongo.prepared,
         )
@@ -185,16 +191,20 @@ async def hub_parts(mongo_url: str, folder: Path) -> AsyncGenerator[HubParts]:
     settings = Settings(mongo=MongoSection(url=mongo_url, database=f"test-{uuid4().hex[:12]}"))
     mongo = Mongo(settings.mongo)
     live, mailboxes, control = LiveHub(), Mailboxes(), ScriptedControl()
-    device_store, model_store, run_store = (
+    device_store, app_store, key_store, model_store, run_store = (
         DeviceStore(mongo.database),
+        AppStore(mongo.database),
+        AppKeyStore(mongo.database),
         ModelStore(mongo.database),
         RunStore(mongo.database),
     )
     devices = DeviceService(device_store, live, settings)
     artifacts = ArtifactStore(folder / "artifacts")
     models = ModelService(model_store, artifacts, devices, live)
+    keys = AppKeys(key_store, load_private_key(make_private_key()), hub_signs=True)
+    apps = AppService(app_store, artifacts, keys)
     try:
-        await mongo.prepare([device_store, model_store, run_store])
+        await mongo.prepare([device_store, app_store, key_store, model_store, run_store])
         yield HubParts(
             mongo=mongo,
             live=live,
@@ -204,8 +214,9 @@ async def hub_parts(mongo_url: str, folder: Path) -> AsyncGenerator[HubParts]:
             models=models,
             control=control,
             mailboxes=mailboxes,
+            apps=apps,
             run_store=run_store,
-            runs=RunService(run_store, control, devices, models, live, mailboxes, artifacts),
+            runs=RunService(run_store, control, devices, models, live, mailboxes, apps),
             tokens=Tokens(b"token secret of a test, long enough", settings.auth),
         )
     finally:

@@ -11,10 +11,10 @@ import pytest_asyncio
 from hub_parts import INTERNAL_SECRET, HubParts, fab_of, hub_parts
 from msgspec import Struct
 
+from flip_hub.apps.schemas import App
 from flip_hub.federation import service
 from flip_hub.federation.run_request import NO_EXPORT
 from flip_hub.federation.schemas import (
-    App,
     MessagesPushed,
     ReplyReceived,
     RoundFinished,
@@ -46,7 +46,7 @@ async def hub(mongo_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
 async def app(hub: HubParts) -> App:
     """Uploaded, with one device enrolled to run it."""
     await hub.enrol("one", node="1")
-    return await hub.runs.add_app(fab_of(export="tiny.export:export"))
+    return await hub.apps.add(fab_of(export="tiny.export:export"))
 
 
 @asynccontextmanager
@@ -110,8 +110,8 @@ async def no_work(hub: HubParts) -> None:
 
 
 async def test_the_same_app_twice_is_one_app(hub: HubParts, app: App) -> None:
-    assert await hub.runs.add_app(fab_of(export="tiny.export:export")) == app
-    assert await hub.runs.apps() == [app]
+    assert await hub.apps.add(fab_of(export="tiny.export:export")) == app
+    assert await hub.apps.list() == [app]
 
 
 async def test_a_run_is_submitted_with_its_overrides_and_announced_to_devices(hub: HubParts, app: App) -> None:
@@ -124,12 +124,12 @@ async def test_a_run_is_submitted_with_its_overrides_and_announced_to_devices(hu
 
 
 async def test_an_app_without_export_is_warned_about(hub: HubParts, app: App) -> None:
-    stock = await hub.runs.add_app(fab_of(export=None))
+    stock = await hub.apps.add(fab_of(export=None))
     assert (await hub.runs.start(RunRequest(fab_hash=stock.fab_hash))).warning == NO_EXPORT
 
 
 async def test_what_cannot_run_is_refused_and_nothing_is_registered(hub: HubParts) -> None:
-    app = await hub.runs.add_app(fab_of())
+    app = await hub.apps.add(fab_of())
     with pytest.raises(Conflict, match="no device is enrolled") as refused:
         await hub.runs.start(RunRequest(fab_hash=app.fab_hash))
     assert "flip-agent enrol" in refused.value.hint

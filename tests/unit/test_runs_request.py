@@ -2,8 +2,9 @@
 
 import pytest
 
+from flip_hub.apps.schemas import App
 from flip_hub.federation.run_request import NO_EXPORT, new_run
-from flip_hub.federation.schemas import App, RunRequest, Value
+from flip_hub.federation.schemas import RunRequest, Value
 from flip_hub.problem import Unprocessable
 from flip_wire.models import Sha256
 

@@ -9,6 +9,7 @@ import secrets
 import time
 from pathlib import Path
 
+from flip_hub.apps.keys import AppKeys
 from flip_hub.devices.keys import fingerprint
 from flip_hub.devices.record import DeviceRecord
 from flip_hub.devices.schemas import EnrolmentToken
@@ -29,11 +30,18 @@ class EnrolmentService:
     """`fleet_address` as devices reach the gateway; `ca` the file with the hub's certificate authority."""
 
     def __init__(
-        self, tokens: EnrolmentStore, registry: DeviceStore, devices: DeviceService, fleet_address: str, ca: Path
+        self,
+        tokens: EnrolmentStore,
+        registry: DeviceStore,
+        devices: DeviceService,
+        app_keys: AppKeys,
+        fleet_address: str,
+        ca: Path,
     ) -> None:
         self._tokens = tokens
         self._registry = registry
         self._devices = devices
+        self._app_keys = app_keys
         self._fleet_address = fleet_address
         self._ca = ca.read_text()
 
@@ -55,7 +63,8 @@ class EnrolmentService:
             if token.used_by is None:
                 await self._tokens.release(token.hash, key)
             raise
-        return Enrolled(device_id=device_id, fleet_address=self._fleet_address, ca=self._ca)
+        app_keys = await self._app_keys.trusted()
+        return Enrolled(device_id=device_id, fleet_address=self._fleet_address, ca=self._ca, app_keys=app_keys)
 
     async def _claim(self, token: str, key: str) -> TokenRecord:
         claimed = await self._tokens.claim(_hash(token), key, time.time())

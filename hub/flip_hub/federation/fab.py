@@ -19,7 +19,8 @@ from flwr.common.config import flatten_dict, validate_config
 from flwr.common.constant import FAB_CONFIG_FILE, FAB_MAX_SIZE
 from msgspec import Struct
 
-from flip_hub.federation.schemas import App, Value
+from flip_hub.apps.schemas import App
+from flip_hub.federation.schemas import Value
 from flip_runtime.errors import ConfigError, Rejected
 from flip_wire.models import Sha256
 

@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 import uvicorn
+from flwr.proto.fab_pb2 import GetFabResponse
 from flwr.proto.fleet_pb2 import (
     ActivateNodeResponse,
     PullMessagesRequest,
@@ -21,6 +22,7 @@ from flwr.proto.fleet_pb2 import (
     RegisterNodeFleetRequest,
 )
 from google.protobuf.message import DecodeError
+from msgspec.structs import replace
 
 from flip_hub.devices.schemas import Device, DeviceStatus
 from flip_hub.federation.fleet_call import PREFIX, Call, Gone
@@ -48,10 +50,17 @@ class Devices(Protocol):
     async def node_activated(self, device_id: DeviceId, node_id: str) -> None: ...
 
 
+class Apps(Protocol):
+    """What the gateway needs of the apps."""
+
+    async def verifications(self, fab_hash: str) -> dict[str, str]: ...
+
+
 class Gateway:
-    def __init__(self, settings: Settings, devices: Devices, mailboxes: Mailboxes) -> None:
+    def __init__(self, settings: Settings, devices: Devices, apps: Apps, mailboxes: Mailboxes) -> None:
         self._settings = settings
         self._devices = devices
+        self._apps = apps
         self._mailboxes = mailboxes
         self._upstream = Upstream(f"http://127.0.0.1:{settings.superlink.port}")
         self._running: dict[DeviceId, int] = {}
@@ -112,6 +121,8 @@ class Gateway:
                     await self._pull(call, caller, device.id)
                 case "activate-node":
                     await self._activate(call, caller, device.id)
+                case "get-fab":
+                    await self._give_app(call)
                 case "confirm-message-received":
                     self._unconfirmed.pop(device.id, None)
                     await self._pass_on(call)
@@ -161,6 +172,16 @@ class Gateway:
         if answer.status == HTTPStatus.OK and not _is_empty(answer):
             self._unconfirmed[device_id] = answer
         return answer
+
+    async def _give_app(self, call: Call) -> None:
+        """With its signatures, which Flower 1.41 does not take along when an app is uploaded."""
+        answer = await self._upstream.ask(call.path, call.headers, await call.whole_body())
+        if answer.status == HTTPStatus.OK:
+            message = GetFabResponse.FromString(answer.body)
+            message.fab.verifications.update(await self._apps.verifications(message.fab.hash_str))
+            body = message.SerializeToString()
+            answer = replace(answer, headers=answer.headers | {b"content-length": str(len(body)).encode()}, body=body)
+        await call.give(answer)
 
     async def _activate(self, call: Call, caller: Caller, device_id: DeviceId) -> None:
         """The SuperLink forgets its nodes when it restarts; the registry does not: it registers such a key again."""

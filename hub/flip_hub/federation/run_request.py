@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from flip_hub.federation.schemas import App, Run, RunRequest, RunStatus, Value
+from flip_hub.apps.schemas import App
+from flip_hub.federation.schemas import Run, RunRequest, RunStatus, Value
 from flip_hub.problem import Unprocessable
 
 NO_EXPORT = "this app names no [tool.flip] export: its versions are weights only and cannot be served"

@@ -1,4 +1,4 @@
-"""Apps, runs and rounds as the API shows them, and what the ServerApp's process reports about itself."""
+"""Runs and rounds as the API shows them, and what the ServerApp's process reports about itself."""
 
 from enum import StrEnum
 
@@ -9,21 +9,6 @@ from flip_wire.models import Manifest, Sha256
 
 Value = bool | int | float | str
 """Of a run's configuration, as Flower's run config allows."""
-
-
-class App(Struct, frozen=True, kw_only=True):
-    """A Flower app (FAB), stored by its hash."""
-
-    fab_hash: Sha256
-    publisher: str
-    name: str
-    version: str
-    size: int
-    config: dict[str, Value]
-    """The app's own defaults, from `[tool.flwr.app.config]`."""
-    export: str | None
-    """`[tool.flip] export`, the entry point that makes its models servable; without it versions are weights only."""
-    uploaded_at: float
 
 
 class RunRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,4 +1,4 @@
-"""Apps and runs: submits them to Flower, adds up what they report, follows them to their end.
+"""Runs: submits them to Flower, adds up what they report, follows them to their end.
 
 The registry is the truth about a run; the SuperLink only about whether it still goes on. A run is kept before it is
 submitted, and its versions and rounds as they are made, so that what a crash leaves behind can be told from what is
@@ -13,16 +13,15 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
+from flip_hub.apps.service import AppService
 from flip_hub.devices.schemas import DeviceStatus
 from flip_hub.devices.service import DeviceService
 from flip_hub.federation.control import FlowerStatus
-from flip_hub.federation.fab import read_app
 from flip_hub.federation.mailboxes import Mailboxes
 from flip_hub.federation.outcome import Outcome, lost, outcome_of, waiting_for
 from flip_hub.federation.progress import PATIENCE, fold, pause, with_warning
 from flip_hub.federation.run_request import NewRun, new_run, new_run_id
 from flip_hub.federation.schemas import (
-    App,
     MessagesPushed,
     ReplyReceived,
     Round,
@@ -37,10 +36,9 @@ from flip_hub.federation.schemas import (
 from flip_hub.federation.selection import best_version
 from flip_hub.federation.store import ACTIVE, RunStore
 from flip_hub.live import LiveHub, RoundChanged, RunChanged
-from flip_hub.models.artifacts import ArtifactStore
 from flip_hub.models.service import ModelService
 from flip_hub.problem import Conflict, NotFound
-from flip_runtime.errors import Corrupt, Rejected, Unavailable
+from flip_runtime.errors import Rejected, Unavailable
 from flip_wire.fleet import DeviceId
 
 log = logging.getLogger(__name__)
@@ -67,7 +65,7 @@ class RunService:
         models: ModelService,
         live: LiveHub,
         mailboxes: Mailboxes,
-        artifacts: ArtifactStore,
+        apps: AppService,
     ) -> None:
         self._store = store
         self._control = control
@@ -75,7 +73,7 @@ class RunService:
         self._models = models
         self._live = live
         self._mailboxes = mailboxes
-        self._artifacts = artifacts
+        self._apps = apps
         self._changing = asyncio.Lock()
         """Held from reading runs to acting on what was read: reports, people and the watch do so at once."""
         self._submitting: set[str] = set()
@@ -84,15 +82,6 @@ class RunService:
         """How many times people were told that a run stands still."""
 
     # ---- for people ---------------------------------------------------------------------------------------------
-
-    async def add_app(self, fab: bytes) -> App:
-        """The same file again is the same app. Raises `Rejected` that says what is wrong with it."""
-        app = await asyncio.to_thread(read_app, fab)
-        await self._artifacts.put(fab)
-        return await self._store.add_app(app)
-
-    async def apps(self) -> list[App]:
-        return await self._store.apps()
 
     async def runs(self) -> list[Run]:
         return await self._store.runs()
@@ -103,12 +92,10 @@ class RunService:
 
     async def start(self, request: RunRequest) -> Run:
         """Keeps the run, submits it, and announces it to the devices. Raises `Refused`, or `Unavailable`."""
-        app = await self._store.app(request.fab_hash)
-        if app is None:
-            raise NotFound(f"no app {request.fab_hash[:80]!r}", hint="upload it first: POST /api/v1/apps")
+        app = await self._apps.get(request.fab_hash)
         new = new_run(new_run_id(), app, request, time.time())
         await self._need_devices()
-        fab = await self._read_fab(app)
+        fab = await self._apps.file_to_run(app)
         self._submitting.add(new.run.id)
         try:
             run = await self._submit(new, fab)
@@ -259,12 +246,6 @@ class RunService:
     async def _need_devices(self) -> None:
         if all(device.status is DeviceStatus.REVOKED for device in await self._devices.list()):
             raise Conflict("no device is enrolled", hint="on a device: flip-agent enrol URL --token T")
-
-    async def _read_fab(self, app: App) -> bytes:
-        try:
-            return await self._artifacts.read(app.fab_hash)
-        except Corrupt as error:
-            raise Conflict(f"the stored app cannot be used: {error.args[0]}", hint="upload it again") from error
 
     async def _names(self, report: RunReport) -> dict[str, DeviceId]:
         match report:

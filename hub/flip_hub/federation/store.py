@@ -1,23 +1,21 @@
-"""Apps, runs and rounds in MongoDB, and the log of a run that has ended: the SuperLink forgets, the hub does not.
+"""Runs and rounds in MongoDB, and the log of a run that has ended: the SuperLink forgets, the hub does not.
 
-Collections: `apps` by hash, `runs`, `rounds` by run and number, `run_logs`.
+Collections: `runs`, `rounds` by run and number, `run_logs`.
 """
 
 import msgspec
 from pymongo import ASCENDING, DESCENDING
 
-from flip_hub.federation.schemas import App, Round, Run, RunStatus
+from flip_hub.federation.schemas import Round, Run, RunStatus
 from flip_hub.mongo import Database, Document
-from flip_wire.models import Sha256
 
 LISTED = 200
-"""Apps or runs in one answer, the newest."""
+"""Runs in one answer, the newest."""
 ACTIVE = (RunStatus.PENDING, RunStatus.RUNNING)
 
 
 class RunStore:
     def __init__(self, database: Database) -> None:
-        self._apps = database["apps"]
         self._runs = database["runs"]
         self._rounds = database["rounds"]
         self._logs = database["run_logs"]
@@ -27,23 +25,6 @@ class RunStore:
         await self._runs.create_index([("status", ASCENDING), ("started_at", ASCENDING)])
         await self._runs.create_index([("started_at", DESCENDING)])
         await self._rounds.create_index([("run_id", ASCENDING), ("round", ASCENDING)], unique=True)
-
-    # ---- apps ----
-
-    async def add_app(self, app: App) -> App:
-        """The one that is kept: the first with this hash."""
-        document = _document(app, app.fab_hash)
-        await self._apps.update_one({"_id": app.fab_hash}, {"$setOnInsert": document}, upsert=True)
-        return msgspec.convert(await self._apps.find_one({"_id": app.fab_hash}), App)
-
-    async def app(self, fab_hash: Sha256) -> App | None:
-        document = await self._apps.find_one({"_id": fab_hash})
-        return None if document is None else msgspec.convert(document, App)
-
-    async def apps(self) -> list[App]:
-        """Newest first."""
-        found = self._apps.find().sort("uploaded_at", DESCENDING).limit(LISTED)
-        return [msgspec.convert(document, App) async for document in found]
 
     # ---- runs ----
 
@@ -87,7 +68,7 @@ class RunStore:
         return "" if document is None else document["text"]
 
 
-def _document(value: App | Run, key: str) -> Document:
+def _document(value: Run, key: str) -> Document:
     return {"_id": key, **msgspec.to_builtins(value)}
 
 

@@ -1,0 +1,1 @@
+"""Flower apps: what was uploaded, who has signed it, and whose signature the devices trust."""
