@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from flip_agent.outbox_file import Full, OutboxFile, move_aside
+from flip_agent.progress import Progress
 from flip_runtime.errors import Corrupt, Unavailable
 from flip_wire.telemetry import Batch, Event, Gap, Priority, Seq, Stamp
 
@@ -32,6 +33,8 @@ _COMMIT_BYTES = 64 * 2**10
 """Of one commit, so that making room for it never empties a small file."""
 _SHED = 256
 """Events that make room at once."""
+_COMMIT_WITHIN = 60.0
+"""Seconds: a worn SD card takes ten."""
 _BATCH_BYTES = 512 * 2**10
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -57,6 +60,7 @@ class Outbox:
         self._arrived = asyncio.Event()
         self._damage: Corrupt | None = None
         """Seen by a reader; the committer starts over."""
+        self.progress = Progress("committer", within=_COMMIT_WITHIN)
 
     @classmethod
     async def open(cls, path: Path, *, max_bytes: int = 64 * 2**20) -> "Outbox":
@@ -85,9 +89,10 @@ class Outbox:
         while True:
             batch = await self._next_commit()
             try:
-                if self._damage is not None:
-                    await self._start_over(self._damage)
-                await self._commit(batch)
+                with self.progress.step():
+                    if self._damage is not None:
+                        await self._start_over(self._damage)
+                    await self._commit(batch)
             except Unavailable as error:
                 _refuse(batch, error)
             finally:

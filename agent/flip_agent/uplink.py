@@ -11,6 +11,7 @@ import msgspec
 
 from flip_agent.hub_client import HubClient
 from flip_agent.outbox import Outbox
+from flip_agent.progress import Progress
 from flip_runtime.backoff import Backoff
 from flip_runtime.errors import Rejected, Unavailable
 from flip_wire.telemetry import Batch
@@ -21,11 +22,18 @@ _EVENTS = 256
 """Of one batch."""
 
 
+SEND_WITHIN = 300.0
+"""Seconds until a delivery counts as stuck: connection, token and answer may each take their time."""
+
+
 class Uplink:
-    def __init__(self, outbox: Outbox, hub: HubClient, backoff: Backoff | None = None) -> None:
+    def __init__(
+        self, outbox: Outbox, hub: HubClient, backoff: Backoff | None = None, progress: Progress | None = None
+    ) -> None:
         self._outbox = outbox
         self._hub = hub
         self._backoff = backoff or Backoff()
+        self._progress = progress or Progress("uplink", within=SEND_WITHIN)
 
     async def run(self) -> None:
         failures = 0
@@ -46,7 +54,8 @@ class Uplink:
     async def _deliver(self, batch: Batch) -> None:
         """The whole batch or a first part of it; what remains is the next one."""
         try:
-            accepted = await self._hub.send(batch)
+            with self._progress.step():
+                accepted = await self._hub.send(batch)
         except Rejected as error:
             await self._part(batch, error)
         else:
