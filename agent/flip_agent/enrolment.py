@@ -36,7 +36,12 @@ def enrol(
     request = EnrolRequest(token=token, name=name, public_key=_public_key(state), agent_version=AGENT_VERSION)
     enrolled = _exchange(url, ca, request)
     identity = Identity(
-        device_id=enrolled.device_id, name=name, hub_url=url, fleet_address=enrolled.fleet_address, ca=enrolled.ca
+        device_id=enrolled.device_id,
+        name=name,
+        hub_url=url,
+        fleet_address=enrolled.fleet_address,
+        ca=enrolled.ca,
+        app_keys=enrolled.app_keys,
     )
     (state / DESIRED_FILE).unlink(missing_ok=True)  # another hub may count its generations from anywhere
     save_identity(state, identity)

@@ -22,6 +22,8 @@ class Identity(Struct, frozen=True, kw_only=True):
     """HOST:PORT of the Fleet gateway."""
     ca: str
     """PEM of the hub's certificate authority."""
+    app_keys: dict[str, str] = {}
+    """Public keys by their id: what one of them has signed runs here (`federation.app_signature`)."""
 
 
 def load_identity(state: Path) -> Identity | None:

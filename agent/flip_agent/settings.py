@@ -45,6 +45,9 @@ class FederationSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Seconds one message may take in the ClientApp."""
     idle_exit: float = 20.0
     """Seconds without work after which `flip-agent train` leaves."""
+    trusted_app_keys: list[str] | None = None
+    """Public keys (lines of OpenSSH's format, `ssh-ed25519 AAAA...`) whose apps run here, in place of those that the
+    hub named at enrolment: fewer, or others that the hub does not know."""
 
 
 class LogsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

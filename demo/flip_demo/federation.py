@@ -8,6 +8,7 @@ from pathlib import Path
 
 from watchfiles import PythonFilter, awatch
 
+from flip_agent.identity import load_identity
 from flip_demo.layout import DEVICES, Layout, Ports
 from flip_demo.mongod import mongod_command
 from flip_demo.processes import Process, run_to_end
@@ -105,10 +106,17 @@ class Federation:
         self.api = HubApi(self.url, session.token)
 
     async def _enrol(self, name: str, say: Callable[[str], None]) -> None:
-        """As a person would: a token from the hub, `flip-agent enrol` on the device. Addresses may have changed."""
+        """As a person would, with a token from the hub; again where its address or its keys have changed."""
+        state = self.layout.device(name)
         known = {device.name for device in await asyncio.to_thread(self.api.devices)}
-        identity = self.layout.device(name) / "identity.json"
-        if name in known and identity.exists() and self.url in identity.read_text():
+        trusted = {key.id for key in await asyncio.to_thread(self.api.app_keys)}
+        identity = load_identity(state)
+        if (
+            name in known
+            and identity is not None
+            and identity.hub_url == self.url
+            and identity.app_keys.keys() == trusted
+        ):
             return
         say(f"enrolling {name}")
         token = await asyncio.to_thread(self.api.create_enrolment_token, 600.0)
@@ -116,7 +124,7 @@ class Federation:
         token_file.touch(mode=0o600)
         token_file.write_text(token.token)
         try:
-            options = ["--token-file", str(token_file), "--name", name, *(["--again"] if identity.exists() else [])]
+            options = ["--token-file", str(token_file), "--name", name, *([] if identity is None else ["--again"])]
             await run_to_end(f"enrol-{name}", self._agent(name, "enrol", self.url, *options), self.layout.root)
         finally:
             token_file.unlink()

@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import signal
+import time
 import warnings
 from collections.abc import AsyncGenerator
 from multiprocessing.process import BaseProcess
@@ -16,6 +17,7 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from flip_agent.federation.session_store import SessionStore
 from flip_agent.federation.steps import Step
@@ -23,8 +25,11 @@ from flip_agent.identity import KEY_FILE, Identity, save_identity
 from flip_agent.local import LINE_LIMIT, Committed, Emit, FromRun, ToRun, Training, Work
 from flip_agent.settings import AgentSection, FederationSection, Settings
 from flip_demo.ports import free_port
+from flip_hub.apps.signatures import public_line, sign_app, verifications
 from flip_runtime.logs import configure_logs
+from flip_wire.apps import app_key_id
 from flip_wire.fleet import DeviceId
+from flip_wire.models import Sha256
 from flip_wire.telemetry import SessionEvent
 from integration.fleet_rig import hub_settings, running
 
@@ -36,9 +41,13 @@ with warnings.catch_warnings():
     from flwr.supercore.control.control_http_client import ControlHttpClient
     from flwr.supercore.fab import Fab
 
+    from flip_agent.federation.fleet_client import FleetClient
+    from flip_agent.federation.flower import Fab as AgentFab
+    from flip_agent.federation.flower import Instruction
     from flip_hub.federation.superlink import Superlink
     from integration.recording_hub import RecordingHub, serving
 
+APP_KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 APPS = Path(__file__).parent / "apps"
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -106,7 +115,12 @@ class Device:
         pem = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         (state / KEY_FILE).write_bytes(key.private_bytes(*pem))
         identity = Identity(
-            device_id=DeviceId("dev-000000000000"), name="lab", hub_url="", fleet_address=fleet_address, ca=""
+            device_id=DeviceId("dev-000000000000"),
+            name="lab",
+            hub_url="",
+            fleet_address=fleet_address,
+            ca="",
+            app_keys={app_key_id(public_line(APP_KEY)): public_line(APP_KEY)},
         )
         save_identity(state, identity)
         (state / "run").mkdir()
@@ -138,9 +152,21 @@ def train_process(settings: bytes, die: str) -> None:
     from flip_agent.federation.session_process import train
 
     configure_logs()
+    _sign_apps()
     if die:
         _die_at(*die.split(":"))
     train(msgspec.json.decode(settings, type=Settings, dec_hook=lambda kind, value: kind(value)))
+
+
+def _sign_apps() -> None:
+    """In the gateway's place, which this lab does without."""
+    given = FleetClient.fab
+
+    def signed(client: FleetClient, instruction: Instruction, fab_hash: str) -> AgentFab:
+        signature = sign_app(APP_KEY, Sha256(fab_hash), time.time())
+        return AgentFab(content=given(client, instruction, fab_hash).content, verifications=verifications([signature]))
+
+    setattr(FleetClient, "fab", signed)  # noqa: B010  as above
 
 
 def _die_at(when: str, step: str) -> None:

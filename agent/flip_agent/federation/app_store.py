@@ -1,4 +1,5 @@
-"""Flower apps on the device, unpacked below the hash of their FAB; a folder that is there is whole and verified.
+"""Flower apps on the device, unpacked below the hash of their FAB; a folder that is there is whole. It is used as long
+as a key that this device trusts has signed it.
 
 What an app needs must be installed here beforehand: `missing` says what is not, before the app is run.
 """
@@ -17,9 +18,13 @@ import msgspec
 from msgspec import Struct, field
 from packaging.requirements import InvalidRequirement, Requirement
 
+from flip_agent.federation.app_signature import TrustedKeys
+from flip_agent.federation.flower import Fab
 from flip_runtime.atomic import sync_folder, write_file
 from flip_runtime.errors import Rejected
 
+_VERIFICATIONS = ".flip-verifications.json"
+"""In the app's folder: what the FAB said of who has signed it."""
 _MOST_FILES = 2000
 _MOST_BYTES = 64 * 2**20
 """Unpacked; Flower's own limit for a FAB is 10 MiB."""
@@ -58,25 +63,37 @@ class App(Struct, frozen=True, kw_only=True):
 
 
 class AppStore:
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, trusted: TrustedKeys) -> None:
         self._root = root
+        self._trusted = trusted
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def holds(self, fab_hash: str) -> bool:
-        return self._folder(fab_hash).is_dir()
+        """Whether it is here and may run; the hub may have new signatures of one that may not."""
+        try:
+            said = (self._folder(fab_hash) / _VERIFICATIONS).read_bytes()
+            self._trusted.check(fab_hash, msgspec.json.decode(said, type=dict[str, str]))
+        except (OSError, msgspec.DecodeError, Rejected):
+            return False
+        return True
 
-    def install(self, fab_hash: str, fab: bytes) -> None:
-        """Raises `Rejected` when it is not the FAB of that hash, or no archive that may be unpacked."""
-        if (found := hashlib.sha256(fab).hexdigest()) != fab_hash:
+    def install(self, fab_hash: str, fab: Fab) -> None:
+        """Raises `Rejected` when it is not the FAB of that hash, no trusted key has signed it, or it is no archive
+        that may be unpacked."""
+        if (found := hashlib.sha256(fab.content).hexdigest()) != fab_hash:
             raise Rejected(f"the app has hash {found[:12]}, not {fab_hash[:12]}")
+        folder = self._folder(fab_hash)
+        self._trusted.check(fab_hash, fab.verifications)
         part = self._root / f".{fab_hash}.part"
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(mode=0o700)
-        for name, content in _contents(fab).items():
+        for name, content in _contents(fab.content).items():
             path = part / name
             path.parent.mkdir(parents=True, exist_ok=True)
             write_file(path, content)
-        part.rename(self._folder(fab_hash))
+        write_file(part / _VERIFICATIONS, msgspec.json.encode(fab.verifications))
+        shutil.rmtree(folder, ignore_errors=True)  # of an app whose signatures are new
+        part.rename(folder)
         sync_folder(self._root)
 
     def app(self, fab_hash: str) -> App:

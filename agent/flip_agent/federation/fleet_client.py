@@ -36,7 +36,7 @@ from flwr.supercore.primitives.asymmetric import bytes_to_private_key, public_ke
 from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
 from flwr.supernode.fleet_http_client import FleetHttpClient
 
-from flip_agent.federation.flower import Instruction, Item, Reply, Run, instruction_of
+from flip_agent.federation.flower import Fab, Instruction, Item, Reply, Run, instruction_of
 from flip_runtime.errors import Rejected, Unavailable
 
 LEASE = 1800.0
@@ -111,11 +111,12 @@ class FleetClient:
         overrides = user_config_from_proto(run.override_config)
         return Run(run_id=instruction.run_id, fab_hash=run.fab_hash, overrides=overrides)
 
-    def fab(self, instruction: Instruction, fab_hash: str) -> bytes:
+    def fab(self, instruction: Instruction, fab_hash: str) -> Fab:
         with _translated("app"):
             node = _node(instruction.node_id)
             request = GetFabRequest(node=node, hash_str=fab_hash, run_id=int(instruction.run_id))
-            return self._api.GetFab(request).fab.content
+            fab = self._api.GetFab(request).fab
+        return Fab(content=fab.content, verifications=dict(fab.verifications))
 
     def pull_object(self, instruction: Instruction, object_id: str) -> Item | None:
         """None while the ServerApp is still sending it to the hub."""

@@ -49,6 +49,13 @@ class Run(Struct, frozen=True, kw_only=True):
     """Of the app's configuration."""
 
 
+class Fab(Struct, frozen=True, kw_only=True):
+    """An app as one file, and who says what of it."""
+
+    content: bytes
+    verifications: dict[str, str]
+
+
 class Instruction(Struct, frozen=True, kw_only=True):
     """A message to this device, without its objects."""
 

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from pathlib import Path
 
+from flip_agent.federation.app_signature import TrustedKeys
 from flip_agent.federation.app_store import AppStore
 from flip_agent.federation.fleet_client import FleetClient
 from flip_agent.federation.message_steps import MessageSteps
@@ -28,15 +29,17 @@ def train(settings: Settings) -> None:
         raise ConfigError(f"no identity in {state}", hint="run flip-agent enrol URL --token T")
     fleet = FleetClient(identity.fleet_address, _key(state / KEY_FILE), identity.ca)
     try:
+        apps = AppStore(state / "apps", TrustedKeys.of(identity.app_keys, settings.federation.trusted_app_keys))
         with SessionStore(state / "session.db") as store:
-            asyncio.run(_session(settings, identity, store, fleet))
+            asyncio.run(_session(settings, identity, store, fleet, apps))
     finally:
         fleet.close()
 
 
-async def _session(settings: Settings, identity: Identity, store: SessionStore, fleet: FleetClient) -> None:
+async def _session(
+    settings: Settings, identity: Identity, store: SessionStore, fleet: FleetClient, apps: AppStore
+) -> None:
     link = RunLink(settings.agent.run_socket)
-    apps = AppStore(settings.agent.state / "apps")
     steps = MessageSteps(store, fleet, apps, link, settings.federation)
     session = Session(store, fleet, steps, link, idle_exit=settings.federation.idle_exit)
     log.info("training session", extra={"device": identity.device_id, "fleet": identity.fleet_address})

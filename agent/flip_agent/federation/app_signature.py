@@ -1,0 +1,71 @@
+"""Whose apps run on this device: those that a key has signed which it trusts (`flip_wire.apps` has the format).
+
+The keys are the hub's, learned at enrolment, or those that the operator of the device names in their place.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+
+from flip_runtime.errors import ConfigError, Rejected
+from flip_wire.apps import LICENSE_ENTRY, Verification, app_key_id, signed_content
+from flip_wire.models import Sha256
+
+
+class TrustedKeys:
+    def __init__(self, keys: Mapping[str, str]) -> None:
+        """Public keys in OpenSSH's format, by their id."""
+        self._keys = keys
+
+    @classmethod
+    def of(cls, learned: Mapping[str, str], named: Sequence[str] | None) -> "TrustedKeys":
+        """`named` are public keys that stand in place of the `learned` ones. Raises `ConfigError`."""
+        if named is None:
+            return cls(learned)
+        keys: dict[str, str] = {}
+        for line in named:
+            try:
+                _load(line)
+                keys[app_key_id(line)] = line
+            except ValueError as error:
+                hint = "each is a line as ssh-keygen -t ed25519 writes to FILE.pub"
+                raise ConfigError(f"federation.trusted_app_keys: {line[:40]!r}: {error}", hint=hint) from error
+        return cls(keys)
+
+    def check(self, fab_hash: str, verifications: Mapping[str, str]) -> None:
+        """Raises `Rejected` that says why the app does not run here."""
+        signers = [key_id for key_id in verifications if key_id != LICENSE_ENTRY]
+        if not signers:
+            raise Rejected("nobody has signed the app", hint="flip-hub apps sign APP --key FILE")
+        known = [key_id for key_id in signers if key_id in self._keys]
+        if not known:
+            hint = "flip-hub apps keys add FILE.pub, then flip-agent enrol --again on the device"
+            raise Rejected(f"the app is signed by {', '.join(signers)}, which this device does not trust", hint=hint)
+        if not any(_signed(self._keys[key_id], fab_hash, verifications[key_id]) for key_id in known):
+            raise Rejected(f"the signature of {', '.join(known)} is not one over this app")
+
+
+def _signed(public_key: str, fab_hash: str, verification: str) -> bool:
+    try:
+        said = msgspec.json.decode(verification, type=Verification)
+        signature = base64.urlsafe_b64decode(said.signature + "=" * (-len(said.signature) % 4))  # Flower's lacks it
+        _load(public_key).verify(signature, signed_content(Sha256(fab_hash), said.signed_at))
+    except (InvalidSignature, msgspec.DecodeError, binascii.Error, ValueError, OverflowError):
+        return False
+    return True
+
+
+def _load(public_key: str) -> Ed25519PublicKey:
+    """Raises `ValueError`."""
+    try:
+        key = load_ssh_public_key(public_key.encode())
+    except UnsupportedAlgorithm as error:
+        raise ValueError(str(error)) from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise ValueError("this is no ed25519 key")
+    return key
