@@ -11,84 +11,133 @@ from pathlib import Path
 
 from flip_agent.children import Children
 from flip_agent.desired_state import UNKNOWN, DesiredStatePoll, load_desired
+from flip_agent.device_checks import daemon_checks, machine_checks
 from flip_agent.enrolment import IdentityWatch
+from flip_agent.governor import Governor
+from flip_agent.hardware import Hardware
 from flip_agent.health import Health
 from flip_agent.hub_client import HubClient
 from flip_agent.hub_link import HubLink
 from flip_agent.identity import Identity
 from flip_agent.inference_peer import InferencePeer
+from flip_agent.inspection import Inspection
+from flip_agent.last_chance import delivered
+from flip_agent.live_settings import LiveSettings
 from flip_agent.local import Status
 from flip_agent.local_server import LocalServer
 from flip_agent.memory import give_memory_back
 from flip_agent.model_store import ModelStore
 from flip_agent.outbox import Outbox
+from flip_agent.progress import Progress
 from flip_agent.reported import Reported
 from flip_agent.rollout import Rollout
 from flip_agent.settings import Settings
+from flip_agent.start_counter import Mode, StartCounter
 from flip_agent.state_folder import make_state_folder, owned
 from flip_agent.systemd import Notifier
-from flip_agent.uplink import Uplink
+from flip_agent.uplink import SEND_WITHIN, Uplink
 from flip_agent.watched import Watched, run_until
 from flip_runtime.supervisor import Service, supervise
 
 log = logging.getLogger(__name__)
+
+LAST_CHANCE = 2.0
+"""Seconds that the uplink has, after SIGTERM, for what it holds; the children have had five before."""
 
 
 def run(settings: Settings, config: Path | None) -> None:
     """Until SIGTERM or SIGINT; then everything, children included, is gone within ten seconds."""
     make_state_folder(settings.agent.state)
     with owned(settings.agent.state):
-        give_memory_back()
-        asyncio.run(_until_signal(settings, config))
+        starts = StartCounter(settings.agent.state)
+        with starts.counted():
+            give_memory_back()
+            asyncio.run(_until_signal(settings, config, starts))
 
 
-async def _until_signal(settings: Settings, config: Path | None) -> None:
-    stop = asyncio.Event()
+async def _until_signal(settings: Settings, config: Path | None, starts: StartCounter) -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
     outbox = await Outbox.open(settings.agent.state / "outbox.db", max_bytes=settings.outbox.max_bytes)
-    daemon = Daemon(settings, config, outbox)
+    daemon = Daemon(settings, config, outbox, starts)
+    loop.add_signal_handler(signal.SIGHUP, daemon.reload)
     try:
-        await run_until(stop.wait(), daemon.run())
+        await daemon.run(stop)
     finally:
         await outbox.close()
         log.info("stopped")
 
 
 class Daemon:
-    def __init__(self, settings: Settings, config: Path | None, outbox: Outbox) -> None:
+    def __init__(self, settings: Settings, config: Path | None, outbox: Outbox, starts: StartCounter) -> None:
         self._settings = settings.agent
         self._outbox = outbox
+        self._starts = starts
+        self._live = LiveSettings(settings, config)
         self._notifier = Notifier()
+        self._sending = Progress("uplink", within=SEND_WITHIN)
         self._enrolment = IdentityWatch(self._settings.state)
         self._desired = Watched(load_desired(self._settings.state))
         self._reported = Reported(self._desired.value.generation)
         self._inference = InferencePeer(self._reported)
         self._link = HubLink()
         self._store = ModelStore(self._settings.state / "models")
+        hardware = Hardware(self._settings.machine)
+        self._governor = Governor(
+            *(self._settings.state, hardware, self._live.governor, self._reported),
+            p99=lambda: self._inference.p99,
+        )
+        self._inspection = Inspection(
+            [
+                *machine_checks(settings, hardware, self._live.governor, self._desired),
+                *daemon_checks(
+                    *(settings, self._link, self._desired, self._reported, self._inference, self._live.refused),
+                ),
+            ],
+            outbox,
+            may_mend=lambda: starts.mode.value is not Mode.SAFE,
+        )
         self._health = Health(
-            *(self._settings.state, self._settings.heartbeat, outbox, self._link),
-            *(self._desired, self._reported, self._inference),
+            *(self._settings.state, self._live.heartbeat, hardware, outbox, self._link),
+            *(self._desired, self._reported, self._inspection),
         )
         self._local = LocalServer(
             *(self._settings.run_socket, outbox, self._desired, self._reported, self._inference),
+            holding=self._governor.because,
             status=self._status,
+            mend=self._inspection.mend,
             listening=self._notifier.ready,
         )
         self._children = Children(self._settings.state, config, self._desired)
 
-    async def run(self) -> None:
+    async def run(self, stop: asyncio.Event) -> None:
+        """Returns some seconds after `stop` is set."""
         self._store.create()
-        await supervise(self._services())
+        await run_until(self._until_drained(stop), supervise(self._services()))
+
+    def reload(self) -> None:
+        """Takes a changed configuration over, as far as that is possible at once."""
+        self._notifier.reloading()
+        self._live.reload()
+        self._notifier.ready()
 
     def _services(self) -> list[Service]:
-        services = [
+        parts = [self._outbox.progress, self._sending]
+        return [
             Service("outbox", self._outbox.run),
             Service("local server", self._local.run),
-            Service("notifier", lambda: self._notifier.run(self._link.state)),
+            Service("notifier", lambda: self._notifier.run(self._link.state, parts)),
             Service("enrolment", self._enrolment.run),
             Service("hub", self._follow_identity),
+            Service("inspection", self._inspection.run),
+            Service("starts", self._starts.run),
         ]
+
+    def _optional_services(self, mode: Mode) -> list[Service]:
+        if mode is not Mode.NORMAL:
+            return []
+        services = [Service("governor", self._governor.run)]
         if self._settings.supervise:
             services += [
                 Service("serve", self._children.run_serve),
@@ -98,11 +147,37 @@ class Daemon:
 
     def _hub_services(self, hub: HubClient) -> list[Service]:
         return [
-            Service("uplink", Uplink(self._outbox, hub).run),
+            Service("uplink", Uplink(self._outbox, hub, progress=self._sending).run),
             Service("desired state", DesiredStatePoll(self._settings.state, hub, self._desired).run),
-            Service("rollout", Rollout(self._store, hub, self._desired, self._inference, self._reported).run),
+            Service("rollout", lambda: self._roll_out(hub)),
             Service("health", self._health.run),
         ]
+
+    async def _until_drained(self, stop: asyncio.Event) -> None:
+        """The children go first, while the uplink still works; then it has a last chance."""
+        await run_until(self._asked_to_stop(stop), self._run_optional())
+        if self._link.state.value.connected:
+            await delivered(self._outbox, within=LAST_CHANCE)
+
+    async def _asked_to_stop(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._notifier.stopping()
+
+    async def _run_optional(self) -> None:
+        while True:
+            mode = self._starts.mode.value
+            self._reported.mode(mode)
+            await run_until(self._starts.mode.other_than(mode), supervise(self._optional_services(mode)))
+
+    async def _roll_out(self, hub: HubClient) -> None:
+        """Whatever the hub wants; after too many failures only a version that this device has had in service."""
+        while True:
+            mode = self._starts.mode.value
+            rollout = Rollout(
+                *(self._store, hub, self._desired, self._inference, self._reported),
+                only=None if mode is Mode.NORMAL else self._store.knows,
+            )
+            await run_until(self._starts.mode.other_than(mode), rollout.run())
 
     async def _follow_identity(self) -> None:
         """Joins the hub once there is an identity, and anew when the device was enrolled again."""
@@ -134,4 +209,5 @@ class Daemon:
             hub_detail=link.sentence,
             reported=self._reported.state.value,
             health=await self._health.report(),
+            repairs=list(self._inspection.repairs),
         )

@@ -1,14 +1,13 @@
 """The device's account of its health and of what it does, told to the hub at each heartbeat and on each change."""
 
 import asyncio
-import os
-import shutil
 import time
 from pathlib import Path
 
-from flip_agent.conditions import Conditions, Facts
+from flip_agent.checks.disk import free_bytes
+from flip_agent.hardware import Hardware
 from flip_agent.hub_link import HubLink
-from flip_agent.inference_peer import InferencePeer
+from flip_agent.inspection import Inspection
 from flip_agent.memory import resident_bytes
 from flip_agent.outbox import Outbox
 from flip_agent.reported import Reported
@@ -22,47 +21,63 @@ class Health:
     def __init__(
         self,
         state: Path,
-        heartbeat: float,
+        heartbeat: Watched[float],
+        hardware: Hardware,
         outbox: Outbox,
         link: HubLink,
         desired: Watched[DesiredState],
         reported: Reported,
-        inference: InferencePeer,
+        inspection: Inspection,
     ) -> None:
         self._state = state
         self._heartbeat = heartbeat
+        self._hardware = hardware
         self._outbox = outbox
         self._link = link
         self._desired = desired
         self._reported = reported
-        self._inference = inference
-        self._conditions = Conditions()
+        self._inspection = inspection
         self._started = time.monotonic()
+        self._told: frozenset[str] = frozenset()
+        """Codes of the conditions in the latest event."""
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._beat())
             group.create_task(self._tell_changes())
+            group.create_task(self._tell_conditions())
             group.create_task(self._follow_generation())
 
     async def report(self) -> HealthReport:
-        disk_free = shutil.disk_usage(self._state).free
+        memory = self._hardware.memory()
         return HealthReport(
             uptime=time.monotonic() - self._started,
             rss=resident_bytes(),
-            load=os.getloadavg()[0],
-            disk_free=disk_free,
+            load=self._hardware.load() or 0.0,
+            disk_free=free_bytes(self._state),
             outbox_depth=await self._outbox.depth(),
             outbox_oldest=await self._outbox.oldest(),
             dropped=await self._outbox.dropped(),
-            conditions=self._conditions.update(self._facts(disk_free), time.time()),
+            conditions=self._inspection.look(),
+            temperature=self._hardware.temperature(),
+            memory_available=None if memory is None else memory[0],
+            clock_offset=self._link.clock_offset,
         )
 
     async def _beat(self) -> None:
         while True:
-            await self._outbox.append(Priority.HEALTH, "health", await self.report())
+            await self._tell_health()
             await self._outbox.append(Priority.HEALTH, "state", self._reported.state.value)
-            await asyncio.sleep(self._heartbeat)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Until the next heartbeat, or until its pace is changed."""
+        pace = self._heartbeat.value
+        try:
+            async with asyncio.timeout(pace):
+                await self._heartbeat.other_than(pace)
+        except TimeoutError:
+            return
 
     async def _tell_changes(self) -> None:
         told = self._reported.state.value  # by the heartbeat
@@ -70,15 +85,18 @@ class Health:
             told = await self._reported.state.other_than(told)
             await self._outbox.append(Priority.HEALTH, "state", told)
 
+    async def _tell_conditions(self) -> None:
+        """Texts change all the time: only what begins and what ends is worth an event before the heartbeat."""
+        while True:
+            codes = await self._inspection.codes.other_than(self._told)
+            if codes != self._told:  # a heartbeat may have told meanwhile
+                await self._tell_health()
+
+    async def _tell_health(self) -> None:
+        report = await self.report()
+        self._told = frozenset(condition.code for condition in report.conditions)
+        await self._outbox.append(Priority.HEALTH, "health", report)
+
     async def _follow_generation(self) -> None:
         async for desired in self._desired.values():
             self._reported.generation(desired.generation)
-
-    def _facts(self, disk_free: int) -> Facts:
-        return Facts(
-            disk_free=disk_free,
-            hub_trouble=self._link.state.value.detail,
-            clock_offset=self._link.clock_offset,
-            inference_connected=self._inference.connected,
-            failures=self._reported.state.value.failures,
-        )

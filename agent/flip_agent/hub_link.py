@@ -12,6 +12,8 @@ log = logging.getLogger(__name__)
 
 
 class Phase(Enum):
+    WAITING = auto()
+    """For enrolment."""
     JOINING = auto()
     CONNECTED = auto()
     LOST = auto()
@@ -35,7 +37,7 @@ class LinkState(Struct, frozen=True, kw_only=True):
 
 class HubLink:
     def __init__(self) -> None:
-        self.state = Watched(LinkState(phase=Phase.JOINING, since=time.time(), detail="waiting for enrolment"))
+        self.state = Watched(LinkState(phase=Phase.WAITING, since=time.time(), detail="waiting for enrolment"))
         self.clock_offset = 0.0
         """Seconds to add to this device's clock to get the hub's."""
 

@@ -1,9 +1,10 @@
 """The `serve` process as the rollout sees it: prepares and activates versions, and may come and go at any time."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
-from flip_agent.local import Activate, FromRun, Prepare, Prepared, Serving
+from flip_agent.local import Activate, FromRun, Latency, Prepare, Prepared, Serving
 from flip_agent.reported import Reported
 from flip_agent.watched import Watched
 from flip_runtime.errors import Unavailable
@@ -15,6 +16,8 @@ Answer = Prepared | Serving
 _PREPARED_WITHIN = 300.0
 """Seconds; a large graph on a slow board takes one minute."""
 _ACTIVE_WITHIN = 30.0
+_LATENCY_LASTS = 15.0
+"""Seconds; it tells every five while there are requests."""
 
 
 class InferencePeer:
@@ -25,12 +28,20 @@ class InferencePeer:
         self._process: Watched[Send | None] = Watched(None)
         self.arrivals = Watched(0)
         """How many have connected so far."""
+        self._latency: tuple[float, float] = (0.0, -_LATENCY_LASTS)
+        """The p99 in seconds, and when it was told."""
         self._expect: Callable[[Answer], None] = _nothing
         self._give_up: Callable[[], None] = lambda: None
 
     @property
     def connected(self) -> bool:
         return self._process.value is not None
+
+    @property
+    def p99(self) -> float | None:
+        """Seconds that the slowest hundredth of the latest requests took; None when there were none."""
+        seconds, told_at = self._latency
+        return seconds if time.monotonic() - told_at < _LATENCY_LASTS else None
 
     # ---- what the local server tells ----
 
@@ -44,6 +55,9 @@ class InferencePeer:
             self._process.set(None)
             self._reported.serving_nothing()
             self._give_up()
+
+    def answered_within(self, latency: Latency) -> None:
+        self._latency = (latency.p99, time.monotonic())
 
     def received(self, message: Answer) -> None:
         if isinstance(message, Serving):

@@ -7,7 +7,7 @@ One connection, messages both ways, each one JSON object on a line of at most 1 
 from msgspec import Raw, Struct
 
 from flip_wire.fleet import ReportedState
-from flip_wire.health import HealthReport
+from flip_wire.health import HealthReport, Repair
 from flip_wire.models import Sha256
 from flip_wire.telemetry import Priority
 
@@ -85,6 +85,22 @@ class Hold(Struct, frozen=True, kw_only=True, tag=True):
     because: str
 
 
+class Latency(Struct, frozen=True, kw_only=True, tag=True):
+    """From `serve`, every few seconds while there are requests: how long the slowest hundredth of them took."""
+
+    p99: float
+    """Seconds."""
+    requests: int
+
+
+class Mend(Struct, frozen=True, kw_only=True, tag=True):
+    """From the command line: repair now what can be repaired."""
+
+
+class Mended(Struct, frozen=True, kw_only=True, tag=True):
+    repairs: list[Repair]
+
+
 class StatusRequest(Struct, frozen=True, kw_only=True, tag=True):
     """From the command line."""
 
@@ -98,7 +114,9 @@ class Status(Struct, frozen=True, kw_only=True, tag=True):
     """Since when, or what is wrong."""
     reported: ReportedState
     health: HealthReport
+    repairs: list[Repair] = []
+    """The latest since the agent started, newest last."""
 
 
-ToRun = Hello | Emit | Training | Prepared | Serving | StatusRequest
-FromRun = Committed | Prepare | Activate | Work | Hold | Status
+ToRun = Hello | Emit | Training | Prepared | Serving | Latency | Mend | StatusRequest
+FromRun = Committed | Prepare | Activate | Work | Hold | Mended | Status

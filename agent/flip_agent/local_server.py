@@ -21,6 +21,10 @@ from flip_agent.local import (
     Emit,
     FromRun,
     Hello,
+    Hold,
+    Latency,
+    Mend,
+    Mended,
     Prepared,
     Serving,
     Status,
@@ -34,6 +38,7 @@ from flip_agent.reported import Reported
 from flip_agent.watched import Watched
 from flip_runtime.errors import ConfigError, Unavailable
 from flip_wire.fleet import DesiredState
+from flip_wire.health import Repair
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +59,9 @@ class LocalServer:
         desired: Watched[DesiredState],
         reported: Reported,
         inference: InferencePeer,
+        holding: Watched[str],
         status: Callable[[], Awaitable[Status]],
+        mend: Callable[[], Awaitable[list[Repair]]],
         listening: Callable[[], None],
     ) -> None:
         self._path = path
@@ -62,7 +69,9 @@ class LocalServer:
         self._desired = desired
         self._reported = reported
         self._inference = inference
+        self._holding = holding
         self._status = status
+        self._mend = mend
         self._listening = listening
         self._connections = 0
 
@@ -95,7 +104,7 @@ class LocalServer:
     async def _converse(self, peer: "_Peer", group: asyncio.TaskGroup) -> None:
         """Until the other side leaves; what it asked for is finished."""
         places = asyncio.Semaphore(_EMITS_AT_ONCE)
-        pushing: asyncio.Task[None] | None = None
+        pushing: list[asyncio.Task[None]] = []
         async for message in peer.messages():
             match message:
                 case Emit():
@@ -105,16 +114,20 @@ class LocalServer:
                     peer.role = message.role
                     if peer.role == "serve":
                         self._inference.attach(peer.send)
-                    elif peer.role == "train" and pushing is None:
-                        pushing = group.create_task(self._push_work(peer))
+                    elif peer.role == "train" and not pushing:
+                        pushing = [group.create_task(each(peer)) for each in (self._push_hold, self._push_work)]
                 case Prepared() | Serving():
                     self._inference.received(message)
+                case Latency():
+                    self._inference.answered_within(message)
                 case Training():
                     self._reported.training(message.state)
                 case StatusRequest():
                     await peer.send(await self._status())
-        if pushing is not None:
-            pushing.cancel()
+                case Mend():
+                    await peer.send(Mended(repairs=await self._mend()))
+        for task in pushing:
+            task.cancel()
 
     def _leave(self, peer: "_Peer") -> None:
         if peer.role == "serve":
@@ -128,6 +141,10 @@ class LocalServer:
             await peer.send(Committed(id=emit.id))
         finally:
             places.release()
+
+    async def _push_hold(self, peer: "_Peer") -> None:
+        async for because in self._holding.values():
+            await peer.send(Hold(because=because))
 
     async def _push_work(self, peer: "_Peer") -> None:
         async for desired in self._desired.values():

@@ -13,7 +13,7 @@ import msgspec
 
 from flip_runtime.atomic import replace_link, sync_folder
 from flip_runtime.errors import Corrupt, Rejected
-from flip_wire.models import Manifest, Sha256, decode_manifest
+from flip_wire.models import Manifest, ModelAssignment, Sha256, decode_manifest
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _CHUNK = 2**20
@@ -57,6 +57,10 @@ class ModelStore:
 
     def previous(self, model: str) -> Sha256 | None:
         return self._target(model, "previous")
+
+    def knows(self, assignment: ModelAssignment) -> bool:
+        """Whether it is, or was before, the active version: nothing new."""
+        return assignment.manifest in (self.active(assignment.model), self.previous(assignment.model))
 
     # ---- writing ----
 

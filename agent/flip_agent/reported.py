@@ -19,6 +19,12 @@ class Reported:
     def training(self, state: str) -> None:
         self.state.set(replace(self.state.value, training=state))
 
+    def held(self, because: str) -> None:
+        self.state.set(replace(self.state.value, held_because=because))
+
+    def mode(self, mode: str) -> None:
+        self.state.set(replace(self.state.value, mode=mode))
+
     def serving(self, now: Serving) -> None:
         model = ServingModel(model=now.model, version=now.version, since=now.since, url=now.url)
         others = [each for each in self.state.value.serving if each.model != now.model]

@@ -79,7 +79,10 @@ class Rollout:
         inference: InferencePeer,
         reported: Reported,
         backoff: Backoff | None = None,
+        only: Callable[[ModelAssignment], bool] | None = None,
     ) -> None:
+        """`only` says which versions may be brought at all; by default, every one."""
+        self._only = only
         self._store = store
         self._desired = desired
         self._inference = inference
@@ -98,7 +101,8 @@ class Rollout:
         while True:
             models = self._desired.value.models
             self._forget_all_but(models)
-            await run_until(self._wanted_other_than(models), self._bring(models))
+            allowed = [wanted for wanted in models if self._only is None or self._only(wanted)]
+            await run_until(self._wanted_other_than(models), self._bring(allowed))
 
     async def _wanted_other_than(self, models: list[ModelAssignment]) -> None:
         await self._desired.until(lambda desired: desired.models != models)

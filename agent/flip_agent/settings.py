@@ -16,6 +16,8 @@ class AgentSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Seconds between health events."""
     supervise: bool = True
     """Start `serve` and `train` as child processes; systemd does it where this is off."""
+    machine: Path = Path("/")
+    """Where `sys` and `proc` of the machine lie: another folder in a container that is given them."""
 
     @property
     def run_socket(self) -> Path:
@@ -36,6 +38,8 @@ class InferenceSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Requests that may wait; one more is answered 429."""
     max_body: int = 16 * 2**20
     """Bytes of a request."""
+    stale_after: float = 0.0
+    """Seconds after which a served version counts as old, and a condition says so; 0: never."""
 
 
 class FederationSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,9 +49,34 @@ class FederationSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Seconds one message may take in the ClientApp."""
     idle_exit: float = 20.0
     """Seconds without work after which `flip-agent train` leaves."""
+    lease: float = 1800.0
+    """Seconds, 10 to 1800; a device may be away for twice as long before Flower calls it offline."""
+    attempts: int = 3
+    """How often the training of one message may be cut off together with `flip-agent train`."""
     trusted_app_keys: list[str] | None = None
     """Public keys (lines of OpenSSH's format, `ssh-ed25519 AAAA...`) whose apps run here, in place of those that the
     hub named at enrolment: fewer, or others that the hub does not know."""
+
+
+class GovernorSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When training waits on this device, and pauses. Of each limit 0 means: never for that reason."""
+
+    battery_min: float = 30.0
+    """Percent, while the battery discharges; training goes on 10 percent above."""
+    temperature_max: float = 80.0
+    """Degrees Celsius of the hottest sensor; it goes on 10 degrees below. Small boards slow down at 80."""
+    load_max: float = 8.0
+    """Processes that run or wait, per core, over one minute, training included; it goes on at three quarters."""
+    disk_min: int = 512 * 2**20
+    """Free bytes on the disk of agent.state; it goes on at one and a half times as many."""
+    metered: tuple[str, ...] = ("wwan*",)
+    """Network interfaces whose traffic costs money: training waits while the default route leaves by one of them."""
+    inference_p99_max: float = 0.5
+    """Seconds that the slowest hundredth of local inference requests takes; it goes on at half of that."""
+    settle: float = 60.0
+    """Seconds that a reason must be gone before training goes on, so that it does not start and stop all the time."""
+    every: float = 10.0
+    """Seconds between two looks."""
 
 
 class LogsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,4 +89,5 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     outbox: OutboxSection = OutboxSection()
     inference: InferenceSection = InferenceSection()
     federation: FederationSection = FederationSection()
+    governor: GovernorSection = GovernorSection()
     logs: LogsSection = LogsSection()

@@ -2,11 +2,17 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
+import time
+from collections.abc import Sequence
 
 from flip_agent.hub_link import LinkState
+from flip_agent.progress import Progress
 from flip_agent.watched import Watched
+
+log = logging.getLogger(__name__)
 
 
 class Notifier:
@@ -18,22 +24,31 @@ class Notifier:
     def ready(self) -> None:
         self._tell("READY=1")
 
-    def stopping(self) -> None:
-        self._tell("STOPPING=1")
+    def reloading(self) -> None:
+        """`ready` ends it."""
+        self._tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
-    async def run(self, link: Watched[LinkState]) -> None:
-        """Passes on how things stand with the hub, and shows the watchdog that the event loop turns."""
+    def stopping(self) -> None:
+        self._tell("STOPPING=1\nSTATUS=stopping")
+
+    async def run(self, link: Watched[LinkState], parts: Sequence[Progress]) -> None:
+        """Passes on how things stand with the hub, and shows the watchdog that loop and parts make progress."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow(link))
-            group.create_task(self._feed_watchdog())
+            group.create_task(self._feed_watchdog(parts))
 
     async def _follow(self, link: Watched[LinkState]) -> None:
         async for state in link.values():
             self._tell(f"STATUS={state.sentence}")
 
-    async def _feed_watchdog(self) -> None:
+    async def _feed_watchdog(self, parts: Sequence[Progress]) -> None:
+        stuck: list[str] = []
         while self._watchdog:
-            self._tell("WATCHDOG=1")
+            before, stuck = stuck, [part.name for part in parts if part.stuck]
+            if not stuck:
+                self._tell("WATCHDOG=1")
+            elif stuck != before:
+                log.error("stuck, the watchdog is not told of progress any more", extra={"parts": ", ".join(stuck)})
             await asyncio.sleep(self._watchdog / 2)
 
     def _tell(self, message: str) -> None:

@@ -11,7 +11,19 @@ import pytest
 from agent_rig import eventually
 
 from flip_agent.inference_peer import InferencePeer
-from flip_agent.local import LINE_LIMIT, FromRun, Prepare, Prepared, Serving, Status, ToRun, Training, Work
+from flip_agent.local import (
+    LINE_LIMIT,
+    FromRun,
+    Hold,
+    Latency,
+    Prepare,
+    Prepared,
+    Serving,
+    Status,
+    ToRun,
+    Training,
+    Work,
+)
 from flip_agent.local_client import WAITING, LocalClient
 from flip_agent.local_server import LocalServer
 from flip_agent.outbox import Outbox
@@ -19,6 +31,7 @@ from flip_agent.reported import Reported
 from flip_agent.watched import Watched
 from flip_runtime.errors import Rejected, Unavailable
 from flip_wire.fleet import DesiredState, WorkNotice
+from flip_wire.health import Repair
 from flip_wire.models import ModelAssignment, Sha256
 from flip_wire.telemetry import Gap, Priority, SessionEvent
 
@@ -36,12 +49,19 @@ class Run:
         self.desired = Watched(DesiredState(generation=1))
         self.reported = Reported(1)
         self.inference = InferencePeer(self.reported)
+        self.holding = Watched("")
 
     @asynccontextmanager
     async def listening(self) -> AsyncGenerator[None]:
         ready = asyncio.Event()
         parts = (self.outbox, self.desired, self.reported, self.inference)
-        server = LocalServer(self.socket, *parts, status=self._status, listening=ready.set)
+        server = LocalServer(
+            *(self.socket, *parts),
+            holding=self.holding,
+            status=self._status,
+            mend=self._mend,
+            listening=ready.set,
+        )
         task = asyncio.create_task(server.run())
         try:
             await asyncio.wait_for(ready.wait(), 10)
@@ -51,6 +71,9 @@ class Run:
 
     async def _status(self) -> Status:
         raise Unavailable("this test asks for none")
+
+    async def _mend(self) -> list[Repair]:
+        return [Repair(code="disk-low", text="old logs removed")]
 
 
 class Peer:
@@ -140,11 +163,27 @@ async def test_train_hears_of_work_when_it_connects_and_when_it_changes(folder: 
     async with run_parts(folder) as run, run.listening():
         run.desired.set(DesiredState(generation=2, work=[WorkNotice(run_id="run-a")]))
         async with Peer(run, "train", Training(state="waiting")).running() as train:
-            await eventually(lambda: train.heard == [Work(run_ids=["run-a"])])
+            await eventually(lambda: train.heard == [Hold(because=""), Work(run_ids=["run-a"])])
             await eventually(lambda: run.reported.state.value.training == "waiting")
             run.desired.set(DesiredState(generation=3))
-            await eventually(lambda: train.heard[1:] == [Work(run_ids=[])])
+            await eventually(lambda: train.heard[2:] == [Work(run_ids=[])])
         await eventually(lambda: run.reported.state.value.training == "idle")
+
+
+async def test_train_hears_that_it_must_wait_when_it_connects_and_when_it_may_go_on(folder: Path) -> None:
+    async with run_parts(folder) as run, run.listening():
+        run.holding.set("battery at 20 %")
+        async with Peer(run, "train").running() as train:
+            await eventually(lambda: Hold(because="battery at 20 %") in train.heard)
+            run.holding.set("")
+            await eventually(lambda: train.heard[-1] == Hold(because=""))
+
+
+async def test_the_server_tells_how_long_its_slowest_requests_take(folder: Path) -> None:
+    async with run_parts(folder) as run, run.listening():
+        assert run.inference.p99 is None
+        async with Peer(run, "serve", Latency(p99=0.25, requests=40)).running():
+            await eventually(lambda: run.inference.p99 == 0.25)
 
 
 async def test_what_is_served_is_reported_until_the_server_leaves(folder: Path) -> None:

@@ -1,0 +1,21 @@
+"""One thing to look at, the condition that it may find, and what the agent does about it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flip_agent.conditions import Declaration
+
+
+def _nothing() -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Both are called on the event loop and take some milliseconds at most."""
+
+    declaration: Declaration
+    look: Callable[[], str]
+    """What is wrong, in words for people; empty when all is well."""
+    mend: Callable[[], str] = _nothing
+    """Does what can be done about it, and says what was done; empty when nothing was."""

@@ -1,0 +1,46 @@
+"""What the device serves, against what the hub wants of it."""
+
+from collections.abc import Callable
+
+from flip_agent.checks.check import Check
+from flip_agent.conditions import INFERENCE_DOWN, MODEL_STALE, ROLLOUT_FAILED
+from flip_wire.fleet import DesiredState, ReportedState
+
+
+def inference(connected: Callable[[], bool]) -> Check:
+    return Check(INFERENCE_DOWN, lambda: "" if connected() else "flip-agent serve is not connected")
+
+
+def rollout(reported: Callable[[], ReportedState]) -> Check:
+    def look() -> str:
+        failures = reported().failures
+        return "; ".join(f"{failure.model} version {failure.version}: {failure.reason}" for failure in failures)
+
+    return Check(ROLLOUT_FAILED, look)
+
+
+def freshness(
+    desired: Callable[[], DesiredState],
+    reported: Callable[[], ReportedState],
+    stale_after: float,
+    now: Callable[[], float],
+) -> Check:
+    """`stale_after`: seconds after which also the wanted version counts as old; 0 for never."""
+
+    def look() -> str:
+        serving = {model.model: model for model in reported().serving}
+        texts = [
+            f"{wanted.model} version {wanted.version} is wanted, version {serving[wanted.model].version} is served"
+            if wanted.model in serving
+            else f"{wanted.model} version {wanted.version} is wanted, none is served"
+            for wanted in desired().models
+            if wanted.model not in serving or serving[wanted.model].version != wanted.version
+        ]
+        texts += [
+            f"{model.model} version {model.version} has been served for {(now() - model.since) / 86400:.1f} days"
+            for model in serving.values()
+            if stale_after and now() - model.since > stale_after
+        ]
+        return "; ".join(texts)
+
+    return Check(MODEL_STALE, look)

@@ -1,0 +1,76 @@
+"""Which checks there are: for a device at rest (`flip-agent doctor`), and what the running daemon adds."""
+
+import time
+
+from flip_agent.checks import data_folder, disk, hub, machine, models
+from flip_agent.checks.check import Check
+from flip_agent.conditions import CONFIG_REFUSED, SAFE_MODE, TRAINING_HELD
+from flip_agent.hardware import Hardware
+from flip_agent.hub_link import HubLink
+from flip_agent.inference_peer import InferencePeer
+from flip_agent.model_store import ModelStore
+from flip_agent.reported import Reported
+from flip_agent.settings import GovernorSection, Settings
+from flip_agent.start_counter import Mode
+from flip_agent.watched import Watched
+from flip_runtime.errors import FlipError
+from flip_wire.fleet import DesiredState
+
+
+def machine_checks(
+    settings: Settings, hardware: Hardware, limits: Watched[GovernorSection], desired: Watched[DesiredState]
+) -> list[Check]:
+    state = settings.agent.state
+
+    def collect() -> int:
+        return _collect(ModelStore(state / "models"), desired.value)
+
+    return [
+        disk.disk_space(state, collect),
+        disk.inodes(state, collect),
+        machine.memory(hardware),
+        machine.temperature(hardware, lambda: limits.value.temperature_max),
+        data_folder.data_folder(settings.federation.node_config),
+    ]
+
+
+def daemon_checks(
+    settings: Settings,
+    link: HubLink,
+    desired: Watched[DesiredState],
+    reported: Reported,
+    inference: InferencePeer,
+    refused: Watched[str],
+) -> list[Check]:
+    """`refused`: what is wrong with the changed configuration."""
+
+    return [
+        Check(SAFE_MODE, lambda: _reduced(reported)),
+        Check(CONFIG_REFUSED, lambda: refused.value),
+        hub.hub(link),
+        hub.clock(link),
+        models.inference(lambda: inference.connected),
+        models.rollout(lambda: reported.state.value),
+        models.freshness(
+            lambda: desired.value, lambda: reported.state.value, settings.inference.stale_after, time.time
+        ),
+        Check(TRAINING_HELD, lambda: reported.state.value.held_because if desired.value.work else ""),
+    ]
+
+
+def _reduced(reported: Reported) -> str:
+    match reported.state.value.mode:
+        case Mode.REDUCED:
+            return "it failed three times in a row: no training, no serving, no new versions"
+        case Mode.SAFE:
+            return "it failed five times in a row: heartbeat, earlier versions and doctor only"
+        case _:
+            return ""
+
+
+def _collect(store: ModelStore, desired: DesiredState) -> int:
+    """A manifest that cannot be read keeps everything: then a file may be one of its own."""
+    try:
+        return store.collect({wanted.manifest for wanted in desired.models})
+    except (FlipError, OSError):
+        return 0

@@ -1,0 +1,96 @@
+"""Looks at everything that can be wrong with this device, mends what it can, and tells what was mended.
+
+What cannot be mended, or does not help, is tried again after ten minutes; nothing is mended in safe mode.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from flip_agent.checks.check import Check
+from flip_agent.conditions import DATABASE_DAMAGED, Conditions, Declaration, Since
+from flip_agent.outbox import Outbox
+from flip_agent.watched import Watched
+from flip_wire.health import Condition, Repair
+from flip_wire.telemetry import Priority
+
+log = logging.getLogger(__name__)
+
+_LOOK_EVERY = 15.0
+"""Seconds; half of what the quickest condition takes to be told."""
+_MEND_AGAIN = 600.0
+VERIFY_EVERY = 6 * 3600.0
+"""Seconds: reading a full outbox holds up its commits for some 0.3 s."""
+_REMEMBERED = 10
+
+
+class Inspection:
+    def __init__(
+        self,
+        checks: Sequence[Check],
+        outbox: Outbox,
+        may_mend: Callable[[], bool],
+        verify_every: float = VERIFY_EVERY,
+    ) -> None:
+        self._checks = checks
+        self._outbox = outbox
+        self._may_mend = may_mend
+        self._verify_every = verify_every
+        self._conditions = Conditions()
+        self._mended_at: dict[str, float] = {}
+        self.codes: Watched[frozenset[str]] = Watched(frozenset())
+        """Of the conditions of which people are told."""
+        self.repairs: deque[Repair] = deque(maxlen=_REMEMBERED)
+        """The latest, newest last."""
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch())
+            group.create_task(self._verify_outbox())
+
+    def look(self) -> list[Condition]:
+        told = self._conditions.update(self._found(), Since(wall=time.time(), monotonic=time.monotonic()))
+        self.codes.set(frozenset(condition.code for condition in told))
+        return told
+
+    async def mend(self) -> list[Repair]:
+        """Whatever is wrong now, at once: what a person asked for."""
+        self._mended_at.clear()
+        return await self._mend()
+
+    async def _watch(self) -> None:
+        while True:
+            self.look()
+            if self._may_mend():
+                await self._mend()
+            await asyncio.sleep(_LOOK_EVERY)
+
+    async def _mend(self) -> list[Repair]:
+        repairs: list[Repair] = []
+        for check in self._checks:
+            code = check.declaration.code
+            due = self._mended_at.get(code, -_MEND_AGAIN) + _MEND_AGAIN <= time.monotonic()
+            if due and check.look():
+                self._mended_at[code] = time.monotonic()
+                if done := check.mend():
+                    repairs.append(await self._tell(check.declaration, done))
+        return repairs
+
+    async def _verify_outbox(self) -> None:
+        """It was read whole when it was opened. The event that tells of the damage has the outbox begun anew."""
+        while True:
+            await asyncio.sleep(self._verify_every)
+            if damage := await self._outbox.damage():
+                await self._tell(DATABASE_DAMAGED, f"outbox.db was damaged, is kept aside and begun anew: {damage}")
+
+    async def _tell(self, declaration: Declaration, text: str) -> Repair:
+        repair = Repair(code=declaration.code, text=text)
+        log.warning("repaired", extra={"condition": declaration.code, "done": text})
+        self.repairs.append(repair)
+        await self._outbox.append(Priority.HEALTH, "repair", repair)
+        return repair
+
+    def _found(self) -> dict[Declaration, str]:
+        return {check.declaration: text for check in self._checks if (text := check.look())}
