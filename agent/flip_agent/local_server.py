@@ -137,7 +137,7 @@ class LocalServer:
 
     async def _commit(self, emit: Emit, peer: "_Peer", places: asyncio.Semaphore) -> None:
         try:
-            await self._outbox.append(emit.priority, emit.kind, emit.body)
+            await self._outbox.append(emit.priority, emit.kind, emit.body, once=emit.once)
             await peer.send(Committed(id=emit.id))
         finally:
             places.release()

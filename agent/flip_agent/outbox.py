@@ -1,151 +1,179 @@
-"""An event accepted here is delivered at least once, in order, or counted as dropped.
+"""An event accepted here is delivered at least once, in order, or counted as dropped and declared.
 
 `append` returns when the event is on the disk; all that wait at the same time share one commit. Events leave by `ack`,
-after the hub has stored them. When the file is full, the lowest priority goes first, oldest first, alerts never. Each
-loss (full, damaged on the disk, refused by the hub) becomes a `Gap`: an event that is itself delivered, as an alert.
+after the hub has stored them. When the file is full, the lowest priority goes first, oldest first, alerts never, and
+never what may be on its way to the hub: so nothing is both delivered and declared dropped. Each loss (full, damaged on
+the disk, refused by the hub) becomes a `Gap`: an event that is itself delivered, as an alert.
 """
 
 import asyncio
 import contextlib
 import logging
-import time
-import uuid
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator
 from pathlib import Path
 
 import msgspec
 from msgspec import Raw, Struct
 
-from flip_agent.outbox_file import Full, OutboxFile, move_aside
+from flip_agent.ballast import SIZE, Ballast
+from flip_agent.outbox_aside import set_aside
+from flip_agent.outbox_errors import Full
+from flip_agent.outbox_file import OutboxFile
+from flip_agent.outbox_intake import Intake, Waiting, bounded, refuse
 from flip_agent.progress import Progress
+from flip_agent.stored_event import DeviceClock, decode_event, encode_event
 from flip_runtime.errors import Corrupt, Unavailable
-from flip_wire.telemetry import Batch, Event, Gap, Priority, Seq, Stamp
+from flip_wire.telemetry import Batch, Event, Priority, Seq, Stamp
 
 log = logging.getLogger(__name__)
 
 FULL = "outbox full"
 DAMAGED = "damaged on disk"
+BATCH_EVENTS = 256
+"""Of one batch at most."""
 
-_WAITING = 1024
-"""Appends that may wait for a commit; one more waits for a place."""
 _COMMIT_BYTES = 64 * 2**10
 """Of one commit, so that making room for it never empties a small file."""
-_SHED = 256
-"""Events that make room at once."""
 _COMMIT_WITHIN = 60.0
-"""Seconds: a worn SD card takes ten."""
+"""Seconds until a commit counts as stuck: a worn SD card takes ten."""
 _BATCH_BYTES = 512 * 2**10
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-
-
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    priority: Priority
-    kind: str
-    at: Stamp
-    body: Raw
-    accepted: asyncio.Future[Seq]
+_BATCH_SHARE = 8
+"""Part of a small file that a batch may be: what is on its way is not dropped."""
 
 
 class Outbox:
     """`run` is the committer, a service: without it nothing is accepted."""
 
-    def __init__(self, path: Path, max_bytes: int, file: OutboxFile) -> None:
+    def __init__(self, path: Path, max_bytes: int, ballast: Ballast, file: OutboxFile) -> None:
         self._path = path
         self._max_bytes = max_bytes
+        self._ballast = ballast
         self._file = file
-        self._boot_id = _boot_id()
-        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(_WAITING)
+        self._batch_bytes = min(_BATCH_BYTES, max_bytes // _BATCH_SHARE)
+        self._clock = DeviceClock()
+        self._intake = Intake()
         self._arrived = asyncio.Event()
+        self._sent: dict[Priority, Seq] = {}
+        """Up to here the hub may have them, whether it said so or not."""
         self._damage: Corrupt | None = None
         """Seen by a reader; the committer starts over."""
         self.progress = Progress("committer", within=_COMMIT_WITHIN)
+        """Of the committer, for the watchdog."""
 
     @classmethod
-    async def open(cls, path: Path, *, max_bytes: int = 64 * 2**20) -> "Outbox":
-        """An unreadable file is moved aside, and its loss is the first event of the new one."""
+    async def open(cls, path: Path, *, max_bytes: int = 64 * 2**20, ballast: int = SIZE) -> "Outbox":
+        """An unreadable file is moved aside, and its loss is the first event of the new one.
+
+        `ballast` in bytes. Raises `Unavailable` when the disk has no room for a new file.
+        """
+        reserve = Ballast(path.with_suffix(".ballast"), ballast)
+        await reserve.remake()
         try:
-            return cls(path, max_bytes, await OutboxFile.open(path, max_bytes))
+            outbox = cls(path, max_bytes, reserve, await OutboxFile.open(path, max_bytes, reserve))
+            await outbox._suspect_sent()
         except Corrupt as error:
-            aside = move_aside(path)
-            outbox = cls(path, max_bytes, await OutboxFile.open(path, max_bytes))
-            await outbox._report_lost_file(aside, error)
-            return outbox
+            aside, ledger = set_aside(path, error, None)
+            outbox = cls(path, max_bytes, reserve, await OutboxFile.open(path, max_bytes, reserve, ledger))
+            await outbox._report_lost_file(aside)
+        return outbox
 
     async def close(self) -> None:
         await self._file.close()
 
+    async def _suspect_sent(self) -> None:
+        """The process before this one may have sent the oldest batch of each class."""
+        for priority in Priority:
+            if events := await self.peek(priority, BATCH_EVENTS):
+                self._sent[priority] = events[-1].seq
+
     # ---- accepting ----
 
-    async def append(self, priority: Priority, kind: str, body: Struct | Raw) -> Seq:
-        """Raises `Unavailable` when the event is not accepted: the disk fails, or it is full of alerts."""
-        accepted: asyncio.Future[Seq] = asyncio.get_running_loop().create_future()
-        content = Raw(msgspec.json.encode(body))
-        await self._queue.put(_Waiting(priority, kind, self._stamp(), content, accepted))
-        return await accepted
+    async def append(self, priority: Priority, kind: str, body: Struct | Raw, *, once: str = "") -> Seq:
+        """Of two events with the same name (`once`) the first is kept, and both get its number.
+
+        Raises `Unavailable` when the event is not accepted: the disk fails, or it is full of alerts.
+        """
+        event = encode_event(kind, self._clock.stamp(), body)
+        return await self._intake.put(priority, event, bounded(once))
 
     async def run(self) -> None:
         while True:
-            batch = await self._next_commit()
+            batch = await self._intake.take(_COMMIT_BYTES)
             try:
                 with self.progress.step():
                     if self._damage is not None:
                         await self._start_over(self._damage)
-                    await self._commit(batch)
+                    await self._commit(await self._without_known(batch))
             except Unavailable as error:
-                _refuse(batch, error)
+                refuse(batch, error)
             finally:
-                _refuse(batch, Unavailable("the outbox stopped"))
+                refuse(batch, Unavailable("the outbox stopped"))
 
-    async def _next_commit(self) -> list[_Waiting]:
-        batch = [await self._queue.get()]
-        size = len(bytes(batch[0].body))
-        while size < _COMMIT_BYTES and not self._queue.empty():
-            batch.append(self._queue.get_nowait())
-            size += len(bytes(batch[-1].body))
-        return batch
+    async def _without_known(self, batch: list[Waiting]) -> list[Waiting]:
+        """Accepts those whose name was accepted before; gives the others, each name once."""
+        names = {each.once for each in batch if each.once}
+        if not names:
+            return batch
+        with self._noticing_damage():
+            known = await self._file.known(list(names))
+        fresh: list[Waiting] = []
+        last: dict[str, Waiting] = {}
+        for each in batch:
+            name = each.once
+            if name in known:
+                each.accept(known[name])
+            elif name in last:
+                last[name].repeat, last[name] = each, each
+            else:
+                fresh.append(each)
+                if name:
+                    last[name] = each
+        return fresh
 
-    async def _commit(self, batch: list[_Waiting]) -> None:
+    async def _commit(self, batch: list[Waiting]) -> None:
         while batch:
             try:
-                first = await self._file.insert([(each.priority, _encode(each)) for each in batch])
+                await self._file.insert(batch)
             except Full as full:
                 batch = await self._make_room(batch, full)
             except Corrupt as error:
                 await self._start_over(error)
             else:
-                _accept(batch, first)
+                for each in batch:
+                    each.accept(each.seq)
                 self._arrived.set()
                 return
 
-    async def _make_room(self, batch: list[_Waiting], full: Full) -> list[_Waiting]:
+    async def _make_room(self, batch: list[Waiting], full: Full) -> list[Waiting]:
         """Drops the least urgent, stored or coming in; gives what is still to be stored."""
         least = max(each.priority for each in batch)
-        for priority in (Priority.LOG, Priority.HEALTH, Priority.FEDERATION):
-            if seqs := await self._file.oldest(priority, _SHED):
-                await self._file.drop(priority, seqs, FULL)
-                return batch
-            if priority == least:
-                return await self._turn_away(batch, priority)
+        with self._noticing_damage():
+            for priority in (Priority.LOG, Priority.HEALTH, Priority.FEDERATION):
+                after = self._sent.get(priority, Seq(0))
+                if await self._file.shed(priority, after, _COMMIT_BYTES, FULL):
+                    return batch
+                if priority == least:
+                    return await self._turn_away(batch, priority)
         raise full
 
-    async def _turn_away(self, batch: list[_Waiting], priority: Priority) -> list[_Waiting]:
+    async def _turn_away(self, batch: list[Waiting], priority: Priority) -> list[Waiting]:
         turned = [each for each in batch if each.priority == priority]
-        _accept(turned, await self._file.skip(priority, len(turned), FULL))
+        first = await self._file.skip(priority, [each.once for each in turned], FULL)
+        for seq, each in enumerate(turned, first):
+            each.accept(Seq(seq))
         return [each for each in batch if each.priority != priority]
 
     async def _start_over(self, error: Corrupt) -> None:
         await self._file.close()
         self._damage = None
-        aside = move_aside(self._path)
-        self._file = await OutboxFile.open(self._path, self._max_bytes)
-        await self._report_lost_file(aside, error)
+        self._sent.clear()
+        aside, ledger = set_aside(self._path, error, self._file.ledger)
+        self._file = await OutboxFile.open(self._path, self._max_bytes, self._ballast, ledger)
+        await self._report_lost_file(aside)
 
-    async def _report_lost_file(self, aside: Path, error: Corrupt) -> None:
-        log.error("outbox was damaged, its events are lost", extra={"moved_to": str(aside), "error": str(error)})
-        reason = f"outbox file unreadable, number of lost events unknown; kept as {aside.name}: {error}"
-        await self._declare([Gap(priority=Priority.ALERT, first=Seq(0), last=Seq(0), count=0, reason=reason)])
+    async def _report_lost_file(self, aside: Path) -> None:
+        log.error("outbox was damaged, its events are lost", extra={"moved_to": str(aside)})
+        await self._declare()
 
     # ---- delivering ----
 
@@ -154,33 +182,38 @@ class Outbox:
         await self._arrived.wait()
         self._arrived.clear()
 
-    async def next_batch(self, limit: int) -> Batch | None:
-        """The oldest events of the highest priority that has any."""
+    async def next_batch(self, limit: int = BATCH_EVENTS) -> Batch | None:
+        """The oldest events of the highest priority that has any; the caller is about to send them."""
         for priority in Priority:
-            if events := await self.peek(priority, limit):
-                return Batch(epoch=self._file.epoch, priority=priority, events=events)
+            epoch = self._file.ledger.epoch
+            if events := await self.peek(priority, min(limit, BATCH_EVENTS)):
+                self._sent[priority] = max(self._sent.get(priority, Seq(0)), events[-1].seq)
+                return Batch(epoch=epoch, priority=priority, events=events)
         return None
 
     async def peek(self, priority: Priority, limit: int) -> list[Event]:
         """At most `limit` events and about half a MiB; damaged rows are dropped on the way."""
         with self._noticing_damage():
-            while rows := await self._file.peek(priority, limit, _BATCH_BYTES):
-                if damaged := [row.seq for row in rows if not row.intact]:
-                    await self._file.drop(priority, damaged, DAMAGED)
-                if intact := [row for row in rows if row.intact]:
-                    return [msgspec.json.decode(row.event, type=_Stored).event(row.seq) for row in intact]
-        return []
+            blocks = await self._file.peek(priority, limit, self._batch_bytes, DAMAGED)
+        acked = self._file.ledger.of(priority).acked
+        stored = [(seq, line) for block in blocks for seq, line in enumerate(block.events or (), block.first)]
+        return [decode_event(Seq(seq), line) for seq, line in stored if seq > acked][:limit]
 
     async def ack(self, priority: Priority, up_to: Seq) -> None:
         """The hub has stored everything of that priority up to this number: it is deleted."""
         with self._noticing_damage():
             await self._file.ack(priority, up_to)
-        await self._declare_gaps()
+        await self._declare()
 
     async def reject(self, priority: Priority, seq: Seq, reason: str) -> None:
-        """The hub will never take this event: it becomes a dead letter, and is declared as a gap."""
-        await self._file.drop(priority, [seq], f"refused by the hub: {reason}", keep_letter=True)
-        await self._declare_gaps()
+        """The hub will never take this event, the oldest of its priority: it becomes a dead letter and a gap."""
+        oldest = await self.peek(priority, 1)
+        if not oldest or oldest[0].seq != seq:
+            return
+        with self._noticing_damage():
+            content = msgspec.json.encode(oldest[0])
+            await self._file.reject(priority, seq, content, f"refused by the hub: {reason}")
+        await self._declare()
 
     @contextlib.contextmanager
     def _noticing_damage(self) -> Generator[None]:
@@ -190,24 +223,20 @@ class Outbox:
             self._damage = error
             raise Unavailable("the outbox is damaged, it starts over with the next event") from error
 
-    async def _declare_gaps(self) -> None:
+    async def _declare(self) -> None:
         """Called when the hub is known to listen, so that a long outage makes one gap record instead of hundreds."""
-        if gaps := await self._file.gaps():
-            with contextlib.suppress(Full):  # they stay counted, and are declared after the next ack
-                await self._declare(gaps)
-
-    async def _declare(self, gaps: Sequence[Gap]) -> None:
-        at = self._stamp()
-        events = [_Stored(kind="gap", at=at, body=Raw(msgspec.json.encode(gap))) for gap in gaps]
-        await self._file.declare(gaps, [msgspec.json.encode(event) for event in events])
-        self._arrived.set()
+        if not self._file.ledger.gaps:
+            return
+        at = self._clock.stamp()
+        with contextlib.suppress(Full):  # they stay counted, and are declared after the next ack
+            await self._file.declare(lambda gap: encode_event("gap", at, gap))
+            self._arrived.set()
 
     # ---- telling ----
 
     async def depth(self) -> int:
         """Events that wait for the hub."""
-        with self._noticing_damage():
-            return sum([await self._file.depth(priority) for priority in Priority])
+        return self._file.ledger.waiting
 
     async def oldest(self) -> float | None:
         """When the oldest of them happened."""
@@ -215,43 +244,19 @@ class Outbox:
         return min((event.at.wall for event in heads), default=None)
 
     async def dropped(self) -> int:
-        """Since the file was made."""
-        with self._noticing_damage():
-            return await self._file.dropped()
+        """Over all files of this outbox, as far as they could be read."""
+        return self._file.ledger.dropped
 
-    def _stamp(self) -> Stamp:
-        return Stamp(wall=time.time(), monotonic=time.monotonic(), boot_id=self._boot_id)
+    async def damage(self) -> str:
+        """Reads the whole file; what is wrong with it, or empty. A damaged one is begun anew with the next event."""
+        try:
+            found = await self._file.check()
+        except Corrupt as error:
+            found = str(error)
+        if found:
+            self._damage = Corrupt(found)
+        return found
 
-
-class _Stored(Struct, frozen=True, kw_only=True):
-    """An event without its number, which is the row's."""
-
-    kind: str
-    at: Stamp
-    body: Raw
-
-    def event(self, seq: Seq) -> Event:
-        return Event(seq=seq, kind=self.kind, at=self.at, body=self.body)
-
-
-def _encode(each: _Waiting) -> bytes:
-    return msgspec.json.encode(_Stored(kind=each.kind, at=each.at, body=each.body))
-
-
-def _accept(batch: Sequence[_Waiting], first: Seq) -> None:
-    for seq, each in enumerate(batch, first):
-        if not each.accepted.done():
-            each.accepted.set_result(Seq(seq))
-
-
-def _refuse(batch: Sequence[_Waiting], error: Unavailable) -> None:
-    for each in batch:
-        if not each.accepted.done():
-            each.accepted.set_exception(error)
-
-
-def _boot_id() -> str:
-    try:
-        return _BOOT_ID.read_text().strip()
-    except OSError:  # not Linux: this process's life stands in for the machine's
-        return str(uuid.uuid4())
+    def stamp(self) -> Stamp:
+        """Now, by this device's clocks."""
+        return self._clock.stamp()

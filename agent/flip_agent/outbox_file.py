@@ -1,140 +1,82 @@
-"""The outbox's SQLite file: every change is one durable transaction, every row carries a checksum.
+"""The outbox's SQLite file: every change is one durable transaction, its accounts included (`outbox_schema`).
 
-One table per priority, so that the most urgent event is found without an index; `seq` is counted over all of them in
-`meta` (SQLite would reuse numbers once a table is empty). A row holds the event as it travels. What was dropped is
-added up in `gap` until it is declared to the hub as an event of its own.
+Numbers (`seq`) grow over all priorities; after an end without `close` some are left out, so that none is given twice
+even if the disk has lost the newest commits. An ack in the middle of a block moves `Account.acked`; the block goes with
+its last event. The connection holds the file for itself (no shared memory beside it), and its log stays smaller than
+the ballast: on a full disk the ballast's room brings the log home, and then only pages that are freed are used.
 """
 
 import asyncio
 import contextlib
-import logging
-import os
+import itertools
 import sqlite3
-import uuid
-import zlib
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from pathlib import Path
 
 import aiosqlite
+from msgspec import Struct
+from msgspec.structs import replace
 
-from flip_runtime.errors import ConfigError, Corrupt, FlipError, Unavailable
+from flip_agent import outbox_schema as sql
+from flip_agent.ballast import Ballast
+from flip_agent.outbox_connection import TRANSACTION, Change, OutboxConnection
+from flip_agent.outbox_errors import is_full, meaning
+from flip_agent.outbox_ledger import Ledger, new_ledger
+from flip_agent.outbox_schema import checked, first_row, load_ledger, prepare
+from flip_agent.sealed_block import BULK, MOST, Block, Row, seal, unseal
 from flip_wire.telemetry import Gap, Priority, Seq
 
-log = logging.getLogger(__name__)
-
-VERSION = 1
-PAGE = 4096
-DEAD_LETTERS = 100
-"""Refused events that are kept for people to look at."""
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (epoch TEXT NOT NULL, next_seq INTEGER NOT NULL, dropped INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS alert (seq INTEGER PRIMARY KEY, event BLOB NOT NULL, crc INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS federation (seq INTEGER PRIMARY KEY, event BLOB NOT NULL, crc INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS health (seq INTEGER PRIMARY KEY, event BLOB NOT NULL, crc INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS log (seq INTEGER PRIMARY KEY, event BLOB NOT NULL, crc INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS gap (
-    priority INTEGER NOT NULL, reason TEXT NOT NULL,
-    first INTEGER NOT NULL, last INTEGER NOT NULL, count INTEGER NOT NULL,
-    PRIMARY KEY (priority, reason)
-);
-CREATE TABLE IF NOT EXISTS dead_letter (
-    seq INTEGER PRIMARY KEY, priority INTEGER NOT NULL, event BLOB NOT NULL, reason TEXT NOT NULL
-);
-"""
-INSERT = "INSERT INTO {table} (seq, event, crc) VALUES (?, ?, ?)"
-COUNT_ON = "UPDATE meta SET next_seq = ?"
-# The rows whose predecessors stay below a number of bytes: at least one, whatever its size. A row that rotted may hold
-# another type than it should; as bytes it fails its checksum instead of the reader.
-PEEK = """
-SELECT seq, coalesce(CAST(event AS BLOB), x''), crc FROM {table} WHERE seq IN (
-    SELECT seq FROM (
-        SELECT seq, sum(length(event)) OVER (ORDER BY seq) - length(event) AS before
-        FROM (SELECT seq, event FROM {table} ORDER BY seq LIMIT ?)
-    ) WHERE before < ?
-) ORDER BY seq
-"""
-ACK = "DELETE FROM {table} WHERE seq <= ?"
-DELETE = "DELETE FROM {table} WHERE seq = ?"
-OLDEST = "SELECT seq FROM {table} ORDER BY seq LIMIT ?"
-DEPTH = "SELECT count(*) FROM {table}"
-DROPPED = "UPDATE meta SET dropped = dropped + ?"
-ADD_TO_GAP = """
-INSERT INTO gap (priority, reason, first, last, count) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (priority, reason) DO UPDATE SET
-    first = min(first, excluded.first), last = max(last, excluded.last), count = count + excluded.count
-"""
-GAPS = "SELECT priority, reason, first, last, count FROM gap ORDER BY priority"
-KEEP_LETTER = (
-    "INSERT INTO dead_letter (seq, priority, event, reason) SELECT seq, ?, event, ? FROM {table} WHERE seq = ?"
-)
-TRIM_LETTERS = "DELETE FROM dead_letter WHERE seq NOT IN (SELECT seq FROM dead_letter ORDER BY seq DESC LIMIT ?)"
+_LEFT_OUT = 2**20
+"""Numbers after an end without `close`; the log holds fewer events."""
+_KEPT_BYTES = 2**16
+"""Of a dead letter or a quarantined block."""
+_FROM_THE_FIRST = -(2**63)
+"""Below what a rotted number can be."""
 
 
-class Full(Unavailable):
-    """The file has reached its size, or the disk is full."""
+class New(Struct, eq=False):
+    """An event that comes in."""
 
-
-class Row:
-    """One event as it is stored."""
-
-    __slots__ = ("crc", "event", "seq")
-
-    def __init__(self, seq: int, event: bytes, crc: int) -> None:
-        self.seq = Seq(seq)
-        self.event = event
-        self.crc = crc
-
-    @property
-    def intact(self) -> bool:
-        return self.crc == checksum(self.seq, self.event)
-
-
-def checksum(seq: int, event: bytes) -> int:
-    return zlib.crc32(event, seq & 0xFFFFFFFF)
+    priority: Priority
+    event: bytes
+    once: str = ""
+    seq: Seq = Seq(0)
+    """Its number, once it is stored."""
 
 
 class OutboxFile:
-    """One connection; transactions exclude each other, so that nobody reads what is not committed."""
+    """One connection; calls exclude each other, so that nobody reads what is not committed."""
 
-    def __init__(self, db: aiosqlite.Connection, epoch: str, next_seq: int) -> None:
+    def __init__(self, db: aiosqlite.Connection, ballast: Ballast, max_pages: int, ledger: Ledger) -> None:
         self._db = db
+        self._ballast = ballast
+        self._max_pages = max_pages
+        self._tight = False
+        """It may not grow: its disk is full."""
         self._lock = asyncio.Lock()
-        self.epoch = epoch
-        self.next_seq = Seq(next_seq)
+        self._unsure = False
+        """A transaction was broken off: only the file knows whether it counts."""
+        self.ledger = ledger
 
     @classmethod
-    async def open(cls, path: Path, max_bytes: int) -> "OutboxFile":
-        """Makes the file if it is missing. Raises `Corrupt` when it is no intact outbox."""
-        db = await aiosqlite.connect(path, isolation_level=None)
+    async def open(cls, path: Path, max_bytes: int, ballast: Ballast, ledger: Ledger | None = None) -> "OutboxFile":
+        """Makes the file if it is missing, with `ledger`. Raises `Corrupt` when it is no intact outbox."""
+        log_left = Path(f"{path}-wal")
+        unclean = log_left.exists() and log_left.stat().st_size > 0
+        db = await aiosqlite.connect(path, isolation_level=None, factory=OutboxConnection)
         try:
             path.chmod(0o600)
-            return await cls._prepare(db, path, max_bytes)
+            max_pages = max(16, max_bytes // sql.PAGE)
+            file = cls(db, ballast, max_pages, await prepare(db, path, max_pages, ledger or new_ledger()))
         except BaseException as error:
             await db.close()
             if isinstance(error, sqlite3.Error):
-                raise _meaning(error) from error
+                raise meaning(error) from error
             raise
-
-    @classmethod
-    async def _prepare(cls, db: aiosqlite.Connection, path: Path, max_bytes: int) -> "OutboxFile":
-        await db.execute("PRAGMA journal_mode = WAL")
-        await db.execute("PRAGMA synchronous = FULL")
-        await db.execute(f"PRAGMA journal_size_limit = {4 * 2**20}")
-        await db.execute(f"PRAGMA max_page_count = {max(16, max_bytes // PAGE)}")
-        if (verdict := await _first(db, "PRAGMA quick_check(1)")) != ("ok",):
-            raise Corrupt(f"{path.name}: {verdict[0]}")
-        (version,) = await _first(db, "PRAGMA user_version")
-        if version > VERSION:
-            raise ConfigError(f"{path} was written by a newer agent", hint="update the agent, or move the file away")
-        await db.executescript(SCHEMA)
-        await db.execute(f"PRAGMA user_version = {VERSION}")
-        await db.execute(
-            "INSERT INTO meta (epoch, next_seq, dropped) SELECT ?, 1, 0 WHERE NOT EXISTS (SELECT * FROM meta)",
-            (str(uuid.uuid4()),),
-        )
-        epoch, next_seq = await _first(db, "SELECT epoch, next_seq FROM meta")
-        return cls(db, epoch, next_seq)
+        if unclean:
+            file.ledger = replace(file.ledger, next_seq=Seq(file.ledger.next_seq + _LEFT_OUT))
+        await file._follow_disk()
+        return file
 
     async def close(self) -> None:
         with contextlib.suppress(sqlite3.Error):  # of a damaged file there is nothing left to save
@@ -142,138 +84,187 @@ class OutboxFile:
 
     # ---- adding ----
 
-    async def insert(self, rows: Sequence[tuple[Priority, bytes]]) -> Seq:
-        """All or nothing; gives the number of the first, the others follow it. Raises `Full`."""
-        first = self.next_seq
-        async with self._transaction() as db:
-            for priority in {priority for priority, _ in rows}:
-                numbered = [
-                    (seq, event, checksum(seq, event))
-                    for seq, (belongs, event) in enumerate(rows, first)
-                    if belongs == priority
-                ]
-                await db.executemany(INSERT.format(table=_table(priority)), numbered)
-            await db.execute(COUNT_ON, (first + len(rows),))
-        self.next_seq = Seq(first + len(rows))
-        return first
+    async def insert(self, events: Sequence[New]) -> None:
+        """All or nothing; gives each its number. Raises `Full`."""
+        async with self._alone():
+            ledger, changes = self.ledger, list[Change]()
+            for priority in Priority:
+                if members := [each for each in events if each.priority is priority]:
+                    changes.append(_insert(ledger.next_seq, priority, [each.event for each in members]))
+                    for seq, each in enumerate(members, ledger.next_seq):
+                        each.seq = Seq(seq)
+                    ledger = ledger.added(priority, len(members))
+            changes += _remember((each.seq, each.once) for each in events if each.once)
+            await self._commit(ledger, changes)
+
+    async def known(self, keys: Sequence[str]) -> dict[str, Seq]:
+        """Of events that were accepted under one of these names, the number."""
+        async with self._alone():
+            found = await self._db.execute_fetchall(sql.KNOWN.format(marks=", ".join("?" * len(keys))), keys)
+            return {key: Seq(seq) for key, seq in found}
+
+    async def skip(self, priority: Priority, keys: Sequence[str], reason: str) -> Seq:
+        """Numbers and counts events (their names, or "") that found no place; gives the number of the first."""
+        async with self._alone():
+            first = self.ledger.next_seq
+            await self._commit(
+                self.ledger.skipped(priority, len(keys), reason),
+                _remember((Seq(seq), key) for seq, key in enumerate(keys, first) if key),
+            )
+            return first
+
+    async def declare(self, encode: Callable[[Gap], bytes]) -> None:
+        """Turns what was lost into alerts. Raises `Full`."""
+        async with self._alone():
+            ledger = self.ledger
+            if not ledger.gaps:
+                return
+            change = _insert(ledger.next_seq, Priority.ALERT, [encode(gap) for gap in ledger.gaps])
+            await self._commit(ledger.declared().added(Priority.ALERT, len(ledger.gaps)), [change])
 
     # ---- reading ----
 
-    async def peek(self, priority: Priority, limit: int, max_bytes: int) -> list[Row]:
-        return [Row(*row) for row in await self._select(PEEK.format(table=_table(priority)), (limit, max_bytes))]
+    async def peek(self, priority: Priority, limit: int, max_bytes: int, damaged: str) -> list[Block]:
+        """The oldest blocks, intact; those that rotted are put into quarantine and counted for the reason `damaged`."""
+        async with self._alone():
+            while True:
+                blocks = await self._read(priority, _FROM_THE_FIRST, limit, max_bytes)
+                rotten = [(row, block) for row, block in blocks if block.events is None]
+                if rotten:
+                    await self._quarantine(priority, rotten, damaged)
+                if rotten and len(rotten) == len(blocks):
+                    continue
+                if not blocks and self.ledger.of(priority).waiting:
+                    await self._commit(self.ledger.vanished(priority, damaged), [])
+                return [block for _, block in blocks if block.events is not None]
 
-    async def depth(self, priority: Priority) -> int:
-        return (await self._select(DEPTH.format(table=_table(priority))))[0][0]
-
-    async def oldest(self, priority: Priority, limit: int) -> list[Seq]:
-        rows = await self._select(OLDEST.format(table=_table(priority)), (limit,))
-        return [Seq(seq) for (seq,) in rows]
-
-    async def dropped(self) -> int:
-        return (await self._select("SELECT dropped FROM meta"))[0][0]
-
-    async def gaps(self) -> list[Gap]:
-        """What was dropped and is not declared yet."""
-        return [
-            Gap(priority=Priority(priority), reason=reason, first=Seq(first), last=Seq(last), count=count)
-            for priority, reason, first, last, count in await self._select(GAPS)
-        ]
+    async def check(self) -> str:
+        """What is wrong with the file's structure; empty when it is sound."""
+        async with self._alone():
+            verdict = (await first_row(self._db, "PRAGMA quick_check(1)"))[0]
+            return "" if verdict == "ok" else verdict
 
     # ---- removing ----
 
     async def ack(self, priority: Priority, up_to: Seq) -> None:
-        async with self._transaction() as db:
-            await db.execute(ACK.format(table=_table(priority)), (up_to,))
+        async with self._alone():
+            acked = self.ledger.of(priority).acked
+            found = await self._db.execute_fetchall(sql.UP_TO.format(table=_table(priority)), (up_to,))
+            count = sum(max(0, min(first + count - 1, up_to) - max(first - 1, acked)) for first, count in found)
+            change = Change(sql.ACK.format(table=_table(priority)), [(up_to, up_to)])
+            await self._commit(self.ledger.removed(priority, count, up_to=up_to), [change])
 
-    async def drop(self, priority: Priority, seqs: Sequence[Seq], reason: str, *, keep_letter: bool = False) -> None:
-        """Deletes events and counts them in a gap; with `keep_letter` people can still look at them."""
-        async with self._transaction() as db:
-            table = _table(priority)
-            if keep_letter:
-                letters = [(priority, reason, seq) for seq in seqs]
-                await db.executemany(KEEP_LETTER.format(table=table), letters)
-                await db.execute(TRIM_LETTERS, (DEAD_LETTERS,))
-            await db.executemany(DELETE.format(table=table), [(seq,) for seq in seqs])
-            await self._count_dropped(db, priority, seqs, reason)
+    async def shed(self, priority: Priority, after: Seq, max_bytes: int, reason: str) -> bool:
+        """Deletes the oldest blocks behind that number and counts them as lost; False when there are none."""
+        async with self._alone():
+            blocks = await self._read(priority, after, MOST, max_bytes)
+            ledger = self.ledger
+            for _, block in blocks:
+                ledger = ledger.removed(priority, block.count).lost(_gap(priority, block.first, block.count, reason))
+            rows = [(row.first,) for row, _ in blocks]
+            if rows:
+                await self._commit(ledger, [Change(sql.DELETE.format(table=_table(priority)), rows, hits=len(rows))])
+            return bool(rows)
 
-    async def skip(self, priority: Priority, count: int, reason: str) -> Seq:
-        """Counts events as dropped that never came in; gives the number of the first."""
-        first = self.next_seq
-        async with self._transaction() as db:
-            await db.execute(COUNT_ON, (first + count,))
-            await self._count_dropped(db, priority, [first, Seq(first + count - 1)], reason, count)
-        self.next_seq = Seq(first + count)
-        return first
+    async def reject(self, priority: Priority, seq: Seq, event: bytes, reason: str) -> None:
+        """Passes over the oldest event of that class, counts it as lost, and keeps it for people to look at."""
+        async with self._alone():
+            ledger = self.ledger.removed(priority, 1, up_to=seq).lost(_gap(priority, seq, 1, reason))
+            gone = Change(sql.ACK.format(table=_table(priority)), [(seq, seq)])
+            letter = Change(sql.KEEP_LETTER, [(seq, priority, event[:_KEPT_BYTES], reason)])
+            await self._commit_or_without(ledger, [gone], [letter, Change(sql.TRIM_LETTERS, [(sql.DEAD_LETTERS,)])])
 
-    async def declare(self, gaps: Sequence[Gap], events: Sequence[bytes]) -> None:
-        """Puts the events that tell of the gaps into the outbox in place of the gaps. Raises `Full`."""
-        first = self.next_seq
-        async with self._transaction() as db:
-            await db.executemany(
-                "DELETE FROM gap WHERE priority = ? AND reason = ?", [(gap.priority, gap.reason) for gap in gaps]
-            )
-            numbered = [(seq, event, checksum(seq, event)) for seq, event in enumerate(events, first)]
-            await db.executemany(INSERT.format(table=_table(Priority.ALERT)), numbered)
-            await db.execute(COUNT_ON, (first + len(events),))
-        self.next_seq = Seq(first + len(events))
-
-    async def _count_dropped(
-        self, db: aiosqlite.Connection, priority: Priority, seqs: Sequence[Seq], reason: str, count: int | None = None
-    ) -> None:
-        number = len(seqs) if count is None else count
-        await db.execute(DROPPED, (number,))
-        await db.execute(ADD_TO_GAP, (priority, reason[:200], min(seqs), max(seqs), number))
+    async def _quarantine(self, priority: Priority, rotten: Sequence[tuple[Row, Block]], reason: str) -> None:
+        ledger = self.ledger
+        for _, block in rotten:
+            acked = ledger.of(priority).acked
+            count = min(block.count, max(0, block.last - acked))  # some of it may be with the hub
+            ledger = ledger.removed(priority, count).lost(_gap(priority, Seq(block.last - count + 1), count, reason))
+        gone = Change(sql.DELETE.format(table=_table(priority)), [(row.first,) for row, _ in rotten], hits=len(rotten))
+        kept = Change(sql.KEEP_BLOCK, [(row.first, priority, row.content[:_KEPT_BYTES], row.crc) for row, _ in rotten])
+        await self._commit_or_without(ledger, [gone], [kept, Change(sql.TRIM_BLOCKS, [(sql.QUARANTINED,)])])
 
     # ---- the connection ----
 
-    async def _select(self, sql: str, values: Iterable[object] = ()) -> list[sqlite3.Row]:
-        async with self._lock:
-            try:
-                return list(await self._db.execute_fetchall(sql, values))
-            except sqlite3.Error as error:
-                raise _meaning(error) from error
+    async def _read(self, priority: Priority, after: int, limit: int, max_bytes: int) -> list[tuple[Row, Block]]:
+        found = await self._db.execute_fetchall(
+            sql.PEEK.format(table=_table(priority)), (after, limit, limit, max_bytes)
+        )
+        return [(row, unseal(row)) for row in itertools.starmap(Row, found)]
 
     @contextlib.asynccontextmanager
-    async def _transaction(self) -> AsyncGenerator[aiosqlite.Connection]:
+    async def _alone(self) -> AsyncGenerator[None]:
         async with self._lock:
             try:
-                await self._db.execute("BEGIN IMMEDIATE")
-                yield self._db
-                await self._db.commit()
-            except BaseException as error:
-                with contextlib.suppress(sqlite3.Error):
-                    await self._db.rollback()
-                if isinstance(error, sqlite3.Error):
-                    raise _meaning(error) from error
+                if self._unsure:
+                    await self._recall()
+                yield
+            except sqlite3.Error as error:
+                raise meaning(error) from error
+
+    async def _commit_or_without(self, ledger: Ledger, changes: list[Change], dispensable: list[Change]) -> None:
+        try:
+            await self._commit(ledger, changes + dispensable)
+        except sqlite3.Error as error:
+            if not is_full(error):
                 raise
+            await self._recall()
+            await self._commit(ledger, changes)
+
+    async def _commit(self, ledger: Ledger, changes: Sequence[Change]) -> None:
+        try:
+            await self._transact(ledger, changes)
+        except sqlite3.Error as error:
+            if not is_full(error) or not self._ballast.disk_full() or not self._ballast.release():
+                raise
+            await self._recall()
+            await self._follow_disk()
+            await self._transact(ledger, changes)
+        await self._ballast.remake()
+        if self._tight and self._ballast.held:
+            await self._follow_disk()
+
+    async def _transact(self, ledger: Ledger, changes: Sequence[Change]) -> None:
+        self._unsure = True
+        await self._db.executemany(TRANSACTION, [*changes, Change(sql.WRITE_LEDGER, [checked(ledger)])])
+        self.ledger = ledger
+        self._unsure = False
+
+    async def _recall(self) -> None:
+        next_seq = self.ledger.next_seq
+        await self._db.rollback()
+        ledger = await load_ledger(self._db)
+        self.ledger = replace(ledger, next_seq=max(ledger.next_seq, next_seq))
+        self._unsure = False
+
+    async def _follow_disk(self) -> None:
+        """On a full disk whose reserve is given up the log is brought home, and only pages that are freed are used."""
+        self._tight = not self._ballast.held and self._ballast.disk_full()
+        pages = self._max_pages
+        if self._tight:
+            with contextlib.suppress(sqlite3.Error):  # somebody else may have taken the room
+                await first_row(self._db, "PRAGMA wal_checkpoint(RESTART)")
+            (pages,) = await first_row(self._db, "PRAGMA page_count")
+        await first_row(self._db, f"PRAGMA max_page_count = {pages}")
 
 
-def move_aside(path: Path) -> Path:
-    """Keeps the newest damaged file (with its log) for people to look at; the name is free afterwards."""
-    aside = path.with_name(f"{path.name}.damaged")
-    for suffix in ("", "-wal", "-shm"):
-        with contextlib.suppress(FileNotFoundError):
-            os.replace(f"{path}{suffix}", f"{aside}{suffix}")
-    return aside
+def _insert(first: Seq, priority: Priority, events: list[bytes]) -> Change:
+    if priority in BULK:
+        rows = [seal(first, events, bulk=True)]
+    else:
+        rows = [seal(Seq(seq), [event], bulk=False) for seq, event in enumerate(events, first)]
+    values = [(row.first, row.count, row.size, row.content, row.crc) for row in rows]
+    return Change(sql.INSERT.format(table=_table(priority)), values)
+
+
+def _remember(named: Iterable[tuple[Seq, str]]) -> list[Change]:
+    rows = list(named)
+    return [Change(sql.ONCE, rows), Change(sql.FORGET, [(sql.KEYS,)])] if rows else []
+
+
+def _gap(priority: Priority, first: Seq, count: int, reason: str) -> Gap:
+    return Gap(priority=priority, first=first, last=Seq(first + count - 1), count=count, reason=reason)
 
 
 def _table(priority: Priority) -> str:
     return priority.name.lower()
-
-
-async def _first(db: aiosqlite.Connection, sql: str) -> sqlite3.Row:
-    return next(iter(await db.execute_fetchall(sql)))
-
-
-def _meaning(error: sqlite3.Error) -> FlipError | sqlite3.Error:
-    """By who must act: time when the disk is full or fails, this process when the file is damaged."""
-    code = getattr(error, "sqlite_errorcode", None)
-    match None if code is None else code & 0xFF:
-        case sqlite3.SQLITE_FULL:
-            return Full(f"the outbox is full: {error}", hint="make room on the disk, or raise outbox.max_bytes")
-        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return Corrupt(f"the outbox is damaged: {error}")
-        case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN:
-            return Unavailable(f"the outbox cannot be written: {error}", hint="check the disk of agent.state")
-        case _:
-            return error

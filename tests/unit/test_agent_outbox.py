@@ -1,9 +1,10 @@
 """An event accepted by the outbox is delivered at least once, in order, or counted as dropped."""
 
 import asyncio
+import random
 import sqlite3
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import msgspec
@@ -11,9 +12,14 @@ import pytest
 from msgspec import Struct
 
 from flip_agent.outbox import DAMAGED, FULL, Outbox
+from flip_agent.outbox_file import OutboxFile
+from flip_agent.outbox_schema import KEYS, PAGE
 from flip_wire.telemetry import Event, Gap, Priority, Seq
 
 pytestmark = pytest.mark.asyncio
+
+
+CHANCE = random.Random(1)
 
 
 class Line(Struct, frozen=True):
@@ -40,8 +46,30 @@ def path(folder: Path) -> Path:
 
 async def fill(outbox: Outbox, priority: Priority, count: int, size: int = 1000) -> list[Seq]:
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(outbox.append(priority, "log", Line("x" * size))) for _ in range(count)]
+        tasks = [group.create_task(outbox.append(priority, "log", Line(noise(size)))) for _ in range(count)]
     return [task.result() for task in tasks]
+
+
+def noise(size: int) -> str:
+    """Text that does not compress to nothing."""
+    return CHANCE.randbytes(size // 2).hex()
+
+
+async def drained(outbox: Outbox) -> dict[Priority, list[Event]]:
+    """Delivers everything."""
+    taken: dict[Priority, list[Event]] = {priority: [] for priority in Priority}
+    while batch := await outbox.next_batch():
+        taken[batch.priority] += batch.events
+        await outbox.ack(batch.priority, batch.events[-1].seq)
+    return taken
+
+
+def numbers(events: list[Event]) -> list[Seq]:
+    return [event.seq for event in events]
+
+
+def gaps(events: list[Event]) -> list[Gap]:
+    return [gap(event) for event in events if event.kind == "gap"]
 
 
 def gap(event: Event) -> Gap:
@@ -108,15 +136,29 @@ async def test_a_full_outbox_drops_the_least_urgent_and_oldest_and_declares_it(p
     async with running(path, max_bytes=512 * 2**10) as outbox:
         federation = await fill(outbox, Priority.FEDERATION, 50)
         logs = await fill(outbox, Priority.LOG, 1000)
-        kept = await outbox.peek(Priority.LOG, 1000)
-        assert [event.seq for event in await outbox.peek(Priority.FEDERATION, 1000)] == federation
-        assert kept[-1].seq == logs[-1]
         dropped = await outbox.dropped()
-        assert len(kept) + dropped == 1000
-        await outbox.ack(Priority.FEDERATION, federation[-1])  # the hub listens: now it is told
-        declared = gap((await outbox.peek(Priority.ALERT, 1))[0])
+        taken = await drained(outbox)
+    kept = numbers(taken[Priority.LOG])
+    (declared,) = gaps(taken[Priority.ALERT])
+    assert numbers(taken[Priority.FEDERATION]) == federation
+    assert kept == logs[-len(kept) :]
+    assert dropped == 1000 - len(kept) > 0
     assert (declared.priority, declared.reason, declared.count) == (Priority.LOG, FULL, dropped)
-    assert (declared.first, declared.last) == (logs[0], Seq(kept[0].seq - 1))
+    assert (declared.first, declared.last) == (logs[0], kept[0] - 1)
+
+
+async def test_what_may_be_on_its_way_to_the_hub_is_never_dropped(path: Path) -> None:
+    async with running(path, max_bytes=512 * 2**10) as outbox:
+        first = await fill(outbox, Priority.LOG, 100)
+        batch = await outbox.next_batch(40)
+        assert batch is not None
+        await fill(outbox, Priority.LOG, 1000)
+    async with running(path, max_bytes=512 * 2**10) as outbox:  # another process does not know what was sent
+        await fill(outbox, Priority.LOG, 1000)
+        taken = await drained(outbox)
+        assert numbers(taken[Priority.LOG])[:40] == numbers(batch.events) == first[:40]
+        assert len(taken[Priority.LOG]) + await outbox.dropped() == 2100
+        assert sum(declared.count for declared in gaps(taken[Priority.ALERT])) == await outbox.dropped() > 0
 
 
 async def test_what_is_less_urgent_than_all_that_is_stored_is_turned_away_and_counted(path: Path) -> None:
@@ -124,28 +166,113 @@ async def test_what_is_less_urgent_than_all_that_is_stored_is_turned_away_and_co
         stored = await fill(outbox, Priority.FEDERATION, 400)
         before = await outbox.dropped()
         await fill(outbox, Priority.LOG, 100)
-        assert await outbox.dropped() - before + len(await outbox.peek(Priority.LOG, 100)) == 100
-        assert (await outbox.peek(Priority.FEDERATION, 1000))[-1].seq == stored[-1]
+        after = await outbox.dropped()
+        taken = await drained(outbox)
+    assert after - before + len(taken[Priority.LOG]) == 100
+    assert taken[Priority.FEDERATION][-1].seq == stored[-1]
+    assert sum(declared.count for declared in gaps(taken[Priority.ALERT])) == after
 
 
 async def test_alerts_are_never_dropped(path: Path) -> None:
     async with running(path, max_bytes=256 * 2**10) as outbox:
         alerts = await fill(outbox, Priority.ALERT, 100)
         await fill(outbox, Priority.LOG, 500)
-        assert [event.seq for event in await outbox.peek(Priority.ALERT, 200)] == alerts
+        taken = (await drained(outbox))[Priority.ALERT]
+    assert numbers([event for event in taken if event.kind != "gap"]) == alerts
 
 
-async def test_a_row_that_rotted_on_the_disk_is_dropped_and_declared(path: Path) -> None:
+async def test_a_block_that_rotted_on_the_disk_is_kept_aside_and_declared_whole(path: Path) -> None:
     async with running(path) as outbox:
-        seqs = await fill(outbox, Priority.LOG, 3)
-    with sqlite3.connect(path) as db:
-        db.execute("UPDATE log SET event = replace(event, 'xxx', 'xyx') WHERE seq = ?", (seqs[1],))
-    db.close()
+        before, lost, after = [await fill(outbox, Priority.LOG, 3) for _ in range(3)]
+    with closing(sqlite3.connect(path)) as db, db:
+        flipped = "UPDATE log SET content = substr(content, 1, 30) || x'00' || substr(content, 32) WHERE first = ?"
+        db.execute(flipped, (lost[0],))
     async with running(path) as outbox:
-        assert [event.seq for event in await outbox.peek(Priority.LOG, 10)] == [seqs[0], seqs[2]]
-        await outbox.ack(Priority.LOG, seqs[2])
-        declared = gap((await outbox.peek(Priority.ALERT, 1))[0])
-    assert (declared.first, declared.last, declared.count, declared.reason) == (seqs[1], seqs[1], 1, DAMAGED)
+        taken = await drained(outbox)
+    assert numbers(taken[Priority.LOG]) == before + after
+    (declared,) = gaps(taken[Priority.ALERT])
+    assert (declared.first, declared.last, declared.count, declared.reason) == (lost[0], lost[-1], 3, DAMAGED)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT first, priority FROM quarantine").fetchall() == [(lost[0], Priority.LOG)]
+
+
+async def test_rows_that_are_no_longer_there_are_declared_by_the_ledger(path: Path) -> None:
+    async with running(path) as outbox:
+        lost = await fill(outbox, Priority.HEALTH, 7)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DELETE FROM health")
+    async with running(path) as outbox:
+        assert await outbox.next_batch() is None
+        await outbox.append(Priority.LOG, "log", Line("the hub is there again"))
+        (declared,) = gaps((await drained(outbox))[Priority.ALERT])
+    assert (declared.priority, declared.count, declared.reason) == (Priority.HEALTH, 7, DAMAGED)
+    assert declared.first <= lost[0] <= lost[-1] <= declared.last
+
+
+async def test_the_hub_may_take_the_first_part_of_a_block(path: Path) -> None:
+    async with running(path) as outbox:
+        seqs = await fill(outbox, Priority.LOG, 10)
+        await outbox.ack(Priority.LOG, seqs[3])
+        assert await outbox.depth() == 6
+    async with running(path) as outbox:
+        assert await outbox.depth() == 6
+        assert numbers((await drained(outbox))[Priority.LOG]) == seqs[4:]
+        assert await outbox.depth() == 0
+
+
+async def test_one_event_of_a_block_can_be_refused_and_its_neighbours_arrive(path: Path) -> None:
+    async with running(path) as outbox:
+        seqs = await fill(outbox, Priority.LOG, 5)
+        await outbox.ack(Priority.LOG, seqs[1])
+        await outbox.reject(Priority.LOG, seqs[4], "is not the oldest")
+        await outbox.reject(Priority.LOG, seqs[2], "bad")
+        await outbox.reject(Priority.LOG, seqs[2], "bad")
+        taken = await drained(outbox)
+    assert numbers(taken[Priority.LOG]) == seqs[3:]
+    (declared,) = gaps(taken[Priority.ALERT])
+    assert (declared.first, declared.last, declared.count) == (seqs[2], seqs[2], 1)
+
+
+async def test_of_events_with_the_same_name_one_is_kept_also_over_restarts(path: Path) -> None:
+    async with running(path) as outbox:
+        async with asyncio.TaskGroup() as group:
+            both = [
+                group.create_task(outbox.append(Priority.FEDERATION, "log", Line("a"), once="run-1/trained"))
+                for _ in range(2)
+            ]
+        first = both[0].result()
+        assert both[1].result() == first
+        other = await outbox.append(Priority.FEDERATION, "log", Line("b"), once="run-1/delivered")
+    async with running(path) as outbox:
+        assert await outbox.append(Priority.FEDERATION, "log", Line("a"), once="run-1/trained") == first
+        assert numbers((await drained(outbox))[Priority.FEDERATION]) == [first, other]
+        await outbox.append(Priority.FEDERATION, "log", Line("a"), once="run-1/trained")
+        assert await outbox.depth() == 0
+
+
+async def test_names_that_are_remembered_are_bounded(path: Path) -> None:
+    async with running(path) as outbox:
+        async with asyncio.TaskGroup() as group:
+            for number in range(KEYS + 200):
+                group.create_task(outbox.append(Priority.LOG, "log", Line("a"), once=str(number)))
+        long = await outbox.append(Priority.LOG, "log", Line("a"), once="x" * 10_000)
+        assert await outbox.append(Priority.LOG, "log", Line("a"), once="x" * 10_000) == long
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(*), max(length(key)) FROM once").fetchone() == (KEYS, 64)
+
+
+async def test_a_commit_that_was_broken_off_is_counted_as_the_file_has_it(path: Path) -> None:
+    async with running(path) as outbox:
+        for _ in range(50):
+            (seq,) = await fill(outbox, Priority.LOG, 1)
+            acking = asyncio.create_task(outbox.ack(Priority.LOG, seq))
+            for _ in range(CHANCE.randrange(5)):
+                await asyncio.sleep(0)
+            acking.cancel()
+            await asyncio.gather(acking, return_exceptions=True)
+        taken = await drained(outbox)
+        assert numbers(taken[Priority.LOG]) == sorted(set(numbers(taken[Priority.LOG])))
+        assert await outbox.depth() == 0
 
 
 async def test_an_event_that_the_hub_refuses_becomes_a_dead_letter_and_is_declared(path: Path) -> None:
@@ -160,21 +287,69 @@ async def test_an_event_that_the_hub_refuses_becomes_a_dead_letter_and_is_declar
     db.close()
 
 
-@pytest.mark.parametrize("damage", ["garbage", "empty pages"])
+@pytest.mark.parametrize("damage", ["garbage", "empty pages", "ledger"])
 async def test_an_unreadable_file_is_moved_aside_and_its_loss_reported(path: Path, damage: str) -> None:
     async with running(path) as outbox:
-        await fill(outbox, Priority.LOG, 200)
+        lost = await fill(outbox, Priority.LOG, 200)
         first = await outbox.next_batch(1)
-    content = bytearray(path.read_bytes())
-    if damage == "garbage":
-        content[:100] = b"no database at all" * 5 + b"0123456789"
-    else:
-        content[4096 * 3 :] = bytes(len(content) - 4096 * 3)
-    path.write_bytes(content)
+    spoil(path, damage)
     async with running(path) as outbox:
         batch = await outbox.next_batch(10)
         assert first is not None
         assert batch is not None
         assert batch.epoch != first.epoch
-        assert "unreadable" in gap(batch.events[0]).reason
-    assert path.with_name("outbox.db.damaged").exists()
+        (declared,) = gaps(batch.events)
+    assert "unreadable" in declared.reason
+    assert path.with_name("outbox.db.damaged-1").exists()
+    if damage == "garbage":
+        assert "number unknown" in declared.reason
+    else:
+        assert (declared.count, declared.priority) == (len(lost), Priority.LOG)
+
+
+def spoil(path: Path, damage: str) -> None:
+    content = bytearray(path.read_bytes())
+    match damage:
+        case "garbage":
+            content[:100] = b"no database at all" * 5 + b"0123456789"
+        case "empty pages":
+            content[-PAGE * 30 :] = bytes(PAGE * 30)
+        case _:
+            at = content.index(b'{"epoch"')
+            content[at + 20] ^= 1
+    path.write_bytes(content)
+
+
+async def test_the_newest_three_damaged_files_are_kept(path: Path) -> None:
+    for number in range(5):
+        async with running(path) as outbox:
+            await outbox.append(Priority.LOG, "log", Line(f"file {number}"))
+        path.write_bytes(b"garbage %d" % number)
+    async with running(path):
+        pass
+    kept = sorted(path.parent.glob("outbox.db.damaged-*"))
+    assert [(file.name, file.read_bytes()) for file in kept] == [
+        (f"outbox.db.damaged-{1 + age}", b"garbage %d" % (4 - age)) for age in range(3)
+    ]
+
+
+async def test_damage_that_is_found_while_it_runs_begins_a_new_file_and_the_number_is_known(path: Path) -> None:
+    async with running(path) as outbox:
+        await fill(outbox, Priority.LOG, 20)
+        before = await outbox.next_batch(1)
+        assert await outbox.damage() == ""
+        damage = OutboxFile.check
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(OutboxFile, "check", lambda _file: _said("row 3 missing from index"))
+            assert await outbox.damage() == "row 3 missing from index"
+        assert OutboxFile.check is damage
+        await outbox.append(Priority.LOG, "log", Line("next"))
+        taken = await outbox.next_batch()
+        assert before is not None
+        assert taken is not None
+        assert taken.epoch != before.epoch
+        assert [(declared.priority, declared.count) for declared in gaps(taken.events)] == [(Priority.LOG, 20)]
+
+
+async def _said(verdict: str) -> str:
+    return verdict
