@@ -14,10 +14,12 @@ DEFAULT_CONFIG = Path("/etc/flip/agent.toml")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status: 78 for configuration, 3 when `status` finds no daemon, 1 for other errors."""
+    """The exit status: 78 for configuration, 3 when `status` finds no daemon, 1 for other errors and what is ill."""
     options = _parser().parse_args(arguments)
     try:
         config = options.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
+        if options.command == "doctor":
+            return _doctor(options, config)
         return _COMMANDS[options.command](options, load_config(Settings, config), config)
     except FlipError as error:
         print(f"flip-agent: {error}", file=sys.stderr)
@@ -44,6 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     enrol.add_argument("--again", action="store_true", help="enrol anew, with the same key")
     status = commands.add_parser("status", parents=[shared], help="what the daemon is doing")
     status.add_argument("--json", action="store_true")
+    doctor = commands.add_parser("doctor", parents=[shared], help="look for what is wrong, with or without a daemon")
+    doctor.add_argument("--json", action="store_true")
+    doctor.add_argument("--fix", action="store_true", help="mend what can be mended")
     return parser
 
 
@@ -96,6 +101,24 @@ def _status(options: argparse.Namespace, settings: Settings, config: Path | None
         return NOT_RUNNING
     print(msgspec.json.encode(status).decode() if options.json else render(status))
     return 0
+
+
+def _doctor(options: argparse.Namespace, config: Path | None) -> int:
+    """Also where the configuration itself is what is wrong."""
+    import msgspec
+
+    from flip_agent.doctor import Verdict, examine, render
+    from flip_wire.health import Severity
+
+    try:
+        settings = load_config(Settings, config)
+    except ConfigError as error:
+        verdicts = [Verdict(subject="configuration", state=Severity.CRITICAL, text=str(error))]
+    else:
+        configuration = Verdict(subject="configuration", state="ok", text=str(config or "the defaults"))
+        verdicts = [configuration, *examine(settings, fix=options.fix)]
+    print(msgspec.json.encode(verdicts).decode() if options.json else render(verdicts))
+    return 0 if all(verdict.good for verdict in verdicts) else 1
 
 
 _COMMANDS = {"run": _run, "serve": _serve, "train": _train, "enrol": _enrol, "status": _status}

@@ -60,9 +60,9 @@ async def _until_signal(settings: Settings, config: Path | None, starts: StartCo
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     outbox = await Outbox.open(settings.agent.state / "outbox.db", max_bytes=settings.outbox.max_bytes)
-    daemon = Daemon(settings, config, outbox, starts)
-    loop.add_signal_handler(signal.SIGHUP, daemon.reload)
     try:
+        daemon = Daemon(settings, config, outbox, starts)
+        loop.add_signal_handler(signal.SIGHUP, daemon.reload)
         await daemon.run(stop)
     finally:
         await outbox.close()

@@ -151,6 +151,9 @@ class HubConnection:
             raise
 
     def close(self) -> None:
+        if self._thread is None:
+            self._http.close()
+            return
         self._interrupt()
         self._jobs.put(None)
 

@@ -88,8 +88,8 @@ class Inspection:
     async def _tell(self, declaration: Declaration, text: str) -> Repair:
         repair = Repair(code=declaration.code, text=text)
         log.warning("repaired", extra={"condition": declaration.code, "done": text})
-        self.repairs.append(repair)
         await self._outbox.append(Priority.HEALTH, "repair", repair)
+        self.repairs.append(repair)
         return repair
 
     def _found(self) -> dict[Declaration, str]:

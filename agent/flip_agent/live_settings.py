@@ -39,7 +39,8 @@ class LiveSettings:
             return
         self.refused.set("")
         applied, waiting = changed_keys(self._settings, after)
-        configure_logs(json=after.logs.json, level=after.logs.level)
+        if after.logs != self._settings.logs:
+            configure_logs(json=after.logs.json, level=after.logs.level)
         self.heartbeat.set(after.agent.heartbeat)
         self.governor.set(after.governor)
         # what waits for a restart still differs at the next reload

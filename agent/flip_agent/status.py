@@ -4,11 +4,15 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
-from flip_agent.local import LINE_LIMIT, FromRun, Hello, Status, StatusRequest
+from flip_agent.local import LINE_LIMIT, FromRun, Hello, Mend, Mended, Status, StatusRequest
 from flip_runtime.errors import Unavailable
+from flip_wire.health import Repair
+
+A = TypeVar("A", Status, Mended)
 
 NOT_RUNNING = 3
 """Exit status, as of `systemctl status`."""
@@ -17,18 +21,27 @@ _WITHIN = 10.0
 
 def ask_status(path: Path) -> Status:
     """Raises `Unavailable` when no daemon answers on the socket."""
+    return _ask(path, StatusRequest(), Status)
+
+
+def ask_to_mend(path: Path) -> list[Repair]:
+    """What the daemon has repaired. Raises `Unavailable` when none answers on the socket."""
+    return _ask(path, Mend(), Mended).repairs
+
+
+def _ask(path: Path, question: StatusRequest | Mend, kind: type[A]) -> A:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(_WITHIN)
             connection.connect(str(path))
-            for message in (Hello(role="cli"), StatusRequest()):
+            for message in (Hello(role="cli"), question):
                 connection.sendall(msgspec.json.encode(message) + b"\n")
             with connection.makefile("rb") as lines:
                 answer = msgspec.json.decode(lines.readline(LINE_LIMIT), type=FromRun)
     except (OSError, msgspec.DecodeError) as error:
         hint = "start it with: flip-agent run (or: systemctl start flip-agent)"
         raise Unavailable(f"flip-agent is not running: nothing answers on {path}", hint=hint) from error
-    if not isinstance(answer, Status):
+    if not isinstance(answer, kind):
         raise Unavailable(f"flip-agent answered with {type(answer).__name__}", hint="is it another version?")
     return answer
 
@@ -40,24 +53,45 @@ def render(status: Status, now: float | None = None) -> str:
 
 
 def _rows(status: Status, now: float) -> Iterator[tuple[str, str]]:
-    health, reported = status.health, status.reported
     yield "device", f"{status.name} ({status.device_id or 'not enrolled'})"
     yield "hub", f"{status.hub or 'none'}, {status.hub_detail}"
-    yield "training", reported.training
+    yield from _work(status, now)
+    yield from _machine(status, now)
+    for repair in status.repairs:
+        yield "repaired", f"{repair.code}: {repair.text}"
+    for condition in status.health.conditions:
+        yield str(condition.severity), f"{condition.title}: {condition.text}"
+
+
+def _work(status: Status, now: float) -> Iterator[tuple[str, str]]:
+    reported = status.reported
+    if reported.mode != "normal":
+        yield "mode", reported.mode
+    because = f", waits: {reported.held_because}" if reported.held_because else ""
+    yield "training", f"{reported.training}{because}"
     for model in reported.serving:
         yield "serving", f"{model.model} version {model.version} for {_span(now - model.since)}, {model.url}"
     if not reported.serving:
         yield "serving", "nothing yet"
     for failure in reported.failures:
         yield "refused", f"{failure.model} version {failure.version}: {failure.reason}"
+
+
+def _machine(status: Status, now: float) -> Iterator[tuple[str, str]]:
+    health = status.health
     waiting = f"{health.outbox_depth} events wait"
     if health.outbox_oldest is not None:
         waiting += f", the oldest for {_span(now - health.outbox_oldest)}"
     yield "outbox", f"{waiting}, {health.dropped} dropped"
     yield "process", f"up {_span(health.uptime)}, {health.rss / 2**20:.0f} MiB"
-    yield "disk", f"{health.disk_free / 2**30:.1f} GiB free"
-    for condition in health.conditions:
-        yield str(condition.severity), f"{condition.title}: {condition.text}"
+    machine = [f"load {health.load:.2f}", f"{health.disk_free / 2**30:.1f} GiB free on the disk"]
+    if health.memory_available is not None:
+        machine.append(f"{health.memory_available / 2**20:.0f} MiB of memory left")
+    if health.temperature is not None:
+        machine.append(f"{health.temperature:.0f} °C")
+    yield "machine", ", ".join(machine)
+    if status.hub_connected:
+        yield "clock", f"{health.clock_offset:+.1f} s to the hub's"
 
 
 def _span(seconds: float) -> str:

@@ -92,7 +92,9 @@ class Federation:
         for name, port in zip(self.devices, ports.inference, strict=True):
             layout.device_config(name).write_text(
                 f'[agent]\nstate = "{layout.device(name)}"\nheartbeat = 5\n\n[inference]\nport = {port}\n\n'
-                f'[federation.node_config]\ndata = "{layout.device_data(name)}"\n'
+                # load, battery and heat are of the one machine that all devices of the demo share
+                "[governor]\nload_max = 0\nbattery_min = 0\ntemperature_max = 0\n\n"
+                f"[federation.node_config]\n{_data(layout.device_data(name))}"
             )
 
     def _hub_init(self) -> list[str]:
@@ -159,6 +161,11 @@ async def _until(ready: Callable[[], Awaitable[bool]], what: str, *processes: Pr
             logs = ", ".join(str(process.log_file) for process in processes)
             raise Unavailable(f"{what} is not ready after {READY_WITHIN:g} s", hint=f"see {logs}")
         await asyncio.sleep(0.1)
+
+
+def _data(path: Path) -> str:
+    """A device is given its data before it starts, or it has none: then it would say that its file is missing."""
+    return f'data = "{path}"\n' if path.exists() else ""
 
 
 def _flip(program: str, *arguments: str) -> list[str]:

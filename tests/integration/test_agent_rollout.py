@@ -68,9 +68,11 @@ class Device:
 
 
 @asynccontextmanager
-async def enrolled(folder: Path, hub: FakeHub) -> AsyncGenerator[Device]:
+async def enrolled(folder: Path, hub: FakeHub, *, only_known: bool = False) -> AsyncGenerator[Device]:
+    """`only_known`: as in a reduced mode."""
     agent = Agent(folder)
-    await asyncio.to_thread(agent.enrol, hub)
+    if load_identity(agent.state) is None:
+        await asyncio.to_thread(agent.enrol, hub)
     identity = load_identity(agent.state)
     assert identity is not None
     store = ModelStore(agent.state / "models")
@@ -79,7 +81,10 @@ async def enrolled(folder: Path, hub: FakeHub) -> AsyncGenerator[Device]:
     reported = Reported(0)
     inference = InferencePeer(reported)
     device = Device(store, inference, reported)
-    rollout = Rollout(store, client, device.desired, inference, reported, Backoff(first=0.05, most=0.2))
+    rollout = Rollout(
+        *(store, client, device.desired, inference, reported, Backoff(first=0.05, most=0.2)),
+        only=store.knows if only_known else None,
+    )
     task = asyncio.create_task(rollout.run())
     try:
         async with asyncio.timeout(60):
@@ -202,3 +207,24 @@ async def test_old_files_go_once_a_newer_version_is_served(folder: Path, hub: Fa
                 await eventually(lambda number=number: device.served() == [number])
             await eventually(lambda: not device.store.holds(hub.weights_of(versions[0])))
             assert device.store.holds(hub.weights_of(versions[1])), "the previous version stays, for a rollback"
+
+
+async def test_after_too_many_failures_the_hub_can_go_back_to_the_version_before_and_to_no_new_one(
+    folder: Path, hub: FakeHub
+) -> None:
+    first, second, third = (hub.add_version(version) for version in (1, 2, 3))
+    with started(hub):
+        async with enrolled(folder, hub) as device:
+            for wanted in (first, second):
+                device.want(wanted)
+                await eventually(lambda wanted=wanted: device.served() == [wanted.version])
+        downloads = len(hub.ranges)
+        async with enrolled(folder, hub, only_known=True) as device:
+            device.want(third)
+            device.want(first)
+            await eventually(lambda: device.served() == [1])
+            assert device.store.active("digits") == first.manifest
+            device.want(third)
+            await asyncio.sleep(0)
+            assert device.served() == [1]
+    assert len(hub.ranges) == downloads

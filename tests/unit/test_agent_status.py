@@ -3,7 +3,7 @@
 from flip_agent.local import Status
 from flip_agent.status import render
 from flip_wire.fleet import ReportedState, RolloutFailure, ServingModel
-from flip_wire.health import Condition, HealthReport, Severity
+from flip_wire.health import Condition, HealthReport, Repair, Severity
 
 NOW = 1_000_000.0
 
@@ -21,6 +21,8 @@ def test_everything_worth_knowing_is_on_aligned_lines() -> None:
             training="training",
             serving=[ServingModel(model="digits", version=4, since=NOW - 7200, url="http://127.0.0.1:8082")],
             failures=[RolloutFailure(model="digits", version=5, reason="probe differs")],
+            held_because="battery at 20 %",
+            mode="reduced",
         ),
         health=HealthReport(
             uptime=30.0,
@@ -30,19 +32,26 @@ def test_everything_worth_knowing_is_on_aligned_lines() -> None:
             outbox_depth=7,
             outbox_oldest=NOW - 300,
             dropped=2,
+            temperature=61.2,
+            memory_available=512 * 2**20,
+            clock_offset=-0.25,
             conditions=[
                 Condition(code="disk-low", title="Disk full", severity=Severity.CRITICAL, text="1 MiB", since=NOW)
             ],
         ),
+        repairs=[Repair(code="disk-low", text="old logs removed (4.0 MiB)")],
     )
     assert render(status, NOW).splitlines() == [
         "device    kitchen (dev-0123456789ab)",
         "hub       http://hub:8000, connected since 12:00",
-        "training  training",
+        "mode      reduced",
+        "training  training, waits: battery at 20 %",
         "serving   digits version 4 for 2.0 h, http://127.0.0.1:8082",
         "refused   digits version 5: probe differs",
         "outbox    7 events wait, the oldest for 5 min, 2 dropped",
         "process   up 30 s, 30 MiB",
-        "disk      3.0 GiB free",
+        "machine   load 0.50, 3.0 GiB free on the disk, 512 MiB of memory left, 61 °C",
+        "clock     -0.2 s to the hub's",
+        "repaired  disk-low: old logs removed (4.0 MiB)",
         "critical  Disk full: 1 MiB",
     ]

@@ -2,10 +2,12 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Mapping
 
 from litestar.types import HTTPScope, Receive, Send
 
+from flip_agent.inference.latency import Latencies
 from flip_agent.inference.oip import Parameter, check_outputs, decode_request, encode_response, input_arrays
 from flip_agent.inference.problems import Refusal, TooLarge, TooSlow, send_content, send_problem
 from flip_agent.inference.served_models import ServedModel, ServedModels, Version
@@ -29,6 +31,7 @@ class InferEndpoint:
     def __init__(self, models: ServedModels, max_body: int) -> None:
         self._models = models
         self._max_body = max_body
+        self.latencies = Latencies()
 
     async def takes(self, scope: HTTPScope, receive: Receive, send: Send) -> bool:
         """Answers the request if it is one for inference; else it is left alone."""
@@ -54,15 +57,26 @@ class InferEndpoint:
         model, version = self._models.find(name, asked)
         check_outputs(request, version.manifest.outputs)
         inputs = input_arrays(request, version.manifest.inputs)
-        outputs = await forward(model, version, inputs, receive, patience(request.parameters))
+        outputs = await self._forward(model, version, inputs, receive, patience(request.parameters))
         return encode_response(request, version.manifest, outputs)
 
     async def _predict(self, name: str | None, scope: HTTPScope, receive: Receive) -> bytes:
         """The short form for people; the name may be left out when there is only one model."""
         request = decode_short(await read_body(scope, receive, self._max_body))
         model, version = self._models.find(name or self._models.only())
-        outputs = await forward(model, version, short_arrays(request, version.manifest.inputs), receive, PATIENCE)
+        inputs = short_arrays(request, version.manifest.inputs)
+        outputs = await self._forward(model, version, inputs, receive, PATIENCE)
         return encode_short(version.manifest, outputs)
+
+    async def _forward(
+        self, model: ServedModel, version: Version, inputs: list[Array], receive: Receive, patience: float
+    ) -> list[Array]:
+        """Requests that are refused, or given up, count like any other: they took as long."""
+        began = time.perf_counter()
+        try:
+            return await forward(model, version, inputs, receive, patience)
+        finally:
+            self.latencies.note(time.perf_counter() - began)
 
 
 async def forward(

@@ -1,12 +1,13 @@
-"""What `serve` and `flip-agent run` say to each other: `Prepare` and `Activate` in, `Prepared` and `Serving` out."""
+"""`serve` tells `run` `Prepared`, `Serving` and `Latency`, and is told `Prepare` and `Activate`."""
 
 import asyncio
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from flip_agent.inference.latency import Latencies
 from flip_agent.inference.served_models import ServedModels
-from flip_agent.local import Activate, FromRun, Prepare, Prepared, Serving, ToRun
+from flip_agent.local import Activate, FromRun, Latency, Prepare, Prepared, Serving, ToRun
 from flip_agent.local_client import LocalClient
 from flip_runtime.errors import FlipError, Rejected
 from flip_wire.telemetry import Priority
@@ -14,12 +15,17 @@ from flip_wire.telemetry import Priority
 log = logging.getLogger(__name__)
 
 
+_TELL_LATENCY_EVERY = 5.0
+"""Seconds; `run` forgets a figure after fifteen."""
+
+
 class RunLink:
     """Serving needs no `run`: what the store holds is loaded first, and the link comes back by itself."""
 
-    def __init__(self, socket: Path, models: ServedModels, url: str) -> None:
+    def __init__(self, socket: Path, models: ServedModels, url: str, latencies: Latencies) -> None:
         self._models = models
         self._url = url
+        self._latencies = latencies
         self._client = LocalClient(socket, "serve", self._on_connect, self._on_message)
 
     async def run(self) -> None:
@@ -27,9 +33,16 @@ class RunLink:
             await self._models.load()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._client.run())
+            group.create_task(self._tell_latency())
             while self._models.damaged:
                 await self._client.emit(Priority.ALERT, "condition", self._models.damaged[0])
                 self._models.damaged.pop(0)
+
+    async def _tell_latency(self) -> None:
+        while True:
+            await asyncio.sleep(_TELL_LATENCY_EVERY)
+            if (latency := self._latencies.take()) is not None:
+                await self._client.send(Latency(p99=latency[0], requests=latency[1]))
 
     def _on_connect(self) -> Sequence[ToRun]:
         return [

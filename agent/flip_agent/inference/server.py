@@ -75,8 +75,9 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         ModelStore(settings.agent.state / "models"), max_rows=limits.max_rows, max_queue=limits.max_queue
     )
     url = f"http://{f'[{host}]' if ':' in host else host}:{limits.port}"
-    link = RunLink(settings.agent.run_socket, models, url)
-    server = _Server(_uvicorn(Front(InferEndpoint(models, limits.max_body), create_app(models))))
+    infer = InferEndpoint(models, limits.max_body)
+    link = RunLink(settings.agent.run_socket, models, url, infer.latencies)
+    server = _Server(_uvicorn(Front(infer, create_app(models))))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)

@@ -1,0 +1,214 @@
+"""`flip-agent doctor`: looks at everything that a device needs, with and without a running daemon.
+
+One verdict for each subject, with the way out. It changes nothing unless it is asked to mend; and then it leaves the
+mending to the daemon, where one runs.
+"""
+
+import contextlib
+import socket
+import sqlite3
+import ssl
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from msgspec import Struct
+
+from flip_agent.checks.check import Check
+from flip_agent.checks.hub import skew
+from flip_agent.conditions import CLOCK_SKEW, DATABASE_DAMAGED, DECLARED, HUB_UNREACHABLE
+from flip_agent.desired_state import load_desired
+from flip_agent.device_checks import machine_checks
+from flip_agent.hardware import Hardware
+from flip_agent.hub_connection import HubConnection
+from flip_agent.identity import KEY_FILE, Identity, load_identity
+from flip_agent.local import Status
+from flip_agent.settings import InferenceSection, Settings
+from flip_agent.state_folder import make_state_folder, owned
+from flip_agent.status import ask_status, ask_to_mend
+from flip_agent.watched import Watched
+from flip_runtime.errors import ConfigError, FlipError, Unavailable
+from flip_wire.health import Severity
+
+_ANSWERS_WITHIN = 10.0
+"""Seconds, of the hub and its gateway."""
+_GOOD = ("ok", Severity.INFO)
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    subject: str
+    state: str
+    """`ok`, `info`, `warning` or `critical`."""
+    text: str
+    repaired: str = ""
+
+    @property
+    def good(self) -> bool:
+        return self.state in _GOOD
+
+
+def examine(settings: Settings, *, fix: bool) -> list[Verdict]:
+    state = settings.agent.state
+    try:
+        make_state_folder(state)
+        identity = load_identity(state)
+    except ConfigError as error:
+        return [Verdict(subject="state", state=Severity.CRITICAL, text=str(error))]
+    daemon = _daemon(settings)
+    return [
+        Verdict(subject="state", state="ok", text=str(state)),
+        *_enrolment(state, identity),
+        *_machine(settings, daemon, fix),
+        *([] if daemon is not None else _at_rest(settings)),
+        *([] if identity is None else _hub(identity)),
+        *_running(daemon),
+    ]
+
+
+def render(verdicts: list[Verdict]) -> str:
+    width = max(len(verdict.subject) for verdict in verdicts)
+    lines = [f"{verdict.state:<8}  {verdict.subject:<{width}}  {verdict.text}" for verdict in verdicts]
+    repairs = [f"{'repaired':<8}  {each.subject:<{width}}  {each.repaired}" for each in verdicts if each.repaired]
+    return "\n".join(lines + repairs)
+
+
+def _daemon(settings: Settings) -> Status | None:
+    with contextlib.suppress(Unavailable):
+        return ask_status(settings.agent.run_socket)
+    return None
+
+
+def _enrolment(state: Path, identity: Identity | None) -> Iterator[Verdict]:
+    if identity is None:
+        text = "not enrolled (flip-agent enrol URL --token T)"
+        yield Verdict(subject="identity", state=Severity.WARNING, text=text)
+        return
+    yield Verdict(subject="identity", state="ok", text=f"{identity.name} ({identity.device_id})")
+    key = state / KEY_FILE
+    try:
+        mode = stat.S_IMODE(key.stat().st_mode)
+        key.read_bytes()
+    except OSError as error:
+        text = f"cannot read {key}: {error.strerror} (restore it, or enrol with --again)"
+        yield Verdict(subject="key", state=Severity.CRITICAL, text=text)
+        return
+    if mode & 0o077:
+        text = f"others may read {key}: mode {mode:o} (chmod 600 {key})"
+        yield Verdict(subject="key", state=Severity.CRITICAL, text=text)
+    else:
+        yield Verdict(subject="key", state="ok", text=str(key))
+
+
+def _machine(settings: Settings, daemon: Status | None, fix: bool) -> Iterator[Verdict]:
+    """What is repaired is looked at again."""
+    desired = Watched(load_desired(settings.agent.state))
+    checks = machine_checks(settings, Hardware(settings.agent.machine), Watched(settings.governor), desired)
+    repaired: dict[str, str] = {}
+    if fix and daemon is not None:
+        repaired = {repair.code: repair.text for repair in ask_to_mend(settings.agent.run_socket)}
+    elif fix:
+        with owned(settings.agent.state):
+            repaired = {check.declaration.code: check.mend() for check in checks if check.look()}
+    for check in checks:
+        yield _verdict(check, repaired.get(check.declaration.code, ""))
+
+
+def _verdict(check: Check, repaired: str) -> Verdict:
+    declared = check.declaration
+    if wrong := check.look():
+        text = f"{wrong} ({declared.hint})"
+        return Verdict(subject=declared.subject, state=declared.severity, text=text, repaired=repaired)
+    return Verdict(subject=declared.subject, state="ok", text=f"no sign of: {declared.title}", repaired=repaired)
+
+
+def _at_rest(settings: Settings) -> Iterator[Verdict]:
+    """What a running daemon would hold for itself."""
+    yield Verdict(
+        subject="daemon", state=Severity.INFO, text="not running (flip-agent run, or systemctl start flip-agent)"
+    )
+    try:
+        with owned(settings.agent.state):
+            yield _outbox(settings.agent.state / "outbox.db")
+    except ConfigError as error:
+        yield Verdict(subject=DATABASE_DAMAGED.subject, state=Severity.INFO, text=f"not looked at: {error}")
+    yield _port(settings.inference)
+
+
+def _outbox(path: Path) -> Verdict:
+    """It is read as the daemon left it, and not changed."""
+    subject = DATABASE_DAMAGED.subject
+    if not path.exists():
+        return Verdict(subject=subject, state="ok", text="none yet")
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+            (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        found = str(error)
+    if found == "ok":
+        return Verdict(subject=subject, state="ok", text=f"{path.name} is sound")
+    return Verdict(subject=subject, state=DATABASE_DAMAGED.severity, text=f"{found} ({DATABASE_DAMAGED.hint})")
+
+
+def _port(inference: InferenceSection) -> Verdict:
+    where = f"port {inference.port} of {inference.host}"
+    with socket.socket(socket.AF_INET6 if ":" in inference.host else socket.AF_INET) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((inference.host, inference.port))
+        except OSError as error:
+            text = f"{where}: {error.strerror} (is it another program's? set inference.port)"
+            return Verdict(subject="port", state=Severity.WARNING, text=text)
+    return Verdict(subject="port", state="ok", text=f"{where} is free for flip-agent serve")
+
+
+def _hub(identity: Identity) -> Iterator[Verdict]:
+    """Any answer will do: what the hub thinks of this device, the daemon finds out."""
+    try:
+        hub = HubConnection(identity.hub_url, ca=identity.ca or None)
+        answer = hub.exchange("GET", "/health/live", headers={}, within=_ANSWERS_WITHIN)
+    except FlipError as error:
+        yield Verdict(subject=HUB_UNREACHABLE.subject, state=HUB_UNREACHABLE.severity, text=str(error))
+    else:
+        hub.close()
+        yield Verdict(subject=HUB_UNREACHABLE.subject, state="ok", text=f"{identity.hub_url} answers")
+        if answer.hub_time is not None:
+            yield _clock(answer.hub_time)
+    yield _gateway(identity)
+
+
+def _clock(hub_time: float) -> Verdict:
+    offset = hub_time - time.time()
+    if wrong := skew(offset):
+        return Verdict(subject=CLOCK_SKEW.subject, state=CLOCK_SKEW.severity, text=f"{wrong} ({CLOCK_SKEW.hint})")
+    return Verdict(subject=CLOCK_SKEW.subject, state="ok", text=f"{offset:+.1f} s to the hub's")
+
+
+def _gateway(identity: Identity) -> Verdict:
+    host, _, port = identity.fleet_address.rpartition(":")
+    address = identity.fleet_address
+    try:
+        context = ssl.create_default_context(cadata=identity.ca or None)
+        with (
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWERS_WITHIN) as plain,
+            context.wrap_socket(plain, server_hostname=host.strip("[]")),
+        ):
+            return Verdict(subject="gateway", state="ok", text=f"{address}, TLS by the hub's own authority")
+    except ssl.SSLError as error:
+        text = f"{address}: {error.reason or error} (was the hub set up anew? flip-agent enrol --again)"
+    except (OSError, ValueError) as error:
+        text = f"{address}: {error} (is port {port} of the hub open to this network?)"
+    return Verdict(subject="gateway", state=Severity.WARNING, text=text)
+
+
+def _running(daemon: Status | None) -> Iterator[Verdict]:
+    """What only the daemon knows."""
+    if daemon is None:
+        return
+    yield Verdict(subject="daemon", state="ok", text=f"running, mode {daemon.reported.mode}")
+    subjects = {declared.code: declared.subject for declared in DECLARED}
+    looked_at = {"disk-low", "inodes-low", "memory-low", "temperature-high", "data-missing", "clock-skew"}
+    for condition in daemon.health.conditions:
+        if condition.code not in looked_at:
+            subject = subjects.get(condition.code, condition.code)
+            yield Verdict(subject=subject, state=condition.severity, text=f"{condition.title}: {condition.text}")

@@ -1,0 +1,24 @@
+"""How long inference requests take on this device, from a checked request to its outputs."""
+
+import math
+from collections import deque
+
+_NEWEST = 2048
+_ENOUGH = 20
+"""Requests; of fewer, the slowest hundredth is a matter of luck."""
+
+
+class Latencies:
+    def __init__(self) -> None:
+        self._seconds: deque[float] = deque(maxlen=_NEWEST)
+
+    def note(self, seconds: float) -> None:
+        self._seconds.append(seconds)
+
+    def take(self) -> tuple[float, int] | None:
+        """The p99 in seconds and the number of requests since the last call; None while they are too few to tell."""
+        if len(self._seconds) < _ENOUGH:
+            return None
+        ordered = sorted(self._seconds)
+        self._seconds.clear()
+        return ordered[math.ceil(0.99 * len(ordered)) - 1], len(ordered)
