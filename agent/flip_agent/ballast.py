@@ -16,8 +16,10 @@ log = logging.getLogger(__name__)
 
 SIZE = 2**20
 """Bytes: some 250 pages of the outbox's log."""
+_FULL = 2
+"""Below so many times its size a disk counts as full,"""
 _ROOM = 4
-"""Times its size must be free before it is made again."""
+"""and above so many the ballast is made again."""
 _LOOK_EVERY = 10.0
 """Seconds."""
 
@@ -35,17 +37,14 @@ class Ballast:
         return self._held
 
     def disk_full(self) -> bool:
-        """Less is free than the ballast itself would give."""
-        return self._free() < max(self._size, 2**16)
+        """Also when the ballast has just been given up."""
+        return self._free() < _FULL * self._size
 
-    def release(self) -> bool:
-        """False when there is none to give up."""
-        if not self._held:
-            return False
-        self._path.unlink(missing_ok=True)
-        self._held = False
-        log.warning("the disk is full, its reserve is given up", extra={"bytes": self._size})
-        return True
+    def release(self) -> None:
+        if self._held:
+            self._path.unlink(missing_ok=True)
+            self._held = False
+            log.warning("the disk is full, its reserve is given up", extra={"bytes": self._size})
 
     async def remake(self) -> None:
         """Costs nothing while it is there; looks for room every few seconds while it is not."""

@@ -32,6 +32,7 @@ _RENEW_AFTER = 0.9
 """Of a token's life."""
 _NEVER = frozenset({400, 409, 413, 415, 422})
 """Statuses after which the same request is never sent again."""
+_TOO_LARGE = 413
 _NOT_SERVED = frozenset({401, 403})
 """Statuses by which the hub refuses the device rather than the request."""
 _CLOCKS_DIFFER = 2.0
@@ -154,15 +155,25 @@ def _decode(answer: Answer, kind: type[T]) -> T:
 
 
 def _refusal(answer: Answer) -> FlipError:
-    problem = problem_of(answer)
-    if answer.status in _NEVER:
+    """`Rejected` only by the hub's own word, or for the size; a portal or proxy may answer 400 to anything."""
+    told = _told(answer)
+    problem = told or _untold(answer)
+    if answer.status in _NEVER and (told is not None or answer.status == _TOO_LARGE):
         return Rejected(problem.detail, hint=problem.hint)
     return Unavailable(problem.detail, hint=problem.hint, retry_after=answer.retry_after)
 
 
 def problem_of(answer: Answer) -> Problem:
     """Also of an answer that carries none, such as a proxy's."""
+    return _told(answer) or _untold(answer)
+
+
+def _told(answer: Answer) -> Problem | None:
     try:
         return msgspec.json.decode(answer.body, type=Problem)
     except msgspec.DecodeError:
-        return Problem(title="refused", status=answer.status, detail=f"the hub answered {answer.status}")
+        return None
+
+
+def _untold(answer: Answer) -> Problem:
+    return Problem(title="refused", status=answer.status, detail=f"the hub answered {answer.status}")

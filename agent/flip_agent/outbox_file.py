@@ -141,6 +141,7 @@ class OutboxFile:
     async def check(self) -> str:
         """What is wrong with the file's structure; empty when it is sound."""
         async with self._alone():
+            await self._db.execute("PRAGMA shrink_memory")  # else it would read what it remembers, not the disk
             verdict = (await first_row(self._db, "PRAGMA quick_check(1)"))[0]
             return "" if verdict == "ok" else verdict
 
@@ -215,8 +216,9 @@ class OutboxFile:
         try:
             await self._transact(ledger, changes)
         except sqlite3.Error as error:
-            if not is_full(error) or not self._ballast.disk_full() or not self._ballast.release():
+            if not is_full(error) or self._tight or not self._ballast.disk_full():
                 raise
+            self._ballast.release()
             await self._recall()
             await self._follow_disk()
             await self._transact(ledger, changes)

@@ -1,7 +1,8 @@
 """Carries the outbox to the hub: an event is deleted here only after the hub has said that it is durable there.
 
 The most urgent priority goes first. When the hub refuses a batch it is halved until the bad event stands alone; that
-one becomes a dead letter, and all others are delivered.
+one becomes a dead letter, and all others are delivered. It never gives up: failures are followed by pauses with full
+jitter, longer when the hub asks for it, and an answer that does not come in time is a failure.
 """
 
 import asyncio
@@ -14,16 +15,16 @@ from flip_agent.outbox import Outbox
 from flip_agent.progress import Progress
 from flip_runtime.backoff import Backoff
 from flip_runtime.errors import Rejected, Unavailable
-from flip_wire.telemetry import Batch
+from flip_wire.telemetry import Batch, Seq
 
 log = logging.getLogger(__name__)
 
-_EVENTS = 256
-"""Of one batch."""
-
-
 SEND_WITHIN = 300.0
 """Seconds until a delivery counts as stuck: connection, token and answer may each take their time."""
+_ANSWERED_WITHIN = 120.0
+"""Seconds; also of a connection that is open at one end only, or lets through a byte now and then."""
+_PATIENCE = 3600.0
+"""Seconds at most that the hub may ask for."""
 
 
 class Uplink:
@@ -43,23 +44,36 @@ class Uplink:
                 failures = 0
             except Unavailable as error:
                 failures += 1
-                await asyncio.sleep(max(self._backoff.delay(failures), error.retry_after or 0.0))
+                await asyncio.sleep(max(self._backoff.delay(failures), min(error.retry_after or 0.0, _PATIENCE)))
             else:
                 await self._outbox.arrival()
 
     async def _drain(self) -> None:
-        while batch := await self._outbox.next_batch(_EVENTS):
+        while batch := await self._outbox.next_batch():
             await self._deliver(batch)
 
     async def _deliver(self, batch: Batch) -> None:
         """The whole batch or a first part of it; what remains is the next one."""
         try:
             with self._progress.step():
-                accepted = await self._hub.send(batch)
+                accepted = await self._send(batch)
         except Rejected as error:
             await self._part(batch, error)
         else:
-            await self._outbox.ack(accepted.priority, accepted.up_to)
+            await self._outbox.ack(batch.priority, accepted)
+
+    async def _send(self, batch: Batch) -> Seq:
+        """Up to where the hub has it: never more than was sent."""
+        stamped = msgspec.structs.replace(batch, sent=self._outbox.stamp())
+        try:
+            async with asyncio.timeout(_ANSWERED_WITHIN):
+                accepted = await self._hub.send(stamped)
+        except TimeoutError as error:
+            raise Unavailable(f"the hub did not answer within {_ANSWERED_WITHIN:g} s") from error
+        first, last = batch.events[0].seq, batch.events[-1].seq
+        if accepted.priority != batch.priority or accepted.up_to < first:
+            raise Unavailable("the hub's answer is to another batch", hint="is there a proxy that mixes up answers?")
+        return min(accepted.up_to, last)
 
     async def _part(self, batch: Batch, error: Rejected) -> None:
         if len(batch.events) > 1:

@@ -30,7 +30,7 @@ from flip_hub.mongo import Database, Indexed
 from flip_hub.settings import FleetSection, Settings
 from flip_hub.telemetry.routes import TelemetryController
 from flip_hub.telemetry.service import TelemetryService
-from flip_hub.telemetry.store import EventStore
+from flip_hub.telemetry.store import EventStore, GapStore
 from flip_hub.users.store import UserStore
 
 ROUTES: list[ControllerRouterHandler] = [
@@ -61,11 +61,12 @@ def build_core(settings: Settings, database: Database) -> Core:
     """Raises `ConfigError` for a state folder that was never initialised."""
     credentials = load_credentials(settings.hub.state)
     live = LiveHub()
-    users, registry, enrolment, events, keys = (
+    users, registry, enrolment, events, gaps, keys = (
         UserStore(database),
         DeviceStore(database),
         EnrolmentStore(database),
         EventStore(database),
+        GapStore(database),
         AppKeyStore(database),
     )
     app_keys = AppKeys(keys, credentials.app_key, hub_signs=settings.apps.hub_signs)
@@ -77,7 +78,7 @@ def build_core(settings: Settings, database: Database) -> Core:
         app_keys=app_keys,
         devices=devices,
         access=Access(tokens, devices, credentials.internal_secret),
-        stores=[users, registry, enrolment, events, keys],
+        stores=[users, registry, enrolment, events, gaps, keys],
         services={
             "settings": settings,
             "live": live,
@@ -86,7 +87,7 @@ def build_core(settings: Settings, database: Database) -> Core:
             "assertions": Assertions(devices, registry, tokens),
             "enrolment": EnrolmentService(enrolment, registry, devices, app_keys, fleet_address(settings.fleet), ca),
             "app_keys": app_keys,
-            "telemetry": TelemetryService(events, devices),
+            "telemetry": TelemetryService(events, gaps, devices),
             "site": Site(),
         },
     )

@@ -11,6 +11,8 @@ from flip_wire.telemetry import Priority, Seq
 SILENT_HEARTBEATS = 2
 """So many may be missed before nobody knows how the device is."""
 _NONE = Seq(-1)
+_EARLIER = 4
+"""Epochs whose late batches are still told from new ones."""
 
 
 class Intake(Struct, frozen=True, kw_only=True):
@@ -22,6 +24,8 @@ class Intake(Struct, frozen=True, kw_only=True):
     health: Seq = _NONE
     state: Seq = _NONE
     """Where the latest health and state came from."""
+    earlier: dict[str, dict[str, Seq]] = {}
+    """Marks of the epochs before this one: a request may be on its way for long."""
     accepted: int = 0
     dropped: int = 0
     revision: int = 0
@@ -29,12 +33,22 @@ class Intake(Struct, frozen=True, kw_only=True):
 
     def in_epoch(self, epoch: str) -> "Intake":
         """A new outbox file counts from its own beginning."""
-        if epoch == self.epoch:
+        if epoch == self.epoch or epoch in self.earlier:
             return self
-        return replace(self, epoch=epoch, marks={}, health=_NONE, state=_NONE)
+        known = [*self.earlier.items(), *([(self.epoch, self.marks)] if self.epoch else [])]
+        return replace(self, epoch=epoch, marks={}, earlier=dict(known[-_EARLIER:]), health=_NONE, state=_NONE)
 
-    def mark(self, priority: Priority) -> Seq:
-        return self.marks.get(priority.name, _NONE)
+    def marks_of(self, epoch: str) -> dict[str, Seq]:
+        return self.marks if epoch == self.epoch else self.earlier.get(epoch, {})
+
+    def mark(self, epoch: str, priority: Priority) -> Seq:
+        return self.marks_of(epoch).get(priority.name, _NONE)
+
+    def marked(self, epoch: str, priority: Priority, seq: Seq) -> "Intake":
+        marks = {**self.marks_of(epoch), priority.name: seq}
+        if epoch == self.epoch:
+            return replace(self, marks=marks)
+        return replace(self, earlier={**self.earlier, epoch: marks})
 
 
 class DeviceRecord(Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """A batch off the wire: bounded while it is decompressed, and each event checked before anything is stored."""
 
 import io
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import zstandard
@@ -12,7 +12,9 @@ from flip_hub.devices.record import Intake
 from flip_hub.problem import TooLarge, Unprocessable
 from flip_wire.fleet import ReportedState
 from flip_wire.health import HealthReport
-from flip_wire.telemetry import Batch, Event, Gap, Priority
+from flip_wire.telemetry import Batch, Event, Gap, Priority, Seq, Stamp
+
+T = TypeVar("T")
 
 MAX_SENT = 2**20
 """Bytes of a batch as it comes."""
@@ -30,6 +32,7 @@ class _Envelope(Struct, frozen=True, kw_only=True):
     epoch: str
     priority: Priority
     events: list[Raw]
+    sent: Stamp | None = None
 
 
 class CheckedBatch(Struct, frozen=True, kw_only=True):
@@ -39,30 +42,35 @@ class CheckedBatch(Struct, frozen=True, kw_only=True):
 
     def counted_in(self, before: Intake) -> Intake:
         """How far the device's telemetry is counted with this batch; the same batch again changes nothing."""
-        intake = before.in_epoch(self.batch.epoch)
-        mark, priority = intake.mark(self.batch.priority), self.batch.priority.name
+        intake, epoch = before.in_epoch(self.batch.epoch), self.batch.epoch
+        mark, priority = intake.mark(epoch, self.batch.priority), self.batch.priority
         fresh = [(event, body) for event, body in self._pairs() if event.seq > mark]
         if not fresh:
             return intake
         dropped = sum(body.count for _, body in fresh if isinstance(body, Gap))
-        return replace(
-            intake,
-            marks={**intake.marks, priority: max(event.seq for event, _ in fresh)},
-            health=max([intake.health, *(e.seq for e, body in fresh if isinstance(body, HealthReport))]),
-            state=max([intake.state, *(e.seq for e, body in fresh if isinstance(body, ReportedState))]),
-            accepted=intake.accepted + len(fresh),
-            dropped=min(intake.dropped + dropped, 2**53),
-        )
+        intake = intake.marked(epoch, priority, max(event.seq for event, _ in fresh))
+        if epoch == intake.epoch:
+            intake = replace(
+                intake,
+                health=max([intake.health, *(e.seq for e, body in fresh if isinstance(body, HealthReport))]),
+                state=max([intake.state, *(e.seq for e, body in fresh if isinstance(body, ReportedState))]),
+            )
+        return replace(intake, accepted=intake.accepted + len(fresh), dropped=min(intake.dropped + dropped, 2**53))
 
     def newest_health(self, since: Intake) -> HealthReport | None:
         """None unless the batch holds a newer one than was known."""
-        known = since.in_epoch(self.batch.epoch).health
-        found = [(e.seq, b) for e, b in self._pairs() if isinstance(b, HealthReport) and e.seq > known]
-        return max(found, key=lambda pair: pair[0])[1] if found else None
+        return self._newest(HealthReport, since, since.in_epoch(self.batch.epoch).health)
 
     def newest_state(self, since: Intake) -> ReportedState | None:
-        known = since.in_epoch(self.batch.epoch).state
-        found = [(e.seq, b) for e, b in self._pairs() if isinstance(b, ReportedState) and e.seq > known]
+        return self._newest(ReportedState, since, since.in_epoch(self.batch.epoch).state)
+
+    def gaps(self) -> list[tuple[Event, Gap]]:
+        return [(event, body) for event, body in self._pairs() if isinstance(body, Gap)]
+
+    def _newest(self, kind: type[T], since: Intake, known: Seq) -> T | None:
+        if since.in_epoch(self.batch.epoch).epoch != self.batch.epoch:
+            return None  # of an outbox file that the device has given up
+        found = [(e.seq, b) for e, b in self._pairs() if isinstance(b, kind) and e.seq > known]
         return max(found, key=lambda pair: pair[0])[1] if found else None
 
     def _pairs(self) -> list[tuple[Event, Any]]:
@@ -83,7 +91,8 @@ def read_batch(content: bytes, encoding: str) -> CheckedBatch:
     if not 1 <= len(envelope.events) <= MAX_EVENTS:
         raise Unprocessable(f"a batch holds 1 to {MAX_EVENTS} events", hint="split it")
     pairs = [_read_event(index, raw) for index, raw in enumerate(envelope.events)]
-    batch = Batch(epoch=envelope.epoch, priority=envelope.priority, events=[event for event, _ in pairs])
+    events = [event for event, _ in pairs]
+    batch = Batch(epoch=envelope.epoch, priority=envelope.priority, events=events, sent=envelope.sent)
     return CheckedBatch(batch=batch, bodies=[body for _, body in pairs])
 
 

@@ -8,7 +8,7 @@ from litestar.params import FromPath, QueryParameter
 
 from flip_hub.auth.guards import device_guard, user_guard
 from flip_hub.telemetry.batch import MAX_SENT, read_batch
-from flip_hub.telemetry.schemas import StoredEvent
+from flip_hub.telemetry.schemas import DeclaredGap, StoredEvent
 from flip_hub.telemetry.service import TelemetryService
 from flip_wire.fleet import DeviceId
 from flip_wire.telemetry import BatchAccepted
@@ -36,5 +36,15 @@ class TelemetryController(Controller):
         device: FromPath[str],
         limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
     ) -> list[StoredEvent]:
-        """Newest first."""
+        """Newest first, by when they happened."""
         return await telemetry.newest(DeviceId(device), limit)
+
+    @get("/devices/{device:str}/gaps", guards=[user_guard])
+    async def list_gaps(
+        self,
+        telemetry: NamedDependency[TelemetryService],
+        device: FromPath[str],
+        limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
+    ) -> list[DeclaredGap]:
+        """What the device had to drop in the last 90 days, newest first."""
+        return await telemetry.gaps(DeviceId(device), limit)

@@ -12,5 +12,23 @@ class StoredEvent(Struct, frozen=True, kw_only=True):
     kind: str
     at: Stamp
     """By the device's clock."""
+    happened_at: float
+    """By the hub's clock."""
     received_at: float
     body: Raw
+
+
+class DeclaredGap(Struct, frozen=True, kw_only=True):
+    """Events that a device had to drop, as it declared them."""
+
+    epoch: str
+    seq: Seq
+    """Of the declaration."""
+    priority: Priority
+    first: Seq
+    last: Seq
+    count: int
+    """0 when the device cannot know."""
+    reason: str
+    declared_at: float
+    """By the hub's clock, on the device: when it was next in touch with the hub."""

@@ -4,10 +4,12 @@ The events are inserted first, then the device's record is brought up to date, t
 in between is mended by the device, which sends the batch again.
 """
 
+import time
+
 from flip_hub.devices.service import DeviceService
 from flip_hub.telemetry.batch import CheckedBatch
-from flip_hub.telemetry.schemas import StoredEvent
-from flip_hub.telemetry.store import EventStore
+from flip_hub.telemetry.schemas import DeclaredGap, StoredEvent
+from flip_hub.telemetry.store import EventStore, GapStore
 from flip_runtime.errors import Unavailable
 from flip_wire.fleet import DeviceId
 from flip_wire.telemetry import BatchAccepted
@@ -17,14 +19,16 @@ ATTEMPTS = 5
 
 
 class TelemetryService:
-    def __init__(self, store: EventStore, devices: DeviceService) -> None:
+    def __init__(self, store: EventStore, gaps: GapStore, devices: DeviceService) -> None:
         self._store = store
+        self._gaps = gaps
         self._devices = devices
 
     async def accept(self, device_id: DeviceId, checked: CheckedBatch) -> BatchAccepted:
         """Raises `Unavailable` when other batches of the same device were always quicker."""
-        batch = checked.batch
-        await self._store.insert(device_id, batch)
+        batch, received = checked.batch, time.time()
+        await self._store.insert(device_id, batch, received)
+        await self._gaps.insert(device_id, batch, checked.gaps(), received)
         for _ in range(ATTEMPTS):
             before = await self._devices.intake(device_id)
             health, state = checked.newest_health(before), checked.newest_state(before)
@@ -36,3 +40,8 @@ class TelemetryService:
         """Raises `NotFound` for an unknown device."""
         await self._devices.get(device_id)
         return await self._store.newest(device_id, limit)
+
+    async def gaps(self, device_id: DeviceId, limit: int) -> list[DeclaredGap]:
+        """Raises `NotFound` for an unknown device."""
+        await self._devices.get(device_id)
+        return await self._gaps.newest(device_id, limit)

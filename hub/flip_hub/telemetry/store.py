@@ -1,18 +1,24 @@
-"""Events from devices, in MongoDB: each once, for a week."""
+"""Events from devices, in MongoDB: each once, for a week; what devices declared dropped for longer."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import msgspec
 from bson import Binary
+from motor.motor_asyncio import AsyncIOMotorCollection
 from msgspec import Raw
 from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import BulkWriteError
 
 from flip_hub.mongo import Database, Document
-from flip_hub.telemetry.schemas import StoredEvent
+from flip_hub.telemetry.hub_time import happened_at
+from flip_hub.telemetry.schemas import DeclaredGap, StoredEvent
 from flip_wire.fleet import DeviceId
-from flip_wire.telemetry import Batch, Event, Priority, Seq, Stamp
+from flip_wire.telemetry import Batch, Event, Gap, Priority, Seq, Stamp
 
 KEPT = 7 * 24 * 3600
+"""Seconds."""
+GAPS_KEPT = 90 * 24 * 3600
 """Seconds."""
 _DUPLICATE = 11000
 
@@ -26,25 +32,64 @@ class EventStore:
     async def ensure_indexes(self) -> None:
         key = [("device", ASCENDING), ("epoch", ASCENDING), ("seq", ASCENDING)]
         await self._events.create_index(key, unique=True)
-        await self._events.create_index([("device", ASCENDING), ("received", DESCENDING), ("seq", DESCENDING)])
+        await self._events.create_index([("device", ASCENDING), ("happened", DESCENDING), ("seq", DESCENDING)])
         await self._events.create_index([("received", ASCENDING)], expireAfterSeconds=KEPT)
 
-    async def insert(self, device_id: DeviceId, batch: Batch) -> None:
+    async def insert(self, device_id: DeviceId, batch: Batch, received: float) -> None:
         """Those that are there already stay as they are. On return all of them are on disk."""
-        received = datetime.now(UTC)
-        documents = [_document(device_id, batch, event, received) for event in batch.events]
-        try:
-            await self._events.insert_many(documents, ordered=False)
-        except BulkWriteError as error:
-            if any(failure["code"] != _DUPLICATE for failure in error.details["writeErrors"]):
-                raise
+        await _insert_new(self._events, [_document(device_id, batch, event, received) for event in batch.events])
 
     async def newest(self, device_id: DeviceId, limit: int) -> list[StoredEvent]:
-        found = self._events.find({"device": device_id}).sort([("received", DESCENDING), ("seq", DESCENDING)])
+        found = self._events.find({"device": device_id}).sort([("happened", DESCENDING), ("seq", DESCENDING)])
         return [_event(document) async for document in found.limit(limit)]
 
 
-def _document(device_id: DeviceId, batch: Batch, event: Event, received: datetime) -> Document:
+class GapStore:
+    """Collection `gaps`."""
+
+    def __init__(self, database: Database) -> None:
+        self._gaps = database["gaps"]
+
+    async def ensure_indexes(self) -> None:
+        key = [("device", ASCENDING), ("epoch", ASCENDING), ("seq", ASCENDING)]
+        await self._gaps.create_index(key, unique=True)
+        await self._gaps.create_index([("device", ASCENDING), ("declared", DESCENDING)])
+        await self._gaps.create_index([("declared", ASCENDING)], expireAfterSeconds=GAPS_KEPT)
+
+    async def insert(
+        self, device_id: DeviceId, batch: Batch, gaps: Sequence[tuple[Event, Gap]], received: float
+    ) -> None:
+        """Those that are there already stay as they are."""
+        await _insert_new(
+            self._gaps,
+            [
+                {
+                    "device": device_id,
+                    "epoch": batch.epoch,
+                    "seq": event.seq,
+                    "declared": _moment(happened_at(event.at, batch, received)),
+                    **msgspec.to_builtins(gap),
+                }
+                for event, gap in gaps
+            ],
+        )
+
+    async def newest(self, device_id: DeviceId, limit: int) -> list[DeclaredGap]:
+        found = self._gaps.find({"device": device_id}).sort([("declared", DESCENDING), ("seq", DESCENDING)])
+        return [_gap(document) async for document in found.limit(limit)]
+
+
+async def _insert_new(collection: AsyncIOMotorCollection[Document], documents: list[Document]) -> None:
+    if not documents:
+        return
+    try:
+        await collection.insert_many(documents, ordered=False)
+    except BulkWriteError as error:
+        if any(failure["code"] != _DUPLICATE for failure in error.details["writeErrors"]):
+            raise
+
+
+def _document(device_id: DeviceId, batch: Batch, event: Event, received: float) -> Document:
     return {
         "device": device_id,
         "epoch": batch.epoch,
@@ -54,7 +99,8 @@ def _document(device_id: DeviceId, batch: Batch, event: Event, received: datetim
         "wall": event.at.wall,
         "monotonic": event.at.monotonic,
         "boot_id": event.at.boot_id,
-        "received": received,
+        "happened": _moment(happened_at(event.at, batch, received)),
+        "received": _moment(received),
         "body": Binary(bytes(event.body)),
     }
 
@@ -67,6 +113,20 @@ def _event(document: Document) -> StoredEvent:
         priority=Priority(document["priority"]),
         kind=document["kind"],
         at=at,
-        received_at=document["received"].replace(tzinfo=UTC).timestamp(),
+        happened_at=_seconds(document["happened"]),
+        received_at=_seconds(document["received"]),
         body=Raw(document["body"]),
     )
+
+
+def _gap(document: Document) -> DeclaredGap:
+    return msgspec.convert({**document, "declared_at": _seconds(document["declared"])}, DeclaredGap)
+
+
+def _moment(seconds: float) -> datetime:
+    """As the registry orders and expires it; nothing a device says happened before 1970."""
+    return datetime.fromtimestamp(max(0.0, seconds), UTC)
+
+
+def _seconds(moment: datetime) -> float:
+    return moment.replace(tzinfo=UTC).timestamp()
