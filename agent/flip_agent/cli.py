@@ -107,6 +107,7 @@ def _doctor(options: argparse.Namespace, config: Path | None) -> int:
     """Also where the configuration itself is what is wrong."""
     import msgspec
 
+    from flip_agent.desired_state import load_desired
     from flip_agent.doctor import Verdict, examine, render
     from flip_wire.health import Severity
 
@@ -116,7 +117,7 @@ def _doctor(options: argparse.Namespace, config: Path | None) -> int:
         verdicts = [Verdict(subject="configuration", state=Severity.CRITICAL, text=str(error))]
     else:
         configuration = Verdict(subject="configuration", state="ok", text=str(config or "the defaults"))
-        verdicts = [configuration, *examine(settings, fix=options.fix)]
+        verdicts = [configuration, *examine(settings, load_desired, fix=options.fix)]
     print(msgspec.json.encode(verdicts).decode() if options.json else render(verdicts))
     return 0 if all(verdict.good for verdict in verdicts) else 1
 

@@ -10,7 +10,7 @@ import sqlite3
 import ssl
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from msgspec import Struct
@@ -18,7 +18,6 @@ from msgspec import Struct
 from flip_agent.checks.check import Check
 from flip_agent.checks.hub import skew
 from flip_agent.conditions import CLOCK_SKEW, DATABASE_DAMAGED, DECLARED, HUB_UNREACHABLE
-from flip_agent.desired_state import load_desired
 from flip_agent.device_checks import machine_checks
 from flip_agent.hardware import Hardware
 from flip_agent.hub_connection import HubConnection
@@ -29,6 +28,7 @@ from flip_agent.state_folder import make_state_folder, owned
 from flip_agent.status import ask_status, ask_to_mend
 from flip_agent.watched import Watched
 from flip_runtime.errors import ConfigError, FlipError, Unavailable
+from flip_wire.fleet import DesiredState
 from flip_wire.health import Severity
 
 _ANSWERS_WITHIN = 10.0
@@ -48,7 +48,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
         return self.state in _GOOD
 
 
-def examine(settings: Settings, *, fix: bool) -> list[Verdict]:
+def examine(settings: Settings, load_desired: Callable[[Path], DesiredState], *, fix: bool) -> list[Verdict]:
     state = settings.agent.state
     try:
         make_state_folder(state)
@@ -59,7 +59,7 @@ def examine(settings: Settings, *, fix: bool) -> list[Verdict]:
     return [
         Verdict(subject="state", state="ok", text=str(state)),
         *_enrolment(state, identity),
-        *_machine(settings, daemon, fix),
+        *_machine(settings, load_desired(state), daemon, fix),
         *([] if daemon is not None else _at_rest(settings)),
         *([] if identity is None else _hub(identity)),
         *_running(daemon),
@@ -100,10 +100,10 @@ def _enrolment(state: Path, identity: Identity | None) -> Iterator[Verdict]:
         yield Verdict(subject="key", state="ok", text=str(key))
 
 
-def _machine(settings: Settings, daemon: Status | None, fix: bool) -> Iterator[Verdict]:
+def _machine(settings: Settings, desired: DesiredState, daemon: Status | None, fix: bool) -> Iterator[Verdict]:
     """What is repaired is looked at again."""
-    desired = Watched(load_desired(settings.agent.state))
-    checks = machine_checks(settings, Hardware(settings.agent.machine), Watched(settings.governor), desired)
+    machine = Hardware(settings.agent.machine)
+    checks = machine_checks(settings, machine, Watched(settings.governor), Watched(desired))
     repaired: dict[str, str] = {}
     if fix and daemon is not None:
         repaired = {repair.code: repair.text for repair in ask_to_mend(settings.agent.run_socket)}
