@@ -1,6 +1,7 @@
 """A whole federation for a test, on free ports, and what tests ask of it."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,22 @@ async def start_run(federation: Federation, app: Path, **config: Value) -> Run:
     values = {name.replace("_", "-"): value for name, value in config.items()}
     request = RunRequest(fab_hash=uploaded.fab_hash, config=values)
     return await asyncio.to_thread(federation.api.start_run, request)
+
+
+async def flip_hub(config_home: Path, *arguments: str) -> str:
+    """Runs the command as a person would; gives what it printed."""
+    program = Path(sys.executable).with_name("flip-hub")
+    process = await asyncio.create_subprocess_exec(
+        program,
+        *arguments,
+        env={"XDG_CONFIG_HOME": str(config_home), "PATH": "/usr/bin:/bin", "HOME": str(config_home)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(240):
+        out, _ = await process.communicate()
+    assert process.returncode == 0, out.decode()
+    return out.decode()
 
 
 async def follow(

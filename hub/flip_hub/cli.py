@@ -70,15 +70,36 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--lifetime", type=float, default=3600.0, metavar="SECONDS")
     _add_json(made)
 
+    _add_apps(command("apps", help="Flower apps, and whose signature devices trust"))
     _add_devices(command("devices", help="the devices of the fleet"))
     _add_runs(command("runs", help="federated runs"))
     _add_models(command("models", help="the models that runs made"))
     return parser
 
 
+def _add_apps(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_subparsers(required=True, metavar="ACTION").add_parser
+    _add_json(_add(add, "list", commands.list_apps, "every app, and who has signed it"))
+    sign = _add(add, "sign", commands.sign_app, "upload an app with the signature of a key that devices trust")
+    sign.add_argument("app", type=Path, metavar="APP", help="the app's folder, or a FAB")
+    sign.add_argument("--key", type=Path, required=True, metavar="FILE", help="private key (ssh-keygen -t ed25519)")
+    add_key = add("keys", help="the keys").add_subparsers(required=True, metavar="ACTION").add_parser
+    _add_json(_add(add_key, "list", commands.list_app_keys, "the keys whose signature devices trust"))
+    made = _add(add_key, "add", commands.add_app_key, "have devices trust a key, from when they enrol")
+    made.add_argument("public_key", type=Path, metavar="FILE", help="public key (FILE.pub of ssh-keygen -t ed25519)")
+    made.add_argument("--name", help="whose key it is; by default the file's name")
+    _add(add_key, "remove", commands.remove_app_key, "trust a key no more").add_argument("id", metavar="ID")
+
+
 def _add_devices(parser: argparse.ArgumentParser) -> None:
     add = parser.add_subparsers(required=True, metavar="ACTION").add_parser
     _add_json(_add(add, "list", commands.list_devices, "every device, with its state"))
+    made = _add(add, "add", commands.add_device, "enrol a key for Flower's own SuperNode, which has no flip-agent")
+    made.add_argument("name", metavar="NAME", help="for people")
+    made.add_argument(
+        "--public-key", type=Path, required=True, metavar="FILE", help="P-384: ssh-keygen -t ecdsa -b 384"
+    )
+    made.add_argument("--folder", type=Path, default=Path(), metavar="PATH", help="where what it needs is written (.)")
     _add(add, "revoke", commands.revoke_device, "shut a device out for good").add_argument("id", metavar="ID")
 
 

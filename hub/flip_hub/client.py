@@ -17,6 +17,7 @@ from flip_hub.federation.schemas import Run, RunDetail, RunRequest
 from flip_hub.models.schemas import Model, ModelVersion
 from flip_hub.telemetry.schemas import StoredEvent
 from flip_runtime.errors import Rejected, Unavailable
+from flip_wire.fleet import Enrolled, EnrolRequest
 from flip_wire.problem import Problem
 
 T = TypeVar("T")
@@ -75,6 +76,10 @@ class HubApi:
     def create_enrolment_token(self, lifetime: float = 3600.0) -> EnrolmentToken:
         """`lifetime` in seconds."""
         return self._post("/api/v1/enrolment-tokens", EnrolmentToken, EnrolmentTokenRequest(lifetime=lifetime))
+
+    def enrol(self, request: EnrolRequest) -> Enrolled:
+        """In a device's place. The token in the request is used up."""
+        return self._post("/api/v1/enrol", Enrolled, request)
 
     # ---- apps and runs -------------------------------------------------------------------------------------------
 

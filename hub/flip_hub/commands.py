@@ -7,14 +7,19 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from flip_hub.client import HubApi
 from flip_hub.federation.schemas import Round, Run, RunRequest, RunStatus, Value
 from flip_hub.session_file import SavedSession, load_session, save_session
+from flip_runtime.atomic import write_file
 from flip_runtime.errors import ConfigError, Rejected
+from flip_wire.fleet import EnrolRequest
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 LOOK_EVERY = 1.0
 """Seconds between looks at a run that is followed."""
@@ -45,6 +50,25 @@ def revoke_device(options: argparse.Namespace) -> None:
     _say(f"{device.name} is revoked")
 
 
+def add_device(options: argparse.Namespace) -> None:
+    """Enrols a key in a device's place, and says how Flower's own SuperNode joins with it."""
+    from flip_hub.devices.keys import public_pem
+
+    key = public_pem(_content(options.public_key))
+    with _hub() as hub:
+        token = hub.create_enrolment_token(600.0).token
+        request = EnrolRequest(token=token, name=options.name, public_key=key, agent_version="flower-supernode")
+        enrolled = hub.enrol(request)
+    ca, trusted = options.folder / "ca.pem", options.folder / "trusted-entities.yaml"
+    _write(ca, enrolled.ca.encode())
+    command = f"flower-supernode --superlink {enrolled.fleet_address} --root-certificates {ca}"
+    if enrolled.app_keys:  # all JSON is YAML
+        _write(trusted, msgspec.json.format(msgspec.json.encode(enrolled.app_keys)))
+        command += f" --trusted-entities {trusted}"
+    _say(f"{options.name} is enrolled as {enrolled.device_id}; on it, with the private key in OpenSSH's format:")
+    _say(f"  {command} --auth-supernode-private-key FILE")
+
+
 def create_enrolment_token(options: argparse.Namespace) -> None:
     with _hub() as hub:
         token = hub.create_enrolment_token(options.lifetime)
@@ -52,6 +76,55 @@ def create_enrolment_token(options: argparse.Namespace) -> None:
         if not options.json:
             _say(f"{token.token}\ngood until {_when(token.expires_at)}, for one device:")
             _say(f"  flip-agent enrol {hub.url} --token {token.token}")
+
+
+def sign_app(options: argparse.Namespace) -> None:
+    from flip_hub.apps.signatures import sign_app as signature_of
+    from flip_hub.federation.fab import build_fab  # imports Flower: a second that no other command should wait
+
+    key = _private_key(options.key)
+    fab = build_fab(options.app) if options.app.is_dir() else _content(options.app)
+    with _hub() as hub:
+        app = hub.upload_app(fab)
+        signature = signature_of(key, app.fab_hash, time.time())
+        app = hub.sign_app(app.fab_hash, signature)
+    _say(f"{app.name} {app.version} is signed by {signature.key}")
+
+
+def list_apps(options: argparse.Namespace) -> None:
+    with _hub() as hub:
+        apps = hub.apps()
+        names = {key.id: key.name for key in hub.app_keys()}
+    rows = [
+        (
+            app.fab_hash[:12],
+            app.name,
+            app.version,
+            ", ".join(names.get(s.key, s.key) for s in app.signatures) or "nobody",
+        )
+        for app in apps
+    ]
+    _show(options, apps, ("HASH", "NAME", "VERSION", "SIGNED BY"), rows)
+
+
+def add_app_key(options: argparse.Namespace) -> None:
+    line = _content(options.public_key).decode(errors="replace").strip()
+    with _hub() as hub:
+        key = hub.add_app_key(line, options.name or options.public_key.stem)
+    _say(f"devices that enrol from now on run what {key.name} ({key.id}) has signed; others once they enrol again")
+
+
+def list_app_keys(options: argparse.Namespace) -> None:
+    with _hub() as hub:
+        keys = hub.app_keys()
+    rows = [(key.id, key.name, key.added_by, _when(key.added_at) if key.added_at else "") for key in keys]
+    _show(options, keys, ("ID", "NAME", "ADDED BY", "ADDED"), rows)
+
+
+def remove_app_key(options: argparse.Namespace) -> None:
+    with _hub() as hub:
+        key = hub.remove_app_key(options.id)
+    _say(f"{key.name} ({key.id}) is not trusted any more; devices forget the key when they enrol again")
 
 
 def start_run(options: argparse.Namespace) -> None:
@@ -117,12 +190,32 @@ def _hub() -> HubApi:
 
 
 def _password(path: Path | None) -> str:
-    if path is None:
-        return getpass.getpass("Password: ")
+    return getpass.getpass("Password: ") if path is None else _content(path).decode().strip()
+
+
+def _private_key(path: Path) -> "Ed25519PrivateKey":
+    from flip_hub.apps.signatures import LockedKey, load_private_key
+
+    content = _content(path)
     try:
-        return path.read_text().strip()
+        return load_private_key(content)
+    except LockedKey:
+        return load_private_key(content, getpass.getpass(f"Passphrase of {path}: ").encode())
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}", hint="correct --password-file") from error
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, content, mode=0o644)
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}", hint="name another --folder") from error
 
 
 def _setting(text: str) -> tuple[str, Value]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +11,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load
 
-from federation import ended, follow, small_federation, start_run
+from federation import ended, flip_hub, follow, small_federation, start_run
 from flip_demo import breast_cancer
 
 APPS = Path(__file__).parent / "apps"
 EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-async def flip_hub(config_home: Path, *arguments: str) -> str:
-    """Runs the command as a person would; gives what it printed."""
-    program = Path(sys.executable).with_name("flip-hub")
-    process = await asyncio.create_subprocess_exec(
-        program,
-        *arguments,
-        env={"XDG_CONFIG_HOME": str(config_home), "PATH": "/usr/bin:/bin", "HOME": str(config_home)},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    async with asyncio.timeout(240):
-        out, _ = await process.communicate()
-    assert process.returncode == 0, out.decode()
-    return out.decode()
 
 
 @pytest.mark.asyncio

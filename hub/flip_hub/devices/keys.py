@@ -22,6 +22,20 @@ def load_public_key(pem: str) -> ec.EllipticCurvePublicKey:
     return key
 
 
+def public_pem(content: bytes) -> str:
+    """PEM of a public key in OpenSSH's format or PEM. Raises `Unprocessable` as `load_public_key` does."""
+    if not content.lstrip().startswith(b"ecdsa-"):
+        load_public_key(content.decode(errors="replace"))
+        return content.decode()
+    try:
+        key = serialization.load_ssh_public_key(content.strip())
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise Unprocessable("this is no public key in OpenSSH's format", hint="ssh-keygen -t ecdsa -b 384") from error
+    pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+    load_public_key(pem)
+    return pem
+
+
 def fingerprint(pem: str) -> str:
     """Of the key in that PEM; raises as `load_public_key` does."""
     return fingerprint_of(load_public_key(pem))
