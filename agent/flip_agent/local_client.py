@@ -80,12 +80,12 @@ class LocalClient:
             self._writer.write(_line(message))
             await self._writer.drain()
 
-    async def emit(self, priority: Priority, kind: str, body: Struct) -> None:
-        """Returns when the event is in the outbox of `run`, or was counted as dropped.
+    async def emit(self, priority: Priority, kind: str, body: Struct, *, once: str = "") -> None:
+        """Returns when the event is in the outbox of `run`, or was counted as dropped. `once` as in `Emit`.
 
         Raises `Rejected` when it is longer than a message may be. A caller that is cancelled has sent it all the same.
         """
-        emit = Emit(id=next(self._ids), priority=priority, kind=kind, body=Raw(msgspec.json.encode(body)))
+        emit = Emit(id=next(self._ids), priority=priority, kind=kind, body=Raw(msgspec.json.encode(body)), once=once)
         if (size := len(_line(emit))) > LINE_LIMIT:
             raise Rejected(f"event {kind} of {size} bytes", hint=f"at most {LINE_LIMIT} bytes go through the socket")
         settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -94,15 +94,17 @@ class Child:
         if process is None:
             return
         if process.returncode is None:
-            self._signal(signal.SIGTERM)
+            self.send_signal(signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._stop_within):
                     await process.wait()
-        self._signal(signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
         await process.wait()
 
-    def _signal(self, number: signal.Signals) -> None:
-        assert self._process is not None
+    def send_signal(self, number: signal.Signals) -> None:
+        """To the whole group; nothing happens when it is gone."""
+        if self._process is None:
+            return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
 

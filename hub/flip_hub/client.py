@@ -12,6 +12,7 @@ import msgspec
 
 from flip_hub.apps.schemas import App, AppKey, AppKeyRequest, AppSignature
 from flip_hub.auth.schemas import Login, Me, Session
+from flip_hub.contributions.schemas import LateContributions
 from flip_hub.devices.schemas import Device, EnrolmentToken, EnrolmentTokenRequest
 from flip_hub.federation.schemas import Run, RunDetail, RunRequest
 from flip_hub.models.schemas import Model, ModelVersion
@@ -111,6 +112,9 @@ class HubApi:
 
     def run(self, run_id: str) -> RunDetail:
         return self._get(f"/api/v1/runs/{_part(run_id)}", RunDetail)
+
+    def late(self, run_id: str) -> LateContributions:
+        return self._get(f"/api/v1/runs/{_part(run_id)}/late", LateContributions)
 
     def stop_run(self, run_id: str) -> Run:
         return self._post(f"/api/v1/runs/{_part(run_id)}/stop", Run)

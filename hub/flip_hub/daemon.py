@@ -12,6 +12,11 @@ from flip_hub.app import create_app
 from flip_hub.apps.routes import AppController
 from flip_hub.apps.service import AppService
 from flip_hub.apps.store import AppStore
+from flip_hub.contributions.calls import ContributionCalls
+from flip_hub.contributions.late import OBJECT_LIMIT, Late
+from flip_hub.contributions.receipts import Receipts
+from flip_hub.contributions.routes import LateController
+from flip_hub.contributions.store import ContributionStore
 from flip_hub.core import ROUTES, build_core
 from flip_hub.federation.control import RunControl
 from flip_hub.federation.gateway import Gateway
@@ -32,7 +37,14 @@ from flip_runtime.supervisor import Service, supervise
 
 log = logging.getLogger(__name__)
 
-FEDERATION_ROUTES = [ModelController, DeviceArtifactController, AppController, RunController, InternalController]
+FEDERATION_ROUTES = [
+    ModelController,
+    DeviceArtifactController,
+    AppController,
+    RunController,
+    LateController,
+    InternalController,
+]
 
 
 def run_hub(settings: Settings) -> None:
@@ -55,22 +67,36 @@ async def serve(settings: Settings) -> None:
     mailboxes = Mailboxes()
     app_store = AppStore(mongo.database)
     apps = AppService(app_store, artifacts, core.app_keys)
-    gateway = Gateway(settings, devices, apps, mailboxes)
-    run_store = RunStore(mongo.database)
+    run_store, contribution_store = RunStore(mongo.database), ContributionStore(mongo.database)
+    receipts = Receipts(contribution_store, run_store, mailboxes)
+    late_objects = ArtifactStore(settings.hub.state / "late", limit=OBJECT_LIMIT)
+    late_objects.create()
+    late = Late(contribution_store, run_store, late_objects)
+    gateway = Gateway(settings, devices, apps, mailboxes, ContributionCalls(receipts, late, mailboxes))
     control = RunControl(superlink.address)
-    runs = RunService(run_store, control, devices, models, live, mailboxes, apps)
+    runs = RunService(run_store, control, devices, models, live, mailboxes, apps, receipts)
 
     health = Health({"mongo": mongo.missing, "superlink": _missing(superlink)})
     app = create_app(
         [*ROUTES, *FEDERATION_ROUTES],
-        {**core.services, "models": models, "artifacts": artifacts, "apps": apps, "runs": runs, "health": health},
+        {
+            **core.services,
+            "models": models,
+            "artifacts": artifacts,
+            "apps": apps,
+            "runs": runs,
+            "late": late,
+            "health": health,
+        },
         access=core.access,
         prepared=mongo.prepared,
     )
 
     await supervise(
         [
-            Service("registry", lambda: mongo.prepare([*core.stores, app_store, model_store, run_store])),
+            Service(
+                "registry", lambda: mongo.prepare([*core.stores, app_store, model_store, run_store, contribution_store])
+            ),
             Service("api", ApiServer(app, settings.hub, devices.close).run),
             Service("presence", lambda: mongo.keep_running(devices.watch)),
             Service("superlink", superlink.run),

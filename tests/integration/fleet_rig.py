@@ -16,6 +16,8 @@ from msgspec.structs import replace
 from flip_hub.certificates import make_authority, make_gateway
 from flip_hub.devices.keys import fingerprint_of
 from flip_hub.devices.schemas import Device, DeviceStatus
+from flip_hub.federation.fleet_call import Call
+from flip_hub.problem import NotFound
 from flip_hub.settings import FleetSection, HubSection, Settings, SuperlinkSection
 from flip_runtime.child import port_open
 from flip_wire.fleet import DesiredState, DeviceId
@@ -61,7 +63,7 @@ class NodeKey:
 
 
 class Registry:
-    """The hub's devices, and the signatures of its apps, in memory."""
+    """The hub's devices, and the signatures of its apps, in memory; it knows of no replies."""
 
     def __init__(self) -> None:
         self.devices: dict[str, Device] = {}
@@ -95,6 +97,9 @@ class Registry:
 
     async def verifications(self, fab_hash: str) -> dict[str, str]:
         return self.signatures
+
+    async def answer(self, call: Call, device: Device) -> None:
+        raise NotFound(f"{call.path} is not answered here to {device.name}")
 
     async def node_activated(self, device_id: DeviceId, node_id: str) -> None:
         self.nodes[device_id] = node_id

@@ -21,6 +21,10 @@ from flip_hub.apps.store import AppKeyStore, AppStore
 from flip_hub.auth.guards import Access
 from flip_hub.auth.schemas import Role
 from flip_hub.auth.tokens import Tokens
+from flip_hub.contributions.late import Late
+from flip_hub.contributions.receipts import Receipts
+from flip_hub.contributions.routes import LateController
+from flip_hub.contributions.store import ContributionStore
 from flip_hub.devices.record import DeviceRecord
 from flip_hub.devices.service import DeviceService
 from flip_hub.devices.store import DeviceStore
@@ -127,6 +131,8 @@ class HubParts:
     apps: AppService
     run_store: RunStore
     runs: RunService
+    receipts: Receipts
+    late: Late
     tokens: Tokens
 
     async def enrol(self, name: str, node: str | None = None) -> DeviceId:
@@ -169,8 +175,21 @@ class HubParts:
     async def http(self) -> AsyncGenerator[httpx.AsyncClient]:
         """The API; a person's token is on every call unless another is given."""
         app = create_app(
-            [ModelController, DeviceArtifactController, AppController, RunController, InternalController],
-            {"models": self.models, "artifacts": self.artifacts, "apps": self.apps, "runs": self.runs},
+            [
+                ModelController,
+                DeviceArtifactController,
+                AppController,
+                RunController,
+                LateController,
+                InternalController,
+            ],
+            {
+                "models": self.models,
+                "artifacts": self.artifacts,
+                "apps": self.apps,
+                "runs": self.runs,
+                "late": self.late,
+            },
             access=Access(self.tokens, self.devices, INTERNAL_SECRET),
             prepared=self.mongo.prepared,
         )
@@ -203,8 +222,10 @@ async def hub_parts(mongo_url: str, folder: Path) -> AsyncGenerator[HubParts]:
     models = ModelService(model_store, artifacts, devices, live)
     keys = AppKeys(key_store, load_private_key(make_private_key()), hub_signs=True)
     apps = AppService(app_store, artifacts, keys)
+    contribution_store = ContributionStore(mongo.database)
+    receipts = Receipts(contribution_store, run_store, mailboxes)
     try:
-        await mongo.prepare([device_store, app_store, key_store, model_store, run_store])
+        await mongo.prepare([device_store, app_store, key_store, model_store, run_store, contribution_store])
         yield HubParts(
             mongo=mongo,
             live=live,
@@ -216,7 +237,9 @@ async def hub_parts(mongo_url: str, folder: Path) -> AsyncGenerator[HubParts]:
             mailboxes=mailboxes,
             apps=apps,
             run_store=run_store,
-            runs=RunService(run_store, control, devices, models, live, mailboxes, apps),
+            runs=RunService(run_store, control, devices, models, live, mailboxes, apps, receipts),
+            receipts=receipts,
+            late=Late(contribution_store, run_store, ArtifactStore(folder / "late"), per_run=2, most_bytes=10_000),
             tokens=Tokens(b"token secret of a test, long enough", settings.auth),
         )
     finally:

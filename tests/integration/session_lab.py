@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import multiprocessing
 import os
+import secrets
 import signal
-import time
+import subprocess
+import sys
 import warnings
 from collections.abc import AsyncGenerator
 from multiprocessing.process import BaseProcess
@@ -15,41 +16,37 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from flip_agent.federation.session_store import SessionStore
 from flip_agent.federation.steps import Step
-from flip_agent.identity import KEY_FILE, Identity, save_identity
-from flip_agent.local import LINE_LIMIT, Committed, Emit, FromRun, ToRun, Training, Work
+from flip_agent.identity import load_identity, save_identity
+from flip_agent.local import LINE_LIMIT, Committed, Emit, FromRun, Hold, ToRun, Training, Work
 from flip_agent.settings import AgentSection, FederationSection, Settings
 from flip_demo.ports import free_port
-from flip_hub.apps.signatures import public_line, sign_app, verifications
+from flip_hub.client import HubApi
+from flip_hub.contributions.schemas import LateContributions
+from flip_hub.federation.schemas import RunDetail, RunRequest
+from flip_hub.settings import AppsSection, FleetSection, HubSection, MongoSection, SuperlinkSection
+from flip_hub.settings import Settings as HubSettings
+from flip_runtime.child import Child
+from flip_runtime.config import section
 from flip_runtime.logs import configure_logs
-from flip_wire.apps import app_key_id
-from flip_wire.fleet import DeviceId
-from flip_wire.models import Sha256
 from flip_wire.telemetry import SessionEvent
-from integration.fleet_rig import hub_settings, running
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # typer's use of click, when flwr is imported
     from flwr.cli.build import build_fab_from_disk
-    from flwr.common.serde import fab_to_proto, user_config_to_proto
-    from flwr.proto.control_pb2 import ListRunsRequest, StartRunRequest
-    from flwr.supercore.control.control_http_client import ControlHttpClient
-    from flwr.supercore.fab import Fab
 
-    from flip_agent.federation.fleet_client import FleetClient
-    from flip_agent.federation.flower import Fab as AgentFab
-    from flip_agent.federation.flower import Instruction
-    from flip_hub.federation.superlink import Superlink
-    from integration.recording_hub import RecordingHub, serving
-
-APP_KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 APPS = Path(__file__).parent / "apps"
 EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def toml_of(settings: HubSettings) -> str:
+    lines: list[str] = []
+    for name, values in section(settings).items():
+        lines.append(f"[{name}]")
+        lines += [f"{key} = {msgspec.json.encode(value).decode()}" for key, value in values.items()]
+    return "\n".join(lines)
 
 
 def fab_of(app: Path) -> bytes:
@@ -58,74 +55,92 @@ def fab_of(app: Path) -> bytes:
         return build_fab_from_disk(app)
 
 
-# ---- the SuperLink ----
+# ---- the hub ----
 
 
-class SuperLink:
-    """The hub's own, so that nothing of Flower's is left behind; its ServerApps report to a hub that only records."""
+class Hub:
+    """A whole one, `flip-hub serve`: registry, SuperLink, launcher, Grid, gateway."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, mongo_url: str) -> None:
         folder.mkdir()
-        self._settings = hub_settings(folder, fleet=free_port(), superlink=free_port(), api=free_port())
-        self.address = f"127.0.0.1:{self._settings.superlink.port}"
-        self._running = contextlib.AsyncExitStack()
+        self._password = folder / "password"
+        self.settings = HubSettings(
+            hub=HubSection(state=folder / "state", port=free_port()),
+            mongo=MongoSection(url=mongo_url, database=f"test-{secrets.token_hex(6)}"),
+            fleet=FleetSection(port=free_port()),
+            superlink=SuperlinkSection(port=free_port()),
+            apps=AppsSection(hub_signs=True),
+        )
+        self.url = f"http://127.0.0.1:{self.settings.hub.port}"
+        self.api = HubApi(self.url)
+        config = folder / "hub.toml"
+        config.write_text(toml_of(self.settings))
+        program, self._config = str(Path(sys.executable).with_name("flip-hub")), ["--config", str(config)]
+        self._init = [program, "init", *self._config, "--admin", "admin", "--password-file", str(self._password)]
+        self._process = Child("hub", [program, "serve", *self._config], log_file=folder / "log")
 
     async def start(self) -> None:
-        superlink = Superlink(self._settings)
-        await self._running.enter_async_context(serving(RecordingHub(), self._settings.hub.port))
-        await self._running.enter_async_context(running(superlink.run(), self._settings.superlink.port))
-        await superlink.wait_ready()
+        await asyncio.to_thread(subprocess.run, self._init, check=True, capture_output=True)
+        await self._process.start()
+        with HubApi(self.url) as api:
+            await self._process.wait_until(lambda: asyncio.to_thread(api.ready), within=120)
+            session = await asyncio.to_thread(api.login, "admin", self._password.read_text().strip())
+        self.api.close()
+        self.api = HubApi(self.url, session.token)
 
-    async def kill(self) -> None:
-        """It forgets everything; `start` begins anew on the same port."""
-        await self._running.aclose()
+    async def stop(self) -> None:
+        """Flower forgets everything, the registry nothing; `start` begins anew on the same ports."""
+        self.api.close()
+        await self._process.stop()
 
-    def submit(self, app: Path, **config: bool | float | str) -> int:
-        """`num_server_rounds=3` sets `num-server-rounds`. Gives Flower's number of the run."""
-        fab = fab_of(app)
+    async def enrol(self, state: Path, name: str) -> None:
+        token = await asyncio.to_thread(self.api.create_enrolment_token)
+        command = [sys.executable, "-m", "flip_agent", "enrol", self.url, "--token", token.token, "--name", name]
+        environment = {**os.environ, "FLIP_AGENT__STATE": str(state)}
+        await asyncio.to_thread(subprocess.run, command, check=True, env=environment, capture_output=True)
+
+    async def submit(self, app: Path, **config: bool | int | float | str) -> str:
+        """`num_server_rounds=3` sets `num-server-rounds`. Gives the hub's number of the run."""
+        uploaded = await asyncio.to_thread(self.api.upload_app, fab_of(app))
         overrides = {name.replace("_", "-"): value for name, value in config.items()}
-        request = StartRunRequest(
-            fab=fab_to_proto(Fab(hashlib.sha256(fab).hexdigest(), fab, {})),
-            override_config=user_config_to_proto(overrides),
-        )
-        with contextlib.closing(ControlHttpClient.from_server_address(self.address, True, None, [])) as control:
-            return control.StartRun(request).run_id
+        request = RunRequest(fab_hash=uploaded.fab_hash, config=overrides)
+        return (await asyncio.to_thread(self.api.start_run, request)).id
 
-    async def finished(self, run_id: int, within: float = 240.0) -> str:
-        """Waits for the end of the run: `completed`, `failed` or `stopped`."""
-        with contextlib.closing(ControlHttpClient.from_server_address(self.address, True, None, [])) as control:
-            async with asyncio.timeout(within):
-                while True:
-                    runs = await asyncio.to_thread(control.ListRuns, ListRunsRequest(run_id=run_id))
-                    status = runs.run_dict[run_id].status
-                    if status.status == "finished":
-                        return status.sub_status
-                    await asyncio.sleep(0.5)
+    async def finished(self, run_id: str, within: float = 240.0) -> RunDetail:
+        """Waits for the end of the run."""
+        async with asyncio.timeout(within):
+            while (detail := await asyncio.to_thread(self.api.run, run_id)).run.finished_at is None:
+                await asyncio.sleep(0.2)
+        return detail
+
+    async def late(self, run_id: str) -> LateContributions:
+        return await asyncio.to_thread(self.api.late, run_id)
 
 
 # ---- devices ----
 
 
 class Device:
-    """An enrolled device's state folder and its `train` process, which is really killed."""
+    """A device's state folder and its `train` process, which is really killed."""
 
-    def __init__(self, state: Path, fleet_address: str, **federation: Any) -> None:
+    def __init__(self, state: Path, **federation: Any) -> None:
         state.mkdir(parents=True)
-        key = ec.generate_private_key(ec.SECP384R1())
-        pem = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        (state / KEY_FILE).write_bytes(key.private_bytes(*pem))
-        identity = Identity(
-            device_id=DeviceId("dev-000000000000"),
-            name="lab",
-            hub_url="",
-            fleet_address=fleet_address,
-            ca="",
-            app_keys={app_key_id(public_line(APP_KEY)): public_line(APP_KEY)},
-        )
-        save_identity(state, identity)
         (state / "run").mkdir()
         self.settings = Settings(agent=AgentSection(state=state), federation=FederationSection(**federation))
         self._process: BaseProcess | None = None
+
+    @classmethod
+    async def enrolled(cls, hub: Hub, state: Path, **federation: Any) -> "Device":
+        device = cls(state, **federation)
+        await hub.enrol(state, state.name)
+        return device
+
+    def reach(self, address: str) -> None:
+        """From now on by way of a proxy there."""
+        state = self.settings.agent.state
+        identity = load_identity(state)
+        assert identity is not None
+        save_identity(state, msgspec.structs.replace(identity, fleet_address=address))
 
     def start(self, die: str = "") -> None:
         """`die` names a moment: `before:STEP` or `after:STEP` of writing a message's next step to the disk."""
@@ -149,24 +164,14 @@ class Device:
 
 
 def train_process(settings: bytes, die: str) -> None:
+    from flip_agent.federation import fleet_client
     from flip_agent.federation.session_process import train
 
     configure_logs()
-    _sign_apps()
+    setattr(fleet_client, "HOLD", 2)  # noqa: B010  seconds: a session leaves when its last pull has come back
     if die:
         _die_at(*die.split(":"))
     train(msgspec.json.decode(settings, type=Settings, dec_hook=lambda kind, value: kind(value)))
-
-
-def _sign_apps() -> None:
-    """In the gateway's place, which this lab does without."""
-    given = FleetClient.fab
-
-    def signed(client: FleetClient, instruction: Instruction, fab_hash: str) -> AgentFab:
-        signature = sign_app(APP_KEY, Sha256(fab_hash), time.time())
-        return AgentFab(content=given(client, instruction, fab_hash).content, verifications=verifications([signature]))
-
-    setattr(FleetClient, "fab", signed)  # noqa: B010  as above
 
 
 def _die_at(when: str, step: str) -> None:
@@ -194,8 +199,10 @@ class StandIn:
 
     def __init__(self) -> None:
         self.events: list[SessionEvent] = []
+        self.once: set[str] = set()
         self.states: list[str] = []
         self._work = Work(run_ids=[])
+        self._hold = Hold(because="")
         self._writers: set[asyncio.StreamWriter] = set()
 
     @contextlib.asynccontextmanager
@@ -217,6 +224,17 @@ class StandIn:
         for writer in self._writers:
             await _say(writer, self._work)
 
+    async def hold(self, because: str) -> None:
+        self._hold = Hold(because=because)
+        for writer in self._writers:
+            await _say(writer, self._hold)
+
+    async def training(self, state: str, within: float = 120.0) -> None:
+        """Waits until the session says that it is doing that."""
+        async with asyncio.timeout(within):
+            while self.states[-1:] != [state]:
+                await asyncio.sleep(0.02)
+
     def steps(self) -> list[str]:
         return [event.step for event in self.events]
 
@@ -225,10 +243,13 @@ class StandIn:
         decoder: msgspec.json.Decoder[ToRun] = msgspec.json.Decoder(ToRun)
         with contextlib.suppress(OSError):
             await _say(writer, self._work)
+            await _say(writer, self._hold)
             while line := await reader.readline():
                 match decoder.decode(line):
-                    case Emit(id=number, body=body):
-                        self.events.append(msgspec.json.decode(body, type=SessionEvent))
+                    case Emit(id=number, body=body, once=once):
+                        if once not in self.once:
+                            self.once.add(once)
+                            self.events.append(msgspec.json.decode(body, type=SessionEvent))
                         await _say(writer, Committed(id=number))
                     case Training(state=state):
                         self.states.append(state)

@@ -118,7 +118,7 @@ async def rig_in(folder: Path) -> AsyncGenerator[Rig]:
     settings = hub_settings(folder, fleet=free_port(), superlink=free_port())
     async with device_client(settings) as client:
         rig = Rig(settings, client)
-        gateway = Gateway(settings, rig.registry, rig.registry, rig.mailboxes)
+        gateway = Gateway(settings, rig.registry, rig.registry, rig.mailboxes, rig.registry)
         async with serving(rig.superlink, settings.superlink.port), running(gateway.run(), settings.fleet.port):
             yield rig
 
@@ -176,7 +176,7 @@ async def test_a_superlink_that_is_away_is_503_with_a_time_to_try_again(folder: 
     settings = hub_settings(folder, fleet=free_port(), superlink=free_port())
     registry, key = Registry(), NodeKey()
     registry.enrol(key)
-    gateway = Gateway(settings, registry, registry, Mailboxes())
+    gateway = Gateway(settings, registry, registry, Mailboxes(), registry)
     async with running(gateway.run(), settings.fleet.port), device_client(settings) as client:
         answer = await client.post("/pull-messages", content=PULL, headers=key.headers())
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
@@ -184,7 +184,7 @@ async def test_a_superlink_that_is_away_is_503_with_a_time_to_try_again(folder: 
 
 async def test_a_missing_certificate_and_a_taken_port_are_configuration_errors(folder: Path) -> None:
     settings = hub_settings(folder, fleet=free_port(), superlink=free_port())
-    gateway = Gateway(settings, Registry(), Registry(), Mailboxes())
+    gateway = Gateway(settings, Registry(), Registry(), Mailboxes(), Registry())
     async with serving(StubSuperlink(), settings.fleet.port):
         with pytest.raises(ConfigError, match=r"fleet\.port"):
             await gateway.run()
@@ -260,7 +260,7 @@ async def test_stopping_answers_the_waiting_pulls(folder: Path) -> None:
     settings = hub_settings(folder, fleet=free_port(), superlink=free_port())
     async with device_client(settings) as client:
         rig = Rig(settings, client)
-        gateway = Gateway(settings, rig.registry, rig.registry, rig.mailboxes)
+        gateway = Gateway(settings, rig.registry, rig.registry, rig.mailboxes, rig.registry)
         async with serving(rig.superlink, settings.superlink.port):
             async with running(gateway.run(), settings.fleet.port):
                 waiting = asyncio.create_task(rig.pull(wait=30))
@@ -310,7 +310,7 @@ async def test_an_enrolled_key_is_a_node_again_after_the_superlink_has_lost_it(f
     other = NodeKey()
     registry.enrol(other)
     nodes: set[int] = set()
-    gateway = Gateway(settings, registry, registry, Mailboxes())
+    gateway = Gateway(settings, registry, registry, Mailboxes(), registry)
     async with device_client(settings) as client, running(gateway.run(), settings.fleet.port):
         for _ in range(2):
             async with running(Superlink(settings).run(), settings.superlink.port):

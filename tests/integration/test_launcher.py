@@ -66,7 +66,7 @@ async def federation(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(serving(federation.hub, settings.hub.port))
         await stack.enter_async_context(running(Superlink(settings).run(), settings.superlink.port))
-        gateway = Gateway(settings, registry, registry, Mailboxes())
+        gateway = Gateway(settings, registry, registry, Mailboxes(), registry)
         await stack.enter_async_context(running(gateway.run(), settings.fleet.port))
         for number in range(2):
             key = NodeKey()

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from session_lab import APPS, Device, StandIn, SuperLink, rounds
+from session_lab import APPS, Device, Hub, StandIn, rounds
 
 pytestmark = pytest.mark.asyncio
 
-# Without a gateway, which gives an unconfirmed message once more, one that was not kept is lost: no "before:pulled".
 MOMENTS = [
+    "before:pulled",
     "after:pulled",
     "before:confirmed",
     "after:confirmed",
@@ -29,12 +29,12 @@ MOMENTS = [
 
 
 @pytest_asyncio.fixture
-async def superlink(folder: Path) -> AsyncGenerator[SuperLink]:
+async def hub(folder: Path, mongo_url: str) -> AsyncGenerator[Hub]:
     """One for each test: a device that has left stays online for an hour, and strategies would wait for it."""
-    link = SuperLink(folder / "superlink")
-    await link.start()
-    yield link
-    await link.kill()
+    hub = Hub(folder / "hub", mongo_url)
+    await hub.start()
+    yield hub
+    await hub.stop()
 
 
 @contextlib.asynccontextmanager
@@ -48,13 +48,11 @@ async def training(*devices: Device, die: str = "") -> AsyncGenerator[list[Stand
         yield runs
 
 
-async def test_a_stock_app_runs_two_rounds_on_two_devices_and_finds_its_state_again(
-    superlink: SuperLink, folder: Path
-) -> None:
-    devices = [Device(folder / name, superlink.address, idle_exit=1.0) for name in ("a", "b")]
-    run_id = superlink.submit(APPS / "counting", out=str(folder / "out"), calls=str(folder / "calls"))
+async def test_a_stock_app_runs_two_rounds_on_two_devices_and_finds_its_state_again(hub: Hub, folder: Path) -> None:
+    devices = [await Device.enrolled(hub, folder / name, idle_exit=1.0) for name in ("a", "b")]
+    run_id = await hub.submit(APPS / "counting", out=str(folder / "out"), calls=str(folder / "calls"))
     async with training(*devices) as runs:
-        assert await superlink.finished(run_id) == "completed"
+        assert (await hub.finished(run_id)).run.status == "finished"
         for run in runs:
             await run.announce()
         assert [await device.ended() for device in devices] == [0, 0]
@@ -68,10 +66,10 @@ async def test_a_stock_app_runs_two_rounds_on_two_devices_and_finds_its_state_ag
 
 
 async def test_a_message_survives_a_kill_at_every_step_and_a_finished_reply_is_not_trained_again(
-    superlink: SuperLink, folder: Path
+    hub: Hub, folder: Path
 ) -> None:
-    killed, slow = (Device(folder / name, superlink.address, idle_exit=1.0) for name in ("a", "b"))
-    run_id = superlink.submit(
+    killed, slow = [await Device.enrolled(hub, folder / name, idle_exit=1.0) for name in ("a", "b")]
+    run_id = await hub.submit(
         APPS / "counting", num_server_rounds=1, out=str(folder / "out"), calls=str(folder / "calls")
     )
     async with training(killed, slow, die=MOMENTS[0]) as (run, other):
@@ -81,7 +79,7 @@ async def test_a_message_survives_a_kill_at_every_step_and_a_finished_reply_is_n
             assert await killed.ended() == -signal.SIGKILL, moment
         killed.start()
         slow.start()
-        assert await superlink.finished(run_id) == "completed"
+        assert (await hub.finished(run_id)).run.status == "finished"
         for each in (run, other):
             await each.announce()
         assert [await device.ended() for device in (killed, slow)] == [0, 0]
@@ -92,8 +90,8 @@ async def test_a_message_survives_a_kill_at_every_step_and_a_finished_reply_is_n
     assert run.steps()[-1] == "delivered"
 
 
-async def test_what_goes_wrong_on_a_device_comes_back_as_an_error_reply(superlink: SuperLink, folder: Path) -> None:
-    device = Device(folder / "a", superlink.address)
+async def test_what_goes_wrong_on_a_device_comes_back_as_an_error_reply(hub: Hub, folder: Path) -> None:
+    device = await Device.enrolled(hub, folder / "a")
     needy = shutil.copytree(APPS / "counting", folder / "needy")
     pyproject = (needy / "pyproject.toml").read_text()
     (needy / "pyproject.toml").write_text(pyproject.replace('"numpy"', '"numpy<1", "no-such-package>=2"'))
@@ -101,8 +99,8 @@ async def test_what_goes_wrong_on_a_device_comes_back_as_an_error_reply(superlin
     async with training(device) as (run,):
         for app, behave in ((APPS / "counting", "die"), (needy, "well")):
             out = folder / f"{behave}.out"
-            run_id = superlink.submit(app, devices=1, num_server_rounds=1, out=str(out), behave=behave)
-            assert await superlink.finished(run_id) == "completed"
+            run_id = await hub.submit(app, devices=1, num_server_rounds=1, out=str(out), behave=behave)
+            assert (await hub.finished(run_id)).run.status == "finished"
             said += rounds(out)[0]["errors"]
     crashed, refused = said
     assert crashed == "8: the ClientApp's process ended by SIGKILL"
@@ -112,15 +110,15 @@ async def test_what_goes_wrong_on_a_device_comes_back_as_an_error_reply(superlin
 
 
 async def test_a_device_registers_again_when_the_superlink_was_restarted_while_it_was_idle(
-    superlink: SuperLink, folder: Path
+    hub: Hub, folder: Path
 ) -> None:
-    device = Device(folder / "a", superlink.address)
+    device = await Device.enrolled(hub, folder / "a")
     async with training(device) as (run,):
         async with asyncio.timeout(120):
             while "waiting" not in run.states:
                 await asyncio.sleep(0.1)
-        await superlink.kill()
-        await superlink.start()
-        run_id = superlink.submit(APPS / "counting", devices=1, out=str(folder / "out"))
-        assert await superlink.finished(run_id) == "completed"
+        await hub.stop()
+        await hub.start()
+        run_id = await hub.submit(APPS / "counting", devices=1, out=str(folder / "out"))
+        assert (await hub.finished(run_id)).run.status == "finished"
     assert [round["mean"] for round in rounds(folder / "out")] == [1.0, 2.0]

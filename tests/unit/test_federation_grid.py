@@ -10,7 +10,7 @@ from flwr.serverapp import Grid
 from flwr.supercore.task_identity import TaskIdentity
 
 from flip_hub.federation.grid import RoundGrid
-from flip_hub.federation.schemas import MessagesPushed, ReplyReceived, RunReport
+from flip_hub.federation.schemas import MessagesPushed, RepliesMissed, ReplyReceived, RunReport
 
 NOBODY = "nobody"
 
@@ -29,6 +29,7 @@ class LaterGrid(Grid):
         self._after = after
         self._sent: dict[str, Message] = {}
         self.looks = 0
+        self.answers_itself = False
 
     @property
     def run(self) -> Any:
@@ -58,8 +59,12 @@ class LaterGrid(Grid):
         raise NotImplementedError
 
     def _reply(self, message: Message) -> Message:
+        if self.answers_itself:
+            reply = Message(Error(code=5, reason="node is away"), reply_to=message)
+            reply.metadata.__dict__["_src_node_id"] = 1
+            return reply
         if self._after[message.metadata.dst_node_id] < 0:
-            return Message(Error(code=5, reason="node is away"), reply_to=message)
+            return Message(Error(code=5, reason="no such luck"), reply_to=message)
         return Message(RecordDict(), reply_to=message)
 
 
@@ -82,10 +87,10 @@ def test_replies_come_within_moments_and_each_step_is_reported() -> None:
     assert time.monotonic() - started < 2.0, "Flower's own grid looks every 3 s"
     assert len(replies) == 3
     assert reports == [
-        MessagesPushed(round=3, phase="train", nodes=[str(big), "7", "8"]),
-        ReplyReceived(round=3, phase="train", node=str(big), error=""),
-        ReplyReceived(round=3, phase="train", node="7", error=""),
-        ReplyReceived(round=3, phase="train", node="8", error="node is away"),
+        MessagesPushed(round=3, phase="train", nodes=[str(big), "7", "8"], messages=["m0", "m1", "m2"]),
+        ReplyReceived(round=3, phase="train", node=str(big), error="", message="m0"),
+        ReplyReceived(round=3, phase="train", node="7", error="", message="m1"),
+        ReplyReceived(round=3, phase="train", node="8", error="no such luck", message="m2"),
     ]
 
 
@@ -95,7 +100,18 @@ def test_a_timeout_ends_the_wait_with_what_has_come() -> None:
     replies = grid.send_and_receive(instructions([7, 8]), timeout=0.4)
     assert 0.4 <= time.monotonic() - started < 2.0
     assert [reply.metadata.src_node_id for reply in replies] == [7]
-    assert len(reports) == 2
+    assert len(reports) == 3
+    assert reports[-1] == RepliesMissed(messages=["m1"], reason="its round had ended after 0.4 s")
+
+
+def test_an_answer_of_flowers_in_the_place_of_a_device_is_no_reply_of_it() -> None:
+    grid, reports, inner = grid_of({7: 1})
+    inner.answers_itself = True
+    grid.send_and_receive(instructions([7]))
+    assert reports[1:] == [
+        ReplyReceived(round=3, phase="train", node="7", error="node is away"),
+        RepliesMissed(messages=["m0"], reason="its round went on without it: node is away"),
+    ]
 
 
 def test_a_long_wait_costs_few_looks() -> None:
@@ -107,9 +123,9 @@ def test_a_long_wait_costs_few_looks() -> None:
 def test_a_message_that_names_no_round_belongs_to_the_current_one() -> None:
     grid, reports, _ = grid_of({7: 1})
     ids = list(grid.push_messages(instructions([7], "query", number=None)))
-    assert reports == [MessagesPushed(round=9, phase="query", nodes=["7"])]
+    assert reports == [MessagesPushed(round=9, phase="query", nodes=["7"], messages=["m0"])]
     grid.pull_messages(ids)
-    assert reports[1:] == [ReplyReceived(round=9, phase="query", node="7", error="")]
+    assert reports[1:] == [ReplyReceived(round=9, phase="query", node="7", error="", message="m0")]
 
 
 def test_nothing_sent_is_nothing_waited_for_and_nothing_told() -> None:

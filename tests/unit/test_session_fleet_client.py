@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from flip_agent.federation.fleet_client import HOLD, FleetClient
 from flip_agent.federation.flower import Instruction
+from flip_agent.federation.node_auth import NodeAuth
 from flip_runtime.errors import Rejected, Unavailable
 
 INSTRUCTION = Instruction(run_id="1", node_id="7", message_id="ab", message=b"", tree=b"")
@@ -69,7 +70,7 @@ def fleet(hub: Hub) -> Generator[FleetClient]:
     key = ec.generate_private_key(ec.SECP384R1()).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    client = FleetClient(f"127.0.0.1:{hub.server_port}", key, "")
+    client = FleetClient(f"127.0.0.1:{hub.server_port}", NodeAuth(key), "")
     yield client
     client.close()
 

@@ -4,15 +4,11 @@
 Calls block: use threads, any number at once. Pinned to flwr 1.41, whose internals only this module and `flower` touch.
 """
 
-import base64
 import hashlib
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 import httpx
-from flwr.common.constant import TIMESTAMP_HEADER
 from flwr.common.serde import user_config_from_proto
 from flwr.proto.fab_pb2 import GetFabRequest
 from flwr.proto.fleet_pb2 import (
@@ -31,36 +27,34 @@ from flwr.proto.message_pb2 import (
 from flwr.proto.message_pb2 import Message as MessageProto
 from flwr.proto.node_pb2 import Node
 from flwr.proto.run_pb2 import GetRunRequest
-from flwr.supercore.constant import FLEET_HTTP_PUBLIC_KEY_HEADER, FLEET_HTTP_SIGNATURE_HEADER
-from flwr.supercore.primitives.asymmetric import bytes_to_private_key, public_key_to_bytes, sign_message
 from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
 from flwr.supernode.fleet_http_client import FleetHttpClient
 
 from flip_agent.federation.flower import Fab, Instruction, Item, Reply, Run, instruction_of
+from flip_agent.federation.node_auth import UNAUTHORIZED, NodeAuth
 from flip_runtime.errors import Rejected, Unavailable
 
 LEASE = 1800.0
-"""Seconds; Flower calls a node offline after twice that, so a device may be away for an hour. The most it allows."""
+"""Seconds; the most that Flower allows."""
 _FIRST_LEASE = 30.0
 """Until its id is on disk: an active node cannot be activated again, so a lost answer must not bar us for long."""
 HOLD = 30
 """Seconds that the gateway may hold an empty pull back."""
-_TIMEOUT = httpx.Timeout(HOLD + 30.0, connect=15.0).as_dict()
+TIMEOUT = httpx.Timeout(HOLD + 30.0, connect=15.0)
 """Slow is not broken on a bad link; flwr's own limits are 30 s, and 5 s for a heartbeat."""
 
 
-_UNAUTHORIZED = 401
 _REGISTERED_ALREADY = 412
 # 401: this device's clock, or a hub that does not know it yet; a result is not thrown away for that
-_HEALED_BY_TIME = frozenset({_UNAUTHORIZED, 408, 425, 429})
+_HEALED_BY_TIME = frozenset({UNAUTHORIZED, 408, 425, 429})
 
 
 class FleetClient:
-    def __init__(self, address: str, key: bytes, ca: str) -> None:
-        """`key` is the device's P-384 key, `ca` the hub's authority (both PEM). Without `ca`: plain HTTP, for tests."""
-        private_key = bytes_to_private_key(key)
-        self._public_key = public_key_to_bytes(private_key.public_key())
-        headers = _FleetHeaders(self._public_key, lambda text: sign_message(private_key, text))
+    def __init__(self, address: str, auth: NodeAuth, ca: str, *, lease: float = LEASE) -> None:
+        """`ca` is the hub's authority (PEM); without it: plain HTTP, for tests. `lease` as `federation.lease`."""
+        self._public_key = auth.public_key
+        self._lease = lease
+        headers = _FleetHeaders(auth)
         self._api = FleetHttpClient.from_server_address(address, not ca, ca.encode() or None, [headers])
 
     def close(self) -> None:
@@ -85,12 +79,12 @@ class FleetClient:
 
     def renew(self, node_id: str) -> bool:
         """False when Flower does not know the node, as after a restart of the SuperLink: join again."""
-        request = SendNodeHeartbeatRequest(node=_node(node_id), heartbeat_interval=LEASE)
+        request = SendNodeHeartbeatRequest(node=_node(node_id), heartbeat_interval=self._lease)
         with _translated("heartbeat"):
             try:
                 return self._api.SendNodeHeartbeat(request).success
             except httpx.HTTPStatusError as error:
-                if error.response.status_code == _UNAUTHORIZED:  # so it calls a node that it does not know
+                if error.response.status_code == UNAUTHORIZED:  # so it calls a node that it does not know
                     return False
                 raise
 
@@ -157,7 +151,8 @@ class FleetClient:
             answer = self._api.PushMessages(request)
         return answer.session_id, list(answer.objects_to_push)
 
-    def push_object(self, instruction: Instruction, session: str, item: Item) -> None:
+    def push_object(self, instruction: Instruction, session: str, item: Item) -> bool:
+        """False when the hub does not wait for it in that session: it has it already, or the session has ended."""
         with _translated("push object"):
             request = PushObjectRequest(
                 node=_node(instruction.node_id),
@@ -166,48 +161,25 @@ class FleetClient:
                 object_content=item.content,
                 session_id=session,
             )
-            stored = self._api.PushObject(request).stored
-        if not stored:
-            raise Unavailable("the upload session has ended", hint="the reply is announced again")
+            return self._api.PushObject(request).stored
 
 
 class _FleetHeaders:
-    """Signs each request by the hub's clock, asks for a long poll, and gives bad links time.
+    """Signs each request, asks for a long poll, and gives bad links time."""
 
-    The hub refuses signatures dated outside -5 to +305 s of its own time. Its answers carry `Flip-Time`; after a 401
-    the difference is corrected and the request sent once more.
-    """
-
-    def __init__(self, public_key: bytes, sign: Callable[[bytes], bytes]) -> None:
-        self._public_key = base64.b64encode(public_key).decode()
-        self._sign = sign
-        self._offset = 0.0  # seconds that the hub's clock is ahead
+    def __init__(self, auth: NodeAuth) -> None:
+        self._auth = auth
 
     def intercept(self, context: ProtobufRequestContext, call_next: ProtobufCall) -> httpx.Response:
-        context.request.extensions["timeout"] = _TIMEOUT
+        context.request.extensions["timeout"] = TIMEOUT.as_dict()
         if context.rpc_method.endswith("/PullMessages"):
             context.request.headers["Flip-Wait"] = str(HOLD)
-        response = call_next(self._signed(context))
-        if response.status_code == _UNAUTHORIZED and self._correct(response):
-            response = call_next(self._signed(context))
+        context.request.headers.update(self._auth.headers())
+        response = call_next(context)
+        if self._auth.corrected(response.status_code, response.headers):
+            context.request.headers.update(self._auth.headers())
+            response = call_next(context)
         return response
-
-    def _signed(self, context: ProtobufRequestContext) -> ProtobufRequestContext:
-        timestamp = datetime.fromtimestamp(time.time() + self._offset, UTC).isoformat()
-        context.request.headers[FLEET_HTTP_PUBLIC_KEY_HEADER] = self._public_key
-        context.request.headers[TIMESTAMP_HEADER] = timestamp
-        signature = base64.b64encode(self._sign(timestamp.encode())).decode()
-        context.request.headers[FLEET_HTTP_SIGNATURE_HEADER] = signature
-        return context
-
-    def _correct(self, response: httpx.Response) -> bool:
-        try:
-            offset = float(response.headers["Flip-Time"]) - time.time()
-        except (KeyError, ValueError):
-            return False
-        changed = abs(offset - self._offset) > 1.0
-        self._offset = offset
-        return changed
 
 
 @contextmanager

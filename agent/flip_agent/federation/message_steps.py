@@ -6,13 +6,15 @@ Raises `Unavailable` when the step must be tried again, `Rejected` when nobody w
 import asyncio
 import logging
 from asyncio import to_thread
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable
 from itertools import islice
-from typing import Any, TypeVar
 
 from flip_agent.federation.app_store import AppStore, missing
+from flip_agent.federation.at_once import AT_ONCE, all_at_once
+from flip_agent.federation.delivery import Delivery
 from flip_agent.federation.fleet_client import FleetClient
 from flip_agent.federation.flower import (
+    APP_CRASHED,
     APP_REFUSED,
     Instruction,
     Item,
@@ -23,24 +25,21 @@ from flip_agent.federation.flower import (
     object_ids,
     run_config,
 )
-from flip_agent.federation.frames import Call, Failed
+from flip_agent.federation.frames import Answered, Call, Failed
 from flip_agent.federation.run_link import RunLink
 from flip_agent.federation.session_store import Message, SessionStore
 from flip_agent.federation.steps import Outcome, Step
 from flip_agent.federation.worker import Worker
 from flip_agent.settings import FederationSection
 from flip_runtime.backoff import Backoff
-from flip_runtime.errors import Rejected, Unavailable
+from flip_runtime.errors import Corrupt, Rejected, Unavailable
 from flip_wire.telemetry import SessionEvent
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-_AT_ONCE = 4
-"""Objects on their way at the same time, each up to 5 MiB."""
 _ARRIVING = Backoff(first=0.1, most=2.0)
 _ASKS = 60
+_ROOM = Backoff(first=1.0, most=30.0)
 
 
 class MessageSteps:
@@ -49,38 +48,38 @@ class MessageSteps:
         store: SessionStore,
         fleet: FleetClient,
         apps: AppStore,
+        delivery: Delivery,
         link: RunLink,
         settings: FederationSection,
     ) -> None:
         self._store = store
         self._fleet = fleet
         self._apps = apps
+        self._delivery = delivery
         self._link = link
         self._settings = settings
         self._worker: Worker | None = None
         self._worker_run = ""
 
-    async def take(self, message: Message) -> Outcome:
+    async def take(self, message: Message) -> tuple[Outcome, SessionEvent | None]:
+        """What came of it, and what is told of that."""
+        instruction = message.instruction
         match message.step:
             case Step.PULLED:
-                return await self._receive(message.instruction)
+                outcome = await self._receive(instruction)
+                return outcome, event_of(instruction, "pulled") if outcome is Outcome.DONE else None
             case Step.CONFIRMED:
-                await self._report(message.instruction, "pulled")
+                await self._may_train()
+                return Outcome.DONE, event_of(instruction, "training")
             case Step.TRAINING:
-                await self._train(message.instruction)
+                await self._train(instruction)
             case Step.READY:
-                await self._announce(message)
+                pass
             case Step.PUSHING:
                 await self._push(message)
-            case Step.PUSHED:
-                await self._report(message.instruction, "delivered")
-            case Step.FORGOTTEN:
-                raise AssertionError("a forgotten message is not kept")
-        return Outcome.DONE
-
-    async def give_up(self, message: Message, reason: str) -> None:
-        log.warning("message given up", extra={"message_id": message.instruction.message_id, "reason": reason})
-        await self._report(message.instruction, "failed", reason)
+            case _:
+                raise AssertionError(f"{message.step} is not the session's")
+        return Outcome.DONE, None
 
     async def dismiss_worker(self) -> None:
         """The run is over, or the session is."""
@@ -129,8 +128,8 @@ class MessageSteps:
     async def _fetch_objects(self, instruction: Instruction) -> None:
         kept = await to_thread(self._store.instruction_objects, instruction.message_id)
         lacking = (key for key in object_ids(instruction.tree) if key not in kept)
-        while some := list(islice(lacking, _AT_ONCE)):
-            items = await _all_at_once([self._fetch(instruction, key) for key in some])
+        while some := list(islice(lacking, AT_ONCE)):
+            items = await all_at_once([self._fetch(instruction, key) for key in some])
             await to_thread(self._store.keep_instruction_objects, instruction.message_id, items)
 
     async def _fetch(self, instruction: Instruction, object_id: str) -> Item:
@@ -144,37 +143,72 @@ class MessageSteps:
 
     # ---- training ----
 
+    async def _may_train(self) -> None:
+        if self._link.hold.value:
+            await self._link.tell("held")
+            log.info("training is held", extra={"because": self._link.hold.value})
+        await self._link.hold.until(lambda because: not because)
+
     async def _train(self, instruction: Instruction) -> None:
+        await self._may_train()
+        attempt = await to_thread(self._store.begin_attempt, instruction.message_id)
+        if attempt > self._settings.attempts:
+            reason = f"training it was cut off {attempt - 1} times, and each time `flip-agent train` with it"
+            await self._keep_error(instruction, APP_CRASHED, reason)
+            return
         await self._link.tell("training")
-        await self._report(instruction, "training")
         await to_thread(self._store.drop_reply_objects, instruction.message_id)
-        run = await self._run_of(instruction)
+        objects = _ReplyObjects(self._store, instruction.message_id)
         try:
-            worker = await self._worker_for(run)
-            config = run_config(worker.app.folder, run.overrides)
+            result = await self._result(instruction, objects)
         except Rejected as error:
             await self._keep_error(instruction, APP_REFUSED, str(error))
-            return
+        except Corrupt as error:
+            await self._keep_error(instruction, APP_CRASHED, str(error))
+        else:
+            await self._keep_result(instruction, result, objects)
+
+    async def _result(self, instruction: Instruction, objects: "_ReplyObjects") -> Answered | Failed:
+        run = await self._run_of(instruction)
+        worker = await self._worker_for(run)
         call = Call(
             message_id=instruction.message_id,
             run_id=instruction.run_id,
             node_id=instruction.node_id,
             node_config=self._settings.node_config,
-            run_config=config,
+            run_config=run_config(worker.app.folder, run.overrides),
             context=await to_thread(self._store.context, instruction.run_id),
         )
-        objects = _ReplyObjects(self._store, instruction.message_id)
-        result = await worker.call(call, self._instruction_objects(instruction), objects.keep)
+        holding = asyncio.create_task(self._hold(worker))
+        try:  # no TaskGroup: what `call` raises is handled above by its kind
+            return await worker.call(call, self._instruction_objects(instruction), objects.keep)
+        finally:
+            holding.cancel()
+            await asyncio.wait([holding])
+
+    async def _hold(self, worker: Worker) -> None:
+        """Pauses the worker whenever training must wait."""
+        async for because in self._link.hold.values():
+            if because:
+                log.info("training is held", extra={"because": because})
+                worker.pause()
+                await self._link.tell("held")
+            elif worker.resume():
+                await self._link.tell("training")
+
+    async def _keep_result(self, instruction: Instruction, result: Answered | Failed, objects: "_ReplyObjects") -> None:
         if isinstance(result, Failed):
             await self._keep_error(instruction, result.code, result.reason)
             return
-        await to_thread(
-            self._store.make_ready,
-            instruction.message_id,
-            result.reply,
-            objects.waiting,
-            context=result.context,
-            seconds=result.seconds,
+        await when_there_is_room(
+            lambda: self._store.make_ready(
+                instruction.message_id,
+                result.reply,
+                objects.waiting,
+                context=result.context,
+                seconds=result.seconds,
+                event=_event_of_reply(instruction, result.reply, result.seconds),
+            )
         )
 
     async def _worker_for(self, run: Run) -> Worker:
@@ -189,38 +223,54 @@ class MessageSteps:
             yield await to_thread(self._store.instruction_object, instruction.message_id, object_id)
 
     async def _keep_error(self, instruction: Instruction, code: int, reason: str) -> None:
-        await to_thread(self._store.drop_reply_objects, instruction.message_id)
         reply, objects = error_reply(instruction, code, reason)
-        await to_thread(self._store.make_ready, instruction.message_id, reply, list(objects), context=None, seconds=0.0)
+        event = _event_of_reply(instruction, reply, 0.0)
+        items = list(objects)
+
+        def keep() -> None:
+            self._store.drop_reply_objects(instruction.message_id)
+            self._store.make_ready(instruction.message_id, reply, items, context=None, seconds=0.0, event=event)
+
+        await when_there_is_room(keep)
 
     # ---- replying ----
 
-    async def _announce(self, message: Message) -> None:
-        error = error_of(_reply_of(message))
-        if error is None:
-            await self._report(message.instruction, "trained", seconds=message.seconds)
-        else:
-            step = "refused" if error.code == APP_REFUSED else "failed"
-            await self._report(message.instruction, step, error.reason or "")
-
     async def _push(self, message: Message) -> None:
         await self._link.tell("delivering")
-        instruction = message.instruction
-        session, wanted = await to_thread(self._fleet.push, instruction, _reply_of(message), message.seconds)
+        try:
+            if message.reply is None:
+                raise Corrupt("the reply was damaged on this device's disk")
+            await self._delivery.push(message, message.reply)
+        except Corrupt as error:
+            await self._keep_error(message.instruction, APP_CRASHED, str(error))
+            raise Unavailable(str(error), hint="an error reply takes its place") from error
 
-        def send(object_id: str) -> None:
-            self._fleet.push_object(instruction, session, self._store.reply_object(instruction.message_id, object_id))
 
-        lacking = iter(wanted)
-        while some := list(islice(lacking, _AT_ONCE)):
-            await _all_at_once([to_thread(send, key) for key in some])
+def event_of(instruction: Instruction, step: str, detail: str = "", seconds: float = 0.0) -> SessionEvent:
+    log.info("session step", extra={"step": step, "run": instruction.run_id, "detail": detail})
+    return SessionEvent(
+        run_id=instruction.run_id, message_id=instruction.message_id, step=step, detail=detail, seconds=seconds
+    )
 
-    async def _report(self, instruction: Instruction, step: str, detail: str = "", seconds: float = 0.0) -> None:
-        event = SessionEvent(
-            run_id=instruction.run_id, message_id=instruction.message_id, step=step, detail=detail, seconds=seconds
-        )
-        log.info("session step", extra={"step": step, "run": instruction.run_id, "detail": detail})
-        await self._link.report(event)
+
+def _event_of_reply(instruction: Instruction, reply: Reply, seconds: float) -> SessionEvent:
+    error = error_of(reply)
+    if error is None:
+        return event_of(instruction, "trained", seconds=seconds)
+    return event_of(instruction, "refused" if error.code == APP_REFUSED else "failed", error.reason or "")
+
+
+async def when_there_is_room(write: Callable[[], None]) -> None:
+    """What was trained is not given up because the disk is full."""
+    failures = 0
+    while True:
+        try:
+            return await to_thread(write)
+        except Unavailable as error:
+            failures += 1
+            if failures == 1:
+                log.error("a finished reply waits for room on the disk", extra={"reason": str(error)})
+            await asyncio.sleep(_ROOM.delay(failures))
 
 
 class _ReplyObjects:
@@ -238,19 +288,6 @@ class _ReplyObjects:
         self.waiting.append(item)
         self._bytes += len(item.content)
         if self._bytes > self._MOST:
-            await to_thread(self._store.keep_reply_objects, self._message_id, self.waiting)
+            waiting = self.waiting
+            await when_there_is_room(lambda: self._store.keep_reply_objects(self._message_id, waiting))
             self.waiting, self._bytes = [], 0
-
-
-async def _all_at_once(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """Their results in order. Waits for all; raises the first error."""
-    results = await asyncio.gather(*calls, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return [result for result in results if not isinstance(result, BaseException)]
-
-
-def _reply_of(message: Message) -> Reply:
-    assert message.reply is not None, f"{message.step} without a reply"
-    return message.reply

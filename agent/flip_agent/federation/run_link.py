@@ -1,46 +1,98 @@
-"""The session's line to `flip-agent run`: hears of work, says what the session is doing, hands over its events.
+"""The session's line to `flip-agent run`: hears of work and of reasons to wait, says what the session is doing, hands
+over its events.
 
-Nothing here waits for `run`: while it is away the session goes on with what it heard last, and `LocalClient` keeps the
-events.
+Nothing here waits for `run`: while it is away the session goes on with what it heard last, and the events stay in
+`session.db` until `run` has committed them. A repeat, after a power cut between the two, has no effect there.
 """
 
 import asyncio
+import contextlib
+import logging
+from asyncio import to_thread
 from collections.abc import Sequence
 from pathlib import Path
 
-from flip_agent.local import FromRun, ToRun, Training, Work
-from flip_agent.local_client import WAITING, LocalClient
+from flip_agent.federation.session_store import KeptEvent, SessionStore
+from flip_agent.local import FromRun, Hold, ToRun, Training, Work
+from flip_agent.local_client import LocalClient
 from flip_agent.watched import Watched
-from flip_wire.telemetry import Priority, SessionEvent
+from flip_runtime.errors import Rejected, Unavailable
+from flip_wire.telemetry import Priority
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 32
+"""Events on their way; fewer than `LocalClient` would drop."""
+_AGAIN = 5.0
+"""Seconds until the events are looked for once more, after the disk was full."""
 
 
 class RunLink:
-    def __init__(self, socket: Path) -> None:
+    def __init__(self, socket: Path, store: SessionStore) -> None:
         self.work = Watched[frozenset[str] | None](None)
         """Runs that may send messages; None until `run` has said."""
+        self.hold = Watched("")
+        """Why training must wait now, in words; empty when it may run."""
+        self._store = store
         self._training = "idle"
-        self._events: asyncio.Queue[SessionEvent] = asyncio.Queue(WAITING)
+        self._written = asyncio.Event()
+        self._waiting = Watched(True)
+        """Whether events may wait."""
         self._client = LocalClient(socket, "train", self._greeting, self._hear)
 
     async def run(self) -> None:
         """Until it is cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._client.run())
-            while True:  # `LocalClient` bounds how many of these can wait
-                group.create_task(self._client.emit(Priority.FEDERATION, "session", await self._events.get()))
+            group.create_task(self._hand_over())
 
     async def tell(self, training: str) -> None:
-        """`idle`, `waiting`, `training` or `delivering`; sent on change."""
+        """As `flip_agent.local.Training`; sent on change."""
         if training != self._training:
             self._training = training
             await self._client.send(Training(state=training))
 
-    async def report(self, event: SessionEvent) -> None:
-        await self._events.put(event)
+    def written(self) -> None:
+        """There is an event in the store."""
+        self._waiting.set(True)
+        self._written.set()
+
+    async def handed_over(self, within: float) -> None:
+        """Returns when `run` has all events, or that many seconds have passed."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._waiting.until(lambda waiting: not waiting)
+
+    async def _hand_over(self) -> None:
+        while True:
+            self._written.clear()
+            try:
+                events = await to_thread(self._store.events, _AT_ONCE)
+                if not events:
+                    self._waiting.set(False)
+                    await self._written.wait()
+                    continue
+                async with asyncio.TaskGroup() as group:
+                    for event in events:
+                        group.create_task(self._commit(event))
+                await to_thread(self._store.drop_events, [event.number for event in events])
+            except Unavailable:  # the disk is full
+                await asyncio.sleep(_AGAIN)
+
+    async def _commit(self, kept: KeptEvent) -> None:
+        try:
+            await self._client.emit(Priority.FEDERATION, "session", kept.event, once=kept.once)
+        except Rejected as error:
+            log.error("event not sent", extra={"reason": str(error)})
 
     def _greeting(self) -> Sequence[ToRun]:
         return [Training(state=self._training)]
 
     async def _hear(self, message: FromRun) -> None:
-        if isinstance(message, Work):
-            self.work.set(frozenset(message.run_ids))
+        match message:
+            case Work(run_ids=run_ids):
+                self.work.set(frozenset(run_ids))
+            case Hold(because=because):
+                self.hold.set(because)
+            case _:
+                pass

@@ -1,7 +1,8 @@
-"""The training session: carries each message from pull to forget by the table of `steps`, whatever happens between.
+"""The training session: carries each message from pull to push by the table of `steps`, whatever happens between.
 
-One message at a time. The next step is always read from `session.db`, so a restart, a lost network and plain progress
-are the same loop; what fails for lack of a network is tried again for ever, with full jitter.
+One message at a time; what became of those pushed is awaited beside it (`settlement`). The next step is always read
+from `session.db`, so a restart, a lost network and plain progress are the same loop; what fails for lack of a network
+or of room on the disk is tried again for ever, with full jitter.
 """
 
 import asyncio
@@ -10,31 +11,45 @@ import logging
 from asyncio import to_thread
 
 from flip_agent.federation.fleet_client import FleetClient
-from flip_agent.federation.message_steps import MessageSteps
+from flip_agent.federation.message_steps import MessageSteps, event_of
 from flip_agent.federation.run_link import RunLink
 from flip_agent.federation.session_store import Message, SessionStore
-from flip_agent.federation.steps import NEXT, Outcome, Step
+from flip_agent.federation.settlement import Settlement
+from flip_agent.federation.steps import NEXT, SETTLING, Outcome, Step
 from flip_runtime.backoff import Backoff
 from flip_runtime.errors import Rejected, Unavailable
+from flip_wire.telemetry import SessionEvent
 
 log = logging.getLogger(__name__)
 
 _BACKOFF = Backoff(first=0.5, most=30.0)
 _RENEW_EVERY = 60.0
-"""Seconds. The lease lasts an hour; asking more often finds out early that the SuperLink has forgotten this node."""
+"""Seconds at most. The lease lasts longer; asking more often finds out early that the SuperLink has forgotten us."""
 _LOOK_AGAIN = 1.0
 """Seconds between looks at a hub that does not hold empty pulls back: each costs it some 5 ms."""
+_ONLINE = frozenset({Step.PULLED, Step.PUSHING})
+"""Steps that need the fleet; the others are taken also while there is no network."""
 
 
 class Session:
     def __init__(
-        self, store: SessionStore, fleet: FleetClient, steps: MessageSteps, link: RunLink, *, idle_exit: float
+        self,
+        store: SessionStore,
+        fleet: FleetClient,
+        steps: MessageSteps,
+        settlement: Settlement,
+        link: RunLink,
+        *,
+        idle_exit: float,
+        lease: float,
     ) -> None:
         self._store = store
         self._fleet = fleet
         self._steps = steps
+        self._settlement = settlement
         self._link = link
         self._idle_exit = idle_exit
+        self._renew_every = min(_RENEW_EVERY, lease / 2)
         self._node = ""
         self._joined = False
         self._announced: frozenset[str] | None = None
@@ -42,13 +57,15 @@ class Session:
         """By the loop's clock: when there last was work."""
 
     async def run(self) -> None:
-        """Returns when there is nothing to deliver and has been no work for `idle_exit` seconds."""
+        """Returns when there is nothing to deliver or to settle, and has been no work for `idle_exit` seconds."""
         self._busy_at = _now()
         try:
             async with asyncio.TaskGroup() as group:
                 lease = group.create_task(self._keep_lease())
+                settling = group.create_task(self._settlement.run())
                 await self._go_on()
                 lease.cancel()
+                settling.cancel()
         finally:
             await self._steps.dismiss_worker()
 
@@ -56,14 +73,14 @@ class Session:
         failures = 0
         while True:
             try:
-                message = await to_thread(self._store.oldest)
-                if message is None and not await self._work_is_likely():
-                    return
-                await self._join()
+                message = await to_thread(self._store.next)
                 if message is not None:
                     await self._take(message)
-                else:
+                elif await self._work_is_likely():
+                    await self._join()
                     await self._pull()
+                else:
+                    return
                 if failures:
                     log.info("the fleet answers again", extra={"failures": failures})
                     failures = 0
@@ -76,7 +93,8 @@ class Session:
                 await asyncio.sleep(_BACKOFF.delay(failures) if asked is None else asked)
 
     async def _work_is_likely(self) -> bool:
-        """Whether to look for messages. Waits for an announcement; False when `idle_exit` seconds passed without."""
+        """Whether to look for messages. Waits for an announcement; False when `idle_exit` seconds passed without, and
+        nothing is left to settle."""
         announced = self._link.work.value
         if announced != self._announced:
             self._announced = announced
@@ -85,16 +103,25 @@ class Session:
             self._busy_at = _now()
             return True
         left = self._busy_at + self._idle_exit - _now()
-        if announced is None:
-            return left > 0  # `run` has not told us: look
+        if announced is None and left > 0:
+            return True  # `run` has not told us: look
         await self._steps.dismiss_worker()
-        await self._link.tell("idle")
-        if left <= 0:
-            return False
+        await self._link.tell("delivering" if self._settlement.open.value else "idle")
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(left):
+            async with asyncio.timeout(max(left, 0.0)):
                 await self._link.work.until(bool)
-        return bool(self._link.work.value)
+        return bool(self._link.work.value) or await self._unsettled()
+
+    async def _unsettled(self) -> bool:
+        """Waits for new work or for the last receipt; False when nothing is left to settle."""
+        work = asyncio.create_task(self._link.work.until(bool))
+        settled = asyncio.create_task(self._settlement.open.until(lambda still: not still))
+        try:
+            await asyncio.wait({work, settled}, return_when=asyncio.FIRST_COMPLETED)
+            return work.done()
+        finally:
+            work.cancel()
+            settled.cancel()
 
     async def _join(self) -> None:
         if self._joined:
@@ -109,7 +136,7 @@ class Session:
 
     async def _keep_lease(self) -> None:
         while True:
-            await asyncio.sleep(_RENEW_EVERY)
+            await asyncio.sleep(self._renew_every)
             with contextlib.suppress(Unavailable, Rejected):
                 if self._joined and not await to_thread(self._fleet.renew, self._node):
                     self._joined = False
@@ -125,16 +152,24 @@ class Session:
             await asyncio.sleep(_LOOK_AGAIN)
 
     async def _take(self, message: Message) -> None:
+        event: SessionEvent | None = None
         try:
-            if message.instruction.node_id != self._node:
-                raise Rejected("the SuperLink was restarted: the run is lost")
-            outcome = await self._steps.take(message)
+            if message.step in _ONLINE:
+                await self._join()
+                if message.instruction.node_id != self._node:
+                    raise Rejected("the SuperLink was restarted: the run is lost")
+            outcome, event = await self._steps.take(message)
         except Rejected as error:
-            await self._steps.give_up(message, str(error))
+            log.warning("message refused", extra={"step": message.step, "reason": str(error)})
             outcome = Outcome.GONE
+            if NEXT[message.step, outcome] is Step.FORGOTTEN:
+                event = event_of(message.instruction, "failed", str(error))
         following = NEXT[message.step, outcome]
         if following is not Step.READY:  # which was written together with the reply
-            await to_thread(self._store.advance, message.instruction.message_id, following)
+            await to_thread(self._store.advance, message.instruction.message_id, following, event)
+        if following in SETTLING:
+            self._settlement.pushed()
+        self._link.written()
         self._busy_at = _now()
 
 

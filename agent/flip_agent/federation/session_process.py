@@ -5,18 +5,30 @@ It takes no signal: it may be ended, also by kill -9 or a power cut, at any mome
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from flip_agent.federation.app_signature import TrustedKeys
 from flip_agent.federation.app_store import AppStore
+from flip_agent.federation.contribution_client import ContributionClient
+from flip_agent.federation.delivery import Delivery
 from flip_agent.federation.fleet_client import FleetClient
 from flip_agent.federation.message_steps import MessageSteps
+from flip_agent.federation.node_auth import NodeAuth
 from flip_agent.federation.run_link import RunLink
 from flip_agent.federation.session import Session
+from flip_agent.federation.session_file import move_aside
 from flip_agent.federation.session_store import SessionStore
+from flip_agent.federation.settlement import Settlement
 from flip_agent.identity import KEY_FILE, Identity, load_identity
 from flip_agent.settings import Settings
-from flip_runtime.errors import ConfigError
+from flip_runtime.errors import ConfigError, Corrupt
+from flip_wire.telemetry import SessionEvent
+
+_THREADS = 16
+_HANDED_OVER_WITHIN = 5.0
+"""Seconds for the last events; what `run` has not by then it gets the next time."""
+_LOST = "session.db was damaged and begun anew: what was in progress on this device is lost"
 
 log = logging.getLogger(__name__)
 
@@ -27,25 +39,61 @@ def train(settings: Settings) -> None:
     identity = load_identity(state)
     if identity is None:
         raise ConfigError(f"no identity in {state}", hint="run flip-agent enrol URL --token T")
-    fleet = FleetClient(identity.fleet_address, _key(state / KEY_FILE), identity.ca)
+    auth = NodeAuth(_key(state / KEY_FILE))
+    fleet = FleetClient(identity.fleet_address, auth, identity.ca, lease=settings.federation.lease)
+    contributions = ContributionClient(identity.fleet_address, auth, identity.ca)
     try:
         apps = AppStore(state / "apps", TrustedKeys.of(identity.app_keys, settings.federation.trusted_app_keys))
-        with SessionStore(state / "session.db") as store:
-            asyncio.run(_session(settings, identity, store, fleet, apps))
+        while not _lived(settings, identity, fleet, contributions, apps):
+            log.warning("the session begins anew")
     finally:
         fleet.close()
+        contributions.close()
+
+
+def _lived(
+    settings: Settings, identity: Identity, fleet: FleetClient, contributions: ContributionClient, apps: AppStore
+) -> bool:
+    """One life of the session; False when `session.db` could not be read, and was moved aside."""
+    path = settings.agent.state / "session.db"
+    lost = path.with_name(f"{path.name}.lost")
+    damaged = False
+    try:
+        with SessionStore(path) as store:
+            if lost.exists():
+                store.keep_event(SessionEvent(run_id="", message_id="", step="failed", detail=_LOST))
+                lost.unlink()
+            asyncio.run(_session(settings, identity, store, fleet, contributions, apps))
+    except* Corrupt as errors:
+        log.error("session.db is damaged", extra={"reason": str(errors.exceptions[0])})
+        damaged = True
+    if damaged:
+        lost.touch()  # until it is told: a power cut may come in between
+        move_aside(path)
+    return not damaged
 
 
 async def _session(
-    settings: Settings, identity: Identity, store: SessionStore, fleet: FleetClient, apps: AppStore
+    settings: Settings,
+    identity: Identity,
+    store: SessionStore,
+    fleet: FleetClient,
+    contributions: ContributionClient,
+    apps: AppStore,
 ) -> None:
-    link = RunLink(settings.agent.run_socket)
-    steps = MessageSteps(store, fleet, apps, link, settings.federation)
-    session = Session(store, fleet, steps, link, idle_exit=settings.federation.idle_exit)
+    # a thread for each call that may be held back: a pull, receipts, uploads; the default has six on two cores
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
+    federation = settings.federation
+    link = RunLink(settings.agent.run_socket, store)
+    delivery = Delivery(store, fleet, contributions)
+    steps = MessageSteps(store, fleet, apps, delivery, link, federation)
+    settlement = Settlement(store, delivery, link)
+    session = Session(store, fleet, steps, settlement, link, idle_exit=federation.idle_exit, lease=federation.lease)
     log.info("training session", extra={"device": identity.device_id, "fleet": identity.fleet_address})
     async with asyncio.TaskGroup() as group:
         talk = group.create_task(link.run())
         await session.run()
+        await link.handed_over(_HANDED_OVER_WITHIN)
         talk.cancel()
     log.info("nothing left to do")
 

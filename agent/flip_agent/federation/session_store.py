@@ -1,45 +1,57 @@
 """`session.db`: what a training session must not lose. What a method wrote is on disk when it returns.
 
-`flip-agent train` alone opens it, on one connection and from one thread; a second process is refused. The instruction
-with its objects is kept until the reply is, the reply until the hub has it, `context.state` for the latest runs.
+`flip-agent train` alone opens it, on one connection; a second process is refused. The instruction with its objects is
+kept until the reply is, the reply until it is known what became of it, `context.state` for the latest runs, an event
+until `run` has committed it. An event is written together with the step that it tells of.
+
+Nothing that the disk has damaged is ever used: objects are named by their SHA-256, all else carries a CRC.
 """
 
-import sqlite3
+import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Self
+from sqlite3 import Connection
+from typing import Any, Self
+from zlib import crc32
 
 import msgspec
 from msgspec import Struct
 
 from flip_agent.federation.flower import Instruction, Item, Reply, Run
-from flip_agent.federation.steps import Step
+from flip_agent.federation.session_file import SessionFile
+from flip_agent.federation.steps import SETTLING, Step
 from flip_agent.settings import Value
-from flip_runtime.errors import Unavailable
+from flip_runtime.errors import Corrupt
+from flip_wire.telemetry import SessionEvent
 
 _SCHEMA = """
 create table if not exists node (one integer primary key check (one = 1), node_id text not null);
 create table if not exists run (
     run_id text primary key, fab_hash text not null, overrides blob not null, context blob not null default x'',
-    used integer not null
+    used integer not null, context_crc integer not null default 0
 );
 create table if not exists message (
     number integer primary key autoincrement, message_id text not null unique, run_id text not null,
-    node_id text not null, step text not null, message blob not null, tree blob not null,
-    reply blob, reply_tree blob, seconds real not null default 0
+    node_id text not null, step text not null, message blob not null, tree blob not null, crc integer not null,
+    attempts integer not null default 0,
+    reply blob, reply_tree blob, seconds real not null default 0, reply_crc integer not null default 0,
+    late text not null default ''
 );
 create table if not exists object (
     message_id text not null references message (message_id) on delete cascade,
     side text not null check (side in ('in', 'out')), object_id text not null, content blob not null,
-    primary key (message_id, side, object_id)
+    upload text not null default '', primary key (message_id, side, object_id)
 );
+create table if not exists event (number integer primary key autoincrement, once text not null, body blob not null);
 """
-_OLDEST = """
-select message_id, run_id, node_id, step, message, tree, reply, reply_tree, seconds
-from message order by number limit 1
+_COLUMNS = "message_id, run_id, node_id, step, message, tree, crc, reply, reply_tree, seconds, reply_crc, late"
+_NEXT = f"select {_COLUMNS} from message where step not in ('pushed', 'late') order by number limit 1"  # noqa: S608
+_UNSETTLED = f"select {_COLUMNS} from message where step in ('pushed', 'late') order by number limit ?"  # noqa: S608
+assert {"pushed", "late"} == SETTLING
+_ACCEPT = """
+insert or ignore into message (message_id, run_id, node_id, step, message, tree, crc) values (?, ?, ?, ?, ?, ?, ?)
 """
-_ACCEPT = "insert or ignore into message (message_id, run_id, node_id, step, message, tree) values (?, ?, ?, ?, ?, ?)"
-_READY = "update message set step = ?, reply = ?, reply_tree = ?, seconds = ? where message_id = ?"
+_READY = "update message set step = ?, reply = ?, reply_tree = ?, seconds = ?, reply_crc = ? where message_id = ?"
 _KEEP_OBJECT = "insert or ignore into object (message_id, side, object_id, content) values (?, ?, ?, ?)"
 _KEEP_RUN = """
 insert into run (run_id, fab_hash, overrides, used) values (?, ?, ?, (select coalesce(max(used), 0) + 1 from run))
@@ -49,7 +61,12 @@ _DROP_OLD_RUNS = """
 delete from run where run_id not in (select run_id from run order by used desc limit ?)
 and run_id not in (select run_id from message)
 """
+_KEEP_CONTEXT = """
+update run set context = ?, context_crc = ? where run_id = (select run_id from message where message_id = ?)
+"""
 _RUNS_KEPT = 16
+_EVENTS_KEPT = 4096
+"""While `run` is away; then the oldest go."""
 
 
 class Message(Struct, frozen=True, kw_only=True):
@@ -58,43 +75,43 @@ class Message(Struct, frozen=True, kw_only=True):
     instruction: Instruction
     step: Step
     reply: Reply | None
-    """From `READY` on."""
+    """From `READY` on; None also when the disk has damaged it."""
     seconds: float
     """That the ClientApp took."""
+    late: str
+    """Why no round takes the reply, from `LATE` on."""
+
+
+class KeptEvent(Struct, frozen=True, kw_only=True):
+    number: int
+    once: str
+    """As `flip_agent.local.Emit`."""
+    event: SessionEvent
 
 
 class SessionStore:
     def __init__(self, path: Path) -> None:
-        """Raises `Unavailable` when another process has it open."""
-        path.touch(mode=0o600)
-        self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0, check_same_thread=False)
-        try:
-            self._db.execute("pragma locking_mode = exclusive")  # before WAL: then it needs no shared memory either
-            self._db.execute("pragma journal_mode = wal")
-            self._db.execute("pragma synchronous = full")
-            self._db.execute("pragma foreign_keys = on")
-            self._db.executescript(_SCHEMA)
-        except sqlite3.OperationalError as error:
-            self._db.close()
-            raise Unavailable(f"cannot open {path}: {error}", hint="is another flip-agent train running?") from error
+        """Raises `Unavailable` when another process has it open, `Corrupt` when it cannot be read."""
+        self._file = SessionFile(path, _SCHEMA)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._db.close()
+        self._file.close()
 
     # ---- this device as a node, its runs ----
 
     def node(self) -> str | None:
-        row = self._db.execute("select node_id from node").fetchone()
+        row = self._file.row("select node_id from node")
         return None if row is None else row[0]
 
     def keep_node(self, node_id: str) -> None:
-        self._db.execute("insert or replace into node (one, node_id) values (1, ?)", (node_id,))
+        with self._file.transaction() as db:
+            db.execute("insert or replace into node (one, node_id) values (1, ?)", (node_id,))
 
     def run(self, run_id: str) -> Run | None:
-        row = self._db.execute("select fab_hash, overrides from run where run_id = ?", (run_id,)).fetchone()
+        row = self._file.row("select fab_hash, overrides from run where run_id = ?", (run_id,))
         if row is None:
             return None
         overrides = msgspec.json.decode(row[1], type=dict[str, Value])
@@ -102,94 +119,180 @@ class SessionStore:
 
     def keep_run(self, run: Run) -> None:
         """The oldest beyond a fixed number go, and their `context.state` with them."""
-        with self._db:
-            self._db.execute("begin")
-            self._db.execute(_KEEP_RUN, (run.run_id, run.fab_hash, msgspec.json.encode(run.overrides)))
-            self._db.execute(_DROP_OLD_RUNS, (_RUNS_KEPT,))
+        with self._file.transaction() as db:
+            db.execute(_KEEP_RUN, (run.run_id, run.fab_hash, msgspec.json.encode(run.overrides)))
+            db.execute(_DROP_OLD_RUNS, (_RUNS_KEPT,))
 
     def context(self, run_id: str) -> bytes:
-        """Empty before the first reply."""
-        row = self._db.execute("select context from run where run_id = ?", (run_id,)).fetchone()
-        return b"" if row is None else row[0]
+        """Empty before the first reply. Raises `Corrupt` when the disk has damaged it."""
+        row = self._file.row("select context, context_crc from run where run_id = ?", (run_id,))
+        if row is None:
+            return b""
+        if _crc(row[0]) != row[1]:
+            raise Corrupt("the state that the app kept on this device was damaged on its disk")
+        return row[0]
 
     def apps_in_use(self) -> set[str]:
-        return {row[0] for row in self._db.execute("select distinct fab_hash from run")}
+        return {row[0] for row in self._file.rows("select distinct fab_hash from run")}
 
     # ---- messages ----
 
     def accept(self, instruction: Instruction) -> None:
         row = (instruction.message_id, instruction.run_id, instruction.node_id, Step.PULLED)
-        self._db.execute(_ACCEPT, (*row, instruction.message, instruction.tree))
+        with self._file.transaction() as db:
+            db.execute(_ACCEPT, (*row, instruction.message, instruction.tree, _seal_of(instruction)))
 
-    def oldest(self) -> Message | None:
-        """The message to go on with."""
-        row = self._db.execute(_OLDEST).fetchone()
-        if row is None:
-            return None
-        message_id, run_id, node_id, step, message, tree, reply, reply_tree, seconds = row
-        return Message(
-            instruction=Instruction(run_id=run_id, node_id=node_id, message_id=message_id, message=message, tree=tree),
-            step=Step(step),
-            reply=None if reply is None else Reply(message=reply, tree=reply_tree),
-            seconds=seconds,
-        )
+    def next(self) -> Message | None:
+        """The message to go on with. One that the disk has damaged is reported, and the next one taken."""
+        while (row := self._file.row(_NEXT)) is not None:
+            if (message := self._sound(row)) is not None:
+                return message
+        return None
 
-    def advance(self, message_id: str, step: Step) -> None:
+    def unsettled(self, limit: int) -> list[Message]:
+        """The oldest of those whose fate is awaited."""
+        return [message for row in self._file.rows(_UNSETTLED, (limit,)) if (message := self._sound(row)) is not None]
+
+    def advance(self, message_id: str, step: Step, event: SessionEvent | None = None, *, late: str = "") -> None:
         """To the step that is taken next. A message forgotten goes with all its objects."""
-        if step is Step.FORGOTTEN:
-            self._db.execute("delete from message where message_id = ?", (message_id,))
-        else:
-            self._db.execute("update message set step = ? where message_id = ?", (step, message_id))
+        with self._file.transaction() as db:
+            if step is Step.FORGOTTEN:
+                db.execute("delete from message where message_id = ?", (message_id,))
+            else:
+                db.execute("update message set step = ?, late = ? where message_id = ?", (step, late, message_id))
+            _keep_event(db, event)
+
+    def begin_attempt(self, message_id: str) -> int:
+        """Before each training of a message: the how manieth it is."""
+        with self._file.transaction() as db:
+            db.execute("update message set attempts = attempts + 1 where message_id = ?", (message_id,))
+        return self._file.row("select attempts from message where message_id = ?", (message_id,))[0]
 
     def make_ready(
-        self, message_id: str, reply: Reply, last: Iterable[Item], *, context: bytes | None, seconds: float
+        self,
+        message_id: str,
+        reply: Reply,
+        last: Iterable[Item],
+        *,
+        context: bytes | None,
+        seconds: float,
+        event: SessionEvent | None = None,
     ) -> None:
         """Keeps the reply whole: with the objects not kept before, and the `context.state` that it led to."""
-        with self._db:
-            self._db.execute("begin")
-            self._keep(message_id, "out", last)
-            self._db.execute("delete from object where message_id = ? and side = 'in'", (message_id,))
-            self._db.execute(_READY, (Step.READY, reply.message, reply.tree, seconds, message_id))
+        with self._file.transaction() as db:
+            _keep_objects(db, message_id, "out", last)
+            db.execute("delete from object where message_id = ? and side = 'in'", (message_id,))
+            crc = _crc(reply.message, reply.tree)
+            db.execute(_READY, (Step.READY, reply.message, reply.tree, seconds, crc, message_id))
             if context is not None:
-                run = "update run set context = ? where run_id = (select run_id from message where message_id = ?)"
-                self._db.execute(run, (context, message_id))
+                db.execute(_KEEP_CONTEXT, (context, _crc(context), message_id))
+            _keep_event(db, event)
+
+    def _sound(self, row: Any) -> Message | None:
+        message_id, run_id, node_id, step, message, tree, crc, reply, reply_tree, seconds, reply_crc, late = row
+        instruction = Instruction(run_id=run_id, node_id=node_id, message_id=message_id, message=message, tree=tree)
+        if crc != _seal_of(instruction) or step not in set(Step):
+            lost = "the instruction was damaged on this device's disk"
+            event = SessionEvent(run_id=run_id, message_id=message_id, step="failed", detail=lost)
+            self.advance(message_id, Step.FORGOTTEN, event)
+            return None
+        sound = reply is not None and reply_crc == _crc(reply, reply_tree)
+        return Message(
+            instruction=instruction,
+            step=Step(step),
+            reply=Reply(message=reply, tree=reply_tree) if sound and reply is not None else None,
+            seconds=seconds,
+            late=late,
+        )
 
     # ---- objects ----
 
     def keep_instruction_objects(self, message_id: str, items: Iterable[Item]) -> None:
-        with self._db:
-            self._db.execute("begin")
-            self._keep(message_id, "in", items)
+        with self._file.transaction() as db:
+            _keep_objects(db, message_id, "in", items)
 
     def keep_reply_objects(self, message_id: str, items: Iterable[Item]) -> None:
         """Of a reply that is too large for memory; they count once `make_ready` has been called."""
-        with self._db:
-            self._db.execute("begin")
-            self._keep(message_id, "out", items)
+        with self._file.transaction() as db:
+            _keep_objects(db, message_id, "out", items)
 
     def drop_reply_objects(self, message_id: str) -> None:
-        self._db.execute("delete from object where message_id = ? and side = 'out'", (message_id,))
+        with self._file.transaction() as db:
+            db.execute("delete from object where message_id = ? and side = 'out'", (message_id,))
 
     def instruction_objects(self, message_id: str) -> set[str]:
         """Ids of those kept so far."""
         ids = "select object_id from object where message_id = ? and side = 'in'"
-        return {row[0] for row in self._db.execute(ids, (message_id,))}
+        return {row[0] for row in self._file.rows(ids, (message_id,))}
 
     def instruction_object(self, message_id: str, object_id: str) -> Item:
+        """Raises `Corrupt` when it is not what its name says."""
         return self._object(message_id, "in", object_id)
 
     def reply_object(self, message_id: str, object_id: str) -> Item:
+        """Raises `Corrupt` when it is not what its name says."""
         return self._object(message_id, "out", object_id)
 
-    def _keep(self, message_id: str, side: str, items: Iterable[Item]) -> None:
-        rows: Iterator[tuple[str, str, str, bytes]] = (
-            (message_id, side, item.object_id, item.content) for item in items
-        )
-        self._db.executemany(_KEEP_OBJECT, rows)
+    def uploaded(self, message_id: str, upload: str) -> set[str]:
+        """Objects of the reply that the hub has stored in that upload session."""
+        ids = "select object_id from object where message_id = ? and side = 'out' and upload = ?"
+        return {row[0] for row in self._file.rows(ids, (message_id, upload))}
+
+    def keep_uploaded(self, message_id: str, upload: str, object_ids: Iterable[str]) -> None:
+        mark = "update object set upload = ? where message_id = ? and side = 'out' and object_id = ?"
+        with self._file.transaction() as db:
+            db.executemany(mark, ((upload, message_id, object_id) for object_id in object_ids))
 
     def _object(self, message_id: str, side: str, object_id: str) -> Item:
         content = "select content from object where message_id = ? and side = ? and object_id = ?"
-        row = self._db.execute(content, (message_id, side, object_id)).fetchone()
-        if row is None:
-            raise LookupError(f"object {object_id} of {message_id} is not kept")
+        row = self._file.row(content, (message_id, side, object_id))
+        if row is None or not _is_named(row[0], object_id):
+            which = "instruction" if side == "in" else "reply"
+            raise Corrupt(f"the {which} was damaged on this device's disk")
         return Item(object_id=object_id, content=row[0])
+
+    # ---- events ----
+
+    def keep_event(self, event: SessionEvent) -> None:
+        """One that tells of no step."""
+        with self._file.transaction() as db:
+            _keep_event(db, event)
+
+    def events(self, limit: int) -> list[KeptEvent]:
+        """The oldest."""
+        rows = self._file.rows("select number, once, body from event order by number limit ?", (limit,))
+        decode = msgspec.json.Decoder(SessionEvent).decode
+        return [KeptEvent(number=number, once=once, event=decode(body)) for number, once, body in rows]
+
+    def drop_events(self, numbers: Iterable[int]) -> None:
+        with self._file.transaction() as db:
+            db.executemany("delete from event where number = ?", ((number,) for number in numbers))
+
+
+def _keep_objects(db: Connection, message_id: str, side: str, items: Iterable[Item]) -> None:
+    rows: Iterator[tuple[str, str, str, bytes]] = ((message_id, side, item.object_id, item.content) for item in items)
+    db.executemany(_KEEP_OBJECT, rows)
+
+
+def _keep_event(db: Connection, event: SessionEvent | None) -> None:
+    if event is not None:
+        once = f"{event.message_id}:{event.step}" if event.message_id else ""
+        db.execute("insert into event (once, body) values (?, ?)", (once, msgspec.json.encode(event)))
+        db.execute("delete from event where number <= (select max(number) from event) - ?", (_EVENTS_KEPT,))
+
+
+def _is_named(content: object, object_id: str) -> bool:
+    return isinstance(content, bytes) and hashlib.sha256(content).hexdigest() == object_id
+
+
+def _seal_of(instruction: Instruction) -> int:
+    names = f"{instruction.message_id} {instruction.run_id} {instruction.node_id}".encode()
+    return _crc(names, instruction.message, instruction.tree)
+
+
+def _crc(*parts: object) -> int:
+    """Also of what a damaged file gives in the place of bytes."""
+    value = 0
+    for part in parts:
+        value = crc32(part if isinstance(part, bytes) else repr(part).encode(), value)
+    return value

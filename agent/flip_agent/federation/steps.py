@@ -1,5 +1,8 @@
 """What a message goes through on this device: one table. A step is on disk before it is taken, so that after a power
 cut it is taken again; each is harmless when repeated, and a finished reply is never trained again.
+
+Up to `PUSHING` one message is carried at a time (`session`); from `PUSHED` on its fate is awaited beside the next
+(`settlement`).
 """
 
 from collections.abc import Mapping
@@ -20,7 +23,9 @@ class Step(StrEnum):
     PUSHING = "pushing"
     """The hub may have part of the reply."""
     PUSHED = "pushed"
-    """The hub has all of it."""
+    """The hub has all of it, or has refused it: only its receipt tells what became of it."""
+    LATE = "late"
+    """No round takes it any more: it goes to the hub as a late contribution."""
     FORGOTTEN = "forgotten"
     """Nothing of it is left."""
 
@@ -30,16 +35,25 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     """This device cannot run the app: an error reply says why."""
     GONE = "gone"
-    """Nobody waits for the reply any more: the run has ended, or Flower has forgotten this device."""
+    """The run has ended, or Flower has forgotten this device."""
 
+
+SETTLING = frozenset({Step.PUSHED, Step.LATE})
+"""Steps that do not hold up the next message."""
 
 NEXT: Mapping[tuple[Step, Outcome], Step] = {
     (Step.PULLED, Outcome.DONE): Step.CONFIRMED,
     (Step.PULLED, Outcome.REFUSED): Step.READY,
+    (Step.PULLED, Outcome.GONE): Step.FORGOTTEN,
     (Step.CONFIRMED, Outcome.DONE): Step.TRAINING,
+    (Step.CONFIRMED, Outcome.GONE): Step.FORGOTTEN,
     (Step.TRAINING, Outcome.DONE): Step.READY,
+    (Step.TRAINING, Outcome.GONE): Step.FORGOTTEN,
     (Step.READY, Outcome.DONE): Step.PUSHING,
     (Step.PUSHING, Outcome.DONE): Step.PUSHED,
+    (Step.PUSHING, Outcome.GONE): Step.PUSHED,
     (Step.PUSHED, Outcome.DONE): Step.FORGOTTEN,
-    **{(step, Outcome.GONE): Step.FORGOTTEN for step in Step if step is not Step.FORGOTTEN},
+    (Step.PUSHED, Outcome.GONE): Step.LATE,
+    (Step.LATE, Outcome.DONE): Step.FORGOTTEN,
+    (Step.LATE, Outcome.GONE): Step.FORGOTTEN,
 }

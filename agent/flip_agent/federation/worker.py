@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 from flip_agent.federation.app_store import App
 from flip_agent.federation.flower import APP_CRASHED, Item
@@ -47,6 +48,11 @@ class Worker:
         self.app = app
         self._time_limit = time_limit
         self._child: Child | None = None
+        self._limit: asyncio.Timeout | None = None
+        self._paused = False
+        self._left: float | None = None
+        """Seconds of the time limit, while it is paused."""
+        self._oom_kills = 0
         self._reader: asyncio.StreamReader
         self._writer: asyncio.StreamWriter
 
@@ -55,8 +61,9 @@ class Worker:
     ) -> Answered | Failed:
         """Runs the ClientApp on a message; `keep` gets the reply's objects. Starts the process when there is none."""
         try:
-            async with asyncio.timeout(self._time_limit):
+            async with asyncio.timeout(self._time_limit) as self._limit:
                 await self._start()
+                self._apply_pause()
                 async for item in objects:
                     await self._send(item)
                 await self._send(call)
@@ -68,6 +75,30 @@ class Worker:
             return Failed(code=APP_CRASHED, reason=f"the ClientApp gave no answer within {self._time_limit:g} s")
         except (EOFError, ConnectionError):
             return Failed(code=APP_CRASHED, reason=f"the ClientApp's process {await self._end()}")
+        finally:
+            self._limit = None
+
+    def pause(self) -> None:
+        """Stops the process where it is; meanwhile no time counts."""
+        self._paused = True
+        self._apply_pause()
+
+    def resume(self) -> bool:
+        """Whether it was paused."""
+        paused, self._paused = self._paused, False
+        if self._limit is not None and self._left is not None:
+            self._limit.reschedule(asyncio.get_running_loop().time() + self._left)
+        if paused and self._child is not None:
+            self._child.send_signal(signal.SIGCONT)
+        self._left = None
+        return paused
+
+    def _apply_pause(self) -> None:
+        if self._paused and self._limit is not None and (ends := self._limit.when()) is not None:
+            self._left = ends - asyncio.get_running_loop().time()
+            self._limit.reschedule(None)
+        if self._paused and self._child is not None:
+            self._child.send_signal(signal.SIGSTOP)
 
     async def stop(self) -> None:
         if self._child is not None:
@@ -89,6 +120,7 @@ class Worker:
                 pass_files=[theirs.fileno()],
                 stop_within=1.0,  # what it computes would be thrown away anyhow
             )
+            self._oom_kills = oom_kills()
             await child.start()
         self._reader, self._writer = await asyncio.open_connection(sock=ours)
         self._child = child
@@ -106,6 +138,8 @@ class Worker:
         status = child.returncode or 0
         if status == 0:
             return "left without an answer"
+        if status == -signal.SIGKILL and oom_kills() > self._oom_kills:
+            return "was killed, probably because the machine was out of memory"
         return f"ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
 
     async def _send(self, frame: ToWorker) -> None:
@@ -115,3 +149,12 @@ class Worker:
     async def _receive(self) -> FromWorker:
         header = await self._reader.readexactly(HEADER)
         return decode_from_worker(await self._reader.readexactly(length_of(header)))
+
+
+def oom_kills(counters: Path = Path("/proc/vmstat")) -> int:
+    """How many processes the kernel has killed since the machine started, for want of memory."""
+    try:
+        lines = counters.read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)

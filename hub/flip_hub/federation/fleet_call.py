@@ -20,10 +20,14 @@ METHODS = frozenset(
     }
 )  # fmt: skip
 PREFIX = "/v1/fleet/"
+OWN_PREFIX = "/v1/flip/"
+"""Calls that the SuperLink never sees."""
 LARGEST_BODY = 64 * 2**20
 """Bytes: Flower sends arrays in chunks of 5 MiB, but a ConfigRecord's bytes in one piece."""
 LARGEST_SMALL_BODY = 2**16
 """Bytes of the requests that are read whole."""
+LARGEST_ANNOUNCEMENT = 4 * 2**20
+"""Bytes of a reply without its objects: it names each by its hash."""
 LONGEST_WAIT = 60.0
 
 
@@ -35,16 +39,20 @@ class Call:
     """One request over raw ASGI: what the gateway reads of it and says to it."""
 
     def __init__(self, scope: Any, receive: Any, send: Any) -> None:
-        self._scope = scope
         self._receive = receive
         self._send = send
+        self.verb: str = scope["method"]
         self.path: str = scope["path"]
+        self.query: str = scope["query_string"].decode("ascii", "replace")
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.answered = False
 
     def method(self) -> str:
+        """Of Flower's Fleet API; empty for a call of our own."""
         name = self.path.removeprefix(PREFIX)
-        if self._scope["method"] != "POST" or not self.path.startswith(PREFIX) or name not in METHODS:
+        if self.path.startswith(OWN_PREFIX):
+            return ""
+        if self.verb != "POST" or not self.path.startswith(PREFIX) or name not in METHODS:
             raise NotFound("the Fleet gateway has no such call", hint="the API and console are on the hub's own port")
         return name
 
@@ -70,8 +78,8 @@ class Call:
             if not message.get("more_body", False):
                 return
 
-    async def whole_body(self) -> bytes:
-        return b"".join([chunk async for chunk in self.body(LARGEST_SMALL_BODY)])
+    async def whole_body(self, limit: int = LARGEST_SMALL_BODY) -> bytes:
+        return b"".join([chunk async for chunk in self.body(limit)])
 
     async def until(self, written: asyncio.Event, seconds: float) -> None:
         """Waits for the event or that long; raises `Gone` when the device hangs up meanwhile."""

@@ -1,9 +1,10 @@
 """The Fleet gateway: the one door to the SuperLink, for enrolled and unrevoked devices, over TLS.
 
-It passes `POST /v1/fleet/METHOD` on and nothing else. Bodies stream through in both directions; what is held in
-memory are the few small ones that it must understand. A pull that asks with `Flip-Wait: SECONDS` is answered when
-something was written to its node, which spares the SuperLink (4 to 7 ms a pull) most of them. Each answer carries the
-hub's time (`Flip-Time`, Unix seconds), because a signature from a clock that is 5 s ahead is refused.
+It passes `POST /v1/fleet/METHOD` on, answers `/v1/flip/` (receipts, late contributions), and nothing else. Bodies
+stream through in both directions; what is held in memory are the few small ones that it must understand. A pull that
+asks with `Flip-Wait: SECONDS` is answered when something was written to its node, which spares the SuperLink (4 to
+7 ms a pull) most of them. Each answer carries the hub's time (`Flip-Time`, Unix seconds), because a signature from a
+clock that is 5 s ahead is refused.
 """
 
 import contextlib
@@ -19,13 +20,15 @@ from flwr.proto.fleet_pb2 import (
     ActivateNodeResponse,
     PullMessagesRequest,
     PullMessagesResponse,
+    PushMessagesRequest,
+    PushMessagesResponse,
     RegisterNodeFleetRequest,
 )
 from google.protobuf.message import DecodeError
 from msgspec.structs import replace
 
 from flip_hub.devices.schemas import Device, DeviceStatus
-from flip_hub.federation.fleet_call import PREFIX, Call, Gone
+from flip_hub.federation.fleet_call import LARGEST_ANNOUNCEMENT, PREFIX, Call, Gone
 from flip_hub.federation.mailboxes import Mailboxes
 from flip_hub.federation.node_auth import Caller, authenticate
 from flip_hub.federation.upstream import Answer, Upstream
@@ -56,15 +59,25 @@ class Apps(Protocol):
     async def verifications(self, fab_hash: str) -> dict[str, str]: ...
 
 
+class Contributions(Protocol):
+    """Answers the calls of our own (`ContributionCalls`)."""
+
+    async def answer(self, call: Call, device: Device) -> None: ...
+
+
 class Gateway:
-    def __init__(self, settings: Settings, devices: Devices, apps: Apps, mailboxes: Mailboxes) -> None:
+    def __init__(
+        self, settings: Settings, devices: Devices, apps: Apps, mailboxes: Mailboxes, contributions: Contributions
+    ) -> None:
         self._settings = settings
         self._devices = devices
         self._apps = apps
         self._mailboxes = mailboxes
         self._upstream = Upstream(f"http://127.0.0.1:{settings.superlink.port}")
+        self._contributions = contributions
         self._running: dict[DeviceId, int] = {}
         self._unconfirmed: dict[DeviceId, Answer] = {}
+        self._announced: dict[DeviceId, tuple[str, Answer]] = {}
 
     async def run(self) -> None:
         """Until it is cancelled. Raises `ConfigError` for a taken port or a missing certificate."""
@@ -123,6 +136,10 @@ class Gateway:
                     await self._activate(call, caller, device.id)
                 case "get-fab":
                     await self._give_app(call)
+                case "push-messages":
+                    await self._announce(call, device.id)
+                case "":
+                    await self._contributions.answer(call, device)
                 case "confirm-message-received":
                     self._unconfirmed.pop(device.id, None)
                     await self._pass_on(call)
@@ -181,6 +198,22 @@ class Gateway:
             message.fab.verifications.update(await self._apps.verifications(message.fab.hash_str))
             body = message.SerializeToString()
             answer = replace(answer, headers=answer.headers | {b"content-length": str(len(body)).encode()}, body=body)
+        await call.give(answer)
+
+    async def _announce(self, call: Call, device_id: DeviceId) -> None:
+        """As soon as the ServerApp has seen a reply announced, and waits for its objects, the SuperLink says to a
+        device that announces it again (as it must when the answer was lost) that nothing is lacking. So the upload
+        that it once began is named again; the device knows what it has sent of it."""
+        body = await call.whole_body(LARGEST_ANNOUNCEMENT)
+        with _decoding():
+            announced = [message.metadata.message_id for message in PushMessagesRequest.FromString(body).messages_list]
+        answer = await self._upstream.ask(call.path, call.headers, body)
+        if answer.status == HTTPStatus.OK and announced:
+            if PushMessagesResponse.FromString(answer.body).objects_to_push:
+                self._announced[device_id] = announced[0], answer
+            else:
+                earlier, upload = self._announced.get(device_id, ("", answer))
+                answer = upload if earlier == announced[0] else answer
         await call.give(answer)
 
     async def _activate(self, call: Call, caller: Caller, device_id: DeviceId) -> None:

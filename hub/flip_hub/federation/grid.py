@@ -3,6 +3,8 @@
 Strategies and apps talk to devices through a `Grid` alone, so any of them works unchanged with this one. Flower's
 `send_and_receive` looks for replies every 3 s; each look costs the SuperLink 4 to 7 ms of its one process. We wait a
 tenth of the time already waited, so that looking delays a reply by at most a tenth and a long round costs few looks.
+
+What is reported of each reply is what the device is told: that the app has it, or that nobody waits for it any more.
 """
 
 import time
@@ -14,7 +16,7 @@ import msgspec
 from flwr.app import ConfigRecord, Message
 from flwr.serverapp import Grid
 
-from flip_hub.federation.schemas import MessagesPushed, ReplyReceived, RunReport
+from flip_hub.federation.schemas import MessagesPushed, RepliesMissed, ReplyReceived, RunReport
 
 _FIRST_LOOK = 0.05
 _SLOWEST_LOOK = 1.0
@@ -51,24 +53,21 @@ class RoundGrid(Grid):
         messages = list(messages)
         sent = [self._describe(message) for message in messages]
         ids: list[str] = list(self._grid.push_messages(messages))
-        nodes: dict[tuple[int, str], list[str]] = {}
+        written: dict[tuple[int, str], dict[str, str]] = {}
         for message_id, what in zip(ids, sent, strict=False):  # none when the request as a whole was too large
             if message_id:
                 self._in_flight[message_id] = what
-                nodes.setdefault((what.round, what.phase), []).append(what.node)
+                written.setdefault((what.round, what.phase), {})[message_id] = what.node
         while len(self._in_flight) > _IN_FLIGHT:
             self._in_flight.popitem(last=False)
-        for (number, phase), written_to in nodes.items():
-            self._report(MessagesPushed(round=number, phase=phase, nodes=written_to))
+        for (number, phase), nodes in written.items():
+            self._report(MessagesPushed(round=number, phase=phase, nodes=[*nodes.values()], messages=[*nodes]))
         return ids
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
         replies = list(self._grid.pull_messages(message_ids))
         for reply in replies:
-            sent = self._in_flight.pop(reply.metadata.reply_to_message_id, None)
-            if sent is not None:
-                error = (reply.error.reason or f"error {reply.error.code}") if reply.has_error() else ""
-                self._report(ReplyReceived(round=sent.round, phase=sent.phase, node=sent.node, error=error))
+            self._received(reply)
         return replies
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
@@ -86,7 +85,26 @@ class RoundGrid(Grid):
             if not waiting or left <= 0:
                 break
             time.sleep(min(max(_FIRST_LOOK, waited / 10), _SLOWEST_LOOK, left))
+        self._missed(waiting, f"its round had ended after {timeout:g} s" if timeout is not None else "")
         return replies
+
+    def _received(self, reply: Message) -> None:
+        answered = reply.metadata.reply_to_message_id
+        sent = self._in_flight.pop(answered, None)
+        if sent is None:
+            return
+        error = (reply.error.reason or f"error {reply.error.code}") if reply.has_error() else ""
+        from_device = str(reply.metadata.src_node_id) == sent.node  # Flower answers for a node that it calls offline
+        message = answered if from_device else ""
+        self._report(ReplyReceived(round=sent.round, phase=sent.phase, node=sent.node, error=error, message=message))
+        if not from_device:
+            self._report(RepliesMissed(messages=[answered], reason=f"its round went on without it: {error}"))
+
+    def _missed(self, message_ids: set[str], reason: str) -> None:
+        for message_id in message_ids:
+            self._in_flight.pop(message_id, None)
+        if message_ids:
+            self._report(RepliesMissed(messages=sorted(message_ids), reason=reason))
 
     def _describe(self, message: Message) -> "_Sent":
         return _Sent(

@@ -1,4 +1,5 @@
-"""Who waits for messages: a pull that came back empty sleeps here until the ServerApp has written to its node.
+"""Who waits at the gateway: a pull that came back empty sleeps here until the ServerApp has written to its node, and
+a device that asks what became of its reply until the ServerApp has seen it (by the message's id) or its run has ended.
 
 No wake-up is lost as long as a listener looks at the SuperLink after `listen` and before it waits: what was written
 before that look is found by it, what is written later sets the event. Nothing is remembered for nodes that do not
@@ -15,22 +16,24 @@ class Mailboxes:
         self._listeners: dict[str, set[asyncio.Event]] = {}
 
     @contextmanager
-    def listen(self, node_id: str) -> Generator[asyncio.Event]:
-        """Gives an event that is set once something was written to the node."""
-        written = asyncio.Event()
-        self._listeners.setdefault(node_id, set()).add(written)
+    def listen(self, *names: str) -> Generator[asyncio.Event]:
+        """Gives an event that is set once one of them is woken."""
+        woken = asyncio.Event()
+        for name in names:
+            self._listeners.setdefault(name, set()).add(woken)
         try:
-            yield written
+            yield woken
         finally:
-            self._listeners[node_id].discard(written)
-            if not self._listeners[node_id]:
-                del self._listeners[node_id]
+            for name in names:
+                self._listeners[name].discard(woken)
+                if not self._listeners[name]:
+                    del self._listeners[name]
 
-    def wake(self, node_ids: Sequence[str]) -> None:
-        """Flower's node ids, as decimal strings."""
-        for node_id in node_ids:
-            for written in self._listeners.get(node_id, ()):
-                written.set()
+    def wake(self, names: Sequence[str]) -> None:
+        """Flower's ids of nodes and runs as decimal strings, of messages as hexadecimal ones."""
+        for name in names:
+            for woken in self._listeners.get(name, ()):
+                woken.set()
 
     def wake_all(self) -> None:
         """Ends every wait, when the gateway stops."""

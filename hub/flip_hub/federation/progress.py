@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from flip_hub.federation.schemas import (
     MessagesPushed,
     Phase,
+    RepliesMissed,
     ReplyReceived,
     Round,
     RoundFailure,
@@ -41,6 +42,8 @@ def fold(
             return _with_eta(replace(run, strategy=report.strategy, rounds=report.rounds), rounds), None
         case MessagesPushed() | ReplyReceived() if report.phase not in set(Phase):
             return run, None  # such as `query`: no part of a round
+        case RepliesMissed():
+            return run, None  # told to the devices alone
         case MessagesPushed():
             asked = [_device(node, devices) for node in report.nodes]
             round = _asked(_round(run, rounds, report.round, at), asked)

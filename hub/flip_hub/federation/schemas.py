@@ -106,6 +106,8 @@ class MessagesPushed(Struct, frozen=True, kw_only=True, tag=True):
     phase: str
     """Flower's message type before the first dot: `train`, `evaluate`, `query`, ..."""
     nodes: list[str]
+    messages: list[str] = []
+    """Their ids, in the order of `nodes`: the SHA-256 that devices know them by."""
 
 
 class ReplyReceived(Struct, frozen=True, kw_only=True, tag=True):
@@ -114,6 +116,16 @@ class ReplyReceived(Struct, frozen=True, kw_only=True, tag=True):
     node: str
     error: str
     """Empty when the reply carries content."""
+    message: str = ""
+    """Id of the instruction that the device answered; empty when Flower answered in its place."""
+
+
+class RepliesMissed(Struct, frozen=True, kw_only=True, tag=True):
+    """The ServerApp no longer waits for the replies to these instructions."""
+
+    messages: list[str]
+    reason: str
+    """In words for people."""
 
 
 class RoundFinished(Struct, frozen=True, kw_only=True, tag=True):
@@ -132,4 +144,4 @@ class VersionMade(Struct, frozen=True, kw_only=True, tag=True):
     warning: str
 
 
-RunReport = StrategyStarted | MessagesPushed | ReplyReceived | RoundFinished | VersionMade
+RunReport = StrategyStarted | MessagesPushed | ReplyReceived | RepliesMissed | RoundFinished | VersionMade

@@ -14,6 +14,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from flip_hub.apps.service import AppService
+from flip_hub.contributions.receipts import Receipts
 from flip_hub.devices.schemas import DeviceStatus
 from flip_hub.devices.service import DeviceService
 from flip_hub.federation.control import FlowerStatus
@@ -66,6 +67,7 @@ class RunService:
         live: LiveHub,
         mailboxes: Mailboxes,
         apps: AppService,
+        receipts: Receipts,
     ) -> None:
         self._store = store
         self._control = control
@@ -74,6 +76,7 @@ class RunService:
         self._live = live
         self._mailboxes = mailboxes
         self._apps = apps
+        self._receipts = receipts
         self._changing = asyncio.Lock()
         """Held from reading runs to acting on what was read: reports, people and the watch do so at once."""
         self._submitting: set[str] = set()
@@ -135,6 +138,7 @@ class RunService:
             run = await self._store.run_of_flower(flower_run_id)
             if run is None:
                 raise NotFound(f"no run with Flower's number {flower_run_id[:40]!r}")
+            await self._receipts.report(run, report)
             rounds = await self._store.rounds(run.id)
             changed, round = fold(run, rounds, report, at=time.time(), devices=devices)
             if isinstance(report, VersionMade) and round is not None:
@@ -191,6 +195,7 @@ class RunService:
             run = replace(run, status=outcome.status, reason=outcome.reason, finished_at=time.time(), eta=None)
             await self._save(run)
         self._told.pop(run.id, None)
+        self._receipts.ended(run)
         log.info("run ended", extra={"run": run.id, "status": run.status, "reason": run.reason})
         await self._announce()
 

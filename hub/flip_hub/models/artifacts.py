@@ -111,6 +111,11 @@ class ArtifactStore:
         self._remember(Sha256(sha256))
         return size
 
+    def remove(self, sha256: Sha256) -> None:
+        """What is not there is gone already."""
+        self.path(sha256).unlink(missing_ok=True)
+        self._sound.pop(sha256, None)
+
     async def _receive(self, file: BinaryIO, chunks: AsyncIterable[bytes]) -> tuple[int, str]:
         digest = hashlib.sha256()
 

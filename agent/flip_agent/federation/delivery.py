@@ -1,0 +1,75 @@
+"""How a reply that lies here whole comes to the hub: pushed into its round, or given as a late contribution.
+
+An upload goes on where it was cut: what the hub has stored is noted here, and it names what it lacks.
+"""
+
+from asyncio import to_thread
+from collections.abc import Callable, Sequence
+from itertools import islice
+
+from flip_agent.federation.at_once import AT_ONCE, all_at_once
+from flip_agent.federation.contribution_client import ContributionClient
+from flip_agent.federation.fleet_client import FleetClient
+from flip_agent.federation.flower import Reply
+from flip_agent.federation.session_store import Message, SessionStore
+from flip_runtime.errors import Unavailable
+from flip_wire.contributions import Receipt
+
+_ANNOUNCEMENTS = 3
+"""In one try: an upload session of Flower's may end meanwhile."""
+
+
+class Delivery:
+    def __init__(self, store: SessionStore, fleet: FleetClient, contributions: ContributionClient) -> None:
+        self._store = store
+        self._fleet = fleet
+        self._contributions = contributions
+
+    async def push(self, message: Message, reply: Reply) -> None:
+        """Returns when the SuperLink lacks nothing. Raises `Unavailable`, `Rejected` or `Corrupt`."""
+        instruction, earlier = message.instruction, ""
+        for _ in range(_ANNOUNCEMENTS):
+            upload, wanted = await to_thread(self._fleet.push, instruction, reply, message.seconds)
+            if not wanted or upload == earlier:
+                return
+            earlier = upload
+            if await self._upload(message, upload, wanted):
+                return
+        raise Unavailable("the upload sessions end too soon", hint="the reply is announced again")
+
+    async def receipt(self, message: Message) -> Receipt:
+        return await to_thread(self._contributions.receipt, message.instruction)
+
+    async def hand_over(self, message: Message, reply: Reply) -> None:
+        """Returns when the hub keeps it. Raises as `push`."""
+        instruction = message.instruction
+
+        def put(object_id: str) -> None:
+            self._contributions.put(self._store.reply_object(instruction.message_id, object_id))
+
+        announce = self._contributions.announce
+        while wanted := await to_thread(announce, instruction, reply, message.seconds, message.late):
+            await _each(put, wanted)
+
+    async def _upload(self, message: Message, upload: str, wanted: Sequence[str]) -> bool:
+        """Whether the hub took all of it. Of an object that it refuses nothing is known: it was stored before, and only
+        the answer was lost, or the upload session has ended."""
+        message_id = message.instruction.message_id
+        known = await to_thread(self._store.uploaded, message_id, upload)
+        refused: list[str] = []
+
+        def send(object_id: str) -> None:
+            item = self._store.reply_object(message_id, object_id)
+            if self._fleet.push_object(message.instruction, upload, item):
+                self._store.keep_uploaded(message_id, upload, [object_id])
+            else:
+                refused.append(object_id)
+
+        await _each(send, [object_id for object_id in wanted if object_id not in known])
+        return not refused
+
+
+async def _each(send: Callable[[str], None], object_ids: Sequence[str]) -> None:
+    lacking = iter(object_ids)
+    while some := list(islice(lacking, AT_ONCE)):
+        await all_at_once([to_thread(send, object_id) for object_id in some])

@@ -1,0 +1,46 @@
+"""Flower's node authentication, from the device's end: its key signs the time, by the hub's clock.
+
+The hub refuses signatures dated outside -5 to +305 s of its own time. Its answers carry `Flip-Time`; after a 401 the
+difference is corrected and the request sent once more.
+"""
+
+import base64
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from flwr.common.constant import TIMESTAMP_HEADER
+from flwr.supercore.constant import FLEET_HTTP_PUBLIC_KEY_HEADER, FLEET_HTTP_SIGNATURE_HEADER
+from flwr.supercore.primitives.asymmetric import bytes_to_private_key, public_key_to_bytes, sign_message
+
+UNAUTHORIZED = 401
+
+
+class NodeAuth:
+    """Shared by all that speak to the gateway, from any thread: one clock."""
+
+    def __init__(self, key: bytes) -> None:
+        """The device's P-384 key (PEM)."""
+        self._key = bytes_to_private_key(key)
+        self.public_key = public_key_to_bytes(self._key.public_key())
+        self._offset = 0.0  # seconds that the hub's clock is ahead
+
+    def headers(self) -> dict[str, str]:
+        timestamp = datetime.fromtimestamp(time.time() + self._offset, UTC).isoformat()
+        return {
+            FLEET_HTTP_PUBLIC_KEY_HEADER: base64.b64encode(self.public_key).decode(),
+            TIMESTAMP_HEADER: timestamp,
+            FLEET_HTTP_SIGNATURE_HEADER: base64.b64encode(sign_message(self._key, timestamp.encode())).decode(),
+        }
+
+    def corrected(self, status: int, headers: Mapping[str, str]) -> bool:
+        """Whether the request may be sent once more, because the answer has set the clock right."""
+        if status != UNAUTHORIZED:
+            return False
+        try:
+            offset = float(headers["Flip-Time"]) - time.time()
+        except (KeyError, ValueError):
+            return False
+        changed = abs(offset - self._offset) > 1.0
+        self._offset = offset
+        return changed

@@ -1,0 +1,96 @@
+"""The SQLite file under `session_store`: one connection, one statement or transaction at a time, from any thread.
+
+Raises `Unavailable` when the disk is full, or when another process has the file open; `Corrupt` when it cannot be
+read. What a transaction wrote is on disk when it ends.
+"""
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+from flip_runtime.errors import Corrupt, Unavailable
+
+_VERSION = 2
+"""Of the layout."""
+_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_PRIMARY = 0xFF
+"""The part of SQLite's extended codes that says which error it is."""
+
+
+class SessionFile:
+    def __init__(self, path: Path, schema: str) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        path.touch(mode=0o600)
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0, check_same_thread=False)
+        try:
+            with self._translated():
+                self._db.execute("pragma locking_mode = exclusive")  # before WAL: then it needs no shared memory either
+                self._db.execute("pragma journal_mode = wal")
+                self._db.execute("pragma synchronous = full")
+                self._db.execute("pragma foreign_keys = on")
+                self._prepare(schema)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def close(self) -> None:
+        self._db.close()
+
+    def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        with self._lock, self._translated():
+            return self._db.execute(query, parameters).fetchall()
+
+    def row(self, query: str, parameters: Sequence[Any] = ()) -> Any:
+        """The first, or None."""
+        rows = self.rows(query, parameters)
+        return rows[0] if rows else None
+
+    def _prepare(self, schema: str) -> None:
+        (version,) = self._db.execute("pragma user_version").fetchone()
+        (tables,) = self._db.execute("select count(*) from sqlite_master").fetchone()
+        if tables and version != _VERSION:
+            raise Corrupt(f"{self._path} has layout {version}, not {_VERSION}")
+        self._db.executescript(schema)
+        self._db.execute(f"pragma user_version = {_VERSION}")
+
+    @contextlib.contextmanager
+    def transaction(self) -> Generator[sqlite3.Connection]:
+        with self._lock, self._translated():
+            self._db.execute("begin immediate")
+            try:
+                yield self._db
+                self._db.execute("commit")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("rollback")
+                raise
+
+    @contextlib.contextmanager
+    def _translated(self) -> Generator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+            if code in _DAMAGED:
+                raise Corrupt(f"{self._path} cannot be read: {error}") from error
+            if code in _FULL:
+                raise Unavailable(f"cannot write {self._path}: {error}", hint="make room on the disk") from error
+            if code == sqlite3.SQLITE_BUSY:
+                hint = "is another flip-agent train running?"
+                raise Unavailable(f"cannot open {self._path}: {error}", hint=hint) from error
+            raise
+
+
+def move_aside(path: Path) -> Path:
+    """A damaged file, with what belongs to it, for a look; an earlier one makes room."""
+    aside = path.with_name(f"{path.name}.damaged")
+    for suffix in ("", "-wal"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.replace(aside.with_name(aside.name + suffix))
+    return aside

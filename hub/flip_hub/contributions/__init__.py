@@ -1,0 +1,1 @@
+"""What became of the replies of devices: receipts, and what came too late for its round."""

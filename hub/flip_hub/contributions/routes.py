@@ -1,0 +1,23 @@
+"""Late contributions over HTTP, for people."""
+
+from litestar import Controller, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from flip_hub.auth.guards import user_guard
+from flip_hub.contributions.late import Late
+from flip_hub.contributions.schemas import LateContributions
+from flip_hub.federation.service import RunService
+
+
+class LateController(Controller):
+    path = "/api/v1/runs/{run_id:str}/late"
+    tags = ("runs",)
+    guards = (user_guard,)
+
+    @get()
+    async def list_late(
+        self, runs: NamedDependency[RunService], late: NamedDependency[Late], run_id: FromPath[str]
+    ) -> LateContributions:
+        """Replies of this run that came too late for their round, and were kept."""
+        return await late.of_run((await runs.detail(run_id)).run.id)
