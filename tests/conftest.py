@@ -13,6 +13,10 @@ from flip_demo.ports import free_port
 from flip_runtime.child import Child, port_open
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="five times the kills and damages")
+
+
 @pytest.fixture(scope="session")
 def mongo_url() -> Iterator[str]:
     """A real mongod, one per test process; give each test a database of its own."""

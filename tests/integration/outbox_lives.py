@@ -1,0 +1,123 @@
+"""A device that is killed again and again: producers, committer and uplink of one outbox, each life a real process.
+
+    python outbox_lives.py FOLDER PORT KILLS SEED
+
+Lives are forked from this process, so that one start pays for the imports, and end by SIGKILL at a random moment. What
+was begun and what was accepted is noted in FOLDER/begun, which outlives a kill. The last life offers again, by name,
+what may or may not have been accepted, and ends when everything is with the hub.
+"""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import zstandard
+from msgspec import Struct
+
+from flip_agent.hub_client import HubClient
+from flip_agent.hub_connection import HubConnection
+from flip_agent.outbox import Outbox
+from flip_agent.uplink import Uplink
+from flip_runtime.backoff import Backoff
+from flip_runtime.errors import Unavailable
+from flip_wire.telemetry import Batch, BatchAccepted, Priority
+
+PRODUCERS = 8
+LIFE = 0.12
+"""Seconds at most."""
+MAX_BYTES = 2 * 2**20
+
+
+class Line(Struct, frozen=True):
+    number: int
+    filling: str
+
+
+class Hub:
+    """The telemetry call alone, over a real socket; no device token."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = HubConnection(f"http://127.0.0.1:{port}")
+
+    async def send(self, batch: Batch) -> BatchAccepted:
+        body = zstandard.ZstdCompressor(level=1).compress(msgspec.json.encode(batch))
+        answer = await self._connection.call(lambda: self._connection.exchange("POST", "/", body=body, headers={}))
+        if answer.status != 200:
+            raise Unavailable("busy", retry_after=answer.retry_after)
+        return msgspec.json.decode(answer.body, type=BatchAccepted)
+
+
+class Notes:
+    """Which events were begun and accepted, over all lives."""
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / "begun"
+        lines = path.read_text().splitlines() if path.exists() else []
+        self.begun = {int(line[1:]) for line in lines if line[0] == "b"}
+        self.open = self.begun - {int(line[1:]) for line in lines if line[0] == "a"}
+        self._handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+
+    def note(self, what: str, number: int) -> None:
+        os.write(self._handle, f"{what}{number}\n".encode())
+
+
+async def live(folder: Path, port: int, seed: int, *, last: bool) -> None:
+    chance, notes = random.Random(seed), Notes(folder)
+    outbox = await Outbox.open(folder / "disk" / "outbox.db", max_bytes=MAX_BYTES)
+    uplink = Uplink(outbox, cast(HubClient, Hub(port)), Backoff(first=0.002, most=0.02))
+    services = [asyncio.create_task(outbox.run()), asyncio.create_task(uplink.run())]
+
+    async def offer(number: int) -> None:
+        priority = [Priority.FEDERATION, Priority.HEALTH, Priority.LOG, Priority.LOG][number % 4]
+        line = Line(number, chance.randbytes(400).hex())
+        with contextlib.suppress(Unavailable):
+            await outbox.append(priority, "line", line, once=str(number))
+            notes.note("a", number)
+
+    async def produce(first: int) -> None:
+        for number in range(first, sys.maxsize, PRODUCERS):
+            notes.note("b", number)
+            await offer(number)
+
+    if not last:
+        first = max(notes.begun, default=0) + 1
+        await asyncio.gather(*(produce(first + each) for each in range(PRODUCERS)), *services)
+    for number in sorted(notes.open):
+        await offer(number)
+    await outbox.append(Priority.LOG, "end", Line(0, ""))
+    while await outbox.depth():
+        await asyncio.sleep(0.01)
+    for service in services:
+        service.cancel()
+    await asyncio.gather(*services, return_exceptions=True)
+    await outbox.close()
+
+
+def main() -> None:
+    folder, port, kills, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    chance = random.Random(seed)
+    for life in range(kills + 1):
+        last = life == kills
+        child = os.fork()
+        if child == 0:
+            code: Any = 1
+            try:
+                code = asyncio.run(live(folder, port, seed * 10_000 + life, last=last))
+            finally:
+                os._exit(0 if code is None else 1)
+        if last:
+            sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        time.sleep(chance.uniform(0.005, LIFE))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""Kills at random moments, answers that get lost, requests that come twice and late, a disk that is full: produced is
+accepted by the hub plus declared dropped, to the event."""
+
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from outbox_lives import Line, Notes
+
+from flip_hub.devices.record import Intake
+from flip_hub.telemetry.batch import CheckedBatch, read_batch
+from flip_wire.telemetry import BatchAccepted, Gap
+
+DEVICES = 4
+DISK = 3 * 2**20
+"""Bytes of the one device whose disk is a small tmpfs."""
+
+
+class StandIn:
+    """Takes batches as the hub does (its own reader and its own counting), over a bad network."""
+
+    def __init__(self, seed: int) -> None:
+        self.lines: dict[tuple[str, int], int] = {}
+        self.gaps: dict[tuple[str, int], Gap] = {}
+        self.intake = Intake()
+        self.late: list[CheckedBatch] = []
+        self.chance = random.Random(seed)
+        self._lock = threading.Lock()
+
+    def request(self, body: bytes) -> tuple[int, bytes] | None:
+        """None: the connection breaks."""
+        checked = read_batch(body, "zstd")
+        with self._lock:
+            luck = self.chance.random()
+            if luck < 0.3:
+                return 503, b"{}"
+            self._store(checked)
+            if luck < 0.5:
+                return None  # stored, but the device does not hear of it
+            self.late = [*self.late[-20:], checked]
+            if luck < 0.7:
+                self._store(self.chance.choice(self.late))  # an earlier request arrives once more
+        batch = checked.batch
+        return 200, msgspec.json.encode(BatchAccepted(priority=batch.priority, up_to=batch.events[-1].seq))
+
+    def _store(self, checked: CheckedBatch) -> None:
+        epoch = checked.batch.epoch
+        for event in checked.batch.events:
+            if event.kind == "line":
+                number = msgspec.json.decode(event.body, type=Line).number
+                assert self.lines.setdefault((epoch, event.seq), number) == number
+        self.gaps |= {(epoch, event.seq): gap for event, gap in checked.gaps()}
+        self.intake = checked.counted_in(self.intake)
+
+
+@contextmanager
+def served(hub: StandIn) -> Generator[int]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            answer = hub.request(self.rfile.read(int(self.headers["Content-Length"])))
+            self.close_connection = answer is None
+            if answer is not None:
+                self.send_response(answer[0])
+                self.send_header("Content-Length", str(len(answer[1])))
+                self.end_headers()
+                self.wfile.write(answer[1])
+
+        def handle(self) -> None:
+            try:
+                super().handle()
+            except OSError:
+                self.close_connection = True
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def disk(folder: Path, size: int | None) -> Generator[None]:
+    place = folder / "disk"
+    place.mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
+    mounted = size is not None and subprocess.run(command, capture_output=True, check=False).returncode == 0
+    try:
+        yield
+    finally:
+        if mounted:
+            subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def lead_lives(folder: Path, kills: int, seed: int) -> StandIn:
+    hub = StandIn(seed)
+    with served(hub) as port, disk(folder, DISK if seed == 0 else None):
+        script = Path(__file__).with_name("outbox_lives.py")
+        command = [sys.executable, str(script), str(folder), str(port), str(kills), str(seed)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+        assert done.returncode == 0, done.stderr[-3000:]
+    return hub
+
+
+def test_nothing_is_lost_or_doubled_however_often_the_agent_is_killed(
+    folder: Path, pytestconfig: pytest.Config
+) -> None:
+    kills = (1000 if pytestconfig.getoption("--long") else 200) // DEVICES
+    found: dict[int, StandIn] = {}
+
+    def lead(seed: int) -> None:
+        found[seed] = lead_lives(folder / str(seed), kills, seed)
+
+    threads = [threading.Thread(target=lead, args=(seed,)) for seed in range(DEVICES)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == DEVICES, "a device's process failed"
+    for seed, hub in found.items():
+        arrived = list(hub.lines.values())
+        declared = sum(gap.count for gap in hub.gaps.values())
+        produced = Notes(folder / str(seed)).begun
+        assert len(produced) > kills
+        assert len(arrived) == len(set(arrived)), "no event under two numbers"
+        assert set(arrived) <= produced
+        assert len(produced) == len(arrived) + declared
+        assert (hub.intake.accepted, hub.intake.dropped) == (len(hub.lines) + len(hub.gaps) + 1, declared)
+    assert sum(len(hub.gaps) for hub in found.values()) > 0, "something had to be dropped"
