@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { stateText } from "@/devices/DeviceState";
+import { isNews, signed, wordsOf } from "@/devices/events";
 import { countByStatus, deviceFilter, matching } from "@/devices/filter";
 import { device } from "./things";
 
@@ -15,7 +16,7 @@ test("devices stand by name, revoked ones last", () => {
 
 test("what was typed is found in names, ids and served models", () => {
   const serving = [{ model: "digits", version: 4, since: 0, url: "" }];
-  const reported = { generation: 1, agent_version: "", training: "idle", serving };
+  const reported = { generation: 1, agent_version: "", training: "idle", serving, held_because: "", mode: "normal" };
   const fleet = [...devices, device({ id: "dev-d", name: "ferry", reported })];
   expect(matching(fleet, { q: " DIGITS@4 " }).map((each) => each.name)).toEqual(["ferry"]);
   expect(matching(fleet, { q: "dev-b" }).map((each) => each.name)).toEqual(["orchard"]);
@@ -36,4 +37,30 @@ test("a silent device is unknown since its last sign of life", () => {
   expect(stateText(silent, at + 600)).toMatch(/^Unknown since .*02/);
   expect(stateText(device({ status: "unknown", last_seen: null }), at)).toBe("Never seen");
   expect(stateText(device(), at)).toBe("Healthy");
+});
+
+const event = (kind: string, body: unknown) => ({
+  epoch: "e",
+  seq: 1,
+  priority: 2 as const,
+  kind,
+  at: { wall: 0, monotonic: 0, boot_id: "" },
+  happened_at: 0,
+  received_at: 0,
+  body,
+});
+
+test("a repair says what was repaired", () => {
+  expect(wordsOf(event("repair", { code: "disk-low", text: "old logs removed" }))).toBe(
+    "disk-low: old logs removed",
+  );
+  expect(wordsOf(event("odd", null))).toBe("");
+});
+
+test("heartbeats are no news", () => {
+  expect(["health", "state", "repair"].map((kind) => isNews(event(kind, {})))).toEqual([false, false, true]);
+});
+
+test("a clock's offset has a sign", () => {
+  expect([signed(0.26), signed(-12)]).toEqual(["+0.3", "-12.0"]);
 });

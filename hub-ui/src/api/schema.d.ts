@@ -4,6 +4,44 @@
  */
 
 export interface paths {
+    "/api/v1/app-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** ListAppKeys */
+        get: operations["ApiV1AppKeysListAppKeys"];
+        put?: never;
+        /** AddAppKey */
+        post: operations["ApiV1AppKeysAddAppKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/app-keys/{key_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * RemoveAppKey
+         * @description Devices that enrolled before trust it until they enrol again; the hub starts nothing by it any more.
+         */
+        delete: operations["ApiV1AppKeysKeyIdRemoveAppKey"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/apps": {
         parameters: {
             query?: never;
@@ -22,6 +60,26 @@ export interface paths {
          * @description The body is the FAB itself, as `flwr build` makes it; the same file again is the same app.
          */
         post: operations["ApiV1AppsUploadApp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/apps/{fab_hash}/signatures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * SignApp
+         * @description Of a key that devices trust; in place of an earlier one of the same key.
+         */
+        post: operations["ApiV1AppsFabHashSignaturesSignApp"];
         delete?: never;
         options?: never;
         head?: never;
@@ -194,9 +252,29 @@ export interface paths {
         };
         /**
          * ListEvents
-         * @description Newest first.
+         * @description Newest first, by when they happened.
          */
         get: operations["ApiV1DevicesEventsListEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{device}/gaps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListGaps
+         * @description What the device had to drop in the last 90 days, newest first.
+         */
+        get: operations["ApiV1DevicesGapsListGaps"];
         put?: never;
         post?: never;
         delete?: never;
@@ -380,6 +458,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run_id}/late": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListLate
+         * @description Replies of this run that came too late for their round, and were kept.
+         */
+        get: operations["ApiV1RunsRunIdLateListLate"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run_id}/logs": {
         parameters: {
             query?: never;
@@ -475,9 +573,29 @@ export interface components {
             fab_hash: string;
             name: string;
             publisher: string;
+            signatures?: components["schemas"]["AppSignature"][];
             size: number;
             uploaded_at: number;
             version: string;
+        };
+        /** AppKey */
+        AppKey: {
+            added_at: number | null;
+            added_by: string;
+            id: string;
+            name: string;
+            public_key: string;
+        };
+        /** AppKeyRequest */
+        AppKeyRequest: {
+            name: string;
+            public_key: string;
+        };
+        /** AppSignature */
+        AppSignature: {
+            key: string;
+            signature: string;
+            signed_at: number;
         };
         /** BatchAccepted */
         BatchAccepted: {
@@ -491,6 +609,17 @@ export interface components {
             since: number;
             text: string;
             title: string;
+        };
+        /** DeclaredGap */
+        DeclaredGap: {
+            count: number;
+            declared_at: number;
+            epoch: string;
+            first: number;
+            last: number;
+            priority: components["schemas"]["Priority"];
+            reason: string;
+            seq: number;
         };
         /** DesiredState */
         DesiredState: {
@@ -529,11 +658,14 @@ export interface components {
             name: string;
             public_key: string;
             token: string;
-            /** @default 1 */
+            /** @default 2 */
             wire_version: number;
         };
         /** Enrolled */
         Enrolled: {
+            app_keys?: {
+                [key: string]: string;
+            };
             ca: string;
             device_id: string;
             fleet_address: string;
@@ -556,14 +688,34 @@ export interface components {
         };
         /** HealthReport */
         HealthReport: {
+            /** @default 0 */
+            clock_offset: number;
             conditions?: components["schemas"]["Condition"][];
             disk_free: number;
             dropped: number;
             load: number;
+            memory_available?: number | null;
             outbox_depth: number;
             outbox_oldest: number | null;
             rss: number;
+            temperature?: number | null;
             uptime: number;
+        };
+        /** LateContribution */
+        LateContribution: {
+            device_id: string;
+            kept_at: number;
+            message_id: string;
+            phase: string;
+            reason: string;
+            round: number;
+            seconds: number;
+            size: number;
+        };
+        /** LateContributions */
+        LateContributions: {
+            dropped: number;
+            kept: components["schemas"]["LateContribution"][];
         };
         /** Login */
         Login: {
@@ -650,6 +802,10 @@ export interface components {
             agent_version: string;
             failures?: components["schemas"]["RolloutFailure"][];
             generation: number;
+            /** @default  */
+            held_because: string;
+            /** @default normal */
+            mode: string;
             serving?: components["schemas"]["ServingModel"][];
             training: string;
         };
@@ -760,6 +916,7 @@ export interface components {
             at: components["schemas"]["Stamp"];
             body: unknown;
             epoch: string;
+            happened_at: number;
             kind: string;
             priority: components["schemas"]["Priority"];
             received_at: number;
@@ -798,6 +955,102 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    ApiV1AppKeysListAppKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AppKey"][];
+                };
+            };
+        };
+    };
+    ApiV1AppKeysAddAppKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AppKeyRequest"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AppKey"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiV1AppKeysKeyIdRemoveAppKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AppKey"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
     ApiV1AppsListApps: {
         parameters: {
             query?: never;
@@ -834,6 +1087,47 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["App"];
+                };
+            };
+        };
+    };
+    ApiV1AppsFabHashSignaturesSignApp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                fab_hash: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AppSignature"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["App"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
                 };
             };
         };
@@ -1108,6 +1402,45 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StoredEvent"][];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiV1DevicesGapsListGaps: {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                device: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeclaredGap"][];
                 };
             };
             /** @description Bad request syntax or unsupported method */
@@ -1453,6 +1786,43 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiV1RunsRunIdLateListLate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LateContributions"];
                 };
             };
             /** @description Bad request syntax or unsupported method */

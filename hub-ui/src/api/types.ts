@@ -4,6 +4,7 @@ import type { components } from "./schema";
 type Schemas = components["schemas"];
 
 export type Device = Schemas["Device"];
+export type DeviceEvent = Schemas["StoredEvent"];
 export type DeviceStatus = Schemas["DeviceStatus"];
 export type Run = Schemas["Run"];
 export type RunStatus = Schemas["RunStatus"];

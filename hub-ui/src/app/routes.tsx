@@ -49,6 +49,12 @@ const devices = createRoute({
   component: lazyRouteComponent(() => import("@/devices/DevicesPage"), "DevicesPage"),
 });
 
+const device = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/devices/$id",
+  component: lazyRouteComponent(() => import("@/devices/DevicePage"), "DevicePage"),
+});
+
 const runs = createRoute({
   getParentRoute: () => signedIn,
   path: "/runs",
@@ -74,7 +80,10 @@ const model = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([login, signedIn.addChildren([home, devices, runs, run, models, model])]),
+  routeTree: root.addChildren([
+    login,
+    signedIn.addChildren([home, devices, device, runs, run, models, model]),
+  ]),
   defaultPreload: "intent",
   defaultErrorComponent: ({ error, reset }) => <Problems error={error} retry={reset} />,
   scrollRestoration: true,

@@ -1,3 +1,4 @@
+import { Link } from "@tanstack/react-router";
 import type { Device } from "@/api/types";
 import { count } from "@/format";
 import { t } from "@/texts";
@@ -13,7 +14,13 @@ export const COLUMNS: readonly Column<Device>[] = [
     heading: true,
     cell: (device) => (
       <>
-        <p className="break-words font-medium">{device.name}</p>
+        <Link
+          to="/devices/$id"
+          params={{ id: device.id }}
+          className="break-words font-medium text-accent hover:underline"
+        >
+          {device.name}
+        </Link>
         <p className="font-mono text-muted text-xs">{device.id}</p>
       </>
     ),
@@ -46,12 +53,16 @@ export const COLUMNS: readonly Column<Device>[] = [
 
 function Training({ device }: { device: Device }) {
   const state = device.reported?.training;
+  const held = device.reported?.held_because;
   if (!state || device.status === "revoked") return <span className="text-muted">{t.none}</span>;
   const busy = device.status !== "unknown" && (state === "training" || state === "delivering");
   return (
-    <span className={busy ? "font-medium text-accent" : "text-muted"}>
-      {t.devices.training[state] ?? state}
-    </span>
+    <>
+      <span className={busy ? "font-medium text-accent" : "text-muted"}>
+        {t.devices.training[state] ?? state}
+      </span>
+      {held && <p className="max-w-72 text-muted text-xs">{t.devices.held(held)}</p>}
+    </>
   );
 }
 

@@ -76,10 +76,14 @@ export const en = {
     wanted: (what: string) => `${what} wanted`,
     refused: (what: string, reason: string) => `refused ${what}: ${reason}`,
     serves: (model: string, version: number) => `${model}@${version}`,
-    training: { idle: "Idle", waiting: "Waiting", training: "Training", delivering: "Delivering" } as Record<
-      string,
-      string
-    >,
+    training: {
+      idle: "Idle",
+      waiting: "Waiting",
+      training: "Training",
+      held: "Held",
+      delivering: "Delivering",
+    } as Record<string, string>,
+    held: (because: string) => `waits: ${because}`,
     lastReport: "the rest as last reported",
     oldest: "oldest",
     empty: {
@@ -89,6 +93,28 @@ export const en = {
       onDevice: "On the device",
       token: "TOKEN",
     },
+  },
+
+  device: {
+    back: "All devices",
+    gone: "No device with this id is enrolled here.",
+    since: "since",
+    mode: "Mode",
+    modes: { normal: "Normal", reduced: "Reduced", safe: "Safe mode" } as Record<string, string>,
+    temperature: "Temperature",
+    degrees: (celsius: number) => `${celsius} °C`,
+    memory: "Memory left",
+    disk: "Disk left",
+    clock: "Clock",
+    offset: (seconds: string) => `${seconds} s to the hub's`,
+    events: "Newest events of the device",
+    columns: { event: "Event", when: "When", what: "What" },
+    kinds: {
+      repair: "Repaired itself",
+      gap: "Events dropped",
+      condition: "Condition",
+      session: "Training",
+    } as Record<string, string>,
   },
 
   runs: {

@@ -1,0 +1,125 @@
+import { useQuery } from "@tanstack/react-query";
+import { useParams } from "@tanstack/react-router";
+import { TriangleAlert } from "lucide-react";
+import type { ReactNode } from "react";
+import type { Device, DeviceEvent } from "@/api/types";
+import { bytes } from "@/format";
+import { t } from "@/texts";
+import { BackLink } from "@/ui/BackLink";
+import { Callout } from "@/ui/Callout";
+import { type Column, DataTable } from "@/ui/DataTable";
+import { Loaded } from "@/ui/Loaded";
+import { Page } from "@/ui/Page";
+import { Ago } from "@/ui/Time";
+import { DeviceState } from "./DeviceState";
+import { signed, wordsOf } from "./events";
+import { deviceEventsQuery, devicesQuery } from "./queries";
+import { Serving } from "./Serving";
+
+export function DevicePage() {
+  const { id } = useParams({ from: "/signed-in/devices/$id" });
+  const query = useQuery(devicesQuery);
+  const device = query.data?.find((each) => each.id === id);
+  return (
+    <Page title={device?.name ?? id} above={<BackLink to="/devices">{t.device.back}</BackLink>}>
+      <Loaded query={query}>
+        {() => (device ? <Account device={device} /> : <p className="text-muted">{t.device.gone}</p>)}
+      </Loaded>
+    </Page>
+  );
+}
+
+function Account({ device }: { device: Device }) {
+  return (
+    <div className="space-y-5">
+      <Facts device={device} />
+      {(device.health?.conditions ?? []).map((condition) => (
+        <Callout
+          key={condition.code}
+          tone={condition.severity === "critical" ? "bad" : "warn"}
+          icon={TriangleAlert}
+          title={condition.title}
+        >
+          <p>{condition.text}</p>
+          <p className="text-muted text-xs">
+            {t.device.since} <Ago at={condition.since} />
+          </p>
+        </Callout>
+      ))}
+      <Events id={device.id} />
+    </div>
+  );
+}
+
+/** What it last said of itself; of a silent device the state says since when that is old. */
+function Facts({ device }: { device: Device }) {
+  const { reported, health } = device;
+  const held = reported?.held_because;
+  return (
+    <dl className="flex flex-wrap gap-x-10 gap-y-3 rounded-lg border border-line bg-surface px-4 py-3 shadow-card">
+      <Fact name={t.devices.columns.status}>
+        <DeviceState device={device} />
+      </Fact>
+      <Fact name={t.device.mode}>{t.device.modes[reported?.mode ?? ""] ?? t.none}</Fact>
+      <Fact name={t.devices.columns.serving}>
+        <Serving device={device} />
+      </Fact>
+      <Fact name={t.devices.columns.training}>
+        {reported ? (t.devices.training[reported.training] ?? reported.training) : t.none}
+        {held && <p className="max-w-96 text-muted text-xs">{t.devices.held(held)}</p>}
+      </Fact>
+      <Fact name={t.device.temperature}>
+        {health?.temperature == null ? t.none : t.device.degrees(Math.round(health.temperature))}
+      </Fact>
+      <Fact name={t.device.memory}>
+        {health?.memory_available == null ? t.none : bytes(health.memory_available)}
+      </Fact>
+      <Fact name={t.device.disk}>{health ? bytes(health.disk_free) : t.none}</Fact>
+      <Fact name={t.device.clock}>{health ? t.device.offset(signed(health.clock_offset ?? 0)) : t.none}</Fact>
+    </dl>
+  );
+}
+
+function Fact({ name, children }: { name: string; children: ReactNode }) {
+  return (
+    <div>
+      <dt className="text-muted text-xs">{name}</dt>
+      <dd className="mt-0.5">{children}</dd>
+    </div>
+  );
+}
+
+function Events({ id }: { id: string }) {
+  const query = useQuery(deviceEventsQuery(id));
+  return (
+    <Loaded query={query}>
+      {(events) => (
+        <DataTable
+          caption={t.device.events}
+          columns={EVENTS}
+          rows={events}
+          rowKey={(each) => each.epoch + each.seq}
+        />
+      )}
+    </Loaded>
+  );
+}
+
+const EVENTS: readonly Column<DeviceEvent>[] = [
+  {
+    id: "kind",
+    header: t.device.columns.event,
+    heading: true,
+    cell: ({ kind }) => <span className="font-medium">{t.device.kinds[kind] ?? kind}</span>,
+  },
+  {
+    id: "when",
+    header: t.device.columns.when,
+    cell: (event) => <Ago at={event.happened_at} />,
+  },
+  {
+    id: "what",
+    header: t.device.columns.what,
+    cell: (event) => <span className="break-words text-muted">{wordsOf(event)}</span>,
+  },
+];
