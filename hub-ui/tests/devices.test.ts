@@ -16,7 +16,14 @@ test("devices stand by name, revoked ones last", () => {
 
 test("what was typed is found in names, ids and served models", () => {
   const serving = [{ model: "digits", version: 4, since: 0, url: "" }];
-  const reported = { generation: 1, agent_version: "", training: "idle", serving, held_because: "", mode: "normal" };
+  const reported = {
+    generation: 1,
+    agent_version: "",
+    training: "idle",
+    serving,
+    held_because: "",
+    mode: "normal",
+  };
   const fleet = [...devices, device({ id: "dev-d", name: "ferry", reported })];
   expect(matching(fleet, { q: " DIGITS@4 " }).map((each) => each.name)).toEqual(["ferry"]);
   expect(matching(fleet, { q: "dev-b" }).map((each) => each.name)).toEqual(["orchard"]);
