@@ -3,12 +3,11 @@
     python outbox_lives.py FOLDER PORT KILLS SEED
 
 Lives are forked from this process, so that one start pays for the imports, and end by SIGKILL at a random moment. What
-was begun and what was accepted is noted in FOLDER/begun, which outlives a kill. The last life offers again, by name,
-what may or may not have been accepted, and ends when everything is with the hub.
+was begun and what was accepted is noted in FOLDER/begun, which outlives a kill. Each life first offers again, by name,
+what may or may not have been accepted; the last one ends when everything is with the hub.
 """
 
 import asyncio
-import contextlib
 import os
 import random
 import signal
@@ -77,20 +76,25 @@ async def live(folder: Path, port: int, seed: int, *, last: bool) -> None:
     async def offer(number: int) -> None:
         priority = [Priority.FEDERATION, Priority.HEALTH, Priority.LOG, Priority.LOG][number % 4]
         line = Line(number, chance.randbytes(400).hex())
-        with contextlib.suppress(Unavailable):
-            await outbox.append(priority, "line", line, once=str(number))
-            notes.note("a", number)
+        while True:
+            try:
+                await outbox.append(priority, "line", line, once=str(number))
+            except Unavailable:  # the disk is full of what the hub must have first
+                notes.note("r", number)
+                await asyncio.sleep(0.01)
+            else:
+                notes.note("a", number)
+                return
 
     async def produce(first: int) -> None:
         for number in range(first, sys.maxsize, PRODUCERS):
             notes.note("b", number)
             await offer(number)
 
+    await asyncio.gather(*map(offer, sorted(notes.open)))
     if not last:
         first = max(notes.begun, default=0) + 1
         await asyncio.gather(*(produce(first + each) for each in range(PRODUCERS)), *services)
-    for number in sorted(notes.open):
-        await offer(number)
     await outbox.append(Priority.LOG, "end", Line(0, ""))
     while await outbox.depth():
         await asyncio.sleep(0.01)
