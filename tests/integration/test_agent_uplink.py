@@ -15,7 +15,8 @@ from flip_agent.identity import load_identity
 from flip_agent.outbox import Outbox
 from flip_agent.uplink import Uplink
 from flip_runtime.backoff import Backoff
-from flip_wire.telemetry import Gap, Priority, SessionEvent
+from flip_runtime.errors import Unavailable
+from flip_wire.telemetry import Batch, BatchAccepted, Gap, Priority, Seq, SessionEvent
 
 pytestmark = pytest.mark.asyncio
 
@@ -140,3 +141,86 @@ async def test_a_device_whose_clock_is_wrong_signs_by_the_hubs(folder: Path, hub
             await device.say("session")
             await drained(device)
             assert device.link.clock_offset == pytest.approx(7200.0, abs=30)
+
+
+async def test_batches_say_when_they_left(folder: Path, hub: FakeHub) -> None:
+    with started(hub):
+        async with enrolled(folder, hub) as device:
+            await device.say("session")
+            await drained(device)
+    (batch,) = hub.batches
+    assert batch.sent is not None
+    assert batch.sent.boot_id == batch.events[0].at.boot_id
+    assert batch.sent.monotonic >= batch.events[0].at.monotonic
+
+
+class Scripted(HubClient):
+    """Answers as it is told, or never."""
+
+    def __init__(self, *answers: BatchAccepted | Exception | None) -> None:
+        self.answers = list(answers)
+        self.asked = 0
+
+    async def send(self, batch: Batch) -> BatchAccepted:
+        self.asked += 1
+        answer = self.answers.pop(0) if self.answers else BatchAccepted(priority=batch.priority, up_to=Seq(2**40))
+        if answer is None:
+            await asyncio.Event().wait()
+        if isinstance(answer, Exception):
+            raise answer
+        assert answer is not None
+        return answer
+
+
+@asynccontextmanager
+async def scripted(folder: Path, hub: Scripted) -> AsyncGenerator[Outbox]:
+    outbox = await Outbox.open(folder / "outbox.db")
+    uplink = Uplink(outbox, hub, Backoff(first=0.01, most=0.02))
+    tasks = [asyncio.create_task(outbox.run()), asyncio.create_task(uplink.run())]
+    try:
+        async with asyncio.timeout(60):
+            yield outbox
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await outbox.close()
+
+
+async def test_a_hub_that_takes_the_call_and_never_answers_is_tried_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flip_agent.uplink._ANSWERED_WITHIN", 0.05)
+    hub = Scripted(None, None)
+    async with scripted(folder, hub) as outbox:
+        await outbox.append(Priority.LOG, "log", SessionEvent(run_id="r", message_id="m", step="trained"))
+        while await outbox.depth():
+            await asyncio.sleep(0.01)
+    assert hub.asked == 3
+
+
+async def test_an_answer_to_another_batch_deletes_nothing(folder: Path) -> None:
+    hub = Scripted(
+        BatchAccepted(priority=Priority.ALERT, up_to=Seq(99)), BatchAccepted(priority=Priority.LOG, up_to=Seq(0)), None
+    )
+    async with scripted(folder, hub) as outbox:
+        await outbox.append(Priority.LOG, "log", SessionEvent(run_id="r", message_id="m", step="trained"))
+        await eventually(lambda: hub.asked == 3)
+        assert await outbox.depth() == 1
+
+
+async def test_the_hub_is_left_alone_for_as_long_as_it_asks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    pause = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        await pause(0)
+
+    monkeypatch.setattr("flip_agent.uplink.asyncio.sleep", sleep)
+    hub = Scripted(Unavailable("busy", retry_after=7.0), Unavailable("busy", retry_after=1e9))
+    async with scripted(folder, hub) as outbox:
+        await outbox.append(Priority.LOG, "log", SessionEvent(run_id="r", message_id="m", step="trained"))
+        while await outbox.depth():
+            await pause(0.01)
+    assert slept[:2] == [7.0, 3600.0]

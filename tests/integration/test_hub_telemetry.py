@@ -1,6 +1,7 @@
 """Telemetry: each event once, counted once, and what is malformed is named."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import httpx
@@ -9,7 +10,11 @@ import pytest
 import zstandard
 
 from core_hub import CoreHub, TestDevice, log_batch, problem, running_core
+from flip_hub.devices.schemas import DeviceStatus
+from flip_hub.devices.service import DeviceService
+from flip_hub.devices.store import DeviceStore
 from flip_hub.telemetry.batch import MAX_PLAIN, MAX_SENT
+from flip_wire.telemetry import Stamp
 
 TELEMETRY = "/api/v1/device/telemetry"
 
@@ -106,3 +111,67 @@ async def test_what_is_too_large_is_refused_before_it_is_unpacked(folder: Path, 
         problem(await _send_raw(hub, device, b" " * (MAX_SENT + 1)), 413)
         problem(await _send_raw(hub, device, b"not zstd", "zstd"), 422)
         problem(await _send_raw(hub, device, b"{}", "br"), 422)
+
+
+@pytest.mark.asyncio
+async def test_times_are_corrected_by_when_the_batch_left(folder: Path, mongo_url: str) -> None:
+    """The device's clock is years off; an event of an earlier boot is moved by as much."""
+    async with running_core(folder, mongo_url) as hub:
+        device = await hub.enrol()
+        sent = Stamp(wall=1000.0, monotonic=500.0, boot_id="now")
+        stamps = [
+            Stamp(wall=9e9, monotonic=440.0, boot_id="now"),
+            Stamp(wall=400.0, monotonic=7e6, boot_id="earlier"),
+            Stamp(wall=5000.0, monotonic=0.0, boot_id="earlier"),
+        ]
+        batch = log_batch([1, 2, 3])
+        events = [msgspec.structs.replace(event, at=at) for event, at in zip(batch.events, stamps, strict=True)]
+        await hub.post(TELEMETRY, msgspec.structs.replace(batch, events=events, sent=sent), device.headers)
+        answer = await hub.http.get(f"/api/v1/devices/{device.id}/events", headers=hub.as_user())
+        ago = {event["seq"]: event["received_at"] - event["happened_at"] for event in answer.json()}
+        assert [ago[seq] for seq in (1, 2, 3)] == pytest.approx([60.0, 600.0, 0.0], abs=0.01)
+        assert [event["seq"] for event in answer.json()] == [3, 1, 2], "in the order in which they happened"
+
+
+@pytest.mark.asyncio
+async def test_what_a_device_declared_dropped_is_listed_once(folder: Path, mongo_url: str) -> None:
+    async with running_core(folder, mongo_url) as hub:
+        device = await hub.enrol()
+        gap = {"priority": 3, "first": 4, "last": 90, "count": 80, "reason": "outbox full"}
+        for _ in range(2):
+            await hub.post(TELEMETRY, log_batch([91], kind="gap", body=gap), device.headers)
+        answer = await hub.http.get(f"/api/v1/devices/{device.id}/gaps", headers=hub.as_user())
+        (declared,) = answer.json()
+        assert {name: declared[name] for name in gap} == gap
+        assert (declared["epoch"], declared["seq"]) == ("e1", 91)
+        assert declared["declared_at"] == pytest.approx(time.time(), abs=60)
+        assert (await hub.core.devices.get(device.id)).events_dropped == 80
+        assert (await hub.http.get("/api/v1/devices/none/gaps", headers=hub.as_user())).status_code == 404
+
+
+@pytest.mark.asyncio
+async def test_silence_is_told_also_by_a_hub_that_was_restarted_and_a_late_buffer_changes_no_past(
+    folder: Path, mongo_url: str
+) -> None:
+    async with running_core(folder, mongo_url, heartbeat=0.2) as hub:
+        device = await hub.enrol()
+        await hub.post(TELEMETRY, log_batch([1]), device.headers)
+        seen = (await hub.core.devices.get(device.id)).last_seen
+        restarted = DeviceService(DeviceStore(hub.mongo.database), hub.core.live, hub.settings)
+        async with asyncio.timeout(20):
+            while (await restarted.get(device.id)).status is not DeviceStatus.UNKNOWN:
+                await asyncio.sleep(0.02)
+        assert (await restarted.get(device.id)).last_seen == seen, "unknown since then"
+        old = msgspec.structs.replace(
+            log_batch([2]).events[0], at=Stamp(wall=time.time() - 3600, monotonic=1.0, boot_id="boot")
+        )
+        sent = Stamp(wall=time.time(), monotonic=3601.0, boot_id="boot")
+        before = time.time()
+        late = msgspec.structs.replace(log_batch([2]), events=[old], sent=sent)
+        await hub.post(TELEMETRY, late, device.headers)
+        device_now = await restarted.get(device.id)
+        assert device_now.last_seen is not None
+        assert device_now.last_seen >= before, "it called now, whatever it told of"
+        answer = await hub.http.get(f"/api/v1/devices/{device.id}/events?limit=1000", headers=hub.as_user())
+        happened = {event["seq"]: event["happened_at"] for event in answer.json()}
+        assert happened[2] == pytest.approx(before - 3600, abs=30)

@@ -47,3 +47,12 @@ def test_what_a_gap_declares_is_added_once() -> None:
     gap = {"priority": 3, "first": 1, "last": 7, "count": 7, "reason": "full"}
     batch = _checked([8], kind="gap", body=gap)
     assert batch.counted_in(batch.counted_in(Intake())).dropped == 7
+
+
+def test_a_late_batch_of_an_earlier_outbox_is_counted_once_and_is_no_news() -> None:
+    old, new = _checked([5], kind="health", body=_health(5.0)), _checked([1], epoch="e2")
+    intake = new.counted_in(old.counted_in(Intake()))
+    again = old.counted_in(intake)
+    assert again == intake
+    assert old.newest_health(intake) is None
+    assert new.counted_in(again) == intake
