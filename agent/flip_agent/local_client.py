@@ -1,14 +1,16 @@
 """The other end of the local socket, for `serve` and `train`: reconnects by itself, loses no event while there is room.
 
-Events wait here until `run` has committed them, and are sent again on the next connection if it left before saying so.
-While it is away at most 256 wait; then the least urgent goes, oldest first, and what was dropped is reported as a
-`Gap` as soon as `run` is back.
+Events wait here until `run` has committed them, and are sent again on the next connection if it left before saying so;
+each has a name, so that it is committed once. While `run` is away at most 256 wait; then the least urgent goes, oldest
+first, and what was dropped is reported as a `Gap` as soon as `run` is back. What waits here, or was dropped, when this
+process ends before `run` is back is neither: who cannot bear that keeps the event itself and emits it again by name.
 """
 
 import asyncio
 import contextlib
 import itertools
 import logging
+import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +52,7 @@ class LocalClient:
         self._on_message = on_message
         self._writer: asyncio.StreamWriter | None = None
         self._ids = itertools.count(1)
+        self._source = f"{role}-{uuid.uuid4().hex[:16]}"
         self._waiting: dict[int, _Waiting] = {}
         self._dropped: dict[Priority, int] = {}
 
@@ -85,7 +88,9 @@ class LocalClient:
 
         Raises `Rejected` when it is longer than a message may be. A caller that is cancelled has sent it all the same.
         """
-        emit = Emit(id=next(self._ids), priority=priority, kind=kind, body=Raw(msgspec.json.encode(body)), once=once)
+        number = next(self._ids)
+        name = once or f"{self._source}:{number:09}"
+        emit = Emit(id=number, priority=priority, kind=kind, body=Raw(msgspec.json.encode(body)), once=name)
         if (size := len(_line(emit))) > LINE_LIMIT:
             raise Rejected(f"event {kind} of {size} bytes", hint=f"at most {LINE_LIMIT} bytes go through the socket")
         settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()

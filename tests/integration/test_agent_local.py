@@ -139,6 +139,21 @@ async def test_events_of_the_time_without_run_arrive_when_it_is_back(folder: Pat
         assert [msgspec.json.decode(event.body, type=SessionEvent) for event in events] == [step(n) for n in range(5)]
 
 
+async def test_an_event_that_was_committed_unheard_is_not_committed_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with run_parts(folder) as run, Peer(run, "train").running() as train, asyncio.TaskGroup() as group:
+        with monkeypatch.context() as deaf:
+            deaf.setattr(LocalClient, "_settle", lambda _client, _number: None)
+            async with run.listening():
+                await eventually(lambda: train.client.connected)
+                emitting = group.create_task(train.client.emit(Priority.FEDERATION, "session", step(1)))
+                await run.outbox.arrival()
+        async with run.listening():
+            await emitting
+        assert len(await run.outbox.peek(Priority.FEDERATION, 10)) == 1
+
+
 async def test_what_does_not_fit_is_dropped_least_urgent_first_and_reported(folder: Path) -> None:
     async with run_parts(folder) as run, Peer(run, "train").running() as train, asyncio.TaskGroup() as group:
         group.create_task(train.client.emit(Priority.FEDERATION, "session", step(0)))
