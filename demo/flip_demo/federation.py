@@ -27,14 +27,15 @@ READY_WITHIN = 90.0
 class Federation:
     """Use `running()`; then `api` is logged in and every device is enrolled and known to be well."""
 
-    def __init__(self, layout: Layout, ports: Ports) -> None:
+    def __init__(self, layout: Layout, ports: Ports, names: Sequence[str] = DEVICES) -> None:
+        """As many devices, by these names, as `ports` has for inference."""
         self.layout = layout
         self.ports = ports
         self.mongod = Process("mongod", mongod_command(ports.mongo, layout.mongo), layout.root)
         self.hub = Process("hub", _flip("hub", "serve", "--config", str(layout.hub_config)), layout.root)
         self.devices = {
             name: Process(f"agent-{name}", self._agent(name, "run"), layout.root)
-            for name, _ in zip(DEVICES, ports.inference, strict=False)
+            for name, _ in zip(names, ports.inference, strict=False)
         }
         self.api = HubApi(self.url)
 

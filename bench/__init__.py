@@ -1,0 +1,1 @@
+"""What FLIP costs beside its peers, measured in the same run: `scripts/bench NAME`."""
