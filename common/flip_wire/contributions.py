@@ -21,7 +21,8 @@ class Fate(StrEnum):
 
 
 class Receipt(Struct, frozen=True, kw_only=True):
-    """`GET /v1/flip/receipts/{message_id}`; with `Flip-Wait: SECONDS` a pending one is held back."""
+    """`GET /v1/flip/receipts/{message_id}?run=RUN` (Flower's number); with `Flip-Wait: SECONDS` a pending one is held
+    back."""
 
     message_id: str
     """Of the instruction that was answered."""
@@ -46,6 +47,6 @@ class LateReply(Struct, frozen=True, kw_only=True):
 
 
 class LateNeeds(Struct, frozen=True, kw_only=True):
-    """Objects for `PUT /v1/flip/objects/{sha256}`, each at most 8 MiB; once none is lacking it is kept."""
+    """Objects for `PUT /v1/flip/objects/{sha256}`, each at most 64 MiB; once none is lacking it is kept."""
 
     objects: list[Sha256]

@@ -9,12 +9,14 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 import warnings
 from collections.abc import AsyncGenerator
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 
 from flip_agent.federation.session_store import SessionStore
@@ -142,13 +144,21 @@ class Device:
         assert identity is not None
         save_identity(state, msgspec.structs.replace(identity, fleet_address=address))
 
-    def start(self, die: str = "") -> None:
-        """`die` names a moment: `before:STEP` or `after:STEP` of writing a message's next step to the disk."""
+    def start(self, die: str = "", clock_ahead: float = 0.0) -> None:
+        """`clock_ahead` seconds is the device's clock wrong.
+
+        `die` names a moment: `before:STEP` or `after:STEP` of writing a message's next step to the disk."""
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["session_lab_process"])
         settings = msgspec.json.encode(self.settings, enc_hook=str)
-        self._process = context.Process(target=train_process, args=(settings, die))
+        self._process = context.Process(target=train_process, args=(settings, die, clock_ahead))
         self._process.start()
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        assert self._process.pid is not None
+        return self._process.pid
 
     async def ended(self, within: float = 120.0) -> int:
         """The exit status; negative for a signal."""
@@ -163,15 +173,28 @@ class Device:
             self._process.join()
 
 
-def train_process(settings: bytes, die: str) -> None:
-    from flip_agent.federation import fleet_client
+def train_process(settings: bytes, die: str, clock_ahead: float) -> None:
+    from flip_agent.federation import contribution_client, fleet_client
     from flip_agent.federation.session_process import train
 
     configure_logs()
     setattr(fleet_client, "HOLD", 2)  # noqa: B010  seconds: a session leaves when its last pull has come back
+    for module in (fleet_client, contribution_client):
+        setattr(module, "TIMEOUT", httpx.Timeout(6.0))  # noqa: B010  seconds that a silent hub is listened to
+    if clock_ahead:
+        _set_clock(clock_ahead)
     if die:
         _die_at(*die.split(":"))
     train(msgspec.json.decode(settings, type=Settings, dec_hook=lambda kind, value: kind(value)))
+
+
+def _set_clock(ahead: float) -> None:
+    """Of this process and of the worker that it starts, for all that reads it by Python."""
+    folder = tempfile.mkdtemp()
+    change = f"import time; _now = time.time; time.time = lambda: _now() + {ahead}"
+    (Path(folder) / "sitecustomize.py").write_text(change)
+    os.environ["PYTHONPATH"] = os.pathsep.join([folder, os.environ.get("PYTHONPATH", "")])
+    exec(change, {})  # noqa: S102
 
 
 def _die_at(when: str, step: str) -> None:
@@ -267,3 +290,14 @@ async def _say(writer: asyncio.StreamWriter, message: FromRun) -> None:
 def rounds(out: Path) -> list[dict[str, Any]]:
     """What the counting app's ServerApp noted."""
     return [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+
+
+@contextlib.asynccontextmanager
+async def training(*devices: Device, die: str = "", clock_ahead: float = 0.0) -> AsyncGenerator[list[StandIn]]:
+    """The devices' `train` processes, each with a `run` that has announced work; `die` as in `Device.start`."""
+    async with contextlib.AsyncExitStack() as stack:
+        runs = [await stack.enter_async_context(StandIn().at(d.settings.agent.run_socket, "run-1")) for d in devices]
+        for device in devices:
+            stack.callback(device.kill)
+            device.start(die, clock_ahead)
+        yield runs

@@ -1,7 +1,6 @@
 """Whole rounds: a real SuperLink, a stock app that knows nothing of FLIP, real `train` processes that are killed."""
 
 import asyncio
-import contextlib
 import shutil
 import signal
 from collections.abc import AsyncGenerator
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from session_lab import APPS, Device, Hub, StandIn, rounds
+from session_lab import APPS, Device, Hub, rounds, training
 
 pytestmark = pytest.mark.asyncio
 
@@ -35,17 +34,6 @@ async def hub(folder: Path, mongo_url: str) -> AsyncGenerator[Hub]:
     await hub.start()
     yield hub
     await hub.stop()
-
-
-@contextlib.asynccontextmanager
-async def training(*devices: Device, die: str = "") -> AsyncGenerator[list[StandIn]]:
-    """The devices' `train` processes, each with a `run` that has announced work; `die` as in `Device.start`."""
-    async with contextlib.AsyncExitStack() as stack:
-        runs = [await stack.enter_async_context(StandIn().at(d.settings.agent.run_socket, "run-1")) for d in devices]
-        for device in devices:
-            stack.callback(device.kill)
-            device.start(die)
-        yield runs
 
 
 async def test_a_stock_app_runs_two_rounds_on_two_devices_and_finds_its_state_again(hub: Hub, folder: Path) -> None:

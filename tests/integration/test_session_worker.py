@@ -18,7 +18,7 @@ from session_lab import APPS
 from flip_agent.federation.app_store import App
 from flip_agent.federation.flower import APP_CRASHED, APP_NOT_LOADED, APP_RAISED, Item, flatten, inflate, object_ids
 from flip_agent.federation.frames import Answered, Call, Failed
-from flip_agent.federation.worker import Worker
+from flip_agent.federation.worker import Worker, oom_kills
 from flip_agent.settings import Value
 
 pytestmark = pytest.mark.asyncio
@@ -119,6 +119,15 @@ async def test_a_stopped_worker_leaves_no_process(folder: Path) -> None:
     assert not psutil.pid_exists(pid)
 
 
+async def test_a_worker_killed_for_want_of_memory_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = iter([3, 4])  # before it was started, and after it was killed
+    monkeypatch.setattr("flip_agent.federation.worker.oom_kills", lambda: next(counted))
+    async with working() as worker:
+        failed, _ = await call(worker, behave="die")
+    reason = "the ClientApp's process was killed, probably because the machine was out of memory"
+    assert failed == Failed(code=APP_CRASHED, reason=reason)
+
+
 async def test_a_worker_that_is_idle_and_killed_is_started_again(folder: Path) -> None:
     calls = folder / "calls"
     async with working() as worker:
@@ -129,3 +138,45 @@ async def test_a_worker_that_is_idle_and_killed_is_started_again(folder: Path) -
             while psutil.pid_exists(pid):
                 await asyncio.sleep(0.01)
         assert isinstance((await call(worker))[0], Answered)
+
+
+async def test_a_paused_worker_stands_still_and_its_time_does_not_count(folder: Path) -> None:
+    calls = folder / "calls"
+    async with working(time_limit=20.0) as worker:
+        await call(worker, calls=str(calls))  # so that it is warm
+        process = psutil.Process(int(calls.read_text()))
+        worker.pause()
+        waiting = asyncio.create_task(call(worker))
+        async with asyncio.timeout(10):
+            while process.status() != psutil.STATUS_STOPPED:
+                await asyncio.sleep(0.01)
+        worker.resume()
+        assert isinstance((await waiting)[0], Answered)
+
+
+async def test_a_paused_worker_can_be_stopped(folder: Path) -> None:
+    calls = folder / "calls"
+    async with working() as worker:
+        await call(worker, calls=str(calls))
+        worker.pause()
+    assert not psutil.pid_exists(int(calls.read_text()))
+
+
+async def test_a_pause_ends_no_call_however_long_it_is() -> None:
+    async with working(time_limit=6.0) as worker:
+        await call(worker)
+        waiting = asyncio.create_task(call(worker, behave="slow", seconds=0.1))
+        await asyncio.sleep(0)
+        worker.pause()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(8.0):  # longer than its limit
+                await asyncio.shield(waiting)
+        assert worker.resume()
+        assert isinstance((await waiting)[0], Answered)
+
+
+async def test_processes_killed_for_want_of_memory_are_counted_by_the_kernel(folder: Path) -> None:
+    counters = folder / "vmstat"
+    counters.write_text("nr_free_pages 5\noom_kill 3\n")
+    assert oom_kills(counters) == 3
+    assert oom_kills(folder / "none") == 0

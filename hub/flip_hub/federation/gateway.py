@@ -24,6 +24,8 @@ from flwr.proto.fleet_pb2 import (
     PushMessagesResponse,
     RegisterNodeFleetRequest,
 )
+from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest, SendNodeHeartbeatResponse
+from flwr.proto.node_pb2 import Node
 from google.protobuf.message import DecodeError
 from msgspec.structs import replace
 
@@ -43,6 +45,9 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 16
 """Requests of one device: Flower's SuperNode has 2 pushes, 2 pulls and a heartbeat at a time."""
+
+_BEAT = 30.0
+"""Seconds of lease; the device renews it at once."""
 
 
 class Devices(Protocol):
@@ -133,7 +138,7 @@ class Gateway:
                 case "pull-messages":
                     await self._pull(call, caller, device.id)
                 case "activate-node":
-                    await self._activate(call, caller, device.id)
+                    await self._activate(call, caller, device)
                 case "get-fab":
                     await self._give_app(call)
                 case "push-messages":
@@ -216,20 +221,32 @@ class Gateway:
                 answer = upload if earlier == announced[0] else answer
         await call.give(answer)
 
-    async def _activate(self, call: Call, caller: Caller, device_id: DeviceId) -> None:
-        """The SuperLink forgets its nodes when it restarts; the registry does not: it registers such a key again."""
+    async def _activate(self, call: Call, caller: Caller, device: Device) -> None:
+        """The SuperLink forgets its nodes when it restarts; the registry does not: it registers such a key again, and
+        names the node to a device that has lost it, which the SuperLink would not while the node's lease lasts."""
         body = await call.whole_body()
-        self._unconfirmed.pop(device_id, None)
+        self._unconfirmed.pop(device.id, None)
         answer = await self._upstream.ask(call.path, call.headers, body)
         if answer.status not in (HTTPStatus.OK, HTTPStatus.UNAUTHORIZED) and answer.status < 500:
             register = RegisterNodeFleetRequest(public_key=caller.public_key).SerializeToString()
             registered = await self._upstream.ask(f"{PREFIX}register-node", call.headers, register)
             if registered.status == HTTPStatus.OK:
                 answer = await self._upstream.ask(call.path, call.headers, body)
+            elif device.node_id is not None and await self._is_active(call, device.node_id):
+                active = ActivateNodeResponse(node_id=int(device.node_id)).SerializeToString()
+                headers = {b"content-type": b"application/protobuf", b"content-length": str(len(active)).encode()}
+                answer = Answer(status=HTTPStatus.OK, headers=headers, body=active)
         if answer.status == HTTPStatus.OK:
             node_id = ActivateNodeResponse.FromString(answer.body).node_id
-            await self._devices.node_activated(device_id, str(node_id))
+            await self._devices.node_activated(device.id, str(node_id))
         await call.give(answer)
+
+    async def _is_active(self, call: Call, node_id: str) -> bool:
+        """Whether it is, and belongs to the key that has signed the call."""
+        beat = SendNodeHeartbeatRequest(node=Node(node_id=int(node_id)), heartbeat_interval=_BEAT)
+        path = f"{PREFIX}send-node-heartbeat"
+        answer = await self._upstream.ask(path, call.headers, beat.SerializeToString())
+        return answer.status == HTTPStatus.OK and SendNodeHeartbeatResponse.FromString(answer.body).success
 
 
 def _is_empty(answer: Answer) -> bool:

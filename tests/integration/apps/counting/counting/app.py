@@ -27,6 +27,11 @@ def train(message: Message, context: Context) -> Message:
             raise ZeroDivisionError("no such luck")
         case "die":
             os.kill(os.getpid(), signal.SIGKILL)
+        case "kill-session":
+            os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(600)
+        case "slow":
+            time.sleep(float(context.run_config["seconds"]))
         case "hang":
             time.sleep(600)
         case _:
@@ -60,7 +65,7 @@ def main(grid: Grid, context: Context) -> None:
     strategy.out = Path(str(context.run_config["out"]))
     strategy.start(
         grid=grid,
-        initial_arrays=ArrayRecord([np.zeros(1000, dtype=np.float32)]),
+        initial_arrays=ArrayRecord([np.zeros(int(context.run_config["size"]), dtype=np.float32)]),
         num_rounds=int(context.run_config["num-server-rounds"]),
         timeout=900.0,
     )

@@ -1,0 +1,140 @@
+"""What a device has trained reaches its round once, or the hub as a late contribution, whatever happens meanwhile."""
+
+import asyncio
+import signal
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import psutil
+import pytest
+import pytest_asyncio
+from session_lab import APPS, Device, Hub, StandIn, rounds, training
+
+pytestmark = pytest.mark.asyncio
+
+COUNTING = APPS / "counting"
+
+
+@pytest_asyncio.fixture
+async def hub(folder: Path, mongo_url: str) -> AsyncGenerator[Hub]:
+    """One for each test: a device that has left stays online for an hour, and strategies would wait for it."""
+    hub = Hub(folder / "hub", mongo_url)
+    await hub.start()
+    yield hub
+    await hub.stop()
+
+
+async def happens(run: StandIn, step: str, count: int = 1, within: float = 120.0) -> None:
+    async with asyncio.timeout(within):
+        while run.steps().count(step) < count:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_reply_that_counted_before_the_device_was_killed_is_delivered_though_the_run_is_over(
+    hub: Hub, folder: Path
+) -> None:
+    device = await Device.enrolled(hub, folder / "a", idle_exit=0.5)
+    run_id = await hub.submit(COUNTING, devices=1, num_server_rounds=1, out=str(folder / "out"))
+    async with training(device, die="before:pushed") as (run,):
+        assert await device.ended() == -signal.SIGKILL
+        assert (await hub.finished(run_id)).run.status == "finished"
+        device.start()
+        await happens(run, "delivered")
+        await run.announce()
+        assert await device.ended() == 0
+    assert run.steps() == ["pulled", "training", "trained", "delivered"]
+    assert [each["replies"] for each in rounds(folder / "out")] == [1]
+    assert (await hub.late(run_id)).kept == []
+
+
+async def test_a_reply_to_a_run_that_was_stopped_is_kept_by_the_hub(hub: Hub, folder: Path) -> None:
+    device = await Device.enrolled(hub, folder / "b", idle_exit=0.5)
+    run_id = await hub.submit(COUNTING, devices=1, out=str(folder / "out"))
+    async with training(device, die="after:ready") as (run,):
+        assert await device.ended() == -signal.SIGKILL
+        await asyncio.to_thread(hub.api.stop_run, run_id)
+        device.start()
+        await happens(run, "late")
+        await run.announce()
+        assert await device.ended() == 0
+    assert run.steps() == ["pulled", "training", "trained", "late"]
+    (kept,) = (await hub.late(run_id)).kept
+    assert "the run had ended" in kept.reason
+    assert (kept.round, kept.phase) == (1, "train")
+    assert kept.size > 4000  # bytes of a thousand float32
+
+
+async def test_training_waits_while_it_is_held_and_goes_on_by_itself(hub: Hub, folder: Path) -> None:
+    device = await Device.enrolled(hub, folder / "c", idle_exit=0.5)
+    out, calls = folder / "out", folder / "calls"
+    run_id = await hub.submit(COUNTING, devices=1, num_server_rounds=1, out=str(out), calls=str(calls))
+    async with training(device) as (run,):
+        await run.hold("the battery is at 12 %")
+        await run.training("held")
+        assert not calls.exists()
+        await run.hold("")
+        assert (await hub.finished(run_id)).run.status == "finished"
+        await happens(run, "delivered")
+    assert rounds(out)[0]["errors"] == []
+
+
+async def test_what_cuts_off_the_whole_session_again_and_again_becomes_an_error_reply(hub: Hub, folder: Path) -> None:
+    device = await Device.enrolled(hub, folder / "d", attempts=2)
+    out, calls = folder / "out", folder / "calls"
+    run_id = await hub.submit(
+        COUNTING, devices=1, num_server_rounds=1, out=str(out), calls=str(calls), behave="kill-session"
+    )
+    async with training(device) as (run,):
+        for _ in range(2):
+            assert await device.ended() == -signal.SIGKILL
+            device.start()
+        assert (await hub.finished(run_id)).run.status == "finished"
+        await happens(run, "delivered")
+    (said,) = rounds(out)[0]["errors"]
+    assert "cut off 2 times" in said
+    assert run.steps() == ["pulled", "training", "failed", "delivered"]
+    assert len(calls.read_text().split()) == 2
+
+
+async def test_a_damaged_session_file_is_moved_aside_reported_and_the_session_starts_over(
+    hub: Hub, folder: Path
+) -> None:
+    device = await Device.enrolled(hub, folder / "e", idle_exit=0.5)
+    state = device.settings.agent.state
+    run_id = await hub.submit(COUNTING, devices=1, out=str(folder / "out"))
+    async with training(device, die="after:ready") as (run,):
+        assert await device.ended() == -signal.SIGKILL
+        for name in ("session.db", "session.db-wal"):
+            (state / name).write_bytes(b"rubbish " * 1000)
+        device.start()
+        await happens(run, "failed")
+        await run.training("waiting")
+        await asyncio.to_thread(hub.api.stop_run, run_id)
+    assert (state / "session.db.damaged").exists()
+    assert "session.db was damaged" in run.events[-1].detail
+
+
+async def test_the_worker_is_there_for_the_length_of_a_run_and_gone_afterwards(hub: Hub, folder: Path) -> None:
+    device = await Device.enrolled(hub, folder / "f")
+    calls = folder / "calls"
+    run_id = await hub.submit(COUNTING, devices=1, num_server_rounds=3, out=str(folder / "out"), calls=str(calls))
+    async with training(device) as (run,):
+        assert (await hub.finished(run_id)).run.status == "finished"
+        (worker,) = set(calls.read_text().split())
+        await run.announce()
+        async with asyncio.timeout(60):
+            while psutil.pid_exists(int(worker)):
+                await asyncio.sleep(0.05)
+
+
+async def test_a_reply_that_a_restarted_hub_has_no_round_for_is_kept(hub: Hub, folder: Path) -> None:
+    device = await Device.enrolled(hub, folder / "g", idle_exit=0.5)
+    run_id = await hub.submit(COUNTING, devices=1, out=str(folder / "out"))
+    async with training(device, die="after:ready") as (run,):
+        assert await device.ended() == -signal.SIGKILL
+        await hub.stop()
+        device.start()
+        await hub.start()
+        await happens(run, "late")
+    (kept,) = (await hub.late(run_id)).kept
+    assert "the SuperLink was restarted" in kept.reason
