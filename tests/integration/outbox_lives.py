@@ -1,6 +1,6 @@
 """A device that is killed again and again: producers, committer and uplink of one outbox, each life a real process.
 
-    python outbox_lives.py FOLDER PORT KILLS SEED
+    python outbox_lives.py FOLDER PORT KILLS SEED MAX_BYTES
 
 Lives are forked from this process, so that one start pays for the imports, and end by SIGKILL at a random moment. What
 was begun and what was accepted is noted in FOLDER/begun, which outlives a kill. Each life first offers again, by name,
@@ -29,9 +29,8 @@ from flip_runtime.errors import Unavailable
 from flip_wire.telemetry import Batch, BatchAccepted, Priority
 
 PRODUCERS = 8
-LIFE = 0.12
-"""Seconds at most."""
-MAX_BYTES = 2 * 2**20
+LIFE = 0.06
+"""Seconds at most until the kill."""
 
 
 class Line(Struct, frozen=True):
@@ -67,9 +66,9 @@ class Notes:
         os.write(self._handle, f"{what}{number}\n".encode())
 
 
-async def live(folder: Path, port: int, seed: int, *, last: bool) -> None:
+async def live(folder: Path, port: int, seed: int, max_bytes: int, *, last: bool) -> None:
     chance, notes = random.Random(seed), Notes(folder)
-    outbox = await Outbox.open(folder / "disk" / "outbox.db", max_bytes=MAX_BYTES)
+    outbox = await Outbox.open(folder / "disk" / "outbox.db", max_bytes=max_bytes)
     uplink = Uplink(outbox, cast(HubClient, Hub(port)), Backoff(first=0.002, most=0.02))
     services = [asyncio.create_task(outbox.run()), asyncio.create_task(uplink.run())]
 
@@ -104,8 +103,15 @@ async def live(folder: Path, port: int, seed: int, *, last: bool) -> None:
     await outbox.close()
 
 
+def wait_for_growth(path: Path, within: float) -> None:
+    size = path.stat().st_size if path.exists() else 0
+    deadline = time.monotonic() + within
+    while (path.stat().st_size if path.exists() else 0) == size and time.monotonic() < deadline:
+        time.sleep(0.002)
+
+
 def main() -> None:
-    folder, port, kills, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    folder, (port, kills, seed, max_bytes) = Path(sys.argv[1]), map(int, sys.argv[2:6])
     chance = random.Random(seed)
     for life in range(kills + 1):
         last = life == kills
@@ -113,12 +119,14 @@ def main() -> None:
         if child == 0:
             code: Any = 1
             try:
-                code = asyncio.run(live(folder, port, seed * 10_000 + life, last=last))
+                code = asyncio.run(live(folder, port, seed * 10_000 + life, max_bytes, last=last))
             finally:
                 os._exit(0 if code is None else 1)
         if last:
             sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-        time.sleep(chance.uniform(0.005, LIFE))
+        if chance.random() < 0.7:  # the others may end before they have opened their outbox
+            wait_for_growth(folder / "begun", within=20.0)
+        time.sleep(chance.uniform(0.0, LIFE))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
 

@@ -22,13 +22,17 @@ from flip_wire.telemetry import BatchAccepted, Gap
 
 DEVICES = 4
 DISK = 3 * 2**20
-"""Bytes of the one device whose disk is a small tmpfs."""
+"""Bytes of the first device's disk, a small tmpfs."""
+SMALL = 96 * 2**10
+"""Bytes of the second device's outbox, which is full long before its hub is there."""
 
 
 class StandIn:
     """Takes batches as the hub does (its own reader and its own counting), over a bad network."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, away_for: int) -> None:
+        """`away_for` so many requests."""
+        self.away_for = away_for
         self.lines: dict[tuple[str, int], int] = {}
         self.gaps: dict[tuple[str, int], Gap] = {}
         self.intake = Intake()
@@ -44,7 +48,8 @@ class StandIn:
             return None  # the device was killed while it sent
         with self._lock:
             luck = self.chance.random()
-            if luck < 0.3:
+            self.away_for -= 1
+            if luck < 0.3 or self.away_for >= 0:
                 return 503, b"{}"
             self._store(checked)
             if luck < 0.5:
@@ -114,10 +119,11 @@ def disk(folder: Path, size: int | None) -> Generator[None]:
 
 
 def lead_lives(folder: Path, kills: int, seed: int) -> StandIn:
-    hub = StandIn(seed)
+    hub = StandIn(seed, away_for=3 * kills if seed == 1 else 0)
     with served(hub) as port, disk(folder, DISK if seed == 0 else None):
         script = Path(__file__).with_name("outbox_lives.py")
         command = [sys.executable, str(script), str(folder), str(port), str(kills), str(seed)]
+        command.append(str(SMALL if seed == 1 else 2**26))
         done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == 0, done.stderr[-3000:]
     return hub
