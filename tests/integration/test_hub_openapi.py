@@ -26,7 +26,13 @@ def document(folder: Path) -> dict[str, Any]:
     make_credentials(settings)
     mongo = Mongo(settings.mongo)
     core = build_core(settings, mongo.database)
-    federation = {"models": None, "apps": None, "runs": None, "artifacts": ArtifactStore(folder / "artifacts")}
+    federation = {
+        "models": None,
+        "apps": None,
+        "runs": None,
+        "late": None,
+        "artifacts": ArtifactStore(folder / "artifacts"),
+    }
     services = {**core.services, **federation, "health": Health({})}
     app = create_app(ALL, services, access=core.access, prepared=mongo.prepared)
     with TestClient(app) as client:
