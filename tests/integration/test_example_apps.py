@@ -1,6 +1,5 @@
 """The example apps learn: FedAvg in plain torch over the devices' parts, judged on what no device has seen."""
 
-import hashlib
 import importlib
 import sys
 import tomllib
@@ -22,6 +21,7 @@ from flip_agent.federation.flower import load_client_app, run_config
 from flip_agent.settings import Value
 from flip_demo import breast_cancer, digits
 from flip_demo.partition import Split
+from signed_apps import TRUSTED, signed_fab
 
 
 @pytest.fixture(autouse=True)
@@ -119,8 +119,8 @@ def test_breast_cancer_reaches_93_percent_in_five_rounds(example: Path, folder: 
 
 @pytest.mark.parametrize("example", ["digits", "breast_cancer"], indirect=True)
 def test_an_example_builds_installs_and_exports_a_small_model(example: Path, folder: Path) -> None:
-    fab = fab_of(example)
-    store, fab_hash = AppStore(folder / "apps"), hashlib.sha256(fab).hexdigest()
+    fab_hash, fab = signed_fab(fab_of(example))
+    store = AppStore(folder / "apps", TRUSTED)
     store.install(fab_hash, fab)
     assert missing(store.app(fab_hash)) == []
     model, inputs, labels = export_of(example)

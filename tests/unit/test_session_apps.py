@@ -10,6 +10,7 @@ import pytest
 
 from flip_agent.federation.app_store import AppStore, missing
 from flip_runtime.errors import Rejected
+from signed_apps import TRUSTED, signed_fab
 
 PYPROJECT = """
 [project]
@@ -36,8 +37,9 @@ def fab(files: dict[str, bytes] | None = None, *, clientapp: str = "app.client:a
 
 
 def install(folder: Path, content: bytes) -> tuple[AppStore, str]:
-    store, fab_hash = AppStore(folder / "apps"), hashlib.sha256(content).hexdigest()
-    store.install(fab_hash, content)
+    store = AppStore(folder / "apps", TRUSTED)
+    fab_hash, signed = signed_fab(content)
+    store.install(fab_hash, signed)
     return store, fab_hash
 
 
@@ -64,13 +66,13 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(folder: Path) -> None:
 
 def test_an_app_that_is_not_what_its_hash_says_is_refused(folder: Path) -> None:
     with pytest.raises(Rejected, match="has hash"):
-        AppStore(folder / "apps").install("0" * 64, fab())
+        AppStore(folder / "apps", TRUSTED).install("0" * 64, signed_fab(fab())[1])
 
 
 @pytest.mark.parametrize("fab_hash", ["", "../etc", "A" * 64])
 def test_what_is_no_hash_names_no_folder(folder: Path, fab_hash: str) -> None:
     with pytest.raises(Rejected, match="no hash"):
-        AppStore(folder / "apps").holds(fab_hash)
+        AppStore(folder / "apps", TRUSTED).app(fab_hash)
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", fab()[:-30]])
@@ -90,8 +92,8 @@ def test_an_unfinished_installation_is_started_over(folder: Path) -> None:
 
 def test_only_apps_in_use_are_kept(folder: Path) -> None:
     store, kept = install(folder, fab())
-    gone = hashlib.sha256(fab({"a": b""})).hexdigest()
-    store.install(gone, fab({"a": b""}))
+    gone, other = signed_fab(fab({"a": b""}))
+    store.install(gone, other)
     store.keep_only({kept})
     assert (store.holds(kept), store.holds(gone)) == (True, False)
 
