@@ -1,4 +1,4 @@
-"""The launcher stands on one name inside Flower; these fail when Flower changes it."""
+"""The launcher stands on two names inside Flower; these fail when Flower changes them."""
 
 import importlib
 import inspect
@@ -14,9 +14,10 @@ from flip_hub.federation import launcher, node_auth
 @pytest.fixture
 def runtime() -> Iterator[Any]:
     module: Any = importlib.import_module("flwr.superlink.runtime.run_serverapp")
-    original = module.run_
+    grid: Any = importlib.import_module("flwr.superlink.grid.http_grid")
+    originals = module.run_, grid.pull_objects
     yield module
-    module.run_ = original
+    module.run_, grid.pull_objects = originals
 
 
 def test_flower_runs_the_app_through_the_name_that_the_launcher_replaces(runtime: Any) -> None:
@@ -26,6 +27,26 @@ def test_flower_runs_the_app_through_the_name_that_the_launcher_replaces(runtime
     launcher.install()
     assert runtime.run_ is not run
     assert "run_" in runtime.run_serverapp.__code__.co_names
+
+
+@pytest.mark.usefixtures("runtime")
+def test_an_object_that_is_on_its_way_is_asked_for_again_at_once_and_not_given_up() -> None:
+    grid: Any = importlib.import_module("flwr.superlink.grid.http_grid")
+    utils: Any = importlib.import_module("flwr.supercore.inflatable.inflatable_utils")
+    launcher.install()
+    asked = 0
+
+    def pull(object_id: str) -> bytes:
+        nonlocal asked
+        asked += 1
+        if asked <= 3:
+            raise utils.ObjectUnavailableError(object_id)
+        return b"content"
+
+    assert "pull_objects" in grid.HttpGrid.pull_messages.__code__.co_names
+    assert grid.pull_objects(["a"], pull) == {"a": b"content"}
+    assert grid.pull_objects.keywords["initial_backoff"] < 0.1
+    assert grid.pull_objects.keywords["max_tries_per_object"] is None
 
 
 def test_a_changed_flower_is_refused_with_the_reason(runtime: Any, monkeypatch: pytest.MonkeyPatch) -> None:

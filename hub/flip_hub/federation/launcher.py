@@ -1,7 +1,8 @@
 """The ServerApp's process: Flower's own `flwr-serverapp`, in which the app gets our Grid and its strategy is watched.
 
-Apps run unmodified. The one name of Flower's that we replace is `run_` in `flwr.superlink.runtime.run_serverapp`: the
-function that loads the app and runs it. Nothing that reporting or exporting meets ever ends a run.
+Apps run unmodified. Two names of Flower's are replaced: `run_` in `flwr.superlink.runtime.run_serverapp`, the function
+that loads the app and runs it, and `pull_objects` in `flwr.superlink.grid.http_grid`, which waits a whole second when a
+reply was announced a moment before its objects arrived. Nothing that reporting or exporting meets ever ends a run.
 """
 
 import importlib
@@ -9,6 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ from flip_hub.federation.versions import VersionMaker
 
 log = logging.getLogger("flwr.flip")
 
+_PROMPT = {"initial_backoff": 0.05, "backoff_cap": 1.0}
+"""Seconds between looks for an object that is on its way."""
 APP_FOLDER = "FLIP_APP_DIR"
 _FLUSH = 60.0
 _FLUSH_WHEN_STOPPED = 2.0
@@ -35,7 +39,7 @@ def main() -> None:
 
 
 def install() -> None:
-    """Puts ours in the place of Flower's `run_`; fails plainly when Flower has changed."""
+    """Puts ours in the place of Flower's; fails plainly when Flower has changed."""
     runtime: Any = importlib.import_module("flwr.superlink.runtime.run_serverapp")
     if not hasattr(runtime, "run_") or "run_" not in runtime.run_serverapp.__code__.co_names:
         raise ImportError(
@@ -43,6 +47,9 @@ def install() -> None:
             "expects flwr 1.41, where flwr.superlink.runtime.run_serverapp calls run_"
         )
     runtime.run_ = observed(runtime.run_)
+    grid: Any = importlib.import_module("flwr.superlink.grid.http_grid")
+    # bounded by its `max_time` alone: shorter waits would use up the tries of a slow upload
+    grid.pull_objects = partial(grid.pull_objects, max_tries_per_object=None, **_PROMPT)
 
 
 def observed(run: Callable[..., Context]) -> Callable[..., Context]:
