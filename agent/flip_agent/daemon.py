@@ -4,6 +4,7 @@ Before enrolment it is up and says so. It imports nothing heavy: signing, traini
 """
 
 import asyncio
+import contextlib
 import logging
 import signal
 import socket
@@ -37,12 +38,16 @@ from flip_agent.state_folder import make_state_folder, owned
 from flip_agent.systemd import Notifier
 from flip_agent.uplink import SEND_WITHIN, Uplink
 from flip_agent.watched import Watched, run_until
+from flip_runtime.errors import Unavailable
 from flip_runtime.supervisor import Service, supervise
 
 log = logging.getLogger(__name__)
 
 LAST_CHANCE = 2.0
 """Seconds that the uplink has, after SIGTERM, for what it holds; the children have had five before."""
+
+_LOOK_FOR_ROOM = 5.0
+"""Seconds."""
 
 
 def run(settings: Settings, config: Path | None) -> None:
@@ -59,7 +64,9 @@ async def _until_signal(settings: Settings, config: Path | None, starts: StartCo
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    outbox = await Outbox.open(settings.agent.state / "outbox.db", max_bytes=settings.outbox.max_bytes)
+    outbox = await _open_outbox(settings, stop)
+    if outbox is None:
+        return
     try:
         daemon = Daemon(settings, config, outbox, starts)
         loop.add_signal_handler(signal.SIGHUP, daemon.reload)
@@ -67,6 +74,22 @@ async def _until_signal(settings: Settings, config: Path | None, starts: StartCo
     finally:
         await outbox.close()
         log.info("stopped")
+
+
+async def _open_outbox(settings: Settings, stop: asyncio.Event) -> Outbox | None:
+    """Waits for room when the disk is too full for a new file; None when told to stop meanwhile."""
+    reason = ""
+    while not stop.is_set():
+        try:
+            return await Outbox.open(settings.agent.state / "outbox.db", max_bytes=settings.outbox.max_bytes)
+        except Unavailable as error:
+            if str(error) != reason:
+                reason = str(error)
+                log.error("no outbox yet, trying again", extra={"reason": reason, "hint": error.hint})
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_FOR_ROOM):
+                await stop.wait()
+    return None
 
 
 class Daemon:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from agent_rig import Agent, eventually
 from msgspec import Struct
 
 from flip_agent.outbox import Outbox
@@ -154,3 +155,15 @@ async def test_an_agent_that_restarts_on_a_full_disk_goes_on(disk: Path) -> None
         books.outbox = outbox
         await books.deliver()
         books.check()
+
+
+async def test_an_agent_that_is_first_started_on_a_full_disk_waits_for_room(disk: Path, folder: Path) -> None:
+    (disk / "filler").write_bytes(bytes(DISK - 4096))
+    agent = Agent(folder, state=str(disk / "state"))
+    agent.state = disk / "state"
+    with agent.running() as process:
+        await eventually(lambda: "no outbox yet" in agent.log.read_text())
+        (disk / "filler").unlink()
+        await eventually(lambda: agent.status() is not None, within=60.0)
+        process.terminate()
+        assert await asyncio.to_thread(process.wait, 30) == 0
