@@ -180,7 +180,7 @@ def train_process(settings: bytes, die: str, clock_ahead: float) -> None:
     configure_logs()
     setattr(fleet_client, "HOLD", 2)  # noqa: B010  seconds: a session leaves when its last pull has come back
     for module in (fleet_client, contribution_client):
-        setattr(module, "TIMEOUT", httpx.Timeout(6.0))  # noqa: B010  seconds that a silent hub is listened to
+        setattr(module, "TIMEOUT", httpx.Timeout(4.0))  # noqa: B010  seconds that a silent hub is listened to
     if clock_ahead:
         _set_clock(clock_ahead)
     if die:

@@ -111,8 +111,15 @@ def test_what_time_may_heal_is_unavailable(hub: Hub, fleet: FleetClient, status:
 
 @pytest.mark.parametrize("status", [400, 403, 404, 412])
 def test_what_time_does_not_heal_is_rejected(hub: Hub, fleet: FleetClient, status: int) -> None:
-    hub.status, hub.body = status, b"the run has finished"
+    hub.status, hub.body = status, b'{"code": 2007, "detail": "the run has finished"}'
     with pytest.raises(Rejected, match="the run has finished"):
+        fleet.confirm(INSTRUCTION)
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 412])
+def test_a_refusal_that_is_not_flower_s_says_nothing_of_the_run(hub: Hub, fleet: FleetClient, status: int) -> None:
+    hub.status, hub.body = status, b"<html>not in this hotel</html>"
+    with pytest.raises(Unavailable):
         fleet.confirm(INSTRUCTION)
 
 

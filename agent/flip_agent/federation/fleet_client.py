@@ -9,6 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 import httpx
+import msgspec
 from flwr.common.serde import user_config_from_proto
 from flwr.proto.fab_pb2 import GetFabRequest
 from flwr.proto.fleet_pb2 import (
@@ -29,6 +30,7 @@ from flwr.proto.node_pb2 import Node
 from flwr.proto.run_pb2 import GetRunRequest
 from flwr.supercore.protobuf.client import ProtobufCall, ProtobufRequestContext
 from flwr.supernode.fleet_http_client import FleetHttpClient
+from msgspec import Struct
 
 from flip_agent.federation.flower import Fab, Instruction, Item, Reply, Run, instruction_of
 from flip_agent.federation.node_auth import UNAUTHORIZED, NodeAuth
@@ -189,11 +191,25 @@ def _translated(call: str) -> Generator[None]:
         yield
     except httpx.HTTPStatusError as error:
         status = error.response.status_code
-        if status in _HEALED_BY_TIME or status >= 500:
+        if status in _HEALED_BY_TIME or status >= 500 or not _is_flowers(error.response):
             raise Unavailable(f"{call}: HTTP {status}", retry_after=_retry_after(error.response)) from error
         raise Rejected(f"{call}: HTTP {status}: {error.response.text[:200]}") from error
     except (httpx.RequestError, ValueError) as error:  # ValueError: an answer that is no protobuf, as of a portal
         raise Unavailable(f"{call}: {error or type(error).__name__}") from error
+
+
+class _Refusal(Struct):
+    """As Flower answers (flwr.supercore.error); a portal, a proxy or our gateway says nothing of the run."""
+
+    code: int
+
+
+def _is_flowers(response: httpx.Response) -> bool:
+    try:
+        msgspec.json.decode(response.content, type=_Refusal)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return True
 
 
 def _retry_after(response: httpx.Response) -> float | None:
