@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { stateText } from "@/devices/DeviceState";
-import { isNews, signed, wordsOf } from "@/devices/events";
+import { clockText, isNews, wordsOf } from "@/devices/events";
 import { countByStatus, deviceFilter, matching } from "@/devices/filter";
 import { device } from "./things";
 
@@ -68,6 +68,10 @@ test("heartbeats are no news", () => {
   expect(["health", "state", "repair"].map((kind) => isNews(event(kind, {})))).toEqual([false, false, true]);
 });
 
-test("a clock's offset has a sign", () => {
-  expect([signed(0.26), signed(-12)]).toEqual(["+0.3", "-12.0"]);
+test("a clock is behind, ahead or right", () => {
+  expect([0.26, -12, -0.04].map(clockText)).toEqual([
+    "0.3 s behind the hub's",
+    "12.0 s ahead of the hub's",
+    "as the hub's",
+  ]);
 });

@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from flip_hub.contributions.schemas import LateContribution, LateContributions
 from flip_hub.devices.schemas import Device, DeviceStatus
 from flip_hub.federation.schemas import Phase, Round, RoundFailure, Run, RunStatus
 from flip_hub.models.schemas import ModelVersion
@@ -26,19 +27,16 @@ def device_id(index: int) -> DeviceId:
     return DeviceId(f"dev-{0x3F9A_71C4_0000 + index * 7919:012x}")
 
 
+AILING: Final = device_id(2)
+"""The one whose page has everything on it."""
+
+
 def sha(seed: str) -> Sha256:
     return Sha256((seed.encode().hex() * 64)[:64])
 
 
 def devices() -> list[Device]:
     calm = health()
-    dirty = Condition(
-        code="disk-low",
-        title="Disk almost full",
-        severity=Severity.WARNING,
-        text="312 MiB are free; training stops below 256 MiB.",
-        since=NOW - 40 * MINUTE,
-    )
     refused = RolloutFailure(model=MODEL, version=5, reason="the probe's output differs by 0.013 (0.0001 is allowed)")
     return [
         device(0, "clinic-aarhus-02", DeviceStatus.OK, reported(4, "training"), calm, last_seen=NOW - 4),
@@ -47,8 +45,8 @@ def devices() -> list[Device]:
             2,
             "press-line-3",
             DeviceStatus.UNHEALTHY,
-            msgspec.structs.replace(reported(4, "idle"), failures=[refused]),
-            health(disk_free=312 * 2**20, conditions=[dirty]),
+            msgspec.structs.replace(reported(4, "held"), failures=[refused], held_because="84 °C, limit 80"),
+            ailing(),
             last_seen=NOW - 8,
             wanted=5,
         ),
@@ -116,6 +114,49 @@ def health(
         outbox_oldest=outbox_oldest or NOW - 6,
         dropped=dropped,
         conditions=conditions or [],
+    )
+
+
+def ailing() -> HealthReport:
+    """Of a device that is hot and has hardly any disk left."""
+    disk = Condition(
+        code="disk-low",
+        title="Disk almost full",
+        severity=Severity.CRITICAL,
+        text="31 MiB free where the agent keeps its state (make room on the disk of agent.state)",
+        since=NOW - 40 * MINUTE,
+    )
+    heat = Condition(
+        code="temperature-high",
+        title="The device is hot",
+        severity=Severity.WARNING,
+        text="84 °C (cool it; training waits above governor.temperature_max)",
+        since=NOW - 12 * MINUTE,
+    )
+    report = health(disk_free=31 * 2**20, dropped=1_874, conditions=[disk, heat])
+    return msgspec.structs.replace(report, temperature=84.2, memory_available=212 * 2**20, clock_offset=-0.34)
+
+
+def late_contributions() -> LateContributions:
+    return LateContributions(
+        kept=[
+            late(3, "evaluate", "its round had ended after 20 s", NOW - 12, seconds=2.1, size=4_812),
+            late(2, "train", "its round had ended after 60 s", NOW - 25, seconds=38.4, size=4_803_640),
+        ],
+        dropped=4,
+    )
+
+
+def late(round: int, phase: str, reason: str, at: float, *, seconds: float, size: int) -> LateContribution:
+    return LateContribution(
+        message_id=f"{phase}-{round}",
+        device_id=device_id(3),
+        round=round,
+        phase=phase,
+        reason=reason,
+        seconds=seconds,
+        size=size,
+        kept_at=at,
     )
 
 

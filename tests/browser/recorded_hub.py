@@ -10,6 +10,7 @@ from typing import Any
 
 import fleet
 import msgspec
+import recorded_events
 import uvicorn
 from litestar import Litestar, Request, Response, WebSocket, get, post, websocket
 from litestar.di import Provide
@@ -20,10 +21,12 @@ from flip_demo.ports import free_port
 from flip_hub.auth.schemas import Login, Me, Role, Session
 from flip_hub.console.routes import serve_console
 from flip_hub.console.site import STATIC, Site
+from flip_hub.contributions.schemas import LateContributions
 from flip_hub.devices.schemas import Device
 from flip_hub.federation.schemas import Round, Run, RunDetail, RunStatus
 from flip_hub.live import DeviceChanged, Frame, Lagged, ModelVersionChanged, RoundChanged, RunChanged
 from flip_hub.models.schemas import Model, ModelVersion
+from flip_hub.telemetry.schemas import DeclaredGap, StoredEvent
 from flip_wire.problem import Problem
 
 PASSWORD = "correct horse"
@@ -53,6 +56,9 @@ class RecordedHub:
         self.runs: dict[str, Run] = {}
         self.rounds: dict[tuple[str, int], Round] = {}
         self.versions: dict[tuple[str, int], ModelVersion] = {}
+        self.events: dict[str, list[StoredEvent]] = {}
+        self.gaps: dict[str, list[DeclaredGap]] = {}
+        self.late: dict[str, LateContributions] = {}
         self.url = ""
         self.token = secrets.token_hex(8)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -67,6 +73,9 @@ class RecordedHub:
         running = fleet.round_of(fleet.RUNNING, 3, finished=False)
         self.rounds[running.run_id, running.round] = running
         self.versions = {(each.model, each.version): each for each in fleet.versions()}
+        self.events = {fleet.AILING: recorded_events.events()}
+        self.gaps = {fleet.AILING: recorded_events.gaps()}
+        self.late = {fleet.RUNNING: fleet.late_contributions()}
 
     def tell(self, *frames: Frame) -> None:
         """Takes the changes over and sends them to every console."""
@@ -187,6 +196,16 @@ class RecordedHub:
             hub._guard(request)
             return list(hub.devices.values())
 
+        @get("/api/v1/devices/{device:str}/events")
+        async def events(request: Request[Any, Any, Any], device: FromPath[str]) -> list[StoredEvent]:
+            hub._guard(request)
+            return hub.events.get(device, [])
+
+        @get("/api/v1/devices/{device:str}/gaps")
+        async def gaps(request: Request[Any, Any, Any], device: FromPath[str]) -> list[DeclaredGap]:
+            hub._guard(request)
+            return hub.gaps.get(device, [])
+
         @get("/api/v1/runs")
         async def runs(request: Request[Any, Any, Any]) -> list[Run]:
             hub._guard(request)
@@ -198,6 +217,11 @@ class RecordedHub:
             if run_id not in hub.runs:
                 raise Refused(404, "Not found", f"There is no run {run_id}.", "flip-hub runs list shows them.")
             return RunDetail(run=hub.runs[run_id], rounds=[r for (id, _), r in hub.rounds.items() if id == run_id])
+
+        @get("/api/v1/runs/{run_id:str}/late")
+        async def late(request: Request[Any, Any, Any], run_id: FromPath[str]) -> LateContributions:
+            hub._guard(request)
+            return hub.late.get(run_id, LateContributions(kept=[], dropped=0))
 
         @post("/api/v1/runs/{run_id:str}/stop", status_code=200, sync_to_thread=True)
         def stop(request: Request[Any, Any, Any], run_id: FromPath[str]) -> Run:
@@ -243,8 +267,9 @@ class RecordedHub:
             problem = Problem(title="Refused", status=error.status_code, detail=error.detail)
             return Response(problem, status_code=problem.status, media_type="application/problem+json")
 
+        handlers = [login, me, devices, events, gaps, runs, run, late, stop, models, versions, promote, live]
         return Litestar(
-            [login, me, devices, runs, run, stop, models, versions, promote, live, serve_console],
+            [*handlers, serve_console],
             dependencies={"site": Provide(lambda: site, sync_to_thread=False)},
             exception_handlers={Refused: refused, HTTPException: other},
         )

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import fleet
 import msgspec
-from playwright.sync_api import Page, expect
+import recorded_events
+from playwright.sync_api import Locator, Page, expect
 from recorded_hub import PASSWORD, RecordedHub
 from screen import NARROW, link_status, photograph, row, sign_in
 
@@ -56,6 +57,63 @@ def test_devices_appear_and_change_without_reload(hub: RecordedHub, visit: Visit
     expect(row(page, first.name)).to_contain_text("Healthy")
     hub.tell(DeviceChanged(data=msgspec.structs.replace(first, status=DeviceStatus.UNKNOWN)))
     expect(row(page, first.name)).to_contain_text("Unknown since")
+
+
+def test_a_device_page_says_how_the_device_is(hub: RecordedHub, visit: Visit) -> None:
+    hub.fill()
+    page = visit("/devices")
+    page.get_by_role("link", name="press-line-3").click()
+    page.wait_for_url(f"**/devices/{fleet.AILING}")
+    expect(fact(page, "Mode")).to_have_text("Normal")
+    expect(fact(page, "Training")).to_have_text("Heldwaits: 84 °C, limit 80")
+    expect(fact(page, "Temperature")).to_have_text("84 °C")
+    expect(fact(page, "Clock")).to_have_text("0.3 s ahead of the hub's")
+    main = page.get_by_role("main")
+    expect(main).to_contain_text("31 MiB free where the agent keeps its state")
+    expect(main).to_contain_text("cool it; training waits above governor.temperature_max")
+    expect(row(page, "Repaired itself")).to_contain_text("models removed (212.4 MiB)")
+    expect(page.get_by_role("table", name="Newest events").get_by_role("row")).to_have_count(4)
+
+    linked(page)
+    safe = msgspec.structs.replace(fleet.reported(4, "idle"), mode="safe")
+    hub.tell(DeviceChanged(data=msgspec.structs.replace(hub.devices[fleet.AILING], reported=safe)))
+    expect(fact(page, "Mode")).to_have_text("Safe mode")
+    expect(fact(page, "Training")).to_have_text("Idle")
+
+
+def test_what_a_device_dropped_is_listed_and_only_then(hub: RecordedHub, visit: Visit) -> None:
+    hub.fill()
+    hub.gaps = {}
+    page = visit(f"/devices/{fleet.AILING}")
+    expect(row(page, "Repaired itself")).to_be_visible()
+    expect(page.get_by_role("heading", name="Dropped events")).to_have_count(0)
+    linked(page)
+    hub.gaps = {fleet.AILING: recorded_events.gaps()}
+    hub.tell(Lagged())
+    dropped = page.get_by_role("table", name="Dropped events")
+    logs, training, alerts = (dropped.get_by_role("row").nth(index) for index in (1, 2, 3))
+    expect(logs).to_contain_text("outbox full")
+    expect(logs).to_contain_text("40,112 to 41,903")
+    expect(logs).to_contain_text("1,792")
+    expect(training).to_contain_text("82")
+    expect(alerts).to_contain_text("unknown")
+
+
+def test_late_contributions_are_listed_and_only_then(hub: RecordedHub, visit: Visit) -> None:
+    hub.fill()
+    page = visit(f"/runs/{fleet.FINISHED}")
+    expect(row(page, "0.9370")).to_be_visible()
+    expect(page.get_by_role("heading", name="Late contributions")).to_have_count(0)
+    linked(page)
+    hub.late[fleet.FINISHED] = fleet.late_contributions()
+    hub.tell(Lagged())
+    expect(page.get_by_text("Dropped to make room for newer ones: 4")).to_be_visible()
+    late = row(page, "its round had ended after 60 s")
+    expect(late).to_contain_text("2, training")
+    expect(late).to_contain_text("38 sec")
+    expect(late).to_contain_text("4.8 MB")
+    late.get_by_role("link", name="orchard-gateway").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("orchard-gateway")
 
 
 def test_filters_live_in_the_address(hub: RecordedHub, visit: Visit) -> None:
@@ -201,6 +259,10 @@ def test_a_keyboard_finds_the_content_and_the_colours_are_kept(hub: RecordedHub,
 
 def test_an_unknown_address_says_so(visit: Visit) -> None:
     expect(visit("/no/such/page").get_by_role("heading", level=1)).to_have_text("No such page")
+
+
+def fact(page: Page, name: str) -> Locator:
+    return page.get_by_role("term").filter(has_text=name).locator("xpath=following-sibling::dd")
 
 
 def linked(page: Page) -> None:

@@ -10,8 +10,10 @@ from screen import NARROW, WIDE, photograph
 
 FILLED = {
     "devices": ("/devices", "orchard-gateway"),
+    "device": (f"/devices/{fleet.AILING}", "outbox file unreadable"),
+    "device-new": (f"/devices/{fleet.device_id(4)}", "no news yet"),
     "runs": ("/runs", fleet.FAILED),
-    "run": (f"/runs/{fleet.RUNNING}", "in progress"),
+    "run": (f"/runs/{fleet.RUNNING}", "Dropped to make room"),
     "run-failed": (f"/runs/{fleet.FAILED}", "Why it failed"),
     "models": ("/models", "version 4"),
     "model": (f"/models/{fleet.MODEL}", "Weights only"),

@@ -5,12 +5,15 @@ type Schemas = components["schemas"];
 
 export type Device = Schemas["Device"];
 export type DeviceEvent = Schemas["StoredEvent"];
+export type DeclaredGap = Schemas["DeclaredGap"];
 export type DeviceStatus = Schemas["DeviceStatus"];
 export type Run = Schemas["Run"];
 export type RunStatus = Schemas["RunStatus"];
 export type RunDetail = Schemas["RunDetail"];
 export type Round = Schemas["Round"];
 export type RoundFailure = Schemas["RoundFailure"];
+export type LateContribution = Schemas["LateContribution"];
+export type LateContributions = Schemas["LateContributions"];
 export type Model = Schemas["Model"];
 export type ModelVersion = Schemas["ModelVersion"];
 export type Session = Schemas["Session"];

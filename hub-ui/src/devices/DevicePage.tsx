@@ -9,10 +9,11 @@ import { BackLink } from "@/ui/BackLink";
 import { Callout } from "@/ui/Callout";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { Loaded } from "@/ui/Loaded";
-import { Page } from "@/ui/Page";
+import { Page, Section } from "@/ui/Page";
 import { Ago } from "@/ui/Time";
 import { DeviceState } from "./DeviceState";
-import { signed, wordsOf } from "./events";
+import { clockText, wordsOf } from "./events";
+import { Gaps } from "./Gaps";
 import { deviceEventsQuery, devicesQuery } from "./queries";
 import { Serving } from "./Serving";
 
@@ -31,23 +32,28 @@ export function DevicePage() {
 
 function Account({ device }: { device: Device }) {
   return (
-    <div className="space-y-5">
-      <Facts device={device} />
-      {(device.health?.conditions ?? []).map((condition) => (
-        <Callout
-          key={condition.code}
-          tone={condition.severity === "critical" ? "bad" : "warn"}
-          icon={TriangleAlert}
-          title={condition.title}
-        >
-          <p>{condition.text}</p>
-          <p className="text-muted text-xs">
-            {t.device.since} <Ago at={condition.since} />
-          </p>
-        </Callout>
-      ))}
-      <Events id={device.id} />
-    </div>
+    <>
+      <div className="space-y-4">
+        <Facts device={device} />
+        {(device.health?.conditions ?? []).map((condition) => (
+          <Callout
+            key={condition.code}
+            tone={condition.severity === "critical" ? "bad" : "warn"}
+            icon={TriangleAlert}
+            title={condition.title}
+          >
+            <p>{condition.text}</p>
+            <p className="text-muted text-xs">
+              {t.device.since} <Ago at={condition.since} />
+            </p>
+          </Callout>
+        ))}
+      </div>
+      <Gaps id={device.id} />
+      <Section title={t.device.events}>
+        <Events id={device.id} />
+      </Section>
+    </>
   );
 }
 
@@ -75,7 +81,7 @@ function Facts({ device }: { device: Device }) {
         {health?.memory_available == null ? t.none : bytes(health.memory_available)}
       </Fact>
       <Fact name={t.device.disk}>{health ? bytes(health.disk_free) : t.none}</Fact>
-      <Fact name={t.device.clock}>{health ? t.device.offset(signed(health.clock_offset ?? 0)) : t.none}</Fact>
+      <Fact name={t.device.clock}>{health ? clockText(health.clock_offset ?? 0) : t.none}</Fact>
     </dl>
   );
 }
@@ -93,14 +99,18 @@ function Events({ id }: { id: string }) {
   const query = useQuery(deviceEventsQuery(id));
   return (
     <Loaded query={query}>
-      {(events) => (
-        <DataTable
-          caption={t.device.events}
-          columns={EVENTS}
-          rows={events}
-          rowKey={(each) => each.epoch + each.seq}
-        />
-      )}
+      {(events) =>
+        events.length === 0 ? (
+          <p className="text-muted">{t.device.noEvents}</p>
+        ) : (
+          <DataTable
+            caption={t.device.events}
+            columns={EVENTS}
+            rows={events}
+            rowKey={(each) => each.epoch + each.seq}
+          />
+        )
+      }
     </Loaded>
   );
 }

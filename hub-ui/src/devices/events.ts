@@ -1,4 +1,5 @@
 import type { DeviceEvent } from "@/api/types";
+import { t } from "@/texts";
 
 /** The words of an event for people: its text, reason or step; nothing where it has none. */
 export function wordsOf(event: DeviceEvent): string {
@@ -13,7 +14,9 @@ export function isNews(event: DeviceEvent): boolean {
   return event.kind !== "health" && event.kind !== "state";
 }
 
-/** "+0.3", "-12.0": seconds. */
-export function signed(seconds: number): string {
-  return `${seconds < 0 ? "-" : "+"}${Math.abs(seconds).toFixed(1)}`;
+/** `offset`: seconds to add to the device's clock to get the hub's. */
+export function clockText(offset: number): string {
+  const seconds = Math.abs(offset).toFixed(1);
+  if (seconds === "0.0") return t.device.clockRight;
+  return offset > 0 ? t.device.clockBehind(seconds) : t.device.clockAhead(seconds);
 }

@@ -1,8 +1,7 @@
-import { queryOptions } from "@tanstack/react-query";
 import { answered, hub } from "@/api/client";
-import type { Device, DeviceEvent } from "@/api/types";
+import type { DeclaredGap, Device, DeviceEvent } from "@/api/types";
 import { upsert } from "@/live/frame";
-import { liveQuery } from "@/live/query";
+import { liveQuery, polledQuery } from "@/live/query";
 import { isNews } from "./events";
 
 export const devicesQuery = liveQuery<Device[]>(
@@ -15,15 +14,17 @@ export const devicesQuery = liveQuery<Device[]>(
 const NEWEST = 1000;
 const SHOWN = 50;
 
-/** The newest of a device that are news; asked again whenever the device says something. */
+/** The newest of a device that are news. */
 export const deviceEventsQuery = (id: string) =>
-  queryOptions({
-    queryKey: ["devices", id, "events"],
-    queryFn: async ({ signal }) => {
-      const params = { path: { device: id }, query: { limit: NEWEST } };
-      const events = await answered(hub.GET("/api/v1/devices/{device}/events", { params, signal }));
-      return events.filter(isNews).slice(0, SHOWN) as DeviceEvent[];
-    },
-    meta: { apply: (events) => events },
-    refetchInterval: 15_000,
+  polledQuery<DeviceEvent[]>(["devices", id, "events"], async (signal) => {
+    const params = { path: { device: id }, query: { limit: NEWEST } };
+    const events = await answered(hub.GET("/api/v1/devices/{device}/events", { params, signal }));
+    return events.filter(isNews).slice(0, SHOWN);
+  });
+
+/** What a device had to drop, newest first. */
+export const gapsQuery = (id: string) =>
+  polledQuery<DeclaredGap[]>(["devices", id, "gaps"], (signal) => {
+    const params = { path: { device: id }, query: { limit: SHOWN } };
+    return answered(hub.GET("/api/v1/devices/{device}/gaps", { params, signal }));
   });

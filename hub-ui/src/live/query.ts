@@ -6,6 +6,9 @@ import { type QueryClient, type QueryKey, queryOptions } from "@tanstack/react-q
 import type { Frame } from "./frame";
 import { link } from "./link";
 
+/** Milliseconds: half a heartbeat of a device. */
+const EVERY = 15_000;
+
 type Apply<T> = (data: T, frame: Frame) => T;
 
 interface LiveMeta extends Record<string, unknown> {
@@ -25,6 +28,11 @@ export function liveQuery<T>(queryKey: QueryKey, load: (signal: AbortSignal) => 
     meta: { apply: apply as Apply<unknown> },
     staleTime: () => (link.state === "live" ? Number.POSITIVE_INFINITY : 0),
   });
+}
+
+/** For what no frame tells of: loaded again and again while it is shown. */
+export function polledQuery<T>(queryKey: QueryKey, load: (signal: AbortSignal) => Promise<T>) {
+  return queryOptions({ queryKey, queryFn: ({ signal }) => load(signal), refetchInterval: EVERY });
 }
 
 export function applyFrames(client: QueryClient, frames: readonly Frame[]): void {

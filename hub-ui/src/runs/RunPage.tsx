@@ -9,6 +9,7 @@ import { Callout } from "@/ui/Callout";
 import { Confirm } from "@/ui/Confirm";
 import { Loaded } from "@/ui/Loaded";
 import { Page, Section } from "@/ui/Page";
+import { Late } from "./Late";
 import { MetricChart } from "./MetricChart";
 import { charts as chartsOf } from "./metrics";
 import { isOver } from "./progress";
@@ -82,6 +83,7 @@ function Detail({ run, rounds }: RunDetail) {
           <RoundsTable rounds={rounds} charts={charts.slice(0, TABLED)} model={modelOfApp(run.app)} />
         )}
       </Section>
+      <Late runId={run.id} />
     </>
   );
 }

@@ -1,7 +1,7 @@
 import { answered, hub } from "@/api/client";
-import type { Run, RunDetail } from "@/api/types";
+import type { LateContributions, Run, RunDetail } from "@/api/types";
 import { upsert } from "@/live/frame";
-import { liveQuery } from "@/live/query";
+import { liveQuery, polledQuery } from "@/live/query";
 
 export const runsQuery = liveQuery<Run[]>(
   ["runs"],
@@ -23,6 +23,12 @@ export const runQuery = (id: string) =>
         };
       return detail;
     },
+  );
+
+/** Replies that no round took; they may come after the run's end. */
+export const lateQuery = (id: string) =>
+  polledQuery<LateContributions>(["runs", id, "late"], (signal) =>
+    answered(hub.GET("/api/v1/runs/{run_id}/late", { params: { path: { run_id: id } }, signal })),
   );
 
 export function stopRun(id: string): Promise<Run> {

@@ -1,0 +1,95 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import type { Device, LateContribution } from "@/api/types";
+import { devicesQuery } from "@/devices/queries";
+import { bytes, count, duration } from "@/format";
+import { t } from "@/texts";
+import { type Column, DataTable } from "@/ui/DataTable";
+import { Loaded } from "@/ui/Loaded";
+import { Section } from "@/ui/Page";
+import { Ago } from "@/ui/Time";
+import { lateQuery } from "./queries";
+
+/** Replies that came too late for their round; nothing where none did. */
+export function Late({ runId }: { runId: string }) {
+  const query = useQuery(lateQuery(runId));
+  const { data: devices } = useQuery(devicesQuery);
+  return (
+    <Loaded query={query} silent>
+      {({ kept, dropped }) =>
+        kept.length + dropped > 0 && (
+          <Section title={t.run.late}>
+            {kept.length > 0 && (
+              <DataTable
+                caption={t.run.lateCaption}
+                columns={columns(devices ?? [])}
+                rows={kept}
+                rowKey={(each) => each.message_id}
+              />
+            )}
+            {dropped > 0 && <p className="mt-3 text-muted">{t.run.lateDropped(count(dropped))}</p>}
+          </Section>
+        )
+      }
+    </Loaded>
+  );
+}
+
+function columns(devices: Device[]): Column<LateContribution>[] {
+  const names = new Map(devices.map((device) => [device.id, device.name]));
+  return [
+    {
+      id: "device",
+      header: t.run.lateColumns.device,
+      heading: true,
+      cell: ({ device_id }) => (
+        <Link
+          to="/devices/$id"
+          params={{ id: device_id }}
+          className="break-words font-medium text-accent hover:underline"
+        >
+          {names.get(device_id) ?? device_id}
+        </Link>
+      ),
+    },
+    {
+      id: "round",
+      header: t.run.columns.round,
+      cell: (each) => <Instruction of={each} />,
+    },
+    {
+      id: "when",
+      header: t.run.lateColumns.when,
+      cell: (each) => <Ago at={each.kept_at} />,
+    },
+    {
+      id: "why",
+      header: t.run.lateColumns.why,
+      cell: ({ reason }) => <span className="break-words text-muted">{reason}</span>,
+    },
+    {
+      id: "took",
+      header: t.run.columns.took,
+      align: "right",
+      cell: ({ seconds }) => <span className="whitespace-nowrap">{duration(seconds)}</span>,
+    },
+    {
+      id: "size",
+      header: t.run.lateColumns.size,
+      align: "right",
+      cell: ({ size }) => <span className="whitespace-nowrap">{bytes(size)}</span>,
+    },
+  ];
+}
+
+/** What it answers, as far as the hub knows. */
+function Instruction({ of: { round, phase } }: { of: LateContribution }) {
+  if (round === 0) return <span className="text-muted">{t.none}</span>;
+  return (
+    <span className="whitespace-nowrap">
+      {phase === "train" || phase === "evaluate"
+        ? t.run.roundPhase(count(round), t.run.phases[phase])
+        : count(round)}
+    </span>
+  );
+}
