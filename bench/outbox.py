@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from bench.progress import say
 from bench.report import Verdict, at_least, at_most
-from flip_agent.outbox import Outbox
+from flip_agent.outbox.outbox import Outbox
 from flip_wire.telemetry import Priority
 
 PRODUCERS = 64

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, TensorProto, helper
 from onnx.external_data_helper import set_external_data
 
-from flip_agent.model_store import ModelStore
+from flip_agent.models.store import ModelStore
 from flip_wire.models import GRAPH, WEIGHTS, FileRef, Manifest, Probe, Sha256, Tensor, TensorSpec, encode_manifest
 
 Array = NDArray[np.float32]

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from flip_agent.local import Committed, Emit, FromRun, Hello, ToRun
+from flip_agent.local.messages import Committed, Emit, FromRun, Hello, ToRun
 
 T = TypeVar("T", bound=ToRun)
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from artifacts import Array
-from flip_agent.model_store import ModelStore
+from flip_agent.models.store import ModelStore
 from flip_runtime.child import Child, port_open
 
 

@@ -12,26 +12,26 @@ from pathlib import Path
 
 from flip_agent.children import Children
 from flip_agent.desired_state import UNKNOWN, DesiredStatePoll, load_desired
-from flip_agent.device_checks import daemon_checks, machine_checks
 from flip_agent.enrolment import IdentityWatch
 from flip_agent.governor import Governor
-from flip_agent.hardware import Hardware
-from flip_agent.health import Health
-from flip_agent.hub_client import HubClient
-from flip_agent.hub_link import HubLink
+from flip_agent.health.device_checks import daemon_checks, machine_checks
+from flip_agent.health.hardware import Hardware
+from flip_agent.health.health import Health
+from flip_agent.health.inspection import Inspection
+from flip_agent.hub.client import HubClient
+from flip_agent.hub.link import HubLink
 from flip_agent.identity import Identity
 from flip_agent.inference_peer import InferencePeer
-from flip_agent.inspection import Inspection
-from flip_agent.last_chance import delivered
 from flip_agent.live_settings import LiveSettings
-from flip_agent.local import Status
-from flip_agent.local_server import LocalServer
+from flip_agent.local.messages import Status
+from flip_agent.local.server import LocalServer
 from flip_agent.memory import give_memory_back
-from flip_agent.model_store import ModelStore
-from flip_agent.outbox import Outbox
+from flip_agent.models.rollout import Rollout
+from flip_agent.models.store import ModelStore
+from flip_agent.outbox.last_chance import delivered
+from flip_agent.outbox.outbox import Outbox
 from flip_agent.progress import Progress
 from flip_agent.reported import Reported
-from flip_agent.rollout import Rollout
 from flip_agent.settings import Settings
 from flip_agent.start_counter import Mode, StartCounter
 from flip_agent.state_folder import make_state_folder, owned

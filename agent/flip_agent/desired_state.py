@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from flip_agent.hub_client import HubClient
+from flip_agent.hub.client import HubClient
 from flip_agent.state_folder import DESIRED_FILE
 from flip_agent.watched import Watched
 from flip_runtime.atomic import write_file

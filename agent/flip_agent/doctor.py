@@ -15,14 +15,14 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from flip_agent.checks.check import Check
-from flip_agent.checks.hub import skew
-from flip_agent.conditions import CLOCK_SKEW, DATABASE_DAMAGED, DECLARED, HUB_UNREACHABLE
-from flip_agent.device_checks import machine_checks
-from flip_agent.hardware import Hardware
-from flip_agent.hub_connection import HubConnection
+from flip_agent.health.checks.check import Check
+from flip_agent.health.checks.hub import skew
+from flip_agent.health.conditions import CLOCK_SKEW, DATABASE_DAMAGED, DECLARED, HUB_UNREACHABLE
+from flip_agent.health.device_checks import machine_checks
+from flip_agent.health.hardware import Hardware
+from flip_agent.hub.connection import HubConnection
 from flip_agent.identity import KEY_FILE, Identity, load_identity
-from flip_agent.local import Status
+from flip_agent.local.messages import Status
 from flip_agent.settings import InferenceSection, Settings
 from flip_agent.state_folder import make_state_folder, owned
 from flip_agent.status import ask_status, ask_to_mend

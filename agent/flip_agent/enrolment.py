@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from flip_agent.hub_client import problem_of
-from flip_agent.hub_connection import HubConnection
+from flip_agent.hub.client import problem_of
+from flip_agent.hub.connection import HubConnection
 from flip_agent.identity import IDENTITY_FILE, KEY_FILE, Identity, load_identity, save_identity
 from flip_agent.state_folder import DESIRED_FILE
 from flip_agent.version import AGENT_VERSION

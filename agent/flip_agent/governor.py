@@ -13,8 +13,8 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from flip_agent.checks.disk import free_bytes
-from flip_agent.hardware import Hardware
+from flip_agent.health.checks.disk import free_bytes
+from flip_agent.health.hardware import Hardware
 from flip_agent.reported import Reported
 from flip_agent.settings import GovernorSection
 from flip_agent.watched import Watched

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from flip_agent.local import Activate, FromRun, Latency, Prepare, Prepared, Serving
+from flip_agent.local.messages import Activate, FromRun, Latency, Prepare, Prepared, Serving
 from flip_agent.reported import Reported
 from flip_agent.watched import Watched
 from flip_runtime.errors import Unavailable

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from flip_agent.local import Serving
+from flip_agent.local.messages import Serving
 from flip_agent.version import AGENT_VERSION
 from flip_agent.watched import Watched
 from flip_wire.fleet import ReportedState, RolloutFailure, ServingModel

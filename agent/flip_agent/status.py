@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from flip_agent.local import LINE_LIMIT, FromRun, Hello, Mend, Mended, Status, StatusRequest
+from flip_agent.local.messages import LINE_LIMIT, FromRun, Hello, Mend, Mended, Status, StatusRequest
 from flip_runtime.errors import Unavailable
 from flip_wire.health import Repair
 

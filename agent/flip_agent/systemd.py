@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Sequence
 
-from flip_agent.hub_link import LinkState
+from flip_agent.hub.link import LinkState
 from flip_agent.progress import Progress
 from flip_agent.watched import Watched
 

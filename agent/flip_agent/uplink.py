@@ -10,8 +10,8 @@ import logging
 
 import msgspec
 
-from flip_agent.hub_client import HubClient
-from flip_agent.outbox import Outbox
+from flip_agent.hub.client import HubClient
+from flip_agent.outbox.outbox import Outbox
 from flip_agent.progress import Progress
 from flip_runtime.backoff import Backoff
 from flip_runtime.errors import Rejected, Unavailable

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from flip_agent.local import Status
+from flip_agent.local.messages import Status
 from flip_agent.status import ask_status
 from flip_runtime.errors import Unavailable
 from flip_wire.fleet import DesiredState, DeviceId, DeviceToken, Enrolled, EnrolRequest, TokenRequest

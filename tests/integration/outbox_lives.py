@@ -20,9 +20,9 @@ import msgspec
 import zstandard
 from msgspec import Struct
 
-from flip_agent.hub_client import HubClient
-from flip_agent.hub_connection import HubConnection
-from flip_agent.outbox import Outbox
+from flip_agent.hub.client import HubClient
+from flip_agent.hub.connection import HubConnection
+from flip_agent.outbox.outbox import Outbox
 from flip_agent.uplink import Uplink
 from flip_runtime.backoff import Backoff
 from flip_runtime.errors import Unavailable

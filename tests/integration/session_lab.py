@@ -22,7 +22,7 @@ import msgspec
 from flip_agent.federation.session_store import SessionStore
 from flip_agent.federation.steps import Step
 from flip_agent.identity import load_identity, save_identity
-from flip_agent.local import LINE_LIMIT, Committed, Emit, FromRun, Hold, ToRun, Training, Work
+from flip_agent.local.messages import LINE_LIMIT, Committed, Emit, FromRun, Hold, ToRun, Training, Work
 from flip_agent.settings import AgentSection, FederationSection, Settings
 from flip_demo.ports import free_port
 from flip_hub.client import HubApi

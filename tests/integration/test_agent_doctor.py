@@ -11,9 +11,9 @@ import msgspec
 import pytest
 from agent_rig import Agent, FakeHub, started, until
 
-from flip_agent.checks import disk
 from flip_agent.cli import main
 from flip_agent.doctor import Verdict
+from flip_agent.health.checks import disk
 from flip_agent.identity import load_identity, save_identity
 from flip_demo.ports import free_port
 from flip_hub.certificates import KeyPair, make_authority, make_gateway

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 from agent_rig import Agent, FakeHub, eventually, started
 
-from flip_agent.local import Hold
-from flip_agent.local_client import LocalClient
+from flip_agent.local.client import LocalClient
+from flip_agent.local.messages import Hold
 from flip_wire.fleet import ReportedState, WorkNotice
 
 QUICK = """

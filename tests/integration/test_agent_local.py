@@ -11,7 +11,8 @@ import pytest
 from agent_rig import eventually
 
 from flip_agent.inference_peer import InferencePeer
-from flip_agent.local import (
+from flip_agent.local.client import WAITING, LocalClient
+from flip_agent.local.messages import (
     LINE_LIMIT,
     FromRun,
     Hold,
@@ -24,9 +25,8 @@ from flip_agent.local import (
     Training,
     Work,
 )
-from flip_agent.local_client import WAITING, LocalClient
-from flip_agent.local_server import LocalServer
-from flip_agent.outbox import Outbox
+from flip_agent.local.server import LocalServer
+from flip_agent.outbox.outbox import Outbox
 from flip_agent.reported import Reported
 from flip_agent.watched import Watched
 from flip_runtime.errors import Rejected, Unavailable

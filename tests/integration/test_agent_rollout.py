@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from agent_rig import Agent, FakeHub, eventually, started
 
-from flip_agent.hub_client import HubClient
-from flip_agent.hub_link import HubLink
+from flip_agent.hub.client import HubClient
+from flip_agent.hub.link import HubLink
 from flip_agent.identity import load_identity
 from flip_agent.inference_peer import InferencePeer
-from flip_agent.local import Activate, FromRun, Prepare, Prepared, Serving
-from flip_agent.model_store import ModelStore
+from flip_agent.local.messages import Activate, FromRun, Prepare, Prepared, Serving
+from flip_agent.models.rollout import Rollout
+from flip_agent.models.store import ModelStore
 from flip_agent.reported import Reported
-from flip_agent.rollout import Rollout
 from flip_agent.watched import Watched
 from flip_runtime.backoff import Backoff
 from flip_wire.fleet import DesiredState

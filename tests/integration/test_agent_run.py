@@ -12,8 +12,8 @@ import pytest
 from agent_rig import Agent, FakeHub, eventually, started, until
 
 from flip_agent.desired_state import load_desired
-from flip_agent.local import Work
-from flip_agent.local_client import LocalClient
+from flip_agent.local.client import LocalClient
+from flip_agent.local.messages import Work
 from flip_wire.fleet import WorkNotice
 from flip_wire.health import HealthReport
 from flip_wire.telemetry import Priority, SessionEvent

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from agent_rig import Agent, FakeHub, eventually, started, until
 
-from flip_agent.hub_client import HubClient
-from flip_agent.hub_link import HubLink
+from flip_agent.hub.client import HubClient
+from flip_agent.hub.link import HubLink
 from flip_agent.identity import load_identity
-from flip_agent.last_chance import delivered
-from flip_agent.outbox import Outbox
+from flip_agent.outbox.last_chance import delivered
+from flip_agent.outbox.outbox import Outbox
 from flip_agent.progress import Progress
 from flip_agent.uplink import Uplink
 from flip_wire.telemetry import Priority, SessionEvent

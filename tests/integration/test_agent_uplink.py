@@ -9,10 +9,10 @@ import msgspec
 import pytest
 from agent_rig import Agent, FakeHub, eventually, started
 
-from flip_agent.hub_client import HubClient
-from flip_agent.hub_link import HubLink
+from flip_agent.hub.client import HubClient
+from flip_agent.hub.link import HubLink
 from flip_agent.identity import load_identity
-from flip_agent.outbox import Outbox
+from flip_agent.outbox.outbox import Outbox
 from flip_agent.uplink import Uplink
 from flip_runtime.backoff import Backoff
 from flip_runtime.errors import Unavailable
@@ -102,7 +102,7 @@ async def test_a_hub_that_goes_and_comes_back_gets_everything_and_is_mentioned_o
             hub.start(hub.port)
             await drained(device)
     assert hub.kinds() == ["before", *["during"] * 5]
-    said = [record.message for record in caplog.records if record.name == "flip_agent.hub_link"]
+    said = [record.message for record in caplog.records if record.name == "flip_agent.hub.link"]
     assert said == ["hub found", "hub lost, trying again", "hub found"]
 
 

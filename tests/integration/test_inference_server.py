@@ -18,7 +18,7 @@ import torch
 
 from artifacts import expected, make_version, weights
 from fake_run import FakeRun
-from flip_agent.local import Emit, Serving
+from flip_agent.local.messages import Emit, Serving
 from flip_demo.ports import free_port
 from inference_process import Answer, Client, ServeProcess, infer_body, outputs
 

@@ -14,7 +14,7 @@ import pytest
 from agent_rig import Agent, eventually
 from msgspec import Struct
 
-from flip_agent.outbox import Outbox
+from flip_agent.outbox.outbox import Outbox
 from flip_runtime.errors import Unavailable
 from flip_wire.telemetry import Event, Gap, Priority, Seq
 
@@ -120,7 +120,7 @@ async def test_the_outbox_fills_its_disk_and_goes_on_with_the_newest(disk: Path)
 async def test_a_disk_that_somebody_else_has_filled_stops_neither_acks_nor_alerts(
     disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flip_agent.ballast._LOOK_EVERY", 0.0)
+    monkeypatch.setattr("flip_agent.outbox.ballast._LOOK_EVERY", 0.0)
     async with running(disk) as outbox:
         books = Books(outbox)
         await books.produce(2000)

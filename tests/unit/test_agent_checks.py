@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from flip_agent.checks import disk
-from flip_agent.checks.data_folder import data_folder
-from flip_agent.checks.disk import disk_space, inodes
-from flip_agent.checks.hub import clock, hub, skew
-from flip_agent.checks.machine import memory, temperature
-from flip_agent.checks.models import freshness, inference, rollout
-from flip_agent.hardware import Hardware
-from flip_agent.hub_link import HubLink
-from flip_agent.model_store import ModelStore
+from flip_agent.health.checks import disk
+from flip_agent.health.checks.data_folder import data_folder
+from flip_agent.health.checks.disk import disk_space, inodes
+from flip_agent.health.checks.hub import clock, hub, skew
+from flip_agent.health.checks.machine import memory, temperature
+from flip_agent.health.checks.models import freshness, inference, rollout
+from flip_agent.health.hardware import Hardware
+from flip_agent.hub.link import HubLink
+from flip_agent.models.store import ModelStore
 from flip_wire.fleet import DesiredState, ReportedState, RolloutFailure, ServingModel
 from flip_wire.models import ModelAssignment, Sha256
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flip_agent.conditions import (
+from flip_agent.health.conditions import (
     DECLARED,
     DISK_LOW,
     HUB_UNREACHABLE,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from flip_agent.hardware import Battery, Hardware
+from flip_agent.health.hardware import Battery, Hardware
 
 
 def write(root: Path, files: dict[str, str]) -> Hardware:

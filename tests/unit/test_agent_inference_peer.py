@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from flip_agent.inference_peer import InferencePeer
-from flip_agent.local import FromRun, Serving
+from flip_agent.local.messages import FromRun, Serving
 from flip_agent.reported import Reported
 from flip_wire.models import ModelAssignment, Sha256
 

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from flip_agent.checks.check import Check
-from flip_agent.conditions import DISK_LOW, MEMORY_LOW
-from flip_agent.inspection import Inspection
-from flip_agent.outbox import Outbox
+from flip_agent.health.checks.check import Check
+from flip_agent.health.conditions import DISK_LOW, MEMORY_LOW
+from flip_agent.health.inspection import Inspection
+from flip_agent.outbox.outbox import Outbox
 from flip_wire.health import Repair
 from flip_wire.telemetry import Priority
 

@@ -11,9 +11,9 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from flip_agent.outbox import DAMAGED, FULL, Outbox
-from flip_agent.outbox_file import OutboxFile
-from flip_agent.outbox_schema import KEYS, PAGE
+from flip_agent.outbox.file import OutboxFile
+from flip_agent.outbox.outbox import DAMAGED, FULL, Outbox
+from flip_agent.outbox.schema import KEYS, PAGE
 from flip_wire.telemetry import Event, Gap, Priority, Seq
 
 pytestmark = pytest.mark.asyncio

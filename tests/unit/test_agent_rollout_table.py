@@ -2,7 +2,7 @@
 
 import pytest
 
-from flip_agent.rollout import Outcome, Stage, following
+from flip_agent.models.rollout import Outcome, Stage, following
 
 UNFINISHED = [Stage.WANTED, Stage.FETCHED, Stage.PREPARED, Stage.FLIPPED]
 

@@ -1,6 +1,6 @@
 """What `flip-agent status` shows people."""
 
-from flip_agent.local import Status
+from flip_agent.local.messages import Status
 from flip_agent.status import render
 from flip_wire.fleet import ReportedState, RolloutFailure, ServingModel
 from flip_wire.health import Condition, HealthReport, Repair, Severity

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flip_agent.hub_link import HubLink
+from flip_agent.hub.link import HubLink
 from flip_agent.progress import Progress
 from flip_agent.systemd import Notifier
 

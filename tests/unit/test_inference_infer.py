@@ -15,7 +15,7 @@ from flip_agent.inference.infer import InferEndpoint
 from flip_agent.inference.predictor import Predictor
 from flip_agent.inference.served_models import ServedModels
 from flip_agent.inference.tensors import Array
-from flip_agent.model_store import ModelStore
+from flip_agent.models.store import ModelStore
 from inference_process import infer_body
 
 ROWS = np.random.RandomState(5).rand(1, 64).astype("f4")

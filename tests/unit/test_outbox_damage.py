@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from flip_agent.outbox import Outbox
+from flip_agent.outbox.outbox import Outbox
 from flip_wire.telemetry import Event, Gap, Priority, Seq
 
 pytestmark = pytest.mark.asyncio

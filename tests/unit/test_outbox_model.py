@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from msgspec import Struct
 
-from flip_agent.outbox import Outbox
+from flip_agent.outbox.outbox import Outbox
 from flip_wire.telemetry import Batch, Gap, Priority
 
 SMALL = 96 * 2**10

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flip_agent.federation.session_store import KeptEvent, SessionStore
-from flip_agent.local import FromRun, Hold, ToRun, Training, Work
-from flip_agent.local_client import LocalClient
+from flip_agent.local.client import LocalClient
+from flip_agent.local.messages import FromRun, Hold, ToRun, Training, Work
 from flip_agent.watched import Watched
 from flip_runtime.errors import Rejected, Unavailable
 from flip_wire.telemetry import Priority
@@ -47,7 +47,7 @@ class RunLink:
             group.create_task(self._hand_over())
 
     async def tell(self, training: str) -> None:
-        """As `flip_agent.local.Training`; sent on change."""
+        """As `flip_agent.local.messages.Training`; sent on change."""
         if training != self._training:
             self._training = training
             await self._client.send(Training(state=training))

@@ -85,7 +85,7 @@ class Message(Struct, frozen=True, kw_only=True):
 class KeptEvent(Struct, frozen=True, kw_only=True):
     number: int
     once: str
-    """As `flip_agent.local.Emit`."""
+    """As `flip_agent.local.messages.Emit`."""
     event: SessionEvent
 
 

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 
 from flip_agent.inference.onnx_file import OnnxFile, read_onnx
 from flip_agent.inference.tensors import DATATYPES, Array
-from flip_agent.model_store import ModelStore
+from flip_agent.models.store import ModelStore
 from flip_runtime.errors import Rejected
 from flip_wire.models import GRAPH, WEIGHTS, FileRef, Manifest, Sha256, Tensor, TensorSpec
 

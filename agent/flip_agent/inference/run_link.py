@@ -7,8 +7,8 @@ from pathlib import Path
 
 from flip_agent.inference.latency import Latencies
 from flip_agent.inference.served_models import ServedModels
-from flip_agent.local import Activate, FromRun, Latency, Prepare, Prepared, Serving, ToRun
-from flip_agent.local_client import LocalClient
+from flip_agent.local.client import LocalClient
+from flip_agent.local.messages import Activate, FromRun, Latency, Prepare, Prepared, Serving, ToRun
 from flip_runtime.errors import FlipError, Rejected
 from flip_wire.telemetry import Priority
 

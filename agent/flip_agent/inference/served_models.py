@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from flip_agent.inference.batcher import Batcher
 from flip_agent.inference.predictor import Predictor, load_version
 from flip_agent.inference.problems import NotReady, Refusal, Unknown
-from flip_agent.model_store import ModelStore
+from flip_agent.models.store import ModelStore
 from flip_runtime.errors import Corrupt, FlipError, Rejected
 from flip_wire.health import Condition, Severity
 from flip_wire.models import Manifest, Sha256

@@ -19,7 +19,7 @@ from flip_agent.inference.infer import InferEndpoint
 from flip_agent.inference.routes import create_app
 from flip_agent.inference.run_link import RunLink
 from flip_agent.inference.served_models import ServedModels
-from flip_agent.model_store import ModelStore
+from flip_agent.models.store import ModelStore
 from flip_agent.settings import InferenceSection, Settings
 from flip_runtime.errors import ConfigError
 from flip_runtime.supervisor import Service, supervise

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from flip_agent.outbox import Outbox
+from flip_agent.outbox.outbox import Outbox
 from flip_runtime.errors import Unavailable
 
 _LOOK_EVERY = 0.05

@@ -1,4 +1,4 @@
-"""The Unix socket on which `serve`, `train` and the command line speak to `run` (`flip_agent.local`).
+"""The Unix socket on which `serve`, `train` and the command line speak to `run` (`flip_agent.local.messages`).
 
 An `Emit` is answered by `Committed` when the event is in the outbox, and by nothing when it could not be taken: then
 the connection is closed, and the other side sends it again on the next one.
@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from flip_agent.inference_peer import InferencePeer
-from flip_agent.local import (
+from flip_agent.local.messages import (
     LINE_LIMIT,
     Committed,
     Emit,
@@ -33,7 +33,7 @@ from flip_agent.local import (
     Training,
     Work,
 )
-from flip_agent.outbox import Outbox
+from flip_agent.outbox.outbox import Outbox
 from flip_agent.reported import Reported
 from flip_agent.watched import Watched
 from flip_runtime.errors import ConfigError, Unavailable

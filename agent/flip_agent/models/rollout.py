@@ -10,10 +10,10 @@ import logging
 from collections.abc import Awaitable, Callable
 from enum import Enum, auto
 
-from flip_agent.fetch import fetch_version
-from flip_agent.hub_client import HubClient
+from flip_agent.hub.client import HubClient
 from flip_agent.inference_peer import InferencePeer
-from flip_agent.model_store import ModelStore
+from flip_agent.models.fetch import fetch_version
+from flip_agent.models.store import ModelStore
 from flip_agent.reported import Reported
 from flip_agent.watched import Watched, run_until
 from flip_runtime.backoff import Backoff

@@ -15,13 +15,13 @@ from pathlib import Path
 import msgspec
 from msgspec import Raw, Struct
 
-from flip_agent.ballast import SIZE, Ballast
-from flip_agent.outbox_aside import set_aside
-from flip_agent.outbox_errors import Full
-from flip_agent.outbox_file import OutboxFile
-from flip_agent.outbox_intake import Intake, Waiting, bounded, refuse
+from flip_agent.outbox.aside import set_aside
+from flip_agent.outbox.ballast import SIZE, Ballast
+from flip_agent.outbox.errors import Full
+from flip_agent.outbox.file import OutboxFile
+from flip_agent.outbox.intake import Intake, Waiting, bounded, refuse
+from flip_agent.outbox.stored_event import DeviceClock, decode_event, encode_event
 from flip_agent.progress import Progress
-from flip_agent.stored_event import DeviceClock, decode_event, encode_event
 from flip_runtime.errors import Corrupt, Unavailable
 from flip_wire.telemetry import Batch, Event, Priority, Seq, Stamp
 

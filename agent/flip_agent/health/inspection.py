@@ -9,9 +9,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from flip_agent.checks.check import Check
-from flip_agent.conditions import DATABASE_DAMAGED, Conditions, Declaration, Since
-from flip_agent.outbox import Outbox
+from flip_agent.health.checks.check import Check
+from flip_agent.health.conditions import DATABASE_DAMAGED, Conditions, Declaration, Since
+from flip_agent.outbox.outbox import Outbox
 from flip_agent.watched import Watched
 from flip_wire.health import Condition, Repair
 from flip_wire.telemetry import Priority

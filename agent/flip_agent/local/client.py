@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Raw, Struct
 
-from flip_agent.local import LINE_LIMIT, Committed, Emit, FromRun, Hello, ToRun
+from flip_agent.local.messages import LINE_LIMIT, Committed, Emit, FromRun, Hello, ToRun
 from flip_runtime.backoff import Backoff
 from flip_runtime.errors import Rejected
 from flip_wire.telemetry import Gap, Priority, Seq

@@ -5,7 +5,7 @@ import hashlib
 from collections import deque
 from collections.abc import Iterable
 
-from flip_agent.outbox_file import New
+from flip_agent.outbox.file import New
 from flip_runtime.errors import Unavailable
 from flip_wire.telemetry import Priority, Seq
 

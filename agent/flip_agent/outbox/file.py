@@ -1,4 +1,4 @@
-"""The outbox's SQLite file: every change is one durable transaction, its accounts included (`outbox_schema`).
+"""The outbox's SQLite file: every change is one durable transaction, its accounts included (`schema`).
 
 Numbers (`seq`) grow over all priorities; after an end without `close` some are left out, so that none is given twice
 even if the disk has lost the newest commits. An ack in the middle of a block moves `Account.acked`; the block goes with
@@ -17,13 +17,13 @@ import aiosqlite
 from msgspec import Struct
 from msgspec.structs import replace
 
-from flip_agent import outbox_schema as sql
-from flip_agent.ballast import Ballast
-from flip_agent.outbox_connection import TRANSACTION, Change, OutboxConnection
-from flip_agent.outbox_errors import is_full, meaning
-from flip_agent.outbox_ledger import Ledger, new_ledger
-from flip_agent.outbox_schema import checked, first_row, load_ledger, prepare
-from flip_agent.sealed_block import BULK, MOST, Block, Row, seal, unseal
+from flip_agent.outbox import schema as sql
+from flip_agent.outbox.ballast import Ballast
+from flip_agent.outbox.connection import TRANSACTION, Change, OutboxConnection
+from flip_agent.outbox.errors import is_full, meaning
+from flip_agent.outbox.ledger import Ledger, new_ledger
+from flip_agent.outbox.schema import checked, first_row, load_ledger, prepare
+from flip_agent.outbox.sealed_block import BULK, MOST, Block, Row, seal, unseal
 from flip_wire.telemetry import Gap, Priority, Seq
 
 _LEFT_OUT = 2**20

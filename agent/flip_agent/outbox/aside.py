@@ -7,8 +7,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from flip_agent.outbox_ledger import Ledger, new_ledger
-from flip_agent.outbox_schema import HELD, READ_LEDGER, read_ledger
+from flip_agent.outbox.ledger import Ledger, new_ledger
+from flip_agent.outbox.schema import HELD, READ_LEDGER, read_ledger
 from flip_runtime.errors import Corrupt
 from flip_wire.telemetry import Gap, Priority, Seq
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from flip_agent.checks.check import Check
-from flip_agent.conditions import MEMORY_LOW, TEMPERATURE_HIGH
-from flip_agent.hardware import Hardware
+from flip_agent.health.checks.check import Check
+from flip_agent.health.conditions import MEMORY_LOW, TEMPERATURE_HIGH
+from flip_agent.health.hardware import Hardware
 from flip_agent.memory import give_memory_back, resident_bytes
 
 MEMORY_RESERVE = 0.04

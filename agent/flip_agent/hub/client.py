@@ -14,9 +14,9 @@ from typing import TypeVar
 import msgspec
 import zstandard
 
-from flip_agent.assertion import signed_token_request
-from flip_agent.hub_connection import Answer, HubConnection, NoRoom
-from flip_agent.hub_link import HubLink
+from flip_agent.hub.assertion import signed_token_request
+from flip_agent.hub.connection import Answer, HubConnection, NoRoom
+from flip_agent.hub.link import HubLink
 from flip_agent.identity import Identity
 from flip_runtime.errors import FlipError, Rejected, Unavailable
 from flip_wire.fleet import DesiredState, DeviceToken

@@ -4,8 +4,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from flip_agent.checks.check import Check
-from flip_agent.conditions import DATA_MISSING
+from flip_agent.health.checks.check import Check
+from flip_agent.health.conditions import DATA_MISSING
 
 
 def data_folder(node_config: Mapping[str, object]) -> Check:

@@ -2,13 +2,13 @@
 
 import time
 
-from flip_agent.checks import data_folder, disk, hub, machine, models
-from flip_agent.checks.check import Check
-from flip_agent.conditions import CONFIG_REFUSED, SAFE_MODE, TRAINING_HELD
-from flip_agent.hardware import Hardware
-from flip_agent.hub_link import HubLink
+from flip_agent.health.checks import data_folder, disk, hub, machine, models
+from flip_agent.health.checks.check import Check
+from flip_agent.health.conditions import CONFIG_REFUSED, SAFE_MODE, TRAINING_HELD
+from flip_agent.health.hardware import Hardware
+from flip_agent.hub.link import HubLink
 from flip_agent.inference_peer import InferencePeer
-from flip_agent.model_store import ModelStore
+from flip_agent.models.store import ModelStore
 from flip_agent.reported import Reported
 from flip_agent.settings import GovernorSection, Settings
 from flip_agent.start_counter import Mode

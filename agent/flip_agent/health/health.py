@@ -4,12 +4,12 @@ import asyncio
 import time
 from pathlib import Path
 
-from flip_agent.checks.disk import free_bytes
-from flip_agent.hardware import Hardware
-from flip_agent.hub_link import HubLink
-from flip_agent.inspection import Inspection
+from flip_agent.health.checks.disk import free_bytes
+from flip_agent.health.hardware import Hardware
+from flip_agent.health.inspection import Inspection
+from flip_agent.hub.link import HubLink
 from flip_agent.memory import resident_bytes
-from flip_agent.outbox import Outbox
+from flip_agent.outbox.outbox import Outbox
 from flip_agent.reported import Reported
 from flip_agent.watched import Watched
 from flip_wire.fleet import DesiredState

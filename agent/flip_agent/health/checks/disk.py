@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from flip_agent.checks.check import Check
-from flip_agent.conditions import DISK_LOW, INODES_LOW
+from flip_agent.health.checks.check import Check
+from flip_agent.health.conditions import DISK_LOW, INODES_LOW
 
 RESERVE = 256 * 2**20
 """Bytes."""

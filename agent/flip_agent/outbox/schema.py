@@ -1,6 +1,6 @@
 """What the outbox's SQLite file holds, and the statements that change it.
 
-    ledger       one row: `outbox_ledger.Ledger` as JSON, and its CRC-32
+    ledger       one row: `ledger.Ledger` as JSON, and its CRC-32
     alert, federation, health, log
                  one row a block (`sealed_block`): an event of the urgent two, a commit's events of the bulk two
     once         names of events that are accepted once, the newest `KEYS`
@@ -16,7 +16,7 @@ from pathlib import Path
 import aiosqlite
 import msgspec
 
-from flip_agent.outbox_ledger import Ledger
+from flip_agent.outbox.ledger import Ledger
 from flip_runtime.errors import ConfigError, Corrupt
 
 VERSION = 2

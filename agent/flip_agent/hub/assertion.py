@@ -1,6 +1,6 @@
 """Signs a token request with the device's key, in a short-lived process: cryptography costs `run` 10 MiB otherwise.
 
-`python -m flip_agent.assertion STATE DEVICE_ID ISSUED_AT` prints the `TokenRequest` as JSON.
+`python -m flip_agent.hub.assertion STATE DEVICE_ID ISSUED_AT` prints the `TokenRequest` as JSON.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ _WITHIN = 60.0
 async def signed_token_request(state: Path, device_id: DeviceId, issued_at: float) -> TokenRequest:
     """`issued_at` by the hub's clock. Raises `Unavailable` when the key cannot be used."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "flip_agent.assertion", str(state), device_id, f"{issued_at:.3f}"),
+        *(sys.executable, "-m", "flip_agent.hub.assertion", str(state), device_id, f"{issued_at:.3f}"),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

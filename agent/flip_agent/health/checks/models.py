@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from flip_agent.checks.check import Check
-from flip_agent.conditions import INFERENCE_DOWN, MODEL_STALE, ROLLOUT_FAILED
+from flip_agent.health.checks.check import Check
+from flip_agent.health.conditions import INFERENCE_DOWN, MODEL_STALE, ROLLOUT_FAILED
 from flip_wire.fleet import DesiredState, ReportedState
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flip_agent.conditions import Declaration
+from flip_agent.health.conditions import Declaration
 
 
 def _nothing() -> str:

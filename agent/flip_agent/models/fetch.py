@@ -6,8 +6,8 @@ Nothing becomes a blob whose bytes do not have the hash that the assignment (or 
 import asyncio
 import shutil
 
-from flip_agent.hub_client import HubClient
-from flip_agent.model_store import ModelStore
+from flip_agent.hub.client import HubClient
+from flip_agent.models.store import ModelStore
 from flip_runtime.errors import Corrupt, Rejected, Unavailable
 from flip_wire.models import Manifest, ModelAssignment, Sha256
 

@@ -1,8 +1,8 @@
 """The way to the hub, and what its clock says."""
 
-from flip_agent.checks.check import Check
-from flip_agent.conditions import CLOCK_SKEW, HUB_UNREACHABLE
-from flip_agent.hub_link import HubLink, Phase
+from flip_agent.health.checks.check import Check
+from flip_agent.health.conditions import CLOCK_SKEW, HUB_UNREACHABLE
+from flip_agent.hub.link import HubLink, Phase
 
 CLOCK_TOLERANCE = 5.0
 """Seconds: a Flower signature from further ahead is refused."""
