@@ -17,7 +17,7 @@ from flip_runtime.errors import FlipError
 NAMES = ("idle", "outbox", "rounds", "bigmodel")
 ROOT = Path(__file__).parents[1]
 WITHIN = 1800.0
-"""Seconds after which a bench has failed; none takes half of that."""
+"""Seconds after which a bench has failed; `rounds`, the longest, takes some twenty minutes."""
 
 
 def main() -> int:

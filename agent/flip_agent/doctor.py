@@ -56,13 +56,14 @@ def examine(settings: Settings, load_desired: Callable[[Path], DesiredState], *,
     except ConfigError as error:
         return [Verdict(subject="state", state=Severity.CRITICAL, text=str(error))]
     daemon = _daemon(settings)
+    checks = _checks(settings, load_desired(state))
     return [
         Verdict(subject="state", state="ok", text=str(state)),
         *_enrolment(state, identity),
-        *_machine(settings, load_desired(state), daemon, fix),
+        *_machine(settings, checks, daemon, fix),
         *([] if daemon is not None else _at_rest(settings)),
         *([] if identity is None else _hub(identity)),
-        *_running(daemon),
+        *_running(daemon, {CLOCK_SKEW.code, *(check.declaration.code for check in checks)}),
     ]
 
 
@@ -100,10 +101,12 @@ def _enrolment(state: Path, identity: Identity | None) -> Iterator[Verdict]:
         yield Verdict(subject="key", state="ok", text=str(key))
 
 
-def _machine(settings: Settings, desired: DesiredState, daemon: Status | None, fix: bool) -> Iterator[Verdict]:
+def _checks(settings: Settings, desired: DesiredState) -> list[Check]:
+    return machine_checks(settings, Hardware(settings.agent.machine), Watched(settings.governor), Watched(desired))
+
+
+def _machine(settings: Settings, checks: list[Check], daemon: Status | None, fix: bool) -> Iterator[Verdict]:
     """What is repaired is looked at again."""
-    machine = Hardware(settings.agent.machine)
-    checks = machine_checks(settings, machine, Watched(settings.governor), Watched(desired))
     repaired: dict[str, str] = {}
     if fix and daemon is not None:
         repaired = {repair.code: repair.text for repair in ask_to_mend(settings.agent.run_socket)}
@@ -201,13 +204,12 @@ def _gateway(identity: Identity) -> Verdict:
     return Verdict(subject="gateway", state=Severity.WARNING, text=text)
 
 
-def _running(daemon: Status | None) -> Iterator[Verdict]:
-    """What only the daemon knows."""
+def _running(daemon: Status | None, looked_at: set[str]) -> Iterator[Verdict]:
+    """What only the daemon knows: not the conditions that were looked at here."""
     if daemon is None:
         return
     yield Verdict(subject="daemon", state="ok", text=f"running, mode {daemon.reported.mode}")
     subjects = {declared.code: declared.subject for declared in DECLARED}
-    looked_at = {"disk-low", "inodes-low", "memory-low", "temperature-high", "data-missing", "clock-skew"}
     for condition in daemon.health.conditions:
         if condition.code not in looked_at:
             subject = subjects.get(condition.code, condition.code)

@@ -21,6 +21,8 @@ from flip_agent.watched import Watched
 
 log = logging.getLogger(__name__)
 
+MIB = 2**20
+
 
 class Readings(Struct, frozen=True, kw_only=True):
     """None: there is no such thing here."""
@@ -31,6 +33,7 @@ class Readings(Struct, frozen=True, kw_only=True):
     load: float | None = None
     """Per core."""
     disk_free: float | None = None
+    """Bytes."""
     interface: str | None = None
     """Of the default route."""
     p99: float | None = None
@@ -55,9 +58,7 @@ def rules(limits: GovernorSection) -> list[Rule]:
         _low("battery", limits.battery_min, limits.battery_min + 10, lambda now: now.battery, "battery at {:.0f} %"),
         _high("heat", limits.temperature_max, limits.temperature_max - 10, lambda now: now.temperature, "{:.0f} °C"),
         _high("load", limits.load_max, 0.75 * limits.load_max, lambda now: now.load, "load of {:.1f} per core"),
-        _low(
-            "disk", limits.disk_min, 1.5 * limits.disk_min, lambda now: now.disk_free, "{:,.0f} bytes free on the disk"
-        ),
+        _low("disk", limits.disk_min / MIB, 1.5 * limits.disk_min / MIB, _mib_free, "{:.0f} MiB free on the disk"),
         _metered(limits.metered),
         _high(
             *("inference", limits.inference_p99_max, 0.5 * limits.inference_p99_max),
@@ -131,6 +132,10 @@ class Governor:
             log.info("training may run")
         self.because.set(because)
         self._reported.held(because)
+
+
+def _mib_free(now: Readings) -> float | None:
+    return None if now.disk_free is None else now.disk_free / MIB
 
 
 def _high(name: str, hold_at: float, calm_at: float, read: Callable[[Readings], float | None], words: str) -> Rule:

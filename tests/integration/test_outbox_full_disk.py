@@ -5,8 +5,7 @@ import contextlib
 import os
 import random
 import subprocess
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -17,6 +16,7 @@ from msgspec import Struct
 from flip_agent.outbox.outbox import Outbox
 from flip_runtime.errors import Unavailable
 from flip_wire.telemetry import Event, Gap, Priority, Seq
+from outboxes import running
 
 pytestmark = pytest.mark.asyncio
 
@@ -42,19 +42,6 @@ def disk(folder: Path) -> Iterator[Path]:
         yield place
     finally:
         subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
-@asynccontextmanager
-async def running(disk: Path) -> AsyncGenerator[Outbox]:
-    outbox = await Outbox.open(disk / "outbox.db")
-    committer = asyncio.create_task(outbox.run())
-    try:
-        async with asyncio.timeout(120):
-            yield outbox
-    finally:
-        committer.cancel()
-        await asyncio.gather(committer, return_exceptions=True)
-        await outbox.close()
 
 
 class Books:
@@ -107,7 +94,7 @@ def fill(disk: Path) -> Path:
 
 
 async def test_the_outbox_fills_its_disk_and_goes_on_with_the_newest(disk: Path) -> None:
-    async with running(disk) as outbox:
+    async with running(disk / "outbox.db", max_bytes=64 * 2**20, within=120.0) as outbox:
         books = Books(outbox)
         for _ in range(30):
             assert await books.produce(500) == 0
@@ -121,7 +108,7 @@ async def test_a_disk_that_somebody_else_has_filled_stops_neither_acks_nor_alert
     disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("flip_agent.outbox.ballast._LOOK_EVERY", 0.0)
-    async with running(disk) as outbox:
+    async with running(disk / "outbox.db", max_bytes=64 * 2**20, within=120.0) as outbox:
         books = Books(outbox)
         await books.produce(2000)
         greedy = fill(disk)
@@ -142,16 +129,16 @@ async def test_a_disk_that_somebody_else_has_filled_stops_neither_acks_nor_alert
 
 
 async def test_an_agent_that_restarts_on_a_full_disk_goes_on(disk: Path) -> None:
-    async with running(disk) as outbox:
+    async with running(disk / "outbox.db", max_bytes=64 * 2**20, within=120.0) as outbox:
         books = Books(outbox)
         await books.produce(1000)
     fill(disk)
     for _ in range(3):
-        async with running(disk) as outbox:
+        async with running(disk / "outbox.db", max_bytes=64 * 2**20, within=120.0) as outbox:
             books.outbox = outbox
             assert await books.produce(1000) == 0
             await books.deliver(2)
-    async with running(disk) as outbox:
+    async with running(disk / "outbox.db", max_bytes=64 * 2**20, within=120.0) as outbox:
         books.outbox = outbox
         await books.deliver()
         books.check()

@@ -27,7 +27,7 @@ class Device:
         (Readings(battery=29.0), Readings(battery=35.0), "battery at 29 %"),
         (Readings(temperature=81.0), Readings(temperature=75.0), "81 °C"),
         (Readings(load=9.0), Readings(load=7.0), "load of 9.0 per core"),
-        (Readings(disk_free=2**20), Readings(disk_free=600 * 2**20), "bytes free on the disk"),
+        (Readings(disk_free=2**20), Readings(disk_free=600 * 2**20), "1 MiB free on the disk, at least 512 wanted"),
         (Readings(p99=0.8), Readings(p99=0.4), "local inference takes 0.80 s"),
     ],
 )

@@ -3,8 +3,6 @@
 import asyncio
 import random
 import shutil
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -13,6 +11,7 @@ from msgspec import Struct
 
 from flip_agent.outbox.outbox import Outbox
 from flip_wire.telemetry import Event, Gap, Priority, Seq
+from outboxes import running
 
 pytestmark = pytest.mark.asyncio
 
@@ -25,19 +24,6 @@ class Line(Struct, frozen=True):
     text: str
 
 
-@asynccontextmanager
-async def running(path: Path) -> AsyncGenerator[Outbox]:
-    outbox = await Outbox.open(path, ballast=0)
-    committer = asyncio.create_task(outbox.run())
-    try:
-        async with asyncio.timeout(60):
-            yield outbox
-    finally:
-        committer.cancel()
-        await asyncio.gather(committer, return_exceptions=True)
-        await outbox.close()
-
-
 class Original:
     """An outbox with some of its events delivered, as files that can be spoiled and restored."""
 
@@ -48,7 +34,7 @@ class Original:
         self.acked = Seq(0)
 
     async def make(self, *, with_log: bool) -> None:
-        async with running(self.folder / "outbox.db") as outbox:
+        async with running(self.folder / "outbox.db", ballast=0, within=60.0) as outbox:
             for commit in range(30):
                 priority = (Priority.FEDERATION, Priority.HEALTH, Priority.LOG)[commit % 3]
                 async with asyncio.TaskGroup() as group:
@@ -95,7 +81,7 @@ class Original:
 
 async def drained(path: Path) -> list[Event]:
     taken: list[Event] = []
-    async with running(path) as outbox:
+    async with running(path, ballast=0, within=60.0) as outbox:
         await outbox.append(Priority.LOG, "after", Line(0, ""))
         while batch := await outbox.next_batch():
             taken += batch.events

@@ -12,7 +12,7 @@ from typing import TypeVar
 import httpx
 import msgspec
 
-from flip_agent.federation.fleet_client import HOLD, TIMEOUT
+from flip_agent.federation.fleet_client import HOLD, TIMEOUT, retry_after
 from flip_agent.federation.flower import Instruction, Item, Reply
 from flip_agent.federation.node_auth import NodeAuth
 from flip_runtime.errors import Rejected, Unavailable
@@ -74,7 +74,7 @@ class ContributionClient:
         if answer.status_code in _REFUSED:
             raise Rejected(f"the hub refuses the reply: {answer.text[:300]}")
         if answer.is_error:  # a revoked device may be enrolled again, an older hub upgraded
-            raise Unavailable(f"{request.url.path}: HTTP {answer.status_code}", retry_after=_retry_after(answer))
+            raise Unavailable(f"{request.url.path}: HTTP {answer.status_code}", retry_after=retry_after(answer))
         return answer
 
 
@@ -97,10 +97,3 @@ def _decoded(answer: httpx.Response, kind: type[T]) -> T:
         return msgspec.json.decode(answer.content, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:  # of a portal, say
         raise Unavailable(f"an answer that is none of the hub's: {error}") from error
-
-
-def _retry_after(answer: httpx.Response) -> float | None:
-    try:
-        return float(answer.headers["Retry-After"])
-    except (KeyError, ValueError):
-        return None

@@ -192,7 +192,7 @@ def _translated(call: str) -> Generator[None]:
     except httpx.HTTPStatusError as error:
         status = error.response.status_code
         if status in _HEALED_BY_TIME or status >= 500 or not _is_flowers(error.response):
-            raise Unavailable(f"{call}: HTTP {status}", retry_after=_retry_after(error.response)) from error
+            raise Unavailable(f"{call}: HTTP {status}", retry_after=retry_after(error.response)) from error
         raise Rejected(f"{call}: HTTP {status}: {error.response.text[:200]}") from error
     except (httpx.RequestError, ValueError) as error:  # ValueError: an answer that is no protobuf, as of a portal
         raise Unavailable(f"{call}: {error or type(error).__name__}") from error
@@ -212,7 +212,7 @@ def _is_flowers(response: httpx.Response) -> bool:
     return True
 
 
-def _retry_after(response: httpx.Response) -> float | None:
+def retry_after(response: httpx.Response) -> float | None:
     try:
         return float(response.headers["Retry-After"])
     except (KeyError, ValueError):

@@ -163,7 +163,7 @@ class SessionStore:
             _keep_event(db, event)
 
     def begin_attempt(self, message_id: str) -> int:
-        """Before each training of a message: the how manieth it is."""
+        """Before each training of a message: which one in number it is."""
         with self._file.transaction() as db:
             db.execute("update message set attempts = attempts + 1 where message_id = ?", (message_id,))
         return self._file.row("select attempts from message where message_id = ?", (message_id,))[0]

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from flip_agent.health.checks.check import Check
 from flip_agent.health.conditions import DATABASE_DAMAGED, Conditions, Declaration, Since
@@ -51,28 +51,32 @@ class Inspection:
             group.create_task(self._verify_outbox())
 
     def look(self) -> list[Condition]:
-        told = self._conditions.update(self._found(), Since(wall=time.time(), monotonic=time.monotonic()))
+        return self._judge(self._found())
+
+    def _judge(self, found: Mapping[Declaration, str]) -> list[Condition]:
+        told = self._conditions.update(found, Since(wall=time.time(), monotonic=time.monotonic()))
         self.codes.set(frozenset(condition.code for condition in told))
         return told
 
     async def mend(self) -> list[Repair]:
         """Whatever is wrong now, at once: what a person asked for."""
         self._mended_at.clear()
-        return await self._mend()
+        return await self._mend(self._found())
 
     async def _watch(self) -> None:
         while True:
-            self.look()
+            found = self._found()
+            self._judge(found)
             if self._may_mend():
-                await self._mend()
+                await self._mend(found)
             await asyncio.sleep(_LOOK_EVERY)
 
-    async def _mend(self) -> list[Repair]:
+    async def _mend(self, found: Mapping[Declaration, str]) -> list[Repair]:
         repairs: list[Repair] = []
         for check in self._checks:
             code = check.declaration.code
             due = self._mended_at.get(code, -_MEND_AGAIN) + _MEND_AGAIN <= time.monotonic()
-            if due and check.look():
+            if due and check.declaration in found:
                 self._mended_at[code] = time.monotonic()
                 if done := check.mend():
                     repairs.append(await self._tell(check.declaration, done))

@@ -14,7 +14,6 @@ from flip_wire.telemetry import Priority
 
 log = logging.getLogger(__name__)
 
-
 _TELL_LATENCY_EVERY = 5.0
 """Seconds; `run` forgets a figure after fifteen."""
 
