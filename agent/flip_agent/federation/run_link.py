@@ -2,7 +2,8 @@
 over its events.
 
 Nothing here waits for `run`: while it is away the session goes on with what it heard last, and the events stay in
-`session.db` until `run` has committed them. A repeat, after a power cut between the two, has no effect there.
+`session.db` until `run` has committed them, or the `Gap` that counts them. A repeat, after a power cut between the two,
+has no effect there.
 """
 
 import asyncio
@@ -12,17 +13,16 @@ from asyncio import to_thread
 from collections.abc import Sequence
 from pathlib import Path
 
-from flip_agent.federation.session_store import KeptEvent, SessionStore
+from flip_agent.federation.session_events import REFUSED, KeptEvent, Loss
+from flip_agent.federation.session_store import SessionStore
 from flip_agent.local.client import LocalClient
 from flip_agent.local.messages import FromRun, Hold, ToRun, Training, Work
 from flip_agent.watched import Watched
 from flip_runtime.errors import Rejected, Unavailable
-from flip_wire.telemetry import Priority
+from flip_wire.telemetry import Gap, Priority, Seq
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE = 32
-"""Events on their way; fewer than `LocalClient` would drop."""
 _AGAIN = 5.0
 """Seconds until the events are looked for once more, after the disk was full."""
 
@@ -67,23 +67,46 @@ class RunLink:
         while True:
             self._written.clear()
             try:
-                events = await to_thread(self._store.events, _AT_ONCE)
-                if not events:
-                    self._waiting.set(False)
-                    await self._written.wait()
+                await self._declare(await to_thread(self._store.events.losses))
+                events = await to_thread(self._store.events.oldest)
+                if events:
+                    await self._commit(events)
                     continue
-                async with asyncio.TaskGroup() as group:
-                    for event in events:
-                        group.create_task(self._commit(event))
-                await to_thread(self._store.drop_events, [event.number for event in events])
             except Unavailable:  # the disk is full
                 await asyncio.sleep(_AGAIN)
+                continue
+            self._waiting.set(False)
+            await self._written.wait()
 
-    async def _commit(self, kept: KeptEvent) -> None:
+    async def _declare(self, losses: Sequence[Loss]) -> None:
+        """Before the events that came after: a name is remembered for a while only."""
+        for loss in losses:
+            gap = Gap(
+                priority=Priority.FEDERATION,
+                first=Seq(0),
+                last=Seq(0),
+                count=loss.count,
+                reason=f"train: {loss.reason}",
+            )
+            await self._client.emit(Priority.ALERT, "gap", gap, once=loss.name)
+            await to_thread(self._store.events.declared, loss)
+
+    async def _commit(self, events: Sequence[KeptEvent]) -> None:
+        async with asyncio.TaskGroup() as group:
+            taken = [group.create_task(self._taken(event)) for event in events]
+        numbers = {event.number for event, task in zip(events, taken, strict=True) if task.result()}
+        if numbers:
+            await to_thread(self._store.events.drop, numbers)
+        if refused := {event.number for event in events} - numbers:
+            await to_thread(self._store.events.lose, refused, REFUSED)
+
+    async def _taken(self, kept: KeptEvent) -> bool:
         try:
             await self._client.emit(Priority.FEDERATION, "session", kept.event, once=kept.once)
         except Rejected as error:
             log.error("event not sent", extra={"reason": str(error)})
+            return False
+        return True
 
     def _greeting(self) -> Sequence[ToRun]:
         return [Training(state=self._training)]

@@ -9,7 +9,7 @@ import sqlite3
 import threading
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from flip_runtime.errors import Corrupt, Unavailable
 
@@ -21,8 +21,15 @@ _PRIMARY = 0xFF
 """The part of SQLite's extended codes that says which error it is."""
 
 
+class Column(NamedTuple):
+    table: str
+    name: str
+    kind: str
+
+
 class SessionFile:
-    def __init__(self, path: Path, schema: str) -> None:
+    def __init__(self, path: Path, schema: str, added: Sequence[Column] = ()) -> None:
+        """`added`: columns that the tables of an earlier version lack."""
         self._path = path
         self._lock = threading.RLock()
         path.touch(mode=0o600)
@@ -33,7 +40,7 @@ class SessionFile:
                 self._db.execute("pragma journal_mode = wal")
                 self._db.execute("pragma synchronous = full")
                 self._db.execute("pragma foreign_keys = on")
-                self._prepare(schema)
+                self._prepare(schema, added)
         except BaseException:
             self._db.close()
             raise
@@ -50,12 +57,16 @@ class SessionFile:
         rows = self.rows(query, parameters)
         return rows[0] if rows else None
 
-    def _prepare(self, schema: str) -> None:
+    def _prepare(self, schema: str, added: Sequence[Column]) -> None:
         (version,) = self._db.execute("pragma user_version").fetchone()
         (tables,) = self._db.execute("select count(*) from sqlite_master").fetchone()
         if tables and version != _VERSION:
             raise Corrupt(f"{self._path} has layout {version}, not {_VERSION}")
         self._db.executescript(schema)
+        for column in added:
+            known = self._db.execute("select name from pragma_table_info(?)", (column.table,)).fetchall()
+            if (column.name,) not in known:
+                self._db.execute(f"alter table {column.table} add column {column.name} {column.kind}")
         self._db.execute(f"pragma user_version = {_VERSION}")
 
     @contextlib.contextmanager

@@ -61,7 +61,8 @@ def _lived(
     try:
         with SessionStore(path) as store:
             if lost.exists():
-                store.keep_event(SessionEvent(run_id="", message_id="", step="failed", detail=_LOST))
+                store.events.keep(SessionEvent(run_id="", message_id="", step="failed", detail=_LOST))
+                store.events.lose_unknown(f"number unknown: {path.name} was damaged")
                 lost.unlink()
             asyncio.run(_session(settings, identity, store, fleet, contributions, apps))
     except* Corrupt as errors:

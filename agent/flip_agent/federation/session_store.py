@@ -1,8 +1,8 @@
 """`session.db`: what a training session must not lose. What a method wrote is on disk when it returns.
 
 `flip-agent train` alone opens it, on one connection; a second process is refused. The instruction with its objects is
-kept until the reply is, the reply until it is known what became of it, `context.state` for the latest runs, an event
-until `run` has committed it. An event is written together with the step that it tells of.
+kept until the reply is, the reply until it is known what became of it, `context.state` for the latest runs. An event
+is written together with the step that it tells of (`session_events`).
 
 Nothing that the disk has damaged is ever used: objects are named by their SHA-256, all else carries a CRC.
 """
@@ -17,7 +17,9 @@ from zlib import crc32
 import msgspec
 from msgspec import Struct
 
+from flip_agent.federation import session_events
 from flip_agent.federation.flower import Instruction, Item, Reply, Run
+from flip_agent.federation.session_events import SessionEvents
 from flip_agent.federation.session_file import SessionFile
 from flip_agent.federation.steps import SETTLING, Step
 from flip_agent.settings import Value
@@ -42,7 +44,6 @@ create table if not exists object (
     side text not null check (side in ('in', 'out')), object_id text not null, content blob not null,
     upload text not null default '', primary key (message_id, side, object_id)
 );
-create table if not exists event (number integer primary key autoincrement, once text not null, body blob not null);
 """
 _COLUMNS = "message_id, run_id, node_id, step, message, tree, crc, reply, reply_tree, seconds, reply_crc, late"
 _NEXT = f"select {_COLUMNS} from message where step not in ('pushed', 'late') order by number limit 1"  # noqa: S608
@@ -65,8 +66,6 @@ _KEEP_CONTEXT = """
 update run set context = ?, context_crc = ? where run_id = (select run_id from message where message_id = ?)
 """
 _RUNS_KEPT = 16
-_EVENTS_KEPT = 4096
-"""While `run` is away; then the oldest go."""
 
 
 class Message(Struct, frozen=True, kw_only=True):
@@ -82,17 +81,11 @@ class Message(Struct, frozen=True, kw_only=True):
     """Why no round takes the reply, from `LATE` on."""
 
 
-class KeptEvent(Struct, frozen=True, kw_only=True):
-    number: int
-    once: str
-    """As `flip_agent.local.messages.Emit`."""
-    event: SessionEvent
-
-
 class SessionStore:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, events_kept: int = session_events.KEPT) -> None:
         """Raises `Unavailable` when another process has it open, `Corrupt` when it cannot be read."""
-        self._file = SessionFile(path, _SCHEMA)
+        self._file = SessionFile(path, _SCHEMA + session_events.SCHEMA, session_events.ADDED)
+        self.events = SessionEvents(self._file, events_kept)
 
     def __enter__(self) -> Self:
         return self
@@ -160,7 +153,7 @@ class SessionStore:
                 db.execute("delete from message where message_id = ?", (message_id,))
             else:
                 db.execute("update message set step = ?, late = ? where message_id = ?", (step, late, message_id))
-            _keep_event(db, event)
+            self.events.keep_with(db, event)
 
     def begin_attempt(self, message_id: str) -> int:
         """Before each training of a message: which one in number it is."""
@@ -186,7 +179,7 @@ class SessionStore:
             db.execute(_READY, (Step.READY, reply.message, reply.tree, seconds, crc, message_id))
             if context is not None:
                 db.execute(_KEEP_CONTEXT, (context, _crc(context), message_id))
-            _keep_event(db, event)
+            self.events.keep_with(db, event)
 
     def _sound(self, row: Any) -> Message | None:
         message_id, run_id, node_id, step, message, tree, crc, reply, reply_tree, seconds, reply_crc, late = row
@@ -251,34 +244,10 @@ class SessionStore:
             raise Corrupt(f"the {which} was damaged on this device's disk")
         return Item(object_id=object_id, content=row[0])
 
-    # ---- events ----
-
-    def keep_event(self, event: SessionEvent) -> None:
-        """One that tells of no step."""
-        with self._file.transaction() as db:
-            _keep_event(db, event)
-
-    def events(self, limit: int) -> list[KeptEvent]:
-        """The oldest."""
-        rows = self._file.rows("select number, once, body from event order by number limit ?", (limit,))
-        decode = msgspec.json.Decoder(SessionEvent).decode
-        return [KeptEvent(number=number, once=once, event=decode(body)) for number, once, body in rows]
-
-    def drop_events(self, numbers: Iterable[int]) -> None:
-        with self._file.transaction() as db:
-            db.executemany("delete from event where number = ?", ((number,) for number in numbers))
-
 
 def _keep_objects(db: Connection, message_id: str, side: str, items: Iterable[Item]) -> None:
     rows: Iterator[tuple[str, str, str, bytes]] = ((message_id, side, item.object_id, item.content) for item in items)
     db.executemany(_KEEP_OBJECT, rows)
-
-
-def _keep_event(db: Connection, event: SessionEvent | None) -> None:
-    if event is not None:
-        once = f"{event.message_id}:{event.step}" if event.message_id else ""
-        db.execute("insert into event (once, body) values (?, ?)", (once, msgspec.json.encode(event)))
-        db.execute("delete from event where number <= (select max(number) from event) - ?", (_EVENTS_KEPT,))
 
 
 def _is_named(content: object, object_id: str) -> bool:
