@@ -30,7 +30,7 @@ from flip_hub.mongo import Database, Indexed
 from flip_hub.settings import FleetSection, Settings
 from flip_hub.telemetry.routes import TelemetryController
 from flip_hub.telemetry.service import TelemetryService
-from flip_hub.telemetry.store import EventStore, GapStore
+from flip_hub.telemetry.store import EventStore, GapStore, SpanStore
 from flip_hub.users.store import UserStore
 
 ROUTES: list[ControllerRouterHandler] = [
@@ -51,6 +51,7 @@ class Core:
     live: LiveHub
     app_keys: AppKeys
     devices: DeviceService
+    spans: SpanStore
     access: Access
     stores: list[Indexed]
     services: dict[str, object]
@@ -61,12 +62,13 @@ def build_core(settings: Settings, database: Database) -> Core:
     """Raises `ConfigError` for a state folder that was never initialised."""
     credentials = load_credentials(settings.hub.state)
     live = LiveHub()
-    users, registry, enrolment, events, gaps, keys = (
+    users, registry, enrolment, events, gaps, spans, keys = (
         UserStore(database),
         DeviceStore(database),
         EnrolmentStore(database),
         EventStore(database),
         GapStore(database),
+        SpanStore(database),
         AppKeyStore(database),
     )
     app_keys = AppKeys(keys, credentials.app_key, hub_signs=settings.apps.hub_signs)
@@ -77,8 +79,9 @@ def build_core(settings: Settings, database: Database) -> Core:
         live=live,
         app_keys=app_keys,
         devices=devices,
+        spans=spans,
         access=Access(tokens, devices, credentials.internal_secret),
-        stores=[users, registry, enrolment, events, gaps, keys],
+        stores=[users, registry, enrolment, events, gaps, spans, keys],
         services={
             "settings": settings,
             "live": live,
@@ -87,7 +90,7 @@ def build_core(settings: Settings, database: Database) -> Core:
             "assertions": Assertions(devices, registry, tokens),
             "enrolment": EnrolmentService(enrolment, registry, devices, app_keys, fleet_address(settings.fleet), ca),
             "app_keys": app_keys,
-            "telemetry": TelemetryService(events, gaps, devices),
+            "telemetry": TelemetryService(events, gaps, spans, devices),
             "site": Site(),
         },
     )

@@ -33,6 +33,8 @@ from flip_hub.models.service import ModelService
 from flip_hub.models.store import ModelStore
 from flip_hub.mongo import Mongo
 from flip_hub.settings import Settings
+from flip_hub.telemetry.routes import RunSpansController
+from flip_hub.telemetry.run_spans import RunSpans
 from flip_runtime.supervisor import Service, supervise
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,7 @@ FEDERATION_ROUTES = [
     AppController,
     RunController,
     LateController,
+    RunSpansController,
     InternalController,
 ]
 
@@ -86,6 +89,7 @@ async def serve(settings: Settings) -> None:
             "apps": apps,
             "runs": runs,
             "late": late,
+            "run_spans": RunSpans(core.spans, runs, contribution_store),
             "health": health,
         },
         access=core.access,

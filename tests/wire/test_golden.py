@@ -22,6 +22,7 @@ from flip_wire.fleet import (
 from flip_wire.health import HealthReport, Repair
 from flip_wire.models import Manifest, encode_manifest
 from flip_wire.problem import Problem
+from flip_wire.spans import Spans, span_id, trace_of_message
 from flip_wire.telemetry import Batch, BatchAccepted, Gap, SessionEvent
 from flip_wire.version import HISTORY, WIRE_VERSION
 
@@ -44,8 +45,9 @@ KINDS = (
     Receipt,
     LateReply,
     LateNeeds,
+    Spans,
 )
-NEW_IN: dict[type[msgspec.Struct], int] = {Repair: 2, Receipt: 2, LateReply: 2, LateNeeds: 2}
+NEW_IN: dict[type[msgspec.Struct], int] = {Repair: 2, Receipt: 2, LateReply: 2, LateNeeds: 2, Spans: 2}
 WRITTEN = [(kind, version) for version in sorted(HISTORY) for kind in KINDS if version >= NEW_IN.get(kind, 1)]
 
 
@@ -74,6 +76,15 @@ def test_the_manifest_s_canonical_form_does_not_change() -> None:
     recorded = msgspec.json.decode((GOLDEN / "v1.json").read_bytes(), type=dict[str, msgspec.Raw])
     manifest = msgspec.json.decode(recorded["Manifest"], type=Manifest)
     assert encode_manifest(manifest) == (GOLDEN / "v1-manifest.json").read_bytes()
+
+
+def test_the_ids_of_a_message_s_spans_do_not_change() -> None:
+    recorded = msgspec.json.decode((GOLDEN / "v2.json").read_bytes(), type=dict[str, msgspec.Raw])
+    traced = msgspec.json.decode(recorded["Spans"], type=Spans)
+    trace = trace_of_message(traced.run_id, traced.message_id)
+    assert [(span.trace_id, span.span_id) for span in traced.spans] == [
+        (trace, span_id(trace, span.name)) for span in traced.spans
+    ]
 
 
 def test_the_history_ends_with_the_current_version() -> None:

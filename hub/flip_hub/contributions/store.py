@@ -45,6 +45,11 @@ class ContributionStore:
         found = await self._instructions.find_one({"_id": message_id})
         return None if found is None else msgspec.convert(found, Instructed)
 
+    async def instructions(self, message_ids: Sequence[str]) -> list[Instructed]:
+        """Those that are known."""
+        found = self._instructions.find({"_id": {"$in": list(message_ids)}})
+        return [msgspec.convert(document, Instructed) async for document in found]
+
     # ---- late contributions ----
 
     async def keep(self, record: LateRecord) -> LateRecord:

@@ -12,6 +12,7 @@ from flip_hub.devices.record import Intake
 from flip_hub.problem import TooLarge, Unprocessable
 from flip_wire.fleet import ReportedState
 from flip_wire.health import HealthReport
+from flip_wire.spans import Spans, trace_of_message
 from flip_wire.telemetry import Batch, Event, Gap, Priority, Seq, Stamp
 
 T = TypeVar("T")
@@ -24,7 +25,7 @@ MAX_EVENTS = 10_000
 _INT64 = range(-(2**63), 2**63)
 """What the registry can hold."""
 
-_KNOWN: dict[str, Any] = {"health": HealthReport, "state": ReportedState, "gap": Gap}
+_KNOWN: dict[str, Any] = {"health": HealthReport, "state": ReportedState, "gap": Gap, "spans": Spans}
 """Kinds the hub acts on; others are only kept."""
 
 
@@ -66,6 +67,9 @@ class CheckedBatch(Struct, frozen=True, kw_only=True):
 
     def gaps(self) -> list[tuple[Event, Gap]]:
         return [(event, body) for event, body in self._pairs() if isinstance(body, Gap)]
+
+    def spans(self) -> list[tuple[Event, Spans]]:
+        return [(event, body) for event, body in self._pairs() if isinstance(body, Spans)]
 
     def _newest(self, kind: type[T], since: Intake, known: Seq) -> T | None:
         if since.in_epoch(self.batch.epoch).epoch != self.batch.epoch:
@@ -122,9 +126,19 @@ def _read_event(index: int, raw: Raw) -> tuple[Event, Any]:
             raise ValueError("a number needs more than 64 bits")
         if isinstance(body, Gap) and body.count < 0:
             raise ValueError("a gap's count is negative")
+        if isinstance(body, Spans):
+            _check_trace(body)
     except (msgspec.DecodeError, ValueError) as error:
         raise Unprocessable(f"event {index} (seq {_seq_of(raw)}) is malformed: {error}", hint="leave it out") from error
     return event, body
+
+
+def _check_trace(body: Spans) -> None:
+    traces = {span.trace_id for span in body.spans}
+    if len(traces) > 1:
+        raise ValueError("spans of more than one trace")
+    if body.message_id and traces != {trace_of_message(body.run_id, body.message_id)}:
+        raise ValueError("spans of another trace than their message's")
 
 
 def _storable(value: Any) -> bool:

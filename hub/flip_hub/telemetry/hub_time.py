@@ -2,6 +2,9 @@
 
 import math
 
+from msgspec.structs import replace
+
+from flip_wire.spans import Span
 from flip_wire.telemetry import Batch, Stamp
 
 
@@ -18,3 +21,8 @@ def happened_at(at: Stamp, batch: Batch, received: float) -> float:
     else:
         past = batch.sent.wall - at.wall
     return received - max(0.0, past) if math.isfinite(past) else received
+
+
+def moved(span: Span, at: Stamp, happened: float) -> Span:
+    """With its start by the hub's clock: it is as long before its event, which `happened`, as on the device's clock."""
+    return replace(span, start=max(0.0, happened - (at.wall - span.start)))

@@ -8,7 +8,8 @@ from litestar.params import FromPath, QueryParameter
 
 from flip_hub.auth.guards import device_guard, user_guard
 from flip_hub.telemetry.batch import MAX_SENT, read_batch
-from flip_hub.telemetry.schemas import DeclaredGap, StoredEvent
+from flip_hub.telemetry.run_spans import RunSpans
+from flip_hub.telemetry.schemas import DeclaredGap, MessageSpans, StoredEvent
 from flip_hub.telemetry.service import TelemetryService
 from flip_wire.fleet import DeviceId
 from flip_wire.telemetry import BatchAccepted
@@ -48,3 +49,19 @@ class TelemetryController(Controller):
     ) -> list[DeclaredGap]:
         """What the device had to drop in the last 90 days, newest first."""
         return await telemetry.gaps(DeviceId(device), limit)
+
+
+class RunSpansController(Controller):
+    path = "/api/v1/runs/{run_id:str}/spans"
+    tags = ("telemetry",)
+    guards = (user_guard,)
+
+    @get()
+    async def list_spans(
+        self,
+        run_spans: NamedDependency[RunSpans],
+        run_id: FromPath[str],
+        limit: Annotated[int, QueryParameter(ge=1, le=2000)] = 200,
+    ) -> list[MessageSpans]:
+        """Where the time went on the devices in the last 7 days, by message; the one that ended last first."""
+        return await run_spans.newest(run_id, limit)

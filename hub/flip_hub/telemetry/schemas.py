@@ -1,7 +1,9 @@
-"""Events as the API shows them."""
+"""Events and spans as the API shows them."""
 
 from msgspec import Raw, Struct
 
+from flip_wire.fleet import DeviceId
+from flip_wire.spans import Span
 from flip_wire.telemetry import Priority, Seq, Stamp
 
 
@@ -32,3 +34,25 @@ class DeclaredGap(Struct, frozen=True, kw_only=True):
     reason: str
     declared_at: float
     """By the hub's clock, on the device: when it was next in touch with the hub."""
+
+
+class StoredSpans(Struct, frozen=True, kw_only=True):
+    """What one event told."""
+
+    device_id: DeviceId
+    message_id: str
+    """Empty when they are of no message."""
+    spans: list[Span]
+
+
+class MessageSpans(Struct, frozen=True, kw_only=True):
+    """Where the time of one message of a run went on one device."""
+
+    device_id: DeviceId
+    message_id: str
+    round: int
+    """0 where that is not known."""
+    phase: str
+    """`train`, `evaluate`, …; empty where that is not known."""
+    spans: list[Span]
+    """`message`, and under it its parts; each `start` by the hub's clock."""

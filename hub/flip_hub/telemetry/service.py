@@ -9,7 +9,7 @@ import time
 from flip_hub.devices.service import DeviceService
 from flip_hub.telemetry.batch import CheckedBatch
 from flip_hub.telemetry.schemas import DeclaredGap, StoredEvent
-from flip_hub.telemetry.store import EventStore, GapStore
+from flip_hub.telemetry.store import EventStore, GapStore, SpanStore
 from flip_runtime.errors import Unavailable
 from flip_wire.fleet import DeviceId
 from flip_wire.telemetry import BatchAccepted
@@ -19,9 +19,10 @@ ATTEMPTS = 5
 
 
 class TelemetryService:
-    def __init__(self, store: EventStore, gaps: GapStore, devices: DeviceService) -> None:
+    def __init__(self, store: EventStore, gaps: GapStore, spans: SpanStore, devices: DeviceService) -> None:
         self._store = store
         self._gaps = gaps
+        self._spans = spans
         self._devices = devices
 
     async def accept(self, device_id: DeviceId, checked: CheckedBatch) -> BatchAccepted:
@@ -29,6 +30,7 @@ class TelemetryService:
         batch, received = checked.batch, time.time()
         await self._store.insert(device_id, batch, received)
         await self._gaps.insert(device_id, batch, checked.gaps(), received)
+        await self._spans.insert(device_id, batch, checked.spans(), received)
         for _ in range(ATTEMPTS):
             before = await self._devices.intake(device_id)
             health, state = checked.newest_health(before), checked.newest_state(before)

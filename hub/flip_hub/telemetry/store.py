@@ -1,4 +1,4 @@
-"""Events from devices, in MongoDB: each once, for a week; what devices declared dropped for longer."""
+"""Events from devices, in MongoDB: each once, for a week, spans as long; what devices declared dropped for longer."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,9 +11,10 @@ from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import BulkWriteError
 
 from flip_hub.mongo import Database, Document
-from flip_hub.telemetry.hub_time import happened_at
-from flip_hub.telemetry.schemas import DeclaredGap, StoredEvent
+from flip_hub.telemetry.hub_time import happened_at, moved
+from flip_hub.telemetry.schemas import DeclaredGap, StoredEvent, StoredSpans
 from flip_wire.fleet import DeviceId
+from flip_wire.spans import Span, Spans
 from flip_wire.telemetry import Batch, Event, Gap, Priority, Seq, Stamp
 
 KEPT = 7 * 24 * 3600
@@ -79,6 +80,32 @@ class GapStore:
         return [_gap(document) async for document in found.limit(limit)]
 
 
+class SpanStore:
+    """Collection `spans`: a document holds those of one event, as JSON with the starts by the hub's clock."""
+
+    def __init__(self, database: Database) -> None:
+        self._spans = database["spans"]
+
+    async def ensure_indexes(self) -> None:
+        key = [("device", ASCENDING), ("epoch", ASCENDING), ("seq", ASCENDING)]
+        await self._spans.create_index(key, unique=True)
+        await self._spans.create_index([("run", ASCENDING), ("happened", DESCENDING)])
+        await self._spans.create_index([("received", ASCENDING)], expireAfterSeconds=KEPT)
+
+    async def insert(
+        self, device_id: DeviceId, batch: Batch, spans: Sequence[tuple[Event, Spans]], received: float
+    ) -> None:
+        """Those that are there already stay as they are."""
+        await _insert_new(
+            self._spans, [_spans_document(device_id, batch, event, body, received) for event, body in spans]
+        )
+
+    async def newest(self, flower_run_id: str, limit: int) -> list[StoredSpans]:
+        """Of that many messages of the run, the one that ended last first."""
+        found = self._spans.find({"run": flower_run_id}).sort([("happened", DESCENDING), ("seq", DESCENDING)])
+        return [_stored_spans(document) async for document in found.limit(limit)]
+
+
 async def _insert_new(collection: AsyncIOMotorCollection[Document], documents: list[Document]) -> None:
     if not documents:
         return
@@ -103,6 +130,28 @@ def _document(device_id: DeviceId, batch: Batch, event: Event, received: float) 
         "received": _moment(received),
         "body": Binary(bytes(event.body)),
     }
+
+
+def _spans_document(device_id: DeviceId, batch: Batch, event: Event, body: Spans, received: float) -> Document:
+    happened = happened_at(event.at, batch, received)
+    return {
+        "device": device_id,
+        "epoch": batch.epoch,
+        "seq": event.seq,
+        "run": body.run_id,
+        "message": body.message_id,
+        "happened": _moment(happened),
+        "received": _moment(received),
+        "spans": Binary(msgspec.json.encode([moved(span, event.at, happened) for span in body.spans])),
+    }
+
+
+def _stored_spans(document: Document) -> StoredSpans:
+    return StoredSpans(
+        device_id=document["device"],
+        message_id=document["message"],
+        spans=msgspec.json.decode(document["spans"], type=list[Span]),
+    )
 
 
 def _event(document: Document) -> StoredEvent:
