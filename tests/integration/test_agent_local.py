@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from agent_rig import eventually
+from local_run import Run, ended, run_parts
 
-from flip_agent.inference_peer import InferencePeer
 from flip_agent.local.client import WAITING, LocalClient
 from flip_agent.local.messages import (
     LINE_LIMIT,
@@ -20,60 +20,18 @@ from flip_agent.local.messages import (
     Prepare,
     Prepared,
     Serving,
-    Status,
     ToRun,
     Training,
     Work,
 )
-from flip_agent.local.server import LocalServer
-from flip_agent.outbox.outbox import Outbox
-from flip_agent.reported import Reported
-from flip_agent.watched import Watched
 from flip_runtime.errors import Rejected, Unavailable
 from flip_wire.fleet import DesiredState, WorkNotice
-from flip_wire.health import Repair
 from flip_wire.models import ModelAssignment, Sha256
 from flip_wire.telemetry import Gap, Priority, SessionEvent
 
 pytestmark = pytest.mark.asyncio
 
 WANTED = ModelAssignment(model="digits", version=2, manifest=Sha256("0" * 64), size=1)
-
-
-class Run:
-    """The part of `flip-agent run` behind the socket."""
-
-    def __init__(self, folder: Path, outbox: Outbox) -> None:
-        self.socket = folder / "run" / "agent.sock"
-        self.outbox = outbox
-        self.desired = Watched(DesiredState(generation=1))
-        self.reported = Reported(1)
-        self.inference = InferencePeer(self.reported)
-        self.holding = Watched("")
-
-    @asynccontextmanager
-    async def listening(self) -> AsyncGenerator[None]:
-        ready = asyncio.Event()
-        parts = (self.outbox, self.desired, self.reported, self.inference)
-        server = LocalServer(
-            *(self.socket, *parts),
-            holding=self.holding,
-            status=self._status,
-            mend=self._mend,
-            listening=ready.set,
-        )
-        task = asyncio.create_task(server.run())
-        try:
-            await asyncio.wait_for(ready.wait(), 10)
-            yield
-        finally:
-            await ended(task)
-
-    async def _status(self) -> Status:
-        raise Unavailable("this test asks for none")
-
-    async def _mend(self) -> list[Repair]:
-        return [Repair(code="disk-low", text="old logs removed")]
 
 
 class Peer:
@@ -95,23 +53,6 @@ class Peer:
         self.heard.append(message)
         if isinstance(message, Prepare):
             await self.client.send(Prepared(model=message.model, version=message.version, reason="probe differs"))
-
-
-async def ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-
-
-@asynccontextmanager
-async def run_parts(folder: Path) -> AsyncGenerator[Run]:
-    outbox = await Outbox.open(folder / "outbox.db")
-    committer = asyncio.create_task(outbox.run())
-    try:
-        async with asyncio.timeout(30):
-            yield Run(folder, outbox)
-    finally:
-        await ended(committer)
-        await outbox.close()
 
 
 def step(number: int) -> SessionEvent:

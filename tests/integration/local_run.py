@@ -1,0 +1,68 @@
+"""The part of `flip-agent run` behind its local socket: a real outbox, and the server that fills it."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from flip_agent.inference_peer import InferencePeer
+from flip_agent.local.messages import Status
+from flip_agent.local.server import LocalServer
+from flip_agent.outbox.outbox import Outbox
+from flip_agent.reported import Reported
+from flip_agent.watched import Watched
+from flip_runtime.errors import Unavailable
+from flip_wire.fleet import DesiredState
+from flip_wire.health import Repair
+
+
+class Run:
+    def __init__(self, folder: Path, outbox: Outbox) -> None:
+        self.socket = folder / "run" / "agent.sock"
+        self.outbox = outbox
+        self.desired = Watched(DesiredState(generation=1))
+        self.reported = Reported(1)
+        self.inference = InferencePeer(self.reported)
+        self.holding = Watched("")
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncGenerator[None]:
+        ready = asyncio.Event()
+        parts = (self.outbox, self.desired, self.reported, self.inference)
+        server = LocalServer(
+            *(self.socket, *parts),
+            holding=self.holding,
+            status=self._status,
+            mend=self._mend,
+            listening=ready.set,
+        )
+        task = asyncio.create_task(server.run())
+        try:
+            async with asyncio.timeout(10):
+                await ready.wait()
+            yield
+        finally:
+            await ended(task)
+
+    async def _status(self) -> Status:
+        raise Unavailable("this test asks for none")
+
+    async def _mend(self) -> list[Repair]:
+        return [Repair(code="disk-low", text="old logs removed")]
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def run_parts(folder: Path, within: float = 30.0) -> AsyncGenerator[Run]:
+    outbox = await Outbox.open(folder / "outbox.db")
+    committer = asyncio.create_task(outbox.run())
+    try:
+        async with asyncio.timeout(within):
+            yield Run(folder, outbox)
+    finally:
+        await ended(committer)
+        await outbox.close()
