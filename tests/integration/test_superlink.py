@@ -32,7 +32,7 @@ def settings_in(folder: Path, port: int) -> Settings:
 
 
 NAMES = {
-    "flower-superlink": "superlink",
+    "flip_hub.federation.superlink_process": "superlink",
     "flower-superexec": "superexec",
     "flip_hub.federation.launcher": "serverapp",
 }
@@ -130,11 +130,8 @@ async def test_a_taken_port_is_refused_by_the_name_of_its_setting(folder: Path, 
 async def test_a_superlink_that_does_not_start_is_unavailable_and_names_its_log(
     folder: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = folder / "flower-superlink"
-    broken.write_text("#!/bin/sh\nexit 3\n")
-    broken.chmod(0o700)
-    monkeypatch.setattr("flip_hub.federation.superlink._PROGRAMS", folder)
+    monkeypatch.setattr("flip_hub.federation.superlink._PROCESS", "flip_hub.there_is_none")
     superlink = Superlink(settings_in(folder, port))
-    with pytest.raises(Unavailable, match=r"status 3.*superlink\.log"):
+    with pytest.raises(Unavailable, match=r"status 1.*superlink\.log"):
         await superlink.run()
     assert superlink.boots == 0

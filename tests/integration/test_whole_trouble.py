@@ -54,7 +54,7 @@ async def test_a_run_that_cannot_go_on_says_why_and_the_next_one_works(folder: P
     federation = small_federation(folder)
     async with federation.running(lambda _: None):
         for words, reason in [
-            (["flower-superlink"], "SuperLink was restarted"),
+            (["federation.superlink_process"], "SuperLink was restarted"),
             (["flip-hub serve"], "SuperLink was restarted"),
             (["federation.launcher"], "heartbeat"),
         ]:

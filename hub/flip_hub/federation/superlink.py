@@ -4,6 +4,7 @@ Its state is in memory: four times cheaper than a database file, and a restart f
 notices by `boots`). It starts `flower-superexec` and that starts `flwr-serverapp`, both by name from PATH. We put
 scripts of those names first, so that a ServerApp runs under our launcher, and so that the kernel ends each of the
 three when its parent ends, however that happens (SuperExec makes a session of its own, out of reach of the group).
+The SuperLink itself is started through `superlink_process`.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 _PROGRAMS = Path(sys.executable).parent
+_PROCESS = "flip_hub.federation.superlink_process"
 _STARTS_WITHIN = 90.0
 """Seconds; its imports alone take ten on a small board."""
 _PORT_FREE_WITHIN = 3.0
@@ -106,7 +108,7 @@ class Superlink:
             await asyncio.sleep(0.1)
 
     def _command(self) -> list[str]:
-        command = [str(_PROGRAMS / "flower-superlink"), "--insecure", "--disable-runtime-dependency-installation"]
+        command = [sys.executable, "-P", "-m", _PROCESS, "--insecure", "--disable-runtime-dependency-installation"]
         return [*command, "--host", HOST, "--port", str(self._settings.superlink.port)]
 
     def _environment(self) -> dict[str, str]:
