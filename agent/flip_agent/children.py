@@ -1,6 +1,7 @@
 """`flip-agent serve` and `flip-agent train` as child processes of `run`, where no systemd starts them.
 
-`serve` runs always; `train` while the hub announces work, and it leaves by itself when there is no more.
+`serve` runs always; `train` while the hub announces work, and it leaves by itself when there is no more. One that was
+cut off is started again even when no work is announced any more: what it has finished is to be delivered.
 """
 
 import asyncio
@@ -20,6 +21,8 @@ from flip_wire.fleet import DesiredState
 
 log = logging.getLogger(__name__)
 
+_CUT_OFF = "session.db-wal"
+"""SQLite leaves it in the state folder only when `train` has not closed its file."""
 LOG_LIMIT = 4 * 2**20
 """Bytes of a log file; the part before it is kept once, as NAME.log.1."""
 _STOP_WITHIN = 5.0
@@ -31,6 +34,7 @@ _LOOK_AT_LOG = 60.0
 
 class Children:
     def __init__(self, state: Path, config: Path | None, desired: Watched[DesiredState]) -> None:
+        self._state = state
         self._logs = state / "logs"
         self._config = [] if config is None else ["--config", str(config)]
         self._desired = desired
@@ -42,7 +46,8 @@ class Children:
         await self._keep("train", self._work)
 
     async def _work(self) -> None:
-        await self._desired.until(lambda desired: bool(desired.work))
+        if not (self._state / _CUT_OFF).exists():
+            await self._desired.until(lambda desired: bool(desired.work))
 
     async def _keep(self, name: str, wanted: Callable[[], Awaitable[None]]) -> None:
         """Starts it whenever it is wanted; after a failure later and later."""

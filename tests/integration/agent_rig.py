@@ -260,12 +260,18 @@ class Agent:
     """A device with a state folder of its own."""
 
     def __init__(self, folder: Path, **agent: object) -> None:
-        self.state = folder / "state"
+        self.state = Path(str(agent.get("state", folder / "state")))
         self.config = folder / "agent.toml"
         self.log = folder / "log"
-        values = {"state": str(self.state), "supervise": False, "heartbeat": 3600, **agent}
+        values = {"supervise": False, "heartbeat": 3600, **agent, "state": str(self.state)}
         lines = [f"{key} = {msgspec.json.encode(value).decode()}" for key, value in values.items()]
-        self.config.write_text("\n".join(["[agent]", *lines]))
+        self.config.write_text("\n".join(["[agent]", *lines, ""]))
+
+    def configure(self, section: str, **values: object) -> None:
+        """Adds a section to its `agent.toml`."""
+        lines = [f"{key} = {msgspec.json.encode(value).decode()}" for key, value in values.items()]
+        with self.config.open("a") as config:
+            config.write("\n".join([f"[{section}]", *lines, ""]))
 
     @property
     def run_socket(self) -> Path:
@@ -282,12 +288,11 @@ class Agent:
         assert done.returncode == 0, done.stderr
 
     @contextmanager
-    def running(self) -> Generator[subprocess.Popen[bytes]]:
-        """Killed at the end, if it still runs."""
+    def running(self, **environment: str) -> Generator[subprocess.Popen[bytes]]:
+        """Killed at the end, if it still runs; its children go with it."""
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
         with self.log.open("ab") as log:
-            process = subprocess.Popen(
-                self.command("run"), stdout=log, stderr=log, env={**os.environ, "PYTHONUNBUFFERED": "1"}
-            )
+            process = subprocess.Popen(self.command("run"), stdout=log, stderr=log, env=environment)
         try:
             yield process
         finally:

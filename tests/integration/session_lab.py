@@ -6,7 +6,6 @@ import json
 import multiprocessing
 import os
 import secrets
-import signal
 import subprocess
 import sys
 import tempfile
@@ -18,9 +17,8 @@ from typing import Any
 
 import httpx
 import msgspec
+from session_deaths import alone, die_at, set_clock
 
-from flip_agent.federation.session_store import SessionStore
-from flip_agent.federation.steps import Step
 from flip_agent.identity import load_identity, save_identity
 from flip_agent.local.messages import LINE_LIMIT, Committed, Emit, FromRun, Hold, ToRun, Training, Work
 from flip_agent.settings import AgentSection, FederationSection, Settings
@@ -115,6 +113,22 @@ class Hub:
                 await asyncio.sleep(0.2)
         return detail
 
+    async def told(self, delivered: int, within: float = 60.0) -> list[tuple[str, str]]:
+        """Message and step of each session event that the hub has, once that many replies were delivered; of all
+        devices, in the order in which they came."""
+        async with asyncio.timeout(within):
+            while True:
+                found = [
+                    event
+                    for device in await asyncio.to_thread(self.api.devices)
+                    for event in reversed(await asyncio.to_thread(self.api.events, device.id, 1000))
+                    if event.kind == "session"
+                ]
+                told = [msgspec.json.decode(event.body, type=SessionEvent) for event in found]
+                if sum(event.step == "delivered" for event in told) >= delivered:
+                    return [(event.message_id, event.step) for event in told]
+                await asyncio.sleep(0.2)
+
     async def late(self, run_id: str) -> LateContributions:
         return await asyncio.to_thread(self.api.late, run_id)
 
@@ -145,9 +159,7 @@ class Device:
         save_identity(state, msgspec.structs.replace(identity, fleet_address=address))
 
     def start(self, die: str = "", clock_ahead: float = 0.0) -> None:
-        """`clock_ahead` seconds is the device's clock wrong.
-
-        `die` names a moment: `before:STEP` or `after:STEP` of writing a message's next step to the disk."""
+        """`clock_ahead` seconds is the device's clock wrong; `die` names a moment as in `session_deaths`."""
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["session_lab_process"])
         settings = msgspec.json.encode(self.settings, enc_hook=str)
@@ -182,36 +194,10 @@ def train_process(settings: bytes, die: str, clock_ahead: float) -> None:
     for module in (fleet_client, contribution_client):
         setattr(module, "TIMEOUT", httpx.Timeout(4.0))  # noqa: B010  seconds that a silent hub is listened to
     if clock_ahead:
-        _set_clock(clock_ahead)
+        set_clock(clock_ahead, Path(tempfile.mkdtemp()))
     if die:
-        _die_at(*die.split(":"))
+        die_at(die, alone)
     train(msgspec.json.decode(settings, type=Settings, dec_hook=lambda kind, value: kind(value)))
-
-
-def _set_clock(ahead: float) -> None:
-    """Of this process and of the worker that it starts, for all that reads it by Python."""
-    folder = tempfile.mkdtemp()
-    change = f"import time; _now = time.time; time.time = lambda: _now() + {ahead}"
-    (Path(folder) / "sitecustomize.py").write_text(change)
-    os.environ["PYTHONPATH"] = os.pathsep.join([folder, os.environ.get("PYTHONPATH", "")])
-    exec(change, {})  # noqa: S102
-
-
-def _die_at(when: str, step: str) -> None:
-    """As a power cut: between two instructions, with nothing flushed."""
-    methods = {Step.PULLED: "accept", Step.READY: "make_ready"}
-    name = methods.get(Step(step), "advance")
-    original = getattr(SessionStore, name)
-
-    def dying(store: SessionStore, *args: Any, **kwargs: Any) -> None:
-        meant = name != "advance" or args[1] == step
-        if meant and when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        original(store, *args, **kwargs)
-        if meant:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    setattr(SessionStore, name, dying)
 
 
 # ---- `flip-agent run` ----

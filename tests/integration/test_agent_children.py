@@ -64,6 +64,16 @@ async def test_train_is_started_only_while_there_is_work(folder: Path, monkeypat
         assert device.starts()[0].startswith("-m flip_agent train")
 
 
+async def test_train_that_was_cut_off_is_started_again_though_the_work_is_over(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "session.db-wal").touch()
+    device = Device(folder, monkeypatch, f"rm {folder}/session.db-wal; touch {folder}/ran")
+    async with running(device.children.run_train):
+        await eventually(lambda: (folder / "ran").exists())
+    assert len(device.starts()) == 1
+
+
 async def test_a_child_that_crashes_is_started_again_and_its_log_is_kept(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

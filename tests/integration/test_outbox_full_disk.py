@@ -147,7 +147,6 @@ async def test_an_agent_that_restarts_on_a_full_disk_goes_on(disk: Path) -> None
 async def test_an_agent_that_is_first_started_on_a_full_disk_waits_for_room(disk: Path, folder: Path) -> None:
     (disk / "filler").write_bytes(bytes(DISK - 4096))
     agent = Agent(folder, state=str(disk / "state"))
-    agent.state = disk / "state"
     with agent.running() as process:
         await eventually(lambda: "no outbox yet" in agent.log.read_text())
         (disk / "filler").unlink()

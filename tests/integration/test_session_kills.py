@@ -1,4 +1,5 @@
-"""The plug is pulled, again and again: `flip-agent run`, `train` and its worker killed together at random moments."""
+"""The plug is pulled, again and again, at every arrow of the session's table and at random moments: `flip-agent run`,
+`train` and its worker are killed together."""
 
 import asyncio
 import os
@@ -11,16 +12,24 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import msgspec
 import psutil
 import pytest
 import pytest_asyncio
+from agent_rig import Agent, eventually
+from session_deaths import dies
 from session_lab import APPS, Device, Hub, rounds
 
-from flip_wire.telemetry import SessionEvent
+from federation import left_of
+from flip_agent import start_counter
+from flip_agent.state_folder import DESIRED_FILE
 
 pytestmark = pytest.mark.asyncio
 
+ARROWS = [
+    f"{when}:{step}"
+    for step in ("pulled", "confirmed", "training", "ready", "pushing", "pushed", "forgotten")
+    for when in ("before", "after")
+]
 KILLS = 50
 ROUNDS = 20
 LONGEST_LIFE = 2.0
@@ -75,7 +84,7 @@ async def test_every_update_is_aggregated_once_and_every_event_told_once_through
             await asyncio.sleep(moments.uniform(0.0, LONGEST_LIFE))
     with agent(device, log):
         assert (await hub.finished(run_id)).run.status == "finished"
-        told = await events(hub, ROUNDS)
+        told = await hub.told(delivered=ROUNDS)
     assert [(each["replies"], each["errors"]) for each in rounds(out)] == [(1, [])] * ROUNDS
     assert [each["mean"] for each in rounds(out)] == [float(number + 1) for number in range(ROUNDS)]
     assert [each["calls"] for each in rounds(out)] == [float(number + 1) for number in range(ROUNDS)]
@@ -84,13 +93,25 @@ async def test_every_update_is_aggregated_once_and_every_event_told_once_through
     assert (await hub.late(run_id)).kept == []
 
 
-async def events(hub: Hub, delivered: int) -> list[tuple[str, str]]:
-    """Message and step of all session events, once that many were delivered."""
-    (device,) = await asyncio.to_thread(hub.api.devices)
-    async with asyncio.timeout(60):
-        while True:
-            found = await asyncio.to_thread(hub.api.events, device.id, 1000)
-            told = [msgspec.json.decode(each.body, type=SessionEvent) for each in found if each.kind == "session"]
-            if sum(each.step == "delivered" for each in told) >= delivered:
-                return [(each.message_id, each.step) for each in told]
-            await asyncio.sleep(0.2)
+async def test_the_round_goes_on_by_itself_wherever_in_the_table_the_whole_agent_is_killed(
+    hub: Hub, folder: Path
+) -> None:
+    (folder / "a").mkdir()
+    agent = Agent(folder / "a", supervise=True)
+    await hub.enrol(agent.state, "a")
+    out, calls = folder / "out", folder / "calls"
+    run_id = await hub.submit(APPS / "counting", devices=1, num_server_rounds=1, out=str(out), calls=str(calls))
+    for moment in ARROWS:
+        if moment == "after:pushed":  # the hub has the whole reply, and nothing is announced any more
+            assert (await hub.finished(run_id)).run.status == "finished"
+            (agent.state / DESIRED_FILE).unlink()
+        (agent.state / start_counter.FILE).unlink(missing_ok=True)  # as if an hour had passed since the last cut
+        with agent.running(**dies(moment, folder / "hook")) as run:
+            assert await asyncio.to_thread(run.wait, 120) == -signal.SIGKILL, moment
+            await eventually(lambda: not left_of(folder / "a"))
+    with agent.running():
+        told = await hub.told(delivered=1)
+    assert rounds(out) == [{"replies": 1, "errors": [], "mean": 1.0, "calls": 1.0}]
+    assert len(calls.read_text().split()) == 2  # one was cut off before its reply was kept
+    assert sorted(step for _, step in told) == ["delivered", "pulled", "trained", "training"]
+    assert (await hub.late(run_id)).kept == []

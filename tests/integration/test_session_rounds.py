@@ -1,8 +1,7 @@
-"""Whole rounds: a real SuperLink, a stock app that knows nothing of FLIP, real `train` processes that are killed."""
+"""Whole rounds: a real SuperLink, a stock app that knows nothing of FLIP, real `train` processes."""
 
 import asyncio
 import shutil
-import signal
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -11,20 +10,6 @@ import pytest_asyncio
 from session_lab import APPS, Device, Hub, rounds, training
 
 pytestmark = pytest.mark.asyncio
-
-MOMENTS = [
-    "before:pulled",
-    "after:pulled",
-    "before:confirmed",
-    "after:confirmed",
-    "after:training",
-    "before:ready",
-    "after:ready",
-    "after:pushing",
-    "before:pushed",
-    "after:pushed",
-    "before:forgotten",
-]
 
 
 @pytest_asyncio.fixture
@@ -51,31 +36,6 @@ async def test_a_stock_app_runs_two_rounds_on_two_devices_and_finds_its_state_ag
     for run in runs:
         assert run.steps() == ["pulled", "training", "trained", "delivered"] * 2
         assert run.states[-1] == "idle"
-
-
-async def test_a_message_survives_a_kill_at_every_step_and_a_finished_reply_is_not_trained_again(
-    hub: Hub, folder: Path
-) -> None:
-    killed, slow = [await Device.enrolled(hub, folder / name, idle_exit=1.0) for name in ("a", "b")]
-    run_id = await hub.submit(
-        APPS / "counting", num_server_rounds=1, out=str(folder / "out"), calls=str(folder / "calls")
-    )
-    async with training(killed, slow, die=MOMENTS[0]) as (run, other):
-        assert [await device.ended() for device in (killed, slow)] == [-signal.SIGKILL] * 2
-        for moment in MOMENTS[1:]:  # while the slow device keeps the round open
-            killed.start(die=moment)
-            assert await killed.ended() == -signal.SIGKILL, moment
-        killed.start()
-        slow.start()
-        assert (await hub.finished(run_id)).run.status == "finished"
-        for each in (run, other):
-            await each.announce()
-        assert [await device.ended() for device in (killed, slow)] == [0, 0]
-    (only,) = rounds(folder / "out")
-    assert only == {"replies": 2, "errors": [], "mean": 1.0, "calls": 1.0}
-    # the slow one's, the one that was cut off before its reply was kept, and the one that was delivered
-    assert len((folder / "calls").read_text().split()) == 3
-    assert run.steps()[-1] == "delivered"
 
 
 async def test_what_goes_wrong_on_a_device_comes_back_as_an_error_reply(hub: Hub, folder: Path) -> None:
