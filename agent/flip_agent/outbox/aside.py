@@ -1,4 +1,9 @@
-"""Outbox files that could not be read: the newest three are kept for people to look at, `outbox.db.damaged-1` first."""
+"""A damaged outbox file and its heir, in whose accounts the loss is counted.
+
+The heir is whole on the disk (`outbox.db.next`) before the damaged file goes: after a kill in between it takes its
+place at the next start, and the loss is declared all the same. The newest three damaged files are kept for people to
+look at, `outbox.db.damaged-1` first.
+"""
 
 import contextlib
 import os
@@ -9,34 +14,52 @@ from msgspec.structs import replace
 
 from flip_agent.outbox.ledger import Ledger, new_ledger
 from flip_agent.outbox.schema import HELD, READ_LEDGER, read_ledger
+from flip_runtime.atomic import sync_folder
 from flip_runtime.errors import Corrupt
 from flip_wire.telemetry import Gap, Priority, Seq
 
 KEPT = 3
+_PARTS = ("", "-wal", "-shm")
+"""The file first: it is never found without its log."""
 
 
-def set_aside(path: Path, error: Corrupt, known: Ledger | None) -> tuple[Path, Ledger]:
-    """Moves the file away; gives its place, and the accounts of its successor, in which the loss is counted."""
-    aside = move_aside(path)
-    ledger = known or accounts_of(aside)
-    reason = f"outbox file unreadable, kept as {aside.name}: {error}"
+def heir_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.next")
+
+
+def heirs_accounts(path: Path, error: Corrupt, known: Ledger | None) -> Ledger:
+    """What is lost with the file at `path`, as far as it is `known` or the file still tells."""
+    ledger = known or accounts_of(path)
+    reason = f"outbox file unreadable, kept as {_aside(path, 1).name}: {error}"
     if ledger is not None:
-        return aside, ledger.successor(reason)
+        return ledger.successor(reason)
     gap = Gap(priority=Priority.ALERT, first=Seq(0), last=Seq(0), count=0, reason=f"number unknown; {reason}")
-    return aside, new_ledger().lost(gap)
+    return new_ledger().lost(gap)
 
 
-def move_aside(path: Path) -> Path:
-    """With its log; the name is free afterwards."""
+def give_way(path: Path) -> Path:
+    """Moves the damaged file aside with its log, and the heir to its place; gives where the damaged one is now."""
     for number in range(KEPT - 1, 0, -1):
         _move(_aside(path, number), _aside(path, number + 1))
     _move(path, _aside(path, 1))
+    settle(path)
     return _aside(path, 1)
 
 
-def accounts_of(aside: Path) -> Ledger | None:
+def settle(path: Path) -> None:
+    """Ends what a kill has interrupted. While the damaged file has its place, the heir may be a half one: it goes."""
+    heir = heir_of(path)
+    if path.exists():
+        _remove(heir)
+    elif heir.exists():
+        _remove(path)  # a log that is left of it is none of the heir's
+        os.replace(heir, path)
+    sync_folder(path.parent)
+
+
+def accounts_of(path: Path) -> Ledger | None:
     """What a damaged file still tells of what it held; None when it tells nothing."""
-    with contextlib.closing(sqlite3.connect(aside, isolation_level=None)) as db:
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         try:
             (found,) = db.execute(READ_LEDGER).fetchall()
             return read_ledger(*found)
@@ -63,7 +86,12 @@ def _aside(path: Path, number: int) -> Path:
 def _move(path: Path, to: Path) -> None:
     if not path.exists():
         return
-    for suffix in ("", "-wal", "-shm"):
-        Path(f"{to}{suffix}").unlink(missing_ok=True)
+    _remove(to)
+    for suffix in _PARTS:
         with contextlib.suppress(FileNotFoundError):
             os.replace(f"{path}{suffix}", f"{to}{suffix}")
+
+
+def _remove(path: Path) -> None:
+    for suffix in _PARTS:
+        Path(f"{path}{suffix}").unlink(missing_ok=True)

@@ -24,6 +24,7 @@ from flip_agent.outbox.errors import is_full, meaning
 from flip_agent.outbox.ledger import Ledger, new_ledger
 from flip_agent.outbox.schema import checked, first_row, load_ledger, prepare
 from flip_agent.outbox.sealed_block import BULK, MOST, Block, Row, seal, unseal
+from flip_runtime.errors import Unavailable
 from flip_wire.telemetry import Gap, Priority, Seq
 
 _LEFT_OUT = 2**20
@@ -54,6 +55,7 @@ class OutboxFile:
         self._tight = False
         """It may not grow: its disk is full."""
         self._lock = asyncio.Lock()
+        self._closed = False
         self._unsure = False
         """A transaction was broken off: only the file knows whether it counts."""
         self.ledger = ledger
@@ -79,8 +81,11 @@ class OutboxFile:
         return file
 
     async def close(self) -> None:
-        with contextlib.suppress(sqlite3.Error):  # of a damaged file there is nothing left to save
-            await self._db.close()
+        """Afterwards every call raises `Unavailable`."""
+        async with self._lock:
+            self._closed = True
+            with contextlib.suppress(sqlite3.Error):  # of a damaged file there is nothing left to save
+                await self._db.close()
 
     # ---- adding ----
 
@@ -196,6 +201,8 @@ class OutboxFile:
     @contextlib.asynccontextmanager
     async def _alone(self) -> AsyncGenerator[None]:
         async with self._lock:
+            if self._closed:
+                raise Unavailable("the outbox is closed")
             try:
                 if self._unsure:
                     await self._recall()

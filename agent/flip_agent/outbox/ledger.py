@@ -81,12 +81,15 @@ class Ledger(Struct, frozen=True, kw_only=True):
         return self.removed(priority, account.waiting, up_to=last).lost(gap)
 
     def successor(self, reason: str) -> "Ledger":
-        """Of a new file, after this one's was lost with all that waits in it."""
+        """Of a new file, after this one's was lost with all that waits in it.
+
+        Its numbers go on: an answer of the hub that is still on its way to this file's events takes none of the new.
+        """
         ledger = self
         for priority in Priority:
             if self.of(priority).waiting:
                 ledger = ledger.vanished(priority, reason)
-        return replace(new_ledger(), dropped=ledger.dropped, gaps=ledger.gaps)
+        return replace(new_ledger(), next_seq=ledger.next_seq, dropped=ledger.dropped, gaps=ledger.gaps)
 
     def _with(self, priority: Priority, account: Account) -> "Ledger":
         accounts = list(self.accounts)

@@ -9,17 +9,18 @@ the disk, refused by the hub) becomes a `Gap`: an event that is itself delivered
 import asyncio
 import contextlib
 import logging
-from collections.abc import Generator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import msgspec
 from msgspec import Raw, Struct
 
-from flip_agent.outbox.aside import set_aside
+from flip_agent.outbox.aside import give_way, heir_of, heirs_accounts, settle
 from flip_agent.outbox.ballast import SIZE, Ballast
 from flip_agent.outbox.errors import Full
 from flip_agent.outbox.file import OutboxFile
 from flip_agent.outbox.intake import Intake, Waiting, bounded, refuse
+from flip_agent.outbox.ledger import Ledger
 from flip_agent.outbox.stored_event import DeviceClock, decode_event, encode_event
 from flip_agent.progress import Progress
 from flip_runtime.errors import Corrupt, Unavailable
@@ -57,6 +58,8 @@ class Outbox:
         """Up to here the hub may have them, whether it said so or not."""
         self._damage: Corrupt | None = None
         """Seen by a reader; the committer starts over."""
+        self._turn = asyncio.Lock()
+        """Nobody reads while it starts over."""
         self.progress = Progress("committer", within=_COMMIT_WITHIN)
         """Of the committer, for the watchdog."""
 
@@ -68,13 +71,13 @@ class Outbox:
         """
         reserve = Ballast(path.with_suffix(".ballast"), ballast)
         await reserve.remake()
+        settle(path)
         try:
             outbox = cls(path, max_bytes, reserve, await OutboxFile.open(path, max_bytes, reserve))
             await outbox._suspect_sent()
         except Corrupt as error:
-            aside, ledger = set_aside(path, error, None)
-            outbox = cls(path, max_bytes, reserve, await OutboxFile.open(path, max_bytes, reserve, ledger))
-            await outbox._report_lost_file(aside)
+            outbox = cls(path, max_bytes, reserve, await _begin_anew(path, max_bytes, reserve, error, None))
+            await outbox._declare(outbox._file)
         return outbox
 
     async def close(self) -> None:
@@ -114,8 +117,8 @@ class Outbox:
         names = {each.once for each in batch if each.once}
         if not names:
             return batch
-        with self._noticing_damage():
-            known = await self._file.known(list(names))
+        async with self._reading() as file:
+            known = await file.known(list(names))
         fresh: list[Waiting] = []
         last: dict[str, Waiting] = {}
         for each in batch:
@@ -147,33 +150,32 @@ class Outbox:
     async def _make_room(self, batch: list[Waiting], full: Full) -> list[Waiting]:
         """Drops the least urgent, stored or coming in; gives what is still to be stored."""
         least = max(each.priority for each in batch)
-        with self._noticing_damage():
+        async with self._reading() as file:
             for priority in (Priority.LOG, Priority.HEALTH, Priority.FEDERATION):
                 after = self._sent.get(priority, Seq(0))
-                if await self._file.shed(priority, after, _COMMIT_BYTES, FULL):
+                if await file.shed(priority, after, _COMMIT_BYTES, FULL):
                     return batch
                 if priority == least:
-                    return await self._turn_away(batch, priority)
+                    return await self._turn_away(file, batch, priority)
         raise full
 
-    async def _turn_away(self, batch: list[Waiting], priority: Priority) -> list[Waiting]:
+    async def _turn_away(self, file: OutboxFile, batch: list[Waiting], priority: Priority) -> list[Waiting]:
         turned = [each for each in batch if each.priority == priority]
-        first = await self._file.skip(priority, [each.once for each in turned], FULL)
+        first = await file.skip(priority, [each.once for each in turned], FULL)
         for seq, each in enumerate(turned, first):
             each.accept(Seq(seq))
         return [each for each in batch if each.priority != priority]
 
     async def _start_over(self, error: Corrupt) -> None:
-        await self._file.close()
-        self._damage = None
-        self._sent.clear()
-        aside, ledger = set_aside(self._path, error, self._file.ledger)
-        self._file = await OutboxFile.open(self._path, self._max_bytes, self._ballast, ledger)
-        await self._report_lost_file(aside)
-
-    async def _report_lost_file(self, aside: Path) -> None:
-        log.error("outbox was damaged, its events are lost", extra={"moved_to": str(aside)})
-        await self._declare()
+        """Without room for a new file it is tried again with the next event; readers get `Unavailable` until then."""
+        self._damage = error
+        async with self._turn:
+            known = self._file
+            await known.close()
+            self._file = await _begin_anew(self._path, self._max_bytes, self._ballast, error, known.ledger)
+            self._damage = None
+            self._sent.clear()
+            await self._declare(self._file)
 
     # ---- delivering ----
 
@@ -184,52 +186,56 @@ class Outbox:
 
     async def next_batch(self, limit: int = BATCH_EVENTS) -> Batch | None:
         """The oldest events of the highest priority that has any; the caller is about to send them."""
-        for priority in Priority:
-            epoch = self._file.ledger.epoch
-            if events := await self.peek(priority, min(limit, BATCH_EVENTS)):
-                self._sent[priority] = max(self._sent.get(priority, Seq(0)), events[-1].seq)
-                return Batch(epoch=epoch, priority=priority, events=events)
+        async with self._reading() as file:
+            for priority in Priority:
+                if events := await self._oldest(file, priority, min(limit, BATCH_EVENTS)):
+                    self._sent[priority] = max(self._sent.get(priority, Seq(0)), events[-1].seq)
+                    return Batch(epoch=file.ledger.epoch, priority=priority, events=events)
         return None
 
     async def peek(self, priority: Priority, limit: int) -> list[Event]:
         """At most `limit` events and about half a MiB; damaged rows are dropped on the way."""
-        with self._noticing_damage():
-            blocks = await self._file.peek(priority, limit, self._batch_bytes, DAMAGED)
-        acked = self._file.ledger.of(priority).acked
+        async with self._reading() as file:
+            return await self._oldest(file, priority, limit)
+
+    async def _oldest(self, file: OutboxFile, priority: Priority, limit: int) -> list[Event]:
+        blocks = await file.peek(priority, limit, self._batch_bytes, DAMAGED)
+        acked = file.ledger.of(priority).acked
         stored = [(seq, line) for block in blocks for seq, line in enumerate(block.events or (), block.first)]
         return [decode_event(Seq(seq), line) for seq, line in stored if seq > acked][:limit]
 
     async def ack(self, priority: Priority, up_to: Seq) -> None:
         """The hub has stored everything of that priority up to this number: it is deleted."""
-        with self._noticing_damage():
-            await self._file.ack(priority, up_to)
-        await self._declare()
+        async with self._reading() as file:
+            await file.ack(priority, up_to)
+            await self._declare(file)
 
     async def reject(self, priority: Priority, seq: Seq, reason: str) -> None:
         """The hub will never take this event, the oldest of its priority: it becomes a dead letter and a gap."""
-        oldest = await self.peek(priority, 1)
-        if not oldest or oldest[0].seq != seq:
-            return
-        with self._noticing_damage():
+        async with self._reading() as file:
+            oldest = await self._oldest(file, priority, 1)
+            if not oldest or oldest[0].seq != seq:
+                return
             content = msgspec.json.encode(oldest[0])
-            await self._file.reject(priority, seq, content, f"refused by the hub: {reason}")
-        await self._declare()
+            await file.reject(priority, seq, content, f"refused by the hub: {reason}")
+            await self._declare(file)
 
-    @contextlib.contextmanager
-    def _noticing_damage(self) -> Generator[None]:
-        try:
-            yield
-        except Corrupt as error:
-            self._damage = error
-            raise Unavailable("the outbox is damaged, it starts over with the next event") from error
+    @contextlib.asynccontextmanager
+    async def _reading(self) -> AsyncGenerator[OutboxFile]:
+        async with self._turn:
+            try:
+                yield self._file
+            except Corrupt as error:
+                self._damage = error
+                raise Unavailable("the outbox is damaged, it starts over with the next event") from error
 
-    async def _declare(self) -> None:
+    async def _declare(self, file: OutboxFile) -> None:
         """Called when the hub is known to listen, so that a long outage makes one gap record instead of hundreds."""
-        if not self._file.ledger.gaps:
+        if not file.ledger.gaps:
             return
         at = self._clock.stamp()
         with contextlib.suppress(Full):  # they stay counted, and are declared after the next ack
-            await self._file.declare(lambda gap: encode_event("gap", at, gap))
+            await file.declare(lambda gap: encode_event("gap", at, gap))
             self._arrived.set()
 
     # ---- telling ----
@@ -249,14 +255,25 @@ class Outbox:
 
     async def damage(self) -> str:
         """Reads the whole file; what is wrong with it, or empty. A damaged one is begun anew with the next event."""
-        try:
-            found = await self._file.check()
-        except Corrupt as error:
-            found = str(error)
-        if found:
-            self._damage = Corrupt(found)
-        return found
+        async with self._turn:
+            try:
+                found = await self._file.check()
+            except Corrupt as error:
+                found = str(error)
+            if found:
+                self._damage = Corrupt(found)
+            return found
 
     def stamp(self) -> Stamp:
         """Now, by this device's clocks."""
         return self._clock.stamp()
+
+
+async def _begin_anew(path: Path, max_bytes: int, ballast: Ballast, error: Corrupt, known: Ledger | None) -> OutboxFile:
+    """In the place of a damaged file; `known`: its accounts."""
+    settle(path)
+    heir = await OutboxFile.open(heir_of(path), max_bytes, ballast, heirs_accounts(path, error, known))
+    await heir.close()
+    aside = give_way(path)
+    log.error("outbox was damaged, its events are lost", extra={"moved_to": str(aside)})
+    return await OutboxFile.open(path, max_bytes, ballast)
