@@ -24,6 +24,7 @@ from flip_hub.federation.internal import InternalController
 from flip_hub.federation.mailboxes import Mailboxes
 from flip_hub.federation.routes import RunController
 from flip_hub.federation.service import RunService
+from flip_hub.federation.standby import Standby
 from flip_hub.federation.store import RunStore
 from flip_hub.federation.superlink import Superlink
 from flip_hub.health import Health
@@ -77,7 +78,8 @@ async def serve(settings: Settings) -> None:
     late = Late(contribution_store, run_store, late_objects)
     gateway = Gateway(settings, devices, apps, mailboxes, ContributionCalls(receipts, late, mailboxes))
     control = RunControl(superlink.address)
-    runs = RunService(run_store, control, devices, models, live, mailboxes, apps, receipts)
+    standby = Standby(devices, gateway.nodes, lease=settings.fleet.wakes_within)
+    runs = RunService(run_store, control, devices, models, live, mailboxes, apps, receipts, standby)
 
     health = Health({"mongo": mongo.missing, "superlink": _missing(superlink)})
     app = create_app(

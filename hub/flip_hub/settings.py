@@ -27,11 +27,17 @@ class FleetSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """HOST:PORT as devices reach it; by default `host:port`."""
     names: list[str] = field(default_factory=lambda: ["localhost", "127.0.0.1"])
     """DNS names and addresses in the certificate that `flip-hub init` makes."""
+    wakes_within: float = 60.0
+    """Seconds from the announcement of a run until a device that could be woken takes part; small boards take 20 to
+    import Flower. A run goes on without one that is not heard of for so long, and without a slow one after thrice."""
 
 
 class SuperlinkSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     port: int = 9091
     """On loopback only: it answers without credentials."""
+    patience: float = 60.0
+    """Seconds that a ServerApp's process tries to deliver each report to the hub. What it cannot tell is missing in the
+    hub's account of the run; which replies it has is known all the same."""
 
 
 class AuthSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -31,10 +31,13 @@ from flip_hub.devices.store import DeviceStore
 from flip_hub.federation.control import FlowerStatus
 from flip_hub.federation.internal import InternalController
 from flip_hub.federation.mailboxes import Mailboxes
+from flip_hub.federation.nodes import Nodes
 from flip_hub.federation.routes import RunController
 from flip_hub.federation.schemas import Value
 from flip_hub.federation.service import RunService
+from flip_hub.federation.standby import Standby
 from flip_hub.federation.store import RunStore
+from flip_hub.federation.upstream import Upstream
 from flip_hub.live import LiveHub
 from flip_hub.models.artifacts import ArtifactStore
 from flip_hub.models.routes import DeviceArtifactController, ModelController
@@ -218,6 +221,7 @@ async def hub_parts(mongo_url: str, folder: Path) -> AsyncGenerator[HubParts]:
         RunStore(mongo.database),
     )
     devices = DeviceService(device_store, live, settings)
+    standby = Standby(devices, Nodes(Upstream("http://127.0.0.1:1")), lease=60.0)  # without a SuperLink
     artifacts = ArtifactStore(folder / "artifacts")
     models = ModelService(model_store, artifacts, devices, live)
     keys = AppKeys(key_store, load_private_key(make_private_key()), hub_signs=True)
@@ -237,7 +241,7 @@ async def hub_parts(mongo_url: str, folder: Path) -> AsyncGenerator[HubParts]:
             mailboxes=mailboxes,
             apps=apps,
             run_store=run_store,
-            runs=RunService(run_store, control, devices, models, live, mailboxes, apps, receipts),
+            runs=RunService(run_store, control, devices, models, live, mailboxes, apps, receipts, standby),
             receipts=receipts,
             late=Late(contribution_store, run_store, ArtifactStore(folder / "late"), per_run=2, most_bytes=10_000),
             tokens=Tokens(b"token secret of a test, long enough", settings.auth),

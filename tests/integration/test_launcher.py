@@ -77,7 +77,7 @@ async def federation(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator
 
 async def test_a_stock_app_is_reported_step_by_step_and_makes_weights_only_versions(federation: Federation) -> None:
     reports = await federation.run(APPS / "stock")
-    assert reports[0] == StrategyStarted(strategy="FedAvg", rounds=2)
+    assert reports[0] == StrategyStarted(strategy="FedAvg", rounds=2, wants=2)
     pushed = of(MessagesPushed, reports)
     assert [(p.round, p.phase) for p in pushed] == [(1, "train"), (2, "train")]
     nodes = set(pushed[0].nodes)

@@ -96,7 +96,7 @@ def test_rounds_metrics_and_versions_of_a_stock_strategy_are_reported(versions: 
     observer = Observer(heard.send, versions)
     with observer.observing():
         result = start(FedAvg(), AddingGrid())
-    assert heard.reports[0] == StrategyStarted(strategy="FedAvg", rounds=2)
+    assert heard.reports[0] == StrategyStarted(strategy="FedAvg", rounds=2, wants=2)
     assert heard.kinds[1:] == ["RoundFinished", "VersionMade"] * 2
     assert observer.round == 2
     for number, finished in enumerate(heard.of_round(), start=1):

@@ -3,7 +3,7 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
-from flip_hub.devices.schemas import Device, DeviceStatus
+from flip_hub.devices.schemas import Absence, Device, DeviceStatus
 from flip_wire.fleet import DesiredState, DeviceId, ReportedState
 from flip_wire.health import HealthReport, Severity
 from flip_wire.telemetry import Priority, Seq
@@ -11,6 +11,7 @@ from flip_wire.telemetry import Priority, Seq
 SILENT_HEARTBEATS = 2
 """So many may be missed before nobody knows how the device is."""
 _NONE = Seq(-1)
+_NORMAL = "normal"
 _EARLIER = 4
 """Epochs whose late batches are still told from new ones."""
 
@@ -79,6 +80,17 @@ class DeviceRecord(Struct, frozen=True, kw_only=True):
         conditions = [] if self.health is None else self.health.conditions
         ill = any(condition.severity is not Severity.INFO for condition in conditions)
         return DeviceStatus.UNHEALTHY if ill else DeviceStatus.OK
+
+    def absence(self, now: float, heartbeat: float) -> Absence | None:
+        """None: it can be woken, and would begin to train."""
+        status, reported = self.status(now, heartbeat), self.reported
+        if status is DeviceStatus.REVOKED:
+            return Absence.REVOKED
+        if status is DeviceStatus.UNKNOWN:
+            return Absence.UNKNOWN
+        if reported is not None and reported.mode != _NORMAL:
+            return Absence.SAFE_MODE
+        return Absence.HELD if reported is not None and reported.held_because else None
 
     def shown(self, status: DeviceStatus, desired: DesiredState) -> Device:
         return Device(

@@ -17,6 +17,18 @@ class DeviceStatus(StrEnum):
     REVOKED = "revoked"
 
 
+class Absence(StrEnum):
+    """Why a device would not begin to train if a run were announced to it now."""
+
+    REVOKED = "revoked"
+    UNKNOWN = "unknown"
+    """Silent for two heartbeats, or never heard of."""
+    SAFE_MODE = "safe mode"
+    """Its agent has failed several times in a row and starts no training."""
+    HELD = "held"
+    """Its governor holds training: battery, heat, load, disk, a metered link, busy inference."""
+
+
 class Device(Struct, frozen=True, kw_only=True):
     id: DeviceId
     name: str

@@ -6,14 +6,14 @@ One hub process is assumed: it hears of every change because it makes every chan
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
 from flip_hub.devices.presence import Presence
-from flip_hub.devices.record import DeviceRecord, Intake
+from flip_hub.devices.record import SILENT_HEARTBEATS, DeviceRecord, Intake
 from flip_hub.devices.remembered import Remembered
-from flip_hub.devices.schemas import Device
+from flip_hub.devices.schemas import Absence, Device
 from flip_hub.devices.store import DeviceStore
 from flip_hub.live import DeviceChanged, LiveHub
 from flip_hub.problem import Forbidden, NotFound, Unauthorized
@@ -113,6 +113,11 @@ class DeviceService:
         if (await self._read(device_id)).node_id != node_id:
             await self._publish(await self._store.set_node(device_id, node_id))
 
+    async def nodes_activated(self, nodes: Mapping[DeviceId, str]) -> None:
+        """The hub has had these devices join Flower's fleet under those numbers."""
+        for record in await self._store.set_nodes(nodes):
+            await self._publish(record)
+
     async def intake(self, device_id: DeviceId) -> Intake:
         """Raises `NotFound`."""
         return (await self._read(device_id)).intake
@@ -138,6 +143,23 @@ class DeviceService:
             for record in await self._store.last_seen_between(since, until):
                 if self._presence.changes(record, now):
                     await self._publish(record)
+
+    # ---- who can be woken ---------------------------------------------------------------------------------------
+
+    async def records(self) -> Sequence[DeviceRecord]:
+        """By name."""
+        return await self._store.all()
+
+    async def heard_or_revoked_since(self, since: float) -> Sequence[DeviceRecord]:
+        return await self._store.heard_or_revoked_since(since)
+
+    def absence(self, record: DeviceRecord) -> Absence | None:
+        """None: it would begin to train if a run were announced now."""
+        return record.absence(time.time(), self._heartbeat)
+
+    def returned(self, record: DeviceRecord, heard: float) -> bool:
+        """Whether it was silent so long, after it was `heard`, that its state was unknown."""
+        return record.last_seen is not None and record.last_seen - heard > SILENT_HEARTBEATS * self._heartbeat
 
     # ---- what the fleet shall do --------------------------------------------------------------------------------
 

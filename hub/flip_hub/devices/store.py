@@ -1,10 +1,11 @@
 """Devices and what the fleet shall do, in MongoDB; assertions' nonces, each of which is accepted once."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from pymongo import ASCENDING, ReturnDocument
+from pymongo import ASCENDING, ReturnDocument, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from flip_hub.devices.record import DeviceRecord, Intake
@@ -31,6 +32,7 @@ class DeviceStore:
         await self._devices.create_index([("fingerprint", ASCENDING)], unique=True)
         await self._devices.create_index([("node_id", ASCENDING)], sparse=True)
         await self._devices.create_index([("last_seen", ASCENDING)])
+        await self._devices.create_index([("revoked_at", ASCENDING)], sparse=True)
         await self._nonces.create_index([("at", ASCENDING)], expireAfterSeconds=NONCES_KEPT)
 
     async def add(self, record: DeviceRecord) -> None:
@@ -59,11 +61,24 @@ class DeviceStore:
         found = self._devices.find({"last_seen": {"$gte": since, "$lt": until}})
         return [_convert(document) async for document in found]
 
+    async def heard_or_revoked_since(self, since: float) -> list[DeviceRecord]:
+        newer = {"$gte": since}
+        found = self._devices.find({"$or": [{"last_seen": newer}, {"revoked_at": newer}]})
+        return [_convert(document) async for document in found]
+
     async def seen(self, device_id: DeviceId, now: float) -> DeviceRecord | None:
         return await self._update(device_id, {"$max": {"last_seen": now}})
 
     async def set_node(self, device_id: DeviceId, node_id: str) -> DeviceRecord | None:
         return await self._update(device_id, {"$set": {"node_id": node_id}})
+
+    async def set_nodes(self, nodes: Mapping[DeviceId, str]) -> list[DeviceRecord]:
+        """Of many devices at once; gives their records."""
+        if not nodes:
+            return []
+        updates = [UpdateOne({"_id": device_id}, {"$set": {"node_id": node}}) for device_id, node in nodes.items()]
+        await self._devices.bulk_write(updates, ordered=False)
+        return [_convert(document) async for document in self._devices.find({"_id": {"$in": [*nodes]}})]
 
     async def revoke(self, device_id: DeviceId, now: float) -> DeviceRecord | None:
         """Keeps the time of the first revocation, and frees the name."""

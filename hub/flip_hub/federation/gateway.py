@@ -22,17 +22,15 @@ from flwr.proto.fleet_pb2 import (
     PullMessagesResponse,
     PushMessagesRequest,
     PushMessagesResponse,
-    RegisterNodeFleetRequest,
 )
-from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest, SendNodeHeartbeatResponse
-from flwr.proto.node_pb2 import Node
 from google.protobuf.message import DecodeError
 from msgspec.structs import replace
 
 from flip_hub.devices.schemas import Device, DeviceStatus
-from flip_hub.federation.fleet_call import LARGEST_ANNOUNCEMENT, PREFIX, Call, Gone
+from flip_hub.federation.fleet_call import LARGEST_ANNOUNCEMENT, Call, Gone
 from flip_hub.federation.mailboxes import Mailboxes
 from flip_hub.federation.node_auth import Caller, authenticate
+from flip_hub.federation.nodes import Nodes
 from flip_hub.federation.upstream import Answer, Upstream
 from flip_hub.listener import KEEP_ALIVE, STOP_WITHIN, listening, serve
 from flip_hub.mongo import DatabaseDown
@@ -46,8 +44,8 @@ log = logging.getLogger(__name__)
 AT_ONCE = 16
 """Requests of one device: Flower's SuperNode has 2 pushes, 2 pulls and a heartbeat at a time."""
 
-_BEAT = 30.0
-"""Seconds of lease; the device renews it at once."""
+_LEASE = 60.0
+"""Seconds; the device renews it at once."""
 
 
 class Devices(Protocol):
@@ -79,6 +77,7 @@ class Gateway:
         self._apps = apps
         self._mailboxes = mailboxes
         self._upstream = Upstream(f"http://127.0.0.1:{settings.superlink.port}")
+        self.nodes = Nodes(self._upstream)
         self._contributions = contributions
         self._running: dict[DeviceId, int] = {}
         self._unconfirmed: dict[DeviceId, Answer] = {}
@@ -222,31 +221,21 @@ class Gateway:
         await call.give(answer)
 
     async def _activate(self, call: Call, caller: Caller, device: Device) -> None:
-        """The SuperLink forgets its nodes when it restarts; the registry does not: it registers such a key again, and
-        names the node to a device that has lost it, which the SuperLink would not while the node's lease lasts."""
+        """The SuperLink refuses keys that it has forgotten, as after a restart, and nodes that are active already, as
+        those are that `standby` brought online, and those of a device that has lost its node's number. The registry
+        knows the key, and it has signed: so the node is made and named."""
         body = await call.whole_body()
         self._unconfirmed.pop(device.id, None)
         answer = await self._upstream.ask(call.path, call.headers, body)
         if answer.status not in (HTTPStatus.OK, HTTPStatus.UNAUTHORIZED) and answer.status < 500:
-            register = RegisterNodeFleetRequest(public_key=caller.public_key).SerializeToString()
-            registered = await self._upstream.ask(f"{PREFIX}register-node", call.headers, register)
-            if registered.status == HTTPStatus.OK:
-                answer = await self._upstream.ask(call.path, call.headers, body)
-            elif device.node_id is not None and await self._is_active(call, device.node_id):
-                active = ActivateNodeResponse(node_id=int(device.node_id)).SerializeToString()
-                headers = {b"content-type": b"application/protobuf", b"content-length": str(len(active)).encode()}
-                answer = Answer(status=HTTPStatus.OK, headers=headers, body=active)
+            (online,) = await self.nodes.online([caller.public_key.decode()], _LEASE)
+            active = ActivateNodeResponse(node_id=int(online)).SerializeToString()
+            headers = {b"content-type": b"application/protobuf", b"content-length": str(len(active)).encode()}
+            answer = Answer(status=HTTPStatus.OK, headers=headers, body=active)
         if answer.status == HTTPStatus.OK:
             node_id = ActivateNodeResponse.FromString(answer.body).node_id
             await self._devices.node_activated(device.id, str(node_id))
         await call.give(answer)
-
-    async def _is_active(self, call: Call, node_id: str) -> bool:
-        """Whether it is, and belongs to the key that has signed the call."""
-        beat = SendNodeHeartbeatRequest(node=Node(node_id=int(node_id)), heartbeat_interval=_BEAT)
-        path = f"{PREFIX}send-node-heartbeat"
-        answer = await self._upstream.ask(path, call.headers, beat.SerializeToString())
-        return answer.status == HTTPStatus.OK and SendNodeHeartbeatResponse.FromString(answer.body).success
 
 
 def _is_empty(answer: Answer) -> bool:

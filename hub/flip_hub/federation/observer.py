@@ -56,7 +56,8 @@ class Observer:
         call = inspect.signature(original).bind(*args, **kwargs)
         call.apply_defaults()
         strategy: Strategy = call.arguments["self"]
-        self._send(StrategyStarted(strategy=type(strategy).__name__, rounds=call.arguments["num_rounds"]))
+        rounds = call.arguments["num_rounds"]
+        self._send(StrategyStarted(strategy=type(strategy).__name__, rounds=rounds, wants=_least_nodes(strategy)))
         self._versions.prepare()
         evaluate_fn = call.arguments["evaluate_fn"]
         with ExitStack() as wrapped:
@@ -117,6 +118,12 @@ def scalars(record: MetricRecord | None) -> dict[str, float]:
     values = {} if record is None else dict(record.items())
     numbers = {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
     return {name: number for name, number in numbers.items() if math.isfinite(number)}
+
+
+def _least_nodes(strategy: Strategy) -> int | None:
+    """Of FedAvg and those made from it, by what `configure_train` waits for."""
+    least = [getattr(strategy, name, None) for name in ("min_available_nodes", "min_train_nodes")]
+    return max((number for number in least if isinstance(number, int)), default=None)
 
 
 @contextmanager

@@ -39,7 +39,8 @@ def fold(
         run = replace(run, status=RunStatus.RUNNING, reason="")
     match report:
         case StrategyStarted():
-            return _with_eta(replace(run, strategy=report.strategy, rounds=report.rounds), rounds), None
+            run = replace(run, strategy=report.strategy, rounds=report.rounds, wants=report.wants)
+            return _with_eta(run, rounds), None
         case MessagesPushed() | ReplyReceived() if report.phase not in set(Phase):
             return run, None  # such as `query`: no part of a round
         case RepliesMissed():

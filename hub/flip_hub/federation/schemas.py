@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from flip_hub.devices.schemas import Absence
 from flip_wire.fleet import DeviceId
 from flip_wire.models import Manifest, Sha256
 
@@ -48,6 +49,8 @@ class Run(Struct, frozen=True, kw_only=True):
     """Class name, known once the ServerApp has started it."""
     rounds: int | None
     """How many are planned; unknown before the strategy starts, or for ever in an app that loops by itself."""
+    wants: int | None = None
+    """Devices that the strategy waits for before each round, where it says so (`min_available_nodes`)."""
     round: int
     """The current or last one; 0 before the first."""
     started_at: float
@@ -86,9 +89,31 @@ class Round(Struct, frozen=True, kw_only=True):
     """Of the model that this round made, once registered."""
 
 
+class Absent(Struct, frozen=True, kw_only=True):
+    """An enrolled device that a run cannot count on now."""
+
+    device_id: DeviceId
+    name: str
+    why: Absence
+    detail: str
+    """What holds its training, in words for people; empty otherwise."""
+    last_seen: float | None
+
+
+class Turnout(Struct, frozen=True, kw_only=True):
+    able: int
+    """Enrolled devices that take part, or can be woken to."""
+    absent: list[Absent]
+    """Of the enrolled and not revoked, by name; the first twenty."""
+    others: int
+    """How many more are absent."""
+
+
 class RunDetail(Struct, frozen=True, kw_only=True):
     run: Run
     rounds: list[Round]
+    turnout: Turnout | None = None
+    """Whom the run can count on now; None once it has ended."""
 
 
 # ---- what the ServerApp's process reports (POST /internal/v1/runs/{flower_run_id}/reports) ------------------------
@@ -97,6 +122,8 @@ class RunDetail(Struct, frozen=True, kw_only=True):
 class StrategyStarted(Struct, frozen=True, kw_only=True, tag=True):
     strategy: str
     rounds: int
+    wants: int | None = None
+    """Nodes without which it begins no round."""
 
 
 class MessagesPushed(Struct, frozen=True, kw_only=True, tag=True):

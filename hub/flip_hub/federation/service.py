@@ -35,6 +35,7 @@ from flip_hub.federation.schemas import (
     VersionMade,
 )
 from flip_hub.federation.selection import best_version
+from flip_hub.federation.standby import Standby
 from flip_hub.federation.store import ACTIVE, RunStore
 from flip_hub.live import LiveHub, RoundChanged, RunChanged
 from flip_hub.models.service import ModelService
@@ -68,6 +69,7 @@ class RunService:
         mailboxes: Mailboxes,
         apps: AppService,
         receipts: Receipts,
+        standby: Standby,
     ) -> None:
         self._store = store
         self._control = control
@@ -77,6 +79,7 @@ class RunService:
         self._mailboxes = mailboxes
         self._apps = apps
         self._receipts = receipts
+        self._standby = standby
         self._changing = asyncio.Lock()
         """Held from reading runs to acting on what was read: reports, people and the watch do so at once."""
         self._submitting: set[str] = set()
@@ -91,7 +94,9 @@ class RunService:
 
     async def detail(self, run_id: str) -> RunDetail:
         """Raises `NotFound`."""
-        return RunDetail(run=await self._get(run_id), rounds=await self._store.rounds(run_id))
+        run, rounds = await self._get(run_id), await self._store.rounds(run_id)
+        turnout = await self._standby.turnout() if run.status in ACTIVE else None
+        return RunDetail(run=run, rounds=rounds, turnout=turnout)
 
     async def start(self, request: RunRequest) -> Run:
         """Keeps the run, submits it, and announces it to the devices. Raises `Refused`, or `Unavailable`."""
@@ -99,6 +104,7 @@ class RunService:
         new = new_run(new_run_id(), app, request, time.time())
         await self._need_devices()
         fab = await self._apps.file_to_run(app)
+        await self._standby.call(first=not await self._store.active())
         self._submitting.add(new.run.id)
         try:
             run = await self._submit(new, fab)
@@ -163,6 +169,7 @@ class RunService:
             for run in active:
                 await self._follow(run)
             if active:
+                await self._standby.look()
                 await asyncio.sleep(LOOK_EVERY)
             else:
                 await self._started.wait()
