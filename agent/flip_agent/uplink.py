@@ -23,8 +23,6 @@ SEND_WITHIN = 300.0
 """Seconds until a delivery counts as stuck: connection, token and answer may each take their time."""
 _ANSWERED_WITHIN = 120.0
 """Seconds; also of a connection that is open at one end only, or lets through a byte now and then."""
-_PATIENCE = 3600.0
-"""Seconds at most that the hub may ask for."""
 
 
 class Uplink:
@@ -44,7 +42,7 @@ class Uplink:
                 failures = 0
             except Unavailable as error:
                 failures += 1
-                await asyncio.sleep(max(self._backoff.delay(failures), min(error.retry_after or 0.0, _PATIENCE)))
+                await asyncio.sleep(max(self._backoff.delay(failures), error.retry_after or 0.0))
             else:
                 await self._outbox.arrival()
 

@@ -12,10 +12,11 @@ from typing import TypeVar
 import httpx
 import msgspec
 
-from flip_agent.federation.fleet_client import HOLD, TIMEOUT, retry_after
+from flip_agent.federation.fleet_client import HOLD, TIMEOUT
 from flip_agent.federation.flower import Instruction, Item, Reply
 from flip_agent.federation.node_auth import NodeAuth
 from flip_runtime.errors import Rejected, Unavailable
+from flip_runtime.patience import retry_after
 from flip_wire.contributions import LateNeeds, LateReply, Receipt
 from flip_wire.models import Sha256
 
@@ -74,7 +75,7 @@ class ContributionClient:
         if answer.status_code in _REFUSED:
             raise Rejected(f"the hub refuses the reply: {answer.text[:300]}")
         if answer.is_error:  # a revoked device may be enrolled again, an older hub upgraded
-            raise Unavailable(f"{request.url.path}: HTTP {answer.status_code}", retry_after=retry_after(answer))
+            raise Unavailable(f"{request.url.path}: HTTP {answer.status_code}", retry_after=retry_after(answer.headers))
         return answer
 
 

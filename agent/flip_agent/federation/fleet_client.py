@@ -35,6 +35,7 @@ from msgspec import Struct
 from flip_agent.federation.flower import Fab, Instruction, Item, Reply, Run, instruction_of
 from flip_agent.federation.node_auth import UNAUTHORIZED, NodeAuth
 from flip_runtime.errors import Rejected, Unavailable
+from flip_runtime.patience import retry_after
 
 LEASE = 1800.0
 """Seconds; the most that Flower allows."""
@@ -192,7 +193,7 @@ def _translated(call: str) -> Generator[None]:
     except httpx.HTTPStatusError as error:
         status = error.response.status_code
         if status in _HEALED_BY_TIME or status >= 500 or not _is_flowers(error.response):
-            raise Unavailable(f"{call}: HTTP {status}", retry_after=retry_after(error.response)) from error
+            raise Unavailable(f"{call}: HTTP {status}", retry_after=retry_after(error.response.headers)) from error
         raise Rejected(f"{call}: HTTP {status}: {error.response.text[:200]}") from error
     except (httpx.RequestError, ValueError) as error:  # ValueError: an answer that is no protobuf, as of a portal
         raise Unavailable(f"{call}: {error or type(error).__name__}") from error
@@ -210,13 +211,6 @@ def _is_flowers(response: httpx.Response) -> bool:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return False
     return True
-
-
-def retry_after(response: httpx.Response) -> float | None:
-    try:
-        return float(response.headers["Retry-After"])
-    except (KeyError, ValueError):
-        return None
 
 
 def _node(node_id: str) -> Node:

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from flip_runtime.errors import ConfigError, Corrupt, Unavailable
+from flip_runtime.patience import retry_after
 
 T = TypeVar("T")
 
@@ -191,7 +192,7 @@ def _answer(response: http.client.HTTPResponse, body: bytes) -> Answer:
     return Answer(
         status=response.status,
         body=body,
-        retry_after=_number(response.getheader("Retry-After")),
+        retry_after=retry_after(response.headers),
         hub_time=_number(response.getheader("Flip-Time")),
     )
 
