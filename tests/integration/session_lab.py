@@ -28,9 +28,11 @@ from flip_hub.contributions.schemas import LateContributions
 from flip_hub.federation.schemas import RunDetail, RunRequest
 from flip_hub.settings import AppsSection, FleetSection, HubSection, MongoSection, SuperlinkSection
 from flip_hub.settings import Settings as HubSettings
+from flip_runtime.backoff import Backoff
 from flip_runtime.child import Child
 from flip_runtime.config import section
 from flip_runtime.logs import configure_logs
+from flip_wire.spans import Spans
 from flip_wire.telemetry import SessionEvent
 
 with warnings.catch_warnings():
@@ -186,13 +188,15 @@ class Device:
 
 
 def train_process(settings: bytes, die: str, clock_ahead: float) -> None:
-    from flip_agent.federation import contribution_client, fleet_client
+    from flip_agent.federation import contribution_client, fleet_client, session, settlement
     from flip_agent.federation.session_process import train
 
     configure_logs()
     setattr(fleet_client, "HOLD", 2)  # noqa: B010  seconds: a session leaves when its last pull has come back
     for module in (fleet_client, contribution_client):
         setattr(module, "TIMEOUT", httpx.Timeout(4.0))  # noqa: B010  seconds that a silent hub is listened to
+    for module in (session, settlement):
+        setattr(module, "_BACKOFF", Backoff(first=0.2, most=1.0))  # noqa: B010  a test does not wait for half a minute
     if clock_ahead:
         set_clock(clock_ahead, Path(tempfile.mkdtemp()))
     if die:
@@ -208,6 +212,7 @@ class StandIn:
 
     def __init__(self) -> None:
         self.events: list[SessionEvent] = []
+        self.spans: list[Spans] = []
         self.once: set[str] = set()
         self.states: list[str] = []
         self._work = Work(run_ids=[])
@@ -255,10 +260,10 @@ class StandIn:
             await _say(writer, self._hold)
             while line := await reader.readline():
                 match decoder.decode(line):
-                    case Emit(id=number, body=body, once=once):
+                    case Emit(id=number, kind=kind, body=body, once=once):
                         if once not in self.once:
                             self.once.add(once)
-                            self.events.append(msgspec.json.decode(body, type=SessionEvent))
+                            self._note(kind, body)
                         await _say(writer, Committed(id=number))
                     case Training(state=state):
                         self.states.append(state)
@@ -266,6 +271,12 @@ class StandIn:
                         pass
         self._writers.discard(writer)
         writer.close()
+
+    def _note(self, kind: str, body: msgspec.Raw) -> None:
+        if kind == "spans":
+            self.spans.append(msgspec.json.decode(body, type=Spans))
+        else:
+            self.events.append(msgspec.json.decode(body, type=SessionEvent))
 
 
 async def _say(writer: asyncio.StreamWriter, message: FromRun) -> None:

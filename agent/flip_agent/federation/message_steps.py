@@ -207,6 +207,7 @@ class MessageSteps:
                 objects.waiting,
                 context=result.context,
                 seconds=result.seconds,
+                held=0.0 if self._worker is None else self._worker.held,
                 event=_event_of_reply(instruction, result.reply, result.seconds),
             )
         )

@@ -19,6 +19,7 @@ from flip_agent.local.client import LocalClient
 from flip_agent.local.messages import FromRun, Hold, ToRun, Training, Work
 from flip_agent.watched import Watched
 from flip_runtime.errors import Rejected, Unavailable
+from flip_wire.spans import Spans
 from flip_wire.telemetry import Gap, Priority, Seq
 
 log = logging.getLogger(__name__)
@@ -101,8 +102,10 @@ class RunLink:
             await to_thread(self._store.events.lose, refused, REFUSED)
 
     async def _taken(self, kept: KeptEvent) -> bool:
+        bulk = isinstance(kept.event, Spans)
+        priority, kind = (Priority.LOG, "spans") if bulk else (Priority.FEDERATION, "session")
         try:
-            await self._client.emit(Priority.FEDERATION, "session", kept.event, once=kept.once)
+            await self._client.emit(priority, kind, kept.event, once=kept.once)
         except Rejected as error:
             log.error("event not sent", extra={"reason": str(error)})
             return False

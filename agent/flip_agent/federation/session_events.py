@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from flip_agent.federation.session_file import Column, SessionFile
+from flip_wire.spans import Spans
 from flip_wire.telemetry import SessionEvent
 
 KEPT = 4096
@@ -25,20 +26,22 @@ DAMAGED = "damaged on disk"
 
 SCHEMA = """
 create table if not exists event (
-    number integer primary key autoincrement, once text not null, body blob not null, crc integer
+    number integer primary key autoincrement, once text not null, body blob not null, crc integer,
+    kind text not null default 'session'
 );
 create table if not exists loss (
     name text primary key, reason text not null, count integer not null, closed integer not null default 0
 );
 """
-ADDED = (Column("event", "crc", "integer"),)
+ADDED = (Column("event", "crc", "integer"), Column("event", "kind", "text not null default 'session'"))
 """Since the first version of the layout."""
-_KEEP = "insert into event (once, body, crc) values (?, ?, ?)"
+_KINDS: dict[str, type[SessionEvent | Spans]] = {"session": SessionEvent, "spans": Spans}
+_KEEP = "insert into event (once, body, crc, kind) values (?, ?, ?, ?)"
 _SHED = """
 delete from event where number in
 (select number from event order by number limit max(0, (select count(*) from event) - ?) offset ?)
 """
-_OLDEST = "select number, once, body, crc from event order by number limit ?"
+_OLDEST = "select number, once, body, crc, kind from event order by number limit ?"
 _DROP = "delete from event where number = ?"
 _COUNT = "update loss set count = count + ? where reason = ? and not closed"
 _FIRST = "insert into loss (name, reason, count) values (?, ?, ?)"
@@ -50,7 +53,7 @@ class KeptEvent(Struct, frozen=True, kw_only=True):
     number: int
     once: str
     """As `flip_agent.local.messages.Emit`."""
-    event: SessionEvent
+    event: SessionEvent | Spans
 
 
 class Loss(Struct, frozen=True, kw_only=True):
@@ -73,19 +76,20 @@ class SessionEvents:
         with self._file.transaction() as db:
             self.keep_with(db, event)
 
-    def keep_with(self, db: Connection, event: SessionEvent | None) -> None:
+    def keep_with(self, db: Connection, event: SessionEvent | Spans | None) -> None:
         """In the transaction of the step that it tells of."""
         if event is None:
             return
-        once = f"{event.message_id}:{event.step}" if event.message_id else f"event:{uuid.uuid4().hex}"
+        kind, step = ("spans", "spans") if isinstance(event, Spans) else ("session", event.step)
+        once = f"{event.message_id}:{step}" if event.message_id else f"event:{uuid.uuid4().hex}"
         body = msgspec.json.encode(event)
-        db.execute(_KEEP, (once, body, _crc(once, body)))
+        db.execute(_KEEP, (once, body, _crc(once, body), kind))
         _lose(db, db.execute(_SHED, (self._kept, AT_ONCE)).rowcount, OUTNUMBERED)
 
     def oldest(self) -> list[KeptEvent]:
         """At most `AT_ONCE`. Those that the disk has damaged are lost on the way."""
         while rows := self._file.rows(_OLDEST, (AT_ONCE,)):
-            events = [(number, once, _sound(once, body, crc)) for number, once, body, crc in rows]
+            events = [(number, once, _sound(kind, once, body, crc)) for number, once, body, crc, kind in rows]
             if damaged := [number for number, _, event in events if event is None]:
                 self.lose(damaged, DAMAGED)
             if len(damaged) < len(rows):
@@ -130,13 +134,13 @@ def _loss_name() -> str:
     return f"loss:{uuid.uuid4().hex}"
 
 
-def _sound(once: object, body: object, crc: object) -> SessionEvent | None:
+def _sound(kind: object, once: object, body: object, crc: object) -> SessionEvent | Spans | None:
     """None of a damaged one; those of an earlier version carry no checksum."""
     if not isinstance(body, bytes) or (crc is not None and _crc(once, body) != crc):
         return None
     try:
-        return msgspec.json.decode(body, type=SessionEvent)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        return msgspec.json.decode(body, type=_KINDS[str(kind)])
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
         return None
 
 

@@ -2,7 +2,8 @@
 
 `flip-agent train` alone opens it, on one connection; a second process is refused. The instruction with its objects is
 kept until the reply is, the reply until it is known what became of it, `context.state` for the latest runs. An event
-is written together with the step that it tells of (`session_events`).
+is written together with the step that it tells of (`session_events`), and so is when a step began (`session_marks`); of
+a message that is forgotten both leave the spans.
 
 Nothing that the disk has damaged is ever used: objects are named by their SHA-256, all else carries a CRC.
 """
@@ -17,11 +18,13 @@ from zlib import crc32
 import msgspec
 from msgspec import Struct
 
-from flip_agent.federation import session_events
+from flip_agent.federation import session_events, session_marks
 from flip_agent.federation.flower import Instruction, Item, Reply, Run
 from flip_agent.federation.session_events import SessionEvents
 from flip_agent.federation.session_file import SessionFile
+from flip_agent.federation.session_marks import SessionMarks
 from flip_agent.federation.steps import SETTLING, Step
+from flip_agent.federation.timeline import Mark, error_of, spans_of
 from flip_agent.settings import Value
 from flip_runtime.errors import Corrupt
 from flip_wire.telemetry import SessionEvent
@@ -84,8 +87,10 @@ class Message(Struct, frozen=True, kw_only=True):
 class SessionStore:
     def __init__(self, path: Path, *, events_kept: int = session_events.KEPT) -> None:
         """Raises `Unavailable` when another process has it open, `Corrupt` when it cannot be read."""
-        self._file = SessionFile(path, _SCHEMA + session_events.SCHEMA, session_events.ADDED)
+        schema = _SCHEMA + session_events.SCHEMA + session_marks.SCHEMA
+        self._file = SessionFile(path, schema, session_events.ADDED)
         self.events = SessionEvents(self._file, events_kept)
+        self._marks = SessionMarks()
 
     def __enter__(self) -> Self:
         return self
@@ -134,6 +139,7 @@ class SessionStore:
         row = (instruction.message_id, instruction.run_id, instruction.node_id, Step.PULLED)
         with self._file.transaction() as db:
             db.execute(_ACCEPT, (*row, instruction.message, instruction.tree, _seal_of(instruction)))
+            self._marks.keep_with(db, instruction.message_id, Step.PULLED, self._marks.now())
 
     def next(self) -> Message | None:
         """The message to go on with. One that the disk has damaged is reported, and the next one taken."""
@@ -148,12 +154,15 @@ class SessionStore:
 
     def advance(self, message_id: str, step: Step, event: SessionEvent | None = None, *, late: str = "") -> None:
         """To the step that is taken next. A message forgotten goes with all its objects."""
+        now = self._marks.now(error_of(event))
         with self._file.transaction() as db:
+            self.events.keep_with(db, event)
             if step is Step.FORGOTTEN:
-                db.execute("delete from message where message_id = ?", (message_id,))
+                marks = self._forget(db, message_id)
+                self.events.keep_with(db, None if event is None else spans_of(marks, now, event))
             else:
                 db.execute("update message set step = ?, late = ? where message_id = ?", (step, late, message_id))
-            self.events.keep_with(db, event)
+                self._marks.keep_with(db, message_id, step, now)
 
     def begin_attempt(self, message_id: str) -> int:
         """Before each training of a message: which one in number it is."""
@@ -169,9 +178,14 @@ class SessionStore:
         *,
         context: bytes | None,
         seconds: float,
+        held: float = 0.0,
         event: SessionEvent | None = None,
     ) -> None:
-        """Keeps the reply whole: with the objects not kept before, and the `context.state` that it led to."""
+        """Keeps the reply whole: with the objects not kept before, and the `context.state` that it led to.
+
+        `held`: seconds that the training was paused.
+        """
+        now = self._marks.now(error_of(event), held)
         with self._file.transaction() as db:
             _keep_objects(db, message_id, "out", last)
             db.execute("delete from object where message_id = ? and side = 'in'", (message_id,))
@@ -179,7 +193,12 @@ class SessionStore:
             db.execute(_READY, (Step.READY, reply.message, reply.tree, seconds, crc, message_id))
             if context is not None:
                 db.execute(_KEEP_CONTEXT, (context, _crc(context), message_id))
+            self._marks.keep_with(db, message_id, Step.READY, now)
             self.events.keep_with(db, event)
+
+    def _forget(self, db: Connection, message_id: str) -> dict[Step, Mark]:
+        db.execute("delete from message where message_id = ?", (message_id,))
+        return self._marks.take(db, message_id)
 
     def _sound(self, row: Any) -> Message | None:
         message_id, run_id, node_id, step, message, tree, crc, reply, reply_tree, seconds, reply_crc, late = row
@@ -187,7 +206,9 @@ class SessionStore:
         if crc != _seal_of(instruction) or step not in set(Step):
             lost = "the instruction was damaged on this device's disk"
             event = SessionEvent(run_id=run_id, message_id=message_id, step="failed", detail=lost)
-            self.advance(message_id, Step.FORGOTTEN, event)
+            with self._file.transaction() as db:
+                self._forget(db, message_id)
+                self.events.keep_with(db, event)
             return None
         sound = reply is not None and reply_crc == _crc(reply, reply_tree)
         return Message(

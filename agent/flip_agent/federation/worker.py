@@ -49,10 +49,13 @@ class Worker:
         self._time_limit = time_limit
         self._child: Child | None = None
         self._limit: asyncio.Timeout | None = None
-        self._paused = False
+        self._paused_at: float | None = None
+        """By the loop's clock; None while it may run."""
         self._left: float | None = None
         """Seconds of the time limit, while it is paused."""
         self._oom_kills = 0
+        self.held = 0.0
+        """Seconds that the last call was paused."""
         self._reader: asyncio.StreamReader
         self._writer: asyncio.StreamWriter
 
@@ -60,6 +63,7 @@ class Worker:
         self, call: Call, objects: AsyncIterator[Item], keep: Callable[[Item], Awaitable[None]]
     ) -> Answered | Failed:
         """Runs the ClientApp on a message; `keep` gets the reply's objects. Starts the process when there is none."""
+        self.held = 0.0
         try:
             async with asyncio.timeout(self._time_limit) as self._limit:
                 await self._start()
@@ -80,24 +84,27 @@ class Worker:
 
     def pause(self) -> None:
         """Stops the process where it is; meanwhile no time counts."""
-        self._paused = True
+        if self._paused_at is None:
+            self._paused_at = _now()
         self._apply_pause()
 
     def resume(self) -> bool:
         """Whether it was paused."""
-        paused, self._paused = self._paused, False
+        paused_at, self._paused_at = self._paused_at, None
+        if paused_at is not None:
+            self.held += _now() - paused_at
         if self._limit is not None and self._left is not None:
-            self._limit.reschedule(asyncio.get_running_loop().time() + self._left)
-        if paused and self._child is not None:
+            self._limit.reschedule(_now() + self._left)
+        if paused_at is not None and self._child is not None:
             self._child.send_signal(signal.SIGCONT)
         self._left = None
-        return paused
+        return paused_at is not None
 
     def _apply_pause(self) -> None:
-        if self._paused and self._limit is not None and (ends := self._limit.when()) is not None:
-            self._left = ends - asyncio.get_running_loop().time()
+        if self._paused_at is not None and self._limit is not None and (ends := self._limit.when()) is not None:
+            self._left = ends - _now()
             self._limit.reschedule(None)
-        if self._paused and self._child is not None:
+        if self._paused_at is not None and self._child is not None:
             self._child.send_signal(signal.SIGSTOP)
 
     async def stop(self) -> None:
@@ -158,3 +165,7 @@ def oom_kills(counters: Path = Path("/proc/vmstat")) -> int:
     except OSError:
         return 0
     return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
