@@ -16,7 +16,7 @@ from flip_hub.contributions.schemas import LateContributions
 from flip_hub.devices.schemas import Device, EnrolmentToken, EnrolmentTokenRequest
 from flip_hub.federation.schemas import Run, RunDetail, RunRequest
 from flip_hub.models.schemas import Model, ModelVersion
-from flip_hub.telemetry.schemas import StoredEvent
+from flip_hub.telemetry.schemas import MessageSpans, StoredEvent
 from flip_runtime.errors import Rejected, Unavailable
 from flip_wire.fleet import Enrolled, EnrolRequest
 from flip_wire.problem import Problem
@@ -115,6 +115,9 @@ class HubApi:
 
     def late(self, run_id: str) -> LateContributions:
         return self._get(f"/api/v1/runs/{_part(run_id)}/late", LateContributions)
+
+    def spans(self, run_id: str, limit: int = 200) -> list[MessageSpans]:
+        return self._get(f"/api/v1/runs/{_part(run_id)}/spans?limit={limit}", list[MessageSpans])
 
     def stop_run(self, run_id: str) -> Run:
         return self._post(f"/api/v1/runs/{_part(run_id)}/stop", Run)
