@@ -49,9 +49,11 @@ def give_way(path: Path) -> Path:
 def settle(path: Path) -> None:
     """Ends what a kill has interrupted. While the damaged file has its place, the heir may be a half one: it goes."""
     heir = heir_of(path)
+    if not heir.exists():
+        return
     if path.exists():
         _remove(heir)
-    elif heir.exists():
+    else:
         _remove(path)  # a log that is left of it is none of the heir's
         os.replace(heir, path)
     sync_folder(path.parent)
