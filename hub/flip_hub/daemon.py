@@ -21,6 +21,7 @@ from flip_hub.core import ROUTES, build_core
 from flip_hub.federation.control import RunControl
 from flip_hub.federation.gateway import Gateway
 from flip_hub.federation.internal import InternalController
+from flip_hub.federation.journal import JOURNALS, Journals
 from flip_hub.federation.mailboxes import Mailboxes
 from flip_hub.federation.routes import RunController
 from flip_hub.federation.service import RunService
@@ -72,7 +73,7 @@ async def serve(settings: Settings) -> None:
     app_store = AppStore(mongo.database)
     apps = AppService(app_store, artifacts, core.app_keys)
     run_store, contribution_store = RunStore(mongo.database), ContributionStore(mongo.database)
-    receipts = Receipts(contribution_store, run_store, mailboxes)
+    receipts = Receipts(contribution_store, run_store, mailboxes, Journals(settings.hub.state / JOURNALS))
     late_objects = ArtifactStore(settings.hub.state / "late", limit=OBJECT_LIMIT)
     late_objects.create()
     late = Late(contribution_store, run_store, late_objects)

@@ -30,6 +30,7 @@ from flip_hub.devices.service import DeviceService
 from flip_hub.devices.store import DeviceStore
 from flip_hub.federation.control import FlowerStatus
 from flip_hub.federation.internal import InternalController
+from flip_hub.federation.journal import Journals
 from flip_hub.federation.mailboxes import Mailboxes
 from flip_hub.federation.nodes import Nodes
 from flip_hub.federation.routes import RunController
@@ -227,7 +228,7 @@ async def hub_parts(mongo_url: str, folder: Path) -> AsyncGenerator[HubParts]:
     keys = AppKeys(key_store, load_private_key(make_private_key()), hub_signs=True)
     apps = AppService(app_store, artifacts, keys)
     contribution_store = ContributionStore(mongo.database)
-    receipts = Receipts(contribution_store, run_store, mailboxes)
+    receipts = Receipts(contribution_store, run_store, mailboxes, Journals(folder / "journals"))
     try:
         await mongo.prepare([device_store, app_store, key_store, model_store, run_store, contribution_store])
         yield HubParts(

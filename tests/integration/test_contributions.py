@@ -36,7 +36,7 @@ async def run(hub: HubParts) -> Run:
 
 
 async def fate(hub: HubParts, run: Run, message: str) -> tuple[Fate, str]:
-    receipt = await hub.receipts.receipt(message, run.flower_run_id)
+    receipt = await hub.receipts.receipt(ONE, message, run.flower_run_id)
     return receipt.fate, receipt.reason
 
 
@@ -64,7 +64,7 @@ async def test_what_was_not_seen_when_the_run_ends_is_late_and_what_was_is_not(h
 
 
 async def test_a_reply_to_a_run_that_the_hub_does_not_know_is_late(hub: HubParts) -> None:
-    receipt = await hub.receipts.receipt("m1", "12345")
+    receipt = await hub.receipts.receipt(ONE, "m1", "12345")
     assert (receipt.fate, receipt.reason) == (Fate.LATE, "the hub knows of no such run")
 
 

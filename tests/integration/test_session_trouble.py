@@ -1,6 +1,8 @@
 """What a device has trained reaches its round once, or the hub as a late contribution, whatever happens meanwhile."""
 
 import asyncio
+import contextlib
+import os
 import signal
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -9,6 +11,10 @@ import psutil
 import pytest
 import pytest_asyncio
 from session_lab import APPS, Device, Hub, StandIn, rounds, training
+
+from flip_demo.mongod import mongod_command
+from flip_demo.ports import free_port
+from flip_runtime.child import Child, port_open
 
 pytestmark = pytest.mark.asyncio
 
@@ -22,6 +28,21 @@ async def hub(folder: Path, mongo_url: str) -> AsyncGenerator[Hub]:
     await hub.start()
     yield hub
     await hub.stop()
+
+
+@pytest_asyncio.fixture
+async def mortal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[tuple["Registry", Hub]]:
+    """A hub whose registry may die, and whose ServerApps soon give up reporting."""
+    monkeypatch.setenv("FLIP_SUPERLINK__PATIENCE", "0.2")
+    registry = Registry(folder / "registry")
+    hub = Hub(folder / "hub", registry.url)
+    await registry.start()
+    try:
+        await hub.start()
+        yield registry, hub
+    finally:
+        await hub.stop()
+        await registry.stop()
 
 
 async def happens(run: StandIn, step: str, count: int = 1, within: float = 120.0) -> None:
@@ -138,3 +159,78 @@ async def test_a_reply_that_a_restarted_hub_has_no_round_for_is_kept(hub: Hub, f
         await happens(run, "late")
     (kept,) = (await hub.late(run_id)).kept
     assert "the SuperLink was restarted" in kept.reason
+
+
+class Registry:
+    """A mongod of a test's own, that may be pulled from under the hub."""
+
+    def __init__(self, folder: Path) -> None:
+        self._port = free_port()
+        self._command = mongod_command(self._port, folder / "data")
+        self._log = folder / "log"
+        self.url = f"mongodb://127.0.0.1:{self._port}"
+
+    async def start(self) -> None:
+        self._process = Child("mongod", self._command, log_file=self._log)
+        await self._process.start()
+        await self._process.wait_until(lambda: port_open(self._port), within=60)
+
+    async def die(self) -> None:
+        assert self._process.pid is not None
+        os.kill(self._process.pid, signal.SIGKILL)
+        await self._process.wait()
+
+    async def stop(self) -> None:
+        await self._process.stop()
+
+
+async def serverapp() -> psutil.Process:
+    async with asyncio.timeout(60):
+        while True:
+            for process in psutil.Process().children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    if "flip_hub.federation.launcher" in process.cmdline():
+                        return process
+            await asyncio.sleep(0.05)
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["to its end", "killed after the aggregate"])
+async def test_no_reply_is_counted_and_late_though_no_report_of_it_reached_the_hub(
+    mortal: tuple["Registry", Hub], folder: Path, killed: bool
+) -> None:
+    """The registry dies with the reply at the SuperLink, and comes back when the ServerApp has given up reporting."""
+    registry, hub = mortal
+    device = await Device.enrolled(hub, folder / "h", idle_exit=0.5)
+    out, calls = folder / "out", folder / "calls"
+    config = {"out": str(out), "calls": str(calls), "behave": "slow", "seconds": 2.0}
+    run_id = await hub.submit(COUNTING, devices=1, num_server_rounds=2 if killed else 1, **config)
+    async with training(device) as (run,):
+        await happens(run, "training")
+        app = await serverapp()
+        app.suspend()
+        await happens(run, "trained")
+        await run.training("waiting")
+        await registry.die()
+        app.resume()
+        async with asyncio.timeout(30):
+            while not rounds(out):
+                await asyncio.sleep(0.02)
+            if killed:
+                app.kill()
+            while alive(app):
+                await asyncio.sleep(0.05)
+        assert run.steps() == ["pulled", "training", "trained"]
+        await registry.start()
+        await happens(run, "delivered")
+        if not killed:
+            assert (await hub.finished(run_id)).run.status == "finished"
+    assert [each["replies"] for each in rounds(out)] == [1]
+    assert "late" not in run.steps()
+    assert (await hub.late(run_id)).kept == []

@@ -29,7 +29,7 @@ class ContributionCalls:
     async def answer(self, call: Call, device: Device) -> None:
         match call.verb, call.path.split("/")[3:]:
             case "GET", ["receipts", message_id]:
-                await self._receipt(call, message_id)
+                await self._receipt(call, device, message_id)
             case "POST", ["late"]:
                 await self._announce(call, device)
             case "PUT", ["objects", sha256]:
@@ -38,14 +38,14 @@ class ContributionCalls:
             case _:
                 raise NotFound("the Fleet gateway has no such call")
 
-    async def _receipt(self, call: Call, message_id: str) -> None:
+    async def _receipt(self, call: Call, device: Device, message_id: str) -> None:
         await call.whole_body()
         run_id = parse_qs(call.query).get("run", [""])[0]
         with self._mailboxes.listen(message_id, run_id) as settled:
-            receipt = await self._receipts.receipt(message_id, run_id)
+            receipt = await self._receipts.receipt(device.id, message_id, run_id)
             if receipt.fate is Fate.PENDING and (wait := call.wait()) > 0:
                 await call.until(settled, wait)
-                receipt = await self._receipts.receipt(message_id, run_id)
+                receipt = await self._receipts.receipt(device.id, message_id, run_id)
         await call.give(_json(receipt))
 
     async def _announce(self, call: Call, device: Device) -> None:

@@ -1,57 +1,91 @@
 """What became of a reply: the ServerApp has it, or nobody waits for it any more, or the round may still take it.
 
-A reply of which the ServerApp's Grid reported that it has it is accepted for ever. Of one that it did not report, as
-long as its run goes on nothing can be said; when the run has ended it is late. So a device is never told that a reply
-is late before all reports of its run have come, which Flower's run waits for.
+A reply that the ServerApp has, by its report or by its run's journal, is accepted for ever. Of any other, as long as
+its run goes on nothing can be said; when the run has ended it is late. A run ends only when its journal is closed and
+taken in, so no reply is both counted and late, whatever became of the reports. A receipt is for the device that the
+message was written to.
 """
+
+from collections.abc import Mapping, Sequence
 
 from flip_hub.contributions.schemas import Instructed
 from flip_hub.contributions.store import ContributionStore
+from flip_hub.federation.journal import Journals
 from flip_hub.federation.mailboxes import Mailboxes
 from flip_hub.federation.schemas import MessagesPushed, RepliesMissed, ReplyReceived, Run, RunReport
 from flip_hub.federation.store import ACTIVE, RunStore
+from flip_hub.problem import Conflict
 from flip_wire.contributions import Fate, Receipt
+from flip_wire.fleet import DeviceId
 
 
 class Receipts:
-    def __init__(self, store: ContributionStore, runs: RunStore, mailboxes: Mailboxes) -> None:
+    def __init__(self, store: ContributionStore, runs: RunStore, mailboxes: Mailboxes, journals: Journals) -> None:
         self._store = store
+        self._journals = journals
         self._runs = runs
         self._mailboxes = mailboxes
 
-    async def report(self, run: Run, report: RunReport) -> None:
-        """What the ServerApp's process tells; twice is harmless."""
+    async def report(self, run: Run, report: RunReport, devices: Mapping[str, DeviceId]) -> None:
+        """What the ServerApp's process tells; twice is harmless. `devices` by their nodes of this moment: Flower gives
+        them other numbers when it restarts."""
         match report:
             case MessagesPushed():
-                await self._store.instructed([_of(run, key, report.round, report.phase) for key in report.messages])
+                written = zip(
+                    report.messages, report.nodes, strict=False
+                )  # of an app that tells no messages there are none
+                owned = [(key, devices.get(node, "")) for key, node in written]
+                await self._store.instructed([_of(run, key, report.round, report.phase, to) for key, to in owned])
             case ReplyReceived(message=key) if key:
-                await self._settle([_of(run, key, report.round, report.phase, Fate.ACCEPTED)])
+                to = devices.get(report.node, "")
+                await self._settle([_of(run, key, report.round, report.phase, to, Fate.ACCEPTED)])
             case RepliesMissed():
-                missed = [_of(run, key, 0, "", Fate.LATE, report.reason) for key in report.messages]
-                await self._settle(missed)
+                await self._settle([_of(run, key, 0, "", "", Fate.LATE, report.reason) for key in report.messages])
             case _:
                 pass
+
+    async def ending(self, run: Run) -> None:
+        """Before a run is called ended: from now on its ServerApp gets no more replies."""
+        await self._take_in(run, await self._journals.close(run.flower_run_id))
+        self._journals.remove(run.flower_run_id)
 
     def ended(self, run: Run) -> None:
         """Wakes whoever waits for a receipt of that run."""
         self._mailboxes.wake([run.flower_run_id])
 
-    async def receipt(self, message_id: str, flower_run_id: str) -> Receipt:
+    async def receipt(self, device_id: DeviceId, message_id: str, flower_run_id: str) -> Receipt:
+        """Raises `Conflict` when the message was written to another device."""
+        run = await self._runs.run_of_flower(flower_run_id)  # first: when it has ended, its journal is in the registry
         known = await self._store.instruction(message_id)
+        if known is not None and known.device_id not in ("", device_id):
+            raise Conflict("this message was written to another device")
         if known is not None and known.fate != Fate.PENDING:
             return Receipt(message_id=message_id, fate=Fate(known.fate), reason=known.reason)
-        run = await self._runs.run_of_flower(flower_run_id)
         if run is not None and run.status in ACTIVE:
-            return Receipt(message_id=message_id, fate=Fate.PENDING)
+            if not self._journals.holds(run.flower_run_id, message_id):
+                return Receipt(message_id=message_id, fate=Fate.PENDING)
+            await self._take_in(run, [message_id])
+            return Receipt(message_id=message_id, fate=Fate.ACCEPTED)
         reason = "the hub knows of no such run" if run is None else f"the run had ended: {run.reason or run.status}"
         return Receipt(message_id=message_id, fate=Fate.LATE, reason=reason)
+
+    async def _take_in(self, run: Run, message_ids: Sequence[str]) -> None:
+        await self._settle([_of(run, key, 0, "", "", Fate.ACCEPTED) for key in message_ids])
 
     async def _settle(self, settled: list[Instructed]) -> None:
         await self._store.settle(settled)
         self._mailboxes.wake([each.message_id for each in settled])
 
 
-def _of(run: Run, message_id: str, round: int, phase: str, fate: Fate = Fate.PENDING, reason: str = "") -> Instructed:
+def _of(
+    run: Run, message_id: str, round: int, phase: str, device_id: str, fate: Fate = Fate.PENDING, reason: str = ""
+) -> Instructed:
     return Instructed(
-        message_id=message_id, flower_run_id=run.flower_run_id, round=round, phase=phase, fate=fate, reason=reason
+        message_id=message_id,
+        flower_run_id=run.flower_run_id,
+        round=round,
+        phase=phase,
+        device_id=DeviceId(device_id),
+        fate=fate,
+        reason=reason,
     )

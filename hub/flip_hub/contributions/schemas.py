@@ -53,6 +53,8 @@ class Instructed(Struct, frozen=True, kw_only=True):
     flower_run_id: str
     round: int
     phase: str
+    device_id: DeviceId = DeviceId("")
+    """To which it was written; empty where that is not known."""
     fate: str
     """Of `flip_wire.contributions.Fate`."""
     reason: str

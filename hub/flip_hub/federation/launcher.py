@@ -19,6 +19,7 @@ from flwr.serverapp import Grid
 from flwr.superlink.cli.flwr_serverapp import flwr_serverapp
 
 from flip_hub.federation.grid import RoundGrid
+from flip_hub.federation.journal import Journal
 from flip_hub.federation.observer import Observer
 from flip_hub.federation.reports import Reports
 from flip_hub.federation.versions import VersionMaker
@@ -57,7 +58,7 @@ def observed(run: Callable[..., Context]) -> Callable[..., Context]:
 
     def run_observed(*, grid: Grid, context: Context, server_app_dir: str, **rest: Any) -> Context:
         os.environ[APP_FOLDER] = server_app_dir
-        reports = Reports(os.environ["FLIP_HUB_URL"], Path(os.environ["FLIP_HUB_SECRET_FILE"]), context.run_id)
+        reports = _reports(context.run_id)
         flush = _FLUSH_WHEN_STOPPED
         try:
             observer = Observer(reports.send, VersionMaker(Path(server_app_dir)))
@@ -73,6 +74,13 @@ def observed(run: Callable[..., Context]) -> Callable[..., Context]:
             reports.close(flush)
 
     return run_observed
+
+
+def _reports(run_id: int) -> Reports:
+    """As the SuperLink's environment says, which `superlink` sets."""
+    secret_file, patience = Path(os.environ["FLIP_HUB_SECRET_FILE"]), float(os.environ["FLIP_HUB_PATIENCE"])
+    journal = Journal(Path(os.environ["FLIP_JOURNALS"]) / str(run_id))
+    return Reports(os.environ["FLIP_HUB_URL"], secret_file, run_id, journal, patience=patience)
 
 
 if __name__ == "__main__":

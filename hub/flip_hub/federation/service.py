@@ -144,7 +144,7 @@ class RunService:
             run = await self._store.run_of_flower(flower_run_id)
             if run is None:
                 raise NotFound(f"no run with Flower's number {flower_run_id[:40]!r}")
-            await self._receipts.report(run, report)
+            await self._receipts.report(run, report, devices)
             rounds = await self._store.rounds(run.id)
             changed, round = fold(run, rounds, report, at=time.time(), devices=devices)
             if isinstance(report, VersionMade) and round is not None:
@@ -197,6 +197,7 @@ class RunService:
             run = await self._get(run.id)
             if run.status not in ACTIVE:
                 return
+            await self._receipts.ending(run)
             if outcome.status is RunStatus.FINISHED:
                 run = await self._promoted(run, await self._store.rounds(run.id))
             run = replace(run, status=outcome.status, reason=outcome.reason, finished_at=time.time(), eta=None)

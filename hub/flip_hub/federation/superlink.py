@@ -20,6 +20,7 @@ from collections.abc import Coroutine, Generator
 from pathlib import Path
 from typing import NoReturn
 
+from flip_hub.federation.journal import JOURNALS
 from flip_hub.settings import Settings
 from flip_runtime.atomic import write_file
 from flip_runtime.child import Child, ends_with_parent, port_open
@@ -124,6 +125,8 @@ class Superlink:
             "PYTHONUNBUFFERED": "1",
             "FLIP_HUB_URL": f"http://{host}:{hub.port}",
             "FLIP_HUB_SECRET_FILE": str(hub.state / "internal.secret"),
+            "FLIP_HUB_PATIENCE": str(self._settings.superlink.patience),
+            "FLIP_JOURNALS": str(hub.state / JOURNALS),
         }
 
     async def _answers(self) -> bool:
