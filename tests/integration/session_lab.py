@@ -115,20 +115,15 @@ class Hub:
                 await asyncio.sleep(0.2)
         return detail
 
-    async def told(self, delivered: int, within: float = 60.0) -> list[tuple[str, str]]:
-        """Message and step of each session event that the hub has, once that many replies were delivered; of all
-        devices, in the order in which they came."""
+    async def told(self, step: str, count: int = 1, within: float = 60.0) -> list[SessionEvent]:
+        """All that devices have told of their sessions, newest first, once that step is among it so often."""
         async with asyncio.timeout(within):
             while True:
-                found = [
-                    event
-                    for device in await asyncio.to_thread(self.api.devices)
-                    for event in reversed(await asyncio.to_thread(self.api.events, device.id, 1000))
-                    if event.kind == "session"
-                ]
-                told = [msgspec.json.decode(event.body, type=SessionEvent) for event in found]
-                if sum(event.step == "delivered" for event in told) >= delivered:
-                    return [(event.message_id, event.step) for event in told]
+                devices = await asyncio.to_thread(self.api.devices)
+                found = [event for each in devices for event in await asyncio.to_thread(self.api.events, each.id, 1000)]
+                told = [msgspec.json.decode(each.body, type=SessionEvent) for each in found if each.kind == "session"]
+                if sum(event.step == step for event in told) >= count:
+                    return told
                 await asyncio.sleep(0.2)
 
     async def late(self, run_id: str) -> LateContributions:
@@ -154,11 +149,7 @@ class Device:
         return device
 
     def reach(self, address: str) -> None:
-        """From now on by way of a proxy there."""
-        state = self.settings.agent.state
-        identity = load_identity(state)
-        assert identity is not None
-        save_identity(state, msgspec.structs.replace(identity, fleet_address=address))
+        reach(self.settings.agent.state, address)
 
     def start(self, die: str = "", clock_ahead: float = 0.0) -> None:
         """`clock_ahead` seconds is the device's clock wrong; `die` names a moment as in `session_deaths`."""
@@ -185,6 +176,13 @@ class Device:
         if self._process is not None:
             self._process.kill()
             self._process.join()
+
+
+def reach(state: Path, address: str) -> None:
+    """From now on by way of a proxy there."""
+    identity = load_identity(state)
+    assert identity is not None
+    save_identity(state, msgspec.structs.replace(identity, fleet_address=address))
 
 
 def train_process(settings: bytes, die: str, clock_ahead: float) -> None:

@@ -6,33 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 from agent_rig import Agent, FakeHub, eventually, started
+from fake_battery import Battery
 
 from flip_agent.local.client import LocalClient
 from flip_agent.local.messages import Hold
 from flip_wire.fleet import ReportedState, WorkNotice
-
-QUICK = """
-[governor]
-settle = 0.1
-every = 0.05
-load_max = 0
-"""
-
-
-class Battery:
-    """As the kernel shows it below `sys`."""
-
-    def __init__(self, root: Path) -> None:
-        self._supply = root / "sys/class/power_supply/BAT0"
-        self._supply.mkdir(parents=True)
-        (self._supply / "type").write_text("Battery\n")
-        (self._supply / "status").write_text("Discharging\n")
-        self.charge(90)
-
-    def charge(self, percent: int) -> None:
-        part = self._supply / "part"
-        part.write_text(f"{percent}\n")
-        part.rename(self._supply / "capacity")
 
 
 def told(hub: FakeHub) -> list[str]:
@@ -46,7 +24,7 @@ async def test_training_waits_for_the_battery_and_goes_on_by_itself(folder: Path
     hub = FakeHub()
     battery = Battery(folder / "machine")
     agent = Agent(folder, machine=str(folder / "machine"))
-    agent.config.write_text(agent.config.read_text() + QUICK)
+    agent.configure("governor", settle=0.1, every=0.05, load_max=0)
     heard: list[object] = []
 
     async def hear(message: object) -> None:

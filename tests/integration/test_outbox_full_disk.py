@@ -1,16 +1,15 @@
 """On a disk that is really full (a small tmpfs) the outbox goes on acking and shedding, and recovers by itself."""
 
 import asyncio
-import contextlib
 import os
 import random
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 from agent_rig import Agent, eventually
+from full_disk import fill, small_disk
 from msgspec import Struct
 
 from flip_agent.outbox.outbox import Outbox
@@ -31,17 +30,8 @@ class Line(Struct, frozen=True):
 
 @pytest.fixture
 def disk(folder: Path) -> Iterator[Path]:
-    place = folder / "disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(place)], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"no tmpfs may be mounted here: {mounted.stderr.strip()}")
-    try:
+    with small_disk(folder / "disk", DISK) as place:
         yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 class Books:
@@ -80,19 +70,6 @@ class Books:
         assert self.produced == len(arrived) + sum(gap.count for gap in gaps)
 
 
-def fill(disk: Path) -> Path:
-    """Takes every byte that is left."""
-    greedy = disk / "somebody-else"
-    handle = os.open(greedy, os.O_CREAT | os.O_WRONLY)
-    for size in (2**16, 2**12):
-        with contextlib.suppress(OSError):
-            while os.write(handle, bytes(size)):
-                pass
-    os.close(handle)
-    assert os.statvfs(disk).f_bavail == 0
-    return greedy
-
-
 async def test_the_outbox_fills_its_disk_and_goes_on_with_the_newest(disk: Path) -> None:
     async with running(disk / "outbox.db", max_bytes=64 * 2**20, within=120.0) as outbox:
         books = Books(outbox)
@@ -112,6 +89,7 @@ async def test_a_disk_that_somebody_else_has_filled_stops_neither_acks_nor_alert
         books = Books(outbox)
         await books.produce(2000)
         greedy = fill(disk)
+        assert os.statvfs(disk).f_bavail == 0
         for _ in range(20):
             assert await books.produce(50, Priority.ALERT) == 0
             assert await books.produce(100) == 0

@@ -84,12 +84,14 @@ async def test_every_update_is_aggregated_once_and_every_event_told_once_through
             await asyncio.sleep(moments.uniform(0.0, LONGEST_LIFE))
     with agent(device, log):
         assert (await hub.finished(run_id)).run.status == "finished"
-        told = await hub.told(delivered=ROUNDS)
+        told = await hub.told("delivered", ROUNDS)
     assert [(each["replies"], each["errors"]) for each in rounds(out)] == [(1, [])] * ROUNDS
     assert [each["mean"] for each in rounds(out)] == [float(number + 1) for number in range(ROUNDS)]
     assert [each["calls"] for each in rounds(out)] == [float(number + 1) for number in range(ROUNDS)]
-    assert Counter(step for _, step in told) == dict.fromkeys(("pulled", "training", "trained", "delivered"), ROUNDS)
-    assert len(told) == len(set(told))
+    assert Counter(event.step for event in told) == dict.fromkeys(
+        ("pulled", "training", "trained", "delivered"), ROUNDS
+    )
+    assert len(told) == len({(event.message_id, event.step) for event in told})
     assert (await hub.late(run_id)).kept == []
 
 
@@ -110,8 +112,8 @@ async def test_the_round_goes_on_by_itself_wherever_in_the_table_the_whole_agent
             assert await asyncio.to_thread(run.wait, 120) == -signal.SIGKILL, moment
             await eventually(lambda: not left_of(folder / "a"))
     with agent.running():
-        told = await hub.told(delivered=1)
+        told = await hub.told("delivered")
     assert rounds(out) == [{"replies": 1, "errors": [], "mean": 1.0, "calls": 1.0}]
     assert len(calls.read_text().split()) == 2  # one was cut off before its reply was kept
-    assert sorted(step for _, step in told) == ["delivered", "pulled", "trained", "training"]
+    assert sorted(event.step for event in told) == ["delivered", "pulled", "trained", "training"]
     assert (await hub.late(run_id)).kept == []

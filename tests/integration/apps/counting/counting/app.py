@@ -63,9 +63,11 @@ def main(grid: Grid, context: Context) -> None:
     devices = int(context.run_config["devices"])
     strategy = RecordedFedAvg(fraction_evaluate=0.0, min_train_nodes=devices, min_available_nodes=devices)
     strategy.out = Path(str(context.run_config["out"]))
+    size = int(context.run_config["size"])
+    model = np.linspace(-0.5, 0.5, size) if context.run_config["varied"] else np.zeros(size)
     strategy.start(
         grid=grid,
-        initial_arrays=ArrayRecord([np.zeros(int(context.run_config["size"]), dtype=np.float32)]),
+        initial_arrays=ArrayRecord([model.astype(np.float32)]),
         num_rounds=int(context.run_config["num-server-rounds"]),
         timeout=900.0,
     )
