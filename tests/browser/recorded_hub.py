@@ -23,7 +23,7 @@ from flip_hub.console.routes import serve_console
 from flip_hub.console.site import STATIC, Site
 from flip_hub.contributions.schemas import LateContributions
 from flip_hub.devices.schemas import Device
-from flip_hub.federation.schemas import Round, Run, RunDetail, RunStatus
+from flip_hub.federation.schemas import Round, Run, RunDetail, RunStatus, Turnout
 from flip_hub.live import DeviceChanged, Frame, Lagged, ModelVersionChanged, RoundChanged, RunChanged
 from flip_hub.models.schemas import Model, ModelVersion
 from flip_hub.telemetry.schemas import DeclaredGap, StoredEvent
@@ -59,6 +59,7 @@ class RecordedHub:
         self.events: dict[str, list[StoredEvent]] = {}
         self.gaps: dict[str, list[DeclaredGap]] = {}
         self.late: dict[str, LateContributions] = {}
+        self.turnout: dict[str, Turnout] = {}
         self.url = ""
         self.token = secrets.token_hex(8)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -216,7 +217,8 @@ class RecordedHub:
             hub._guard(request)
             if run_id not in hub.runs:
                 raise Refused(404, "Not found", f"There is no run {run_id}.", "flip-hub runs list shows them.")
-            return RunDetail(run=hub.runs[run_id], rounds=[r for (id, _), r in hub.rounds.items() if id == run_id])
+            rounds = [round for (id, _), round in hub.rounds.items() if id == run_id]
+            return RunDetail(run=hub.runs[run_id], rounds=rounds, turnout=hub.turnout.get(run_id))
 
         @get("/api/v1/runs/{run_id:str}/late")
         async def late(request: Request[Any, Any, Any], run_id: FromPath[str]) -> LateContributions:

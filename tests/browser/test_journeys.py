@@ -9,8 +9,8 @@ from playwright.sync_api import Locator, Page, expect
 from recorded_hub import PASSWORD, RecordedHub
 from screen import NARROW, link_status, photograph, row, sign_in
 
-from flip_hub.devices.schemas import DeviceStatus
-from flip_hub.federation.schemas import RunStatus
+from flip_hub.devices.schemas import Absence, DeviceStatus
+from flip_hub.federation.schemas import Absent, RunStatus, Turnout
 from flip_hub.live import DeviceChanged, Lagged, ModelVersionChanged, RoundChanged, RunChanged
 
 Visit = Callable[..., Page]
@@ -114,6 +114,30 @@ def test_late_contributions_are_listed_and_only_then(hub: RecordedHub, visit: Vi
     expect(late).to_contain_text("4.8 MB")
     late.get_by_role("link", name="orchard-gateway").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("orchard-gateway")
+
+
+def test_a_run_that_waits_says_for_whom(hub: RecordedHub, visit: Visit) -> None:
+    hub.fill()
+    run = msgspec.structs.replace(hub.runs[fleet.RUNNING], wants=3)
+    silent, held = (
+        Absent(device_id=device.id, name=device.name, why=why, detail=detail, last_seen=device.last_seen)
+        for device, (why, detail) in zip(
+            fleet.devices(), [(Absence.UNKNOWN, ""), (Absence.HELD, "battery at 12 %")], strict=False
+        )
+    )
+    hub.turnout[run.id] = Turnout(able=2, absent=[silent, held], others=0)
+    hub.tell(RunChanged(data=run))
+    page = visit(f"/runs/{run.id}")
+    expect(page.get_by_text("Devices that can take part: 2; the strategy wants at least 3")).to_be_visible()
+    expect(page.get_by_text(f"{silent.name}: unknown since")).to_be_visible()
+    expect(page.get_by_text(f"{held.name}: holds training (battery at 12 %)")).to_be_visible()
+    linked(page)
+    hub.turnout[run.id] = Turnout(able=3, absent=[silent], others=0)
+    hub.tell(Lagged())
+    expect(page.get_by_text("Devices that can take part: 3; absent: 1")).to_be_visible()
+    hub.turnout[run.id] = Turnout(able=4, absent=[], others=0)
+    hub.tell(Lagged())
+    expect(page.get_by_text("Devices that can take part")).to_have_count(0)
 
 
 def test_filters_live_in_the_address(hub: RecordedHub, visit: Visit) -> None:

@@ -498,6 +498,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run_id}/spans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListSpans
+         * @description Where the time went on the devices in the last 7 days, by message; the one that ended last first.
+         */
+        get: operations["ApiV1RunsRunIdSpansListSpans"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run_id}/stop": {
         parameters: {
             query?: never;
@@ -559,6 +579,20 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * Absence
+         * @description Why a device would not begin to train if a run were announced to it now.
+         * @enum {string}
+         */
+        Absence: "revoked" | "unknown" | "safe mode" | "held";
+        /** Absent */
+        Absent: {
+            detail: string;
+            device_id: string;
+            last_seen: number | null;
+            name: string;
+            why: components["schemas"]["Absence"];
+        };
         /** Alive */
         Alive: {
             /** @default ok */
@@ -748,6 +782,14 @@ export interface components {
             role: components["schemas"]["Role"];
             username: string;
         };
+        /** MessageSpans */
+        MessageSpans: {
+            device_id: string;
+            message_id: string;
+            phase: string;
+            round: number;
+            spans: components["schemas"]["Span"][];
+        };
         /** Model */
         Model: {
             latest: number;
@@ -863,12 +905,14 @@ export interface components {
             started_at: number;
             status: components["schemas"]["RunStatus"];
             strategy: string;
+            wants?: number | null;
             warning: string;
         };
         /** RunDetail */
         RunDetail: {
             rounds: components["schemas"]["Round"][];
             run: components["schemas"]["Run"];
+            turnout?: components["schemas"]["Turnout"] | null;
         };
         /** RunRequest */
         RunRequest: {
@@ -905,6 +949,21 @@ export interface components {
          * @enum {string}
          */
         Severity: "info" | "warning" | "critical";
+        /** Span */
+        Span: {
+            attributes?: {
+                [key: string]: string;
+            };
+            duration: number;
+            /** @default  */
+            error: string;
+            name: string;
+            /** @default  */
+            parent_id: string;
+            span_id: string;
+            start: number;
+            trace_id: string;
+        };
         /** Stamp */
         Stamp: {
             boot_id: string;
@@ -941,6 +1000,12 @@ export interface components {
             issued_at: number;
             nonce: string;
             signature: string;
+        };
+        /** Turnout */
+        Turnout: {
+            able: number;
+            absent: components["schemas"]["Absent"][];
+            others: number;
         };
         /** WorkNotice */
         WorkNotice: {
@@ -1860,6 +1925,45 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
+                };
+            };
+        };
+    };
+    ApiV1RunsRunIdSpansListSpans: {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageSpans"][];
                 };
             };
             /** @description Bad request syntax or unsupported method */

@@ -18,6 +18,7 @@ import { RoundsTable } from "./RoundsTable";
 import { RunFacts } from "./RunFacts";
 import { RunProgress } from "./RunProgress";
 import { RunState } from "./RunState";
+import { Turnout } from "./Turnout";
 
 export function RunPage() {
   const { id } = useParams({ from: "/signed-in/runs/$id" });
@@ -54,8 +55,9 @@ function Detail({ run, rounds }: RunDetail) {
     <>
       <div className="space-y-4">
         <RunProgress run={run} rounds={rounds} wide />
+        {!isOver(run) && <Turnout run={run} />}
         {run.reason && (
-          <Callout tone="bad" icon={CircleX} title={t.run.failed}>
+          <Callout tone="bad" icon={CircleX} title={isOver(run) ? t.run.failed : t.run.standsStill}>
             <p>{run.reason}</p>
           </Callout>
         )}

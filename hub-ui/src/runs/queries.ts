@@ -1,5 +1,5 @@
 import { answered, hub } from "@/api/client";
-import type { LateContributions, Run, RunDetail } from "@/api/types";
+import type { LateContributions, Run, RunDetail, Turnout } from "@/api/types";
 import { upsert } from "@/live/frame";
 import { liveQuery, polledQuery } from "@/live/query";
 
@@ -24,6 +24,15 @@ export const runQuery = (id: string) =>
       return detail;
     },
   );
+
+/** Whom the run can count on now; null once it has ended. */
+export const turnoutQuery = (id: string) =>
+  polledQuery<Turnout | null>(["runs", id, "turnout"], async (signal) => {
+    const detail = await answered(
+      hub.GET("/api/v1/runs/{run_id}", { params: { path: { run_id: id } }, signal }),
+    );
+    return detail.turnout ?? null;
+  });
 
 /** Replies that no round took; they may come after the run's end. */
 export const lateQuery = (id: string) =>

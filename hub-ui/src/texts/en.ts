@@ -167,6 +167,18 @@ export const en = {
     promote: { best: "the best version is promoted", none: "nothing is promoted" } as Record<string, string>,
     configuration: "Configuration",
     failed: "Why it failed",
+    standsStill: "Why it stands still",
+    turnout: (able: string, absent: string) => `Devices that can take part: ${able}; absent: ${absent}`,
+    tooFew: (able: string, wants: string) =>
+      `Devices that can take part: ${able}; the strategy wants at least ${wants}`,
+    absences: {
+      revoked: "revoked",
+      unknown: "unknown",
+      "safe mode": "its agent fails again and again and starts no training",
+      held: "holds training",
+    },
+    since: " since",
+    neverHeard: ", never heard of",
     warning: "Note",
     stop: "Stop run",
     stopTitle: (id: string) => `Stop ${id}?`,
