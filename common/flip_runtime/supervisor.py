@@ -43,6 +43,8 @@ async def _keep_running(service: Service) -> None:
         except (Fatal, ConfigError):
             raise
         except Exception as error:  # the one place: whatever a service raises is its failure, not everybody's
+            if _is_cancelled():  # a TaskGroup raises what its tasks raised last, and not that it was told to end
+                raise asyncio.CancelledError from error
             failures = 1 if loop.time() - started > service.settled_after else failures + 1
             delay = service.backoff.delay(failures)
             log.exception(
@@ -50,3 +52,8 @@ async def _keep_running(service: Service) -> None:
                 extra={"service": service.name, "error": str(error), "failures": failures, "restart_in": delay},
             )
             await asyncio.sleep(delay)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

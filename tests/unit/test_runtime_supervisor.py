@@ -48,6 +48,32 @@ async def test_fatal_and_configuration_errors_end_every_service(error: Exception
     assert cancelled.is_set()
 
 
+@pytest.mark.asyncio
+async def test_a_service_whose_parts_fail_while_it_is_told_to_end_is_not_run_again() -> None:
+    runs, ready = 0, asyncio.Event()
+
+    async def part() -> None:
+        try:
+            ready.set()
+            await asyncio.Event().wait()
+        finally:
+            raise OSError("the outbox stopped")
+
+    async def parts() -> None:
+        nonlocal runs
+        runs += 1
+        async with asyncio.TaskGroup() as group:
+            group.create_task(part())
+
+    supervised = asyncio.create_task(supervise([Service("parts", parts, QUICK)]))
+    await ready.wait()
+    supervised.cancel()
+    async with asyncio.timeout(10):
+        await asyncio.wait([supervised])
+    assert supervised.cancelled()
+    assert runs == 1
+
+
 def test_backoff_doubles_its_ceiling_up_to_the_limit() -> None:
     backoff = Backoff(first=1, most=300)
     assert [backoff.ceiling(n) for n in (1, 2, 3, 9, 10, 1000)] == [1, 2, 4, 256, 300, 300]
