@@ -29,7 +29,8 @@ class FleetSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """DNS names and addresses in the certificate that `flip-hub init` makes."""
     wakes_within: float = 60.0
     """Seconds from the announcement of a run until a device that could be woken takes part; small boards take 20 to
-    import Flower. A run goes on without one that is not heard of for so long, and without a slow one after thrice."""
+    import Flower. A run goes on without one that is not heard of for so long, and without a slow one after thrice.
+    With 0 a run counts only those that have joined."""
 
 
 class SuperlinkSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
