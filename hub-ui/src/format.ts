@@ -15,6 +15,10 @@ const dated = new Intl.DateTimeFormat(locale, {
 const full = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "medium" });
 const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "short" });
 
+const byte = new Intl.NumberFormat(locale, { style: "unit", unit: "byte", unitDisplay: "long" });
+const tenth = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
+
+const SIZES = ["KiB", "MiB", "GiB", "TiB"];
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
@@ -28,16 +32,11 @@ export function metric(value: number): string {
   return Math.abs(value) < 10 ? fine.format(value) : coarse.format(value);
 }
 
+/** In powers of 1024, as the agent's and the hub's own words are; Intl has no units for them. */
 export function bytes(value: number): string {
-  const units = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
-  const power = value < 1 ? 0 : Math.min(Math.floor(Math.log10(value) / 3), units.length - 1);
-  const unit = units[power] ?? "byte";
-  return new Intl.NumberFormat(locale, {
-    style: "unit",
-    unit,
-    unitDisplay: power === 0 ? "long" : "short",
-    maximumFractionDigits: power === 0 ? 0 : 1,
-  }).format(value / 1000 ** power);
+  const power = value < 1 ? 0 : Math.min(Math.floor(Math.log2(value) / 10), SIZES.length);
+  if (power === 0) return byte.format(value);
+  return `${tenth.format(value / 1024 ** power)}\u00a0${SIZES[power - 1]}`;
 }
 
 /** The two largest units: "48 sec", "2 min 8 sec", "3 hr 12 min". */
@@ -56,6 +55,18 @@ export function duration(seconds: number): string {
     .filter(([amount]) => amount > 0)
     .map(([amount, name]) => unit(amount, name))
     .join(" ");
+}
+
+/** As `duration`, with tenths while those say something: "0.4 sec". */
+export function brief(seconds: number): string {
+  if (seconds >= 10) return duration(seconds);
+  return new Intl.NumberFormat(locale, {
+    style: "unit",
+    unit: "second",
+    unitDisplay: "short",
+    minimumFractionDigits: 1,
+    maximumFractionDigits: 1,
+  }).format(seconds);
 }
 
 /** "now", "12 sec. ago", "3 hr. ago", "yesterday". */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ago, bytes, clock, duration, metric } from "@/format";
+import { ago, brief, bytes, clock, duration, metric } from "@/format";
 
 test("durations show their two largest units", () => {
   expect([0, 48, 128, 3600, 90_061].map(duration)).toEqual([
@@ -15,8 +15,17 @@ test("metrics keep four decimals while that says something", () => {
   expect([0.93718, 1, 1234.567].map(metric)).toEqual(["0.9372", "1.0000", "1,235"]);
 });
 
-test("sizes are in decimal units", () => {
-  expect([0, 999, 4_803_112].map(bytes)).toEqual(["0 bytes", "999 bytes", "4.8 MB"]);
+test("sizes are in powers of 1024", () => {
+  expect([0, 999, 4_803_112, 6 * 2 ** 30].map(bytes)).toEqual([
+    "0 bytes",
+    "999 bytes",
+    "4.6\u00a0MiB",
+    "6\u00a0GiB",
+  ]);
+});
+
+test("short times show tenths", () => {
+  expect([0.04, 0.44, 9.96, 12.3].map(brief)).toEqual(["0.0 sec", "0.4 sec", "10.0 sec", "12 sec"]);
 });
 
 test("what was just seen is now; a clock ahead of ours does not show the future", () => {

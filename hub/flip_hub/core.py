@@ -90,7 +90,7 @@ def build_core(settings: Settings, database: Database) -> Core:
             "assertions": Assertions(devices, registry, tokens),
             "enrolment": EnrolmentService(enrolment, registry, devices, app_keys, fleet_address(settings.fleet), ca),
             "app_keys": app_keys,
-            "telemetry": TelemetryService(events, gaps, spans, devices),
+            "telemetry": TelemetryService(events, gaps, spans, devices, live),
             "site": Site(),
         },
     )

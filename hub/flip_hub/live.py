@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
+from enum import StrEnum
 
 import msgspec
 from msgspec import Struct
@@ -28,11 +29,31 @@ class ModelVersionChanged(Struct, frozen=True, kw_only=True, tag="model", tag_fi
     data: ModelVersion
 
 
+class Listing(StrEnum):
+    GAPS = "gaps"
+    """Of a device."""
+    LATE = "late"
+    """Of a run."""
+    SPANS = "spans"
+    """Of a run, by Flower's number of it."""
+
+
+class More(Struct, frozen=True, kw_only=True):
+    of: Listing
+    id: str
+
+
+class ListGrew(Struct, frozen=True, kw_only=True, tag="grew", tag_field="topic"):
+    """Whoever shows that list must fetch it again: it is too long for a frame."""
+
+    data: More
+
+
 class Lagged(Struct, frozen=True, kw_only=True, tag="lagged", tag_field="topic"):
     """This reader has missed frames, being new or too slow: it must fetch the lists again."""
 
 
-Frame = DeviceChanged | RunChanged | RoundChanged | ModelVersionChanged | Lagged
+Frame = DeviceChanged | RunChanged | RoundChanged | ModelVersionChanged | ListGrew | Lagged
 
 QUEUE = 256
 """Frames that wait for one reader; then it has lagged and starts anew."""

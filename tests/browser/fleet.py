@@ -133,7 +133,14 @@ def ailing() -> HealthReport:
         text="84 °C (cool it; training waits above governor.temperature_max)",
         since=NOW - 12 * MINUTE,
     )
-    report = health(disk_free=31 * 2**20, dropped=1_874, conditions=[disk, heat])
+    clock = Condition(
+        code="clock-wrong",
+        title="The clock is off",
+        severity=Severity.INFO,
+        text="0.3 s ahead of the hub's (nothing to do: the hub's time is used)",
+        since=NOW - 3 * MINUTE,
+    )
+    report = health(disk_free=31 * 2**20, dropped=1_874, conditions=[disk, heat, clock])
     return msgspec.structs.replace(report, temperature=84.2, memory_available=212 * 2**20, clock_offset=-0.34)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import fleet
 import msgspec
 import recorded_events
+import recorded_spans
 import uvicorn
 from litestar import Litestar, Request, Response, WebSocket, get, post, websocket
 from litestar.di import Provide
@@ -24,9 +25,9 @@ from flip_hub.console.site import STATIC, Site
 from flip_hub.contributions.schemas import LateContributions
 from flip_hub.devices.schemas import Device
 from flip_hub.federation.schemas import Round, Run, RunDetail, RunStatus, Turnout
-from flip_hub.live import DeviceChanged, Frame, Lagged, ModelVersionChanged, RoundChanged, RunChanged
+from flip_hub.live import DeviceChanged, Frame, Lagged, ListGrew, ModelVersionChanged, RoundChanged, RunChanged
 from flip_hub.models.schemas import Model, ModelVersion
-from flip_hub.telemetry.schemas import DeclaredGap, StoredEvent
+from flip_hub.telemetry.schemas import DeclaredGap, MessageSpans, StoredEvent
 from flip_wire.problem import Problem
 
 PASSWORD = "correct horse"
@@ -59,6 +60,7 @@ class RecordedHub:
         self.events: dict[str, list[StoredEvent]] = {}
         self.gaps: dict[str, list[DeclaredGap]] = {}
         self.late: dict[str, LateContributions] = {}
+        self.spans: dict[str, list[MessageSpans]] = {}
         self.turnout: dict[str, Turnout] = {}
         self.url = ""
         self.token = secrets.token_hex(8)
@@ -77,6 +79,7 @@ class RecordedHub:
         self.events = {fleet.AILING: recorded_events.events()}
         self.gaps = {fleet.AILING: recorded_events.gaps()}
         self.late = {fleet.RUNNING: fleet.late_contributions()}
+        self.spans = {fleet.RUNNING: recorded_spans.spans()}
 
     def tell(self, *frames: Frame) -> None:
         """Takes the changes over and sends them to every console."""
@@ -142,7 +145,7 @@ class RecordedHub:
                 self.rounds[round.run_id, round.round] = round
             case ModelVersionChanged(data=version):
                 self.versions[version.model, version.version] = version
-            case Lagged():
+            case ListGrew() | Lagged():
                 pass
 
     def _send(self, text: str) -> None:
@@ -225,6 +228,11 @@ class RecordedHub:
             hub._guard(request)
             return hub.late.get(run_id, LateContributions(kept=[], dropped=0))
 
+        @get("/api/v1/runs/{run_id:str}/spans")
+        async def spans(request: Request[Any, Any, Any], run_id: FromPath[str]) -> list[MessageSpans]:
+            hub._guard(request)
+            return hub.spans.get(run_id, [])
+
         @post("/api/v1/runs/{run_id:str}/stop", status_code=200, sync_to_thread=True)
         def stop(request: Request[Any, Any, Any], run_id: FromPath[str]) -> Run:
             hub._guard(request)
@@ -269,7 +277,7 @@ class RecordedHub:
             problem = Problem(title="Refused", status=error.status_code, detail=error.detail)
             return Response(problem, status_code=problem.status, media_type="application/problem+json")
 
-        handlers = [login, me, devices, events, gaps, runs, run, late, stop, models, versions, promote, live]
+        handlers = [login, me, devices, events, gaps, runs, run, late, spans, stop, models, versions, promote, live]
         return Litestar(
             [*handlers, serve_console],
             dependencies={"site": Provide(lambda: site, sync_to_thread=False)},

@@ -5,13 +5,23 @@ from collections.abc import Callable
 import fleet
 import msgspec
 import recorded_events
+import recorded_spans
 from playwright.sync_api import Locator, Page, expect
 from recorded_hub import PASSWORD, RecordedHub
 from screen import NARROW, link_status, photograph, row, sign_in
 
 from flip_hub.devices.schemas import Absence, DeviceStatus
 from flip_hub.federation.schemas import Absent, RunStatus, Turnout
-from flip_hub.live import DeviceChanged, Lagged, ModelVersionChanged, RoundChanged, RunChanged
+from flip_hub.live import (
+    DeviceChanged,
+    Lagged,
+    ListGrew,
+    Listing,
+    ModelVersionChanged,
+    More,
+    RoundChanged,
+    RunChanged,
+)
 
 Visit = Callable[..., Page]
 
@@ -69,6 +79,7 @@ def test_a_device_page_says_how_the_device_is(hub: RecordedHub, visit: Visit) ->
     expect(fact(page, "Temperature")).to_have_text("84 °C")
     expect(fact(page, "Clock")).to_have_text("0.3 s ahead of the hub's")
     main = page.get_by_role("main")
+    expect(page.get_by_text("Disk almost full")).to_have_count(1)
     expect(main).to_contain_text("31 MiB free where the agent keeps its state")
     expect(main).to_contain_text("cool it; training waits above governor.temperature_max")
     expect(row(page, "Repaired itself")).to_contain_text("models removed (212.4 MiB)")
@@ -89,7 +100,7 @@ def test_what_a_device_dropped_is_listed_and_only_then(hub: RecordedHub, visit: 
     expect(page.get_by_role("heading", name="Dropped events")).to_have_count(0)
     linked(page)
     hub.gaps = {fleet.AILING: recorded_events.gaps()}
-    hub.tell(Lagged())
+    hub.tell(ListGrew(data=More(of=Listing.GAPS, id=fleet.AILING)))
     dropped = page.get_by_role("table", name="Dropped events")
     logs, training, alerts = (dropped.get_by_role("row").nth(index) for index in (1, 2, 3))
     expect(logs).to_contain_text("outbox full")
@@ -106,12 +117,12 @@ def test_late_contributions_are_listed_and_only_then(hub: RecordedHub, visit: Vi
     expect(page.get_by_role("heading", name="Late contributions")).to_have_count(0)
     linked(page)
     hub.late[fleet.FINISHED] = fleet.late_contributions()
-    hub.tell(Lagged())
+    hub.tell(ListGrew(data=More(of=Listing.LATE, id=fleet.FINISHED)))
     expect(page.get_by_text("Dropped to make room for newer ones: 4")).to_be_visible()
     late = row(page, "its round had ended after 60 s")
     expect(late).to_contain_text("2, training")
     expect(late).to_contain_text("38 sec")
-    expect(late).to_contain_text("4.8 MB")
+    expect(late).to_contain_text("4.6 MiB")
     late.get_by_role("link", name="orchard-gateway").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("orchard-gateway")
 
@@ -138,6 +149,31 @@ def test_a_run_that_waits_says_for_whom(hub: RecordedHub, visit: Visit) -> None:
     hub.turnout[run.id] = Turnout(able=4, absent=[], others=0)
     hub.tell(Lagged())
     expect(page.get_by_text("Devices that can take part")).to_have_count(0)
+
+
+def test_where_the_time_went_is_told_in_bars_and_in_numbers_as_soon_as_devices_tell(
+    hub: RecordedHub, visit: Visit
+) -> None:
+    hub.fill()
+    hub.spans = {}
+    page = visit(f"/runs/{fleet.RUNNING}")
+    expect(page.get_by_text("A device tells once it knows")).to_be_visible()
+    linked(page)
+    hub.spans = {fleet.RUNNING: recorded_spans.spans()}
+    flower_run = hub.runs[fleet.RUNNING].flower_run_id
+    hub.tell(ListGrew(data=More(of=Listing.SPANS, id=flower_run)))
+    table = page.get_by_role("table", name="Where the time of round 2, training, went")
+    slowest, held = table.get_by_role("row").nth(1), table.get_by_role("row").nth(2)
+    expect(slowest).to_contain_text("orchard-gateway")
+    expect(slowest).to_contain_text("too late")
+    expect(held).to_contain_text("press-line-3")
+    expect(held).to_contain_text("51 sec")  # before the training and in its middle
+    expect(held).to_contain_text("13 sec")
+    expect(held).to_contain_text("counted in its round: went on after a restart")
+    bar = page.get_by_role("img", name="clinic-aarhus-02: Receive 0.6 secs, Train 14 secs, Deliver 0.9 secs")
+    expect(bar).to_be_visible()
+    page.get_by_role("combobox", name="Round").select_option("1, training")
+    expect(page.get_by_role("table", name="round 1, training")).to_contain_text("the ClientApp ran out of memory")
 
 
 def test_filters_live_in_the_address(hub: RecordedHub, visit: Visit) -> None:

@@ -1,13 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
-import { TriangleAlert } from "lucide-react";
-import type { ReactNode } from "react";
-import type { Device, DeviceEvent } from "@/api/types";
+import { Info, type LucideIcon, OctagonAlert, TriangleAlert } from "lucide-react";
+import type { Device, DeviceEvent, Severity } from "@/api/types";
 import { bytes } from "@/format";
 import { t } from "@/texts";
 import { BackLink } from "@/ui/BackLink";
-import { Callout } from "@/ui/Callout";
+import { Callout, type Tone } from "@/ui/Callout";
 import { type Column, DataTable } from "@/ui/DataTable";
+import { Fact } from "@/ui/Fact";
 import { Loaded } from "@/ui/Loaded";
 import { Page, Section } from "@/ui/Page";
 import { Ago } from "@/ui/Time";
@@ -30,18 +30,19 @@ export function DevicePage() {
   );
 }
 
+const SEVERITIES: Record<Severity, { tone: Tone; icon: LucideIcon }> = {
+  info: { tone: "info", icon: Info },
+  warning: { tone: "warn", icon: TriangleAlert },
+  critical: { tone: "bad", icon: OctagonAlert },
+};
+
 function Account({ device }: { device: Device }) {
   return (
     <>
       <div className="space-y-4">
         <Facts device={device} />
         {(device.health?.conditions ?? []).map((condition) => (
-          <Callout
-            key={condition.code}
-            tone={condition.severity === "critical" ? "bad" : "warn"}
-            icon={TriangleAlert}
-            title={condition.title}
-          >
+          <Callout key={condition.code} {...SEVERITIES[condition.severity]} title={condition.title}>
             <p>{condition.text}</p>
             <p className="text-muted text-xs">
               {t.device.since} <Ago at={condition.since} />
@@ -64,7 +65,7 @@ function Facts({ device }: { device: Device }) {
   return (
     <dl className="flex flex-wrap gap-x-10 gap-y-3 rounded-lg border border-line bg-surface px-4 py-3 shadow-card">
       <Fact name={t.devices.columns.status}>
-        <DeviceState device={device} />
+        <DeviceState device={device} brief />
       </Fact>
       <Fact name={t.device.mode}>{t.device.modes[reported?.mode ?? ""] ?? t.none}</Fact>
       <Fact name={t.devices.columns.serving}>
@@ -83,15 +84,6 @@ function Facts({ device }: { device: Device }) {
       <Fact name={t.device.disk}>{health ? bytes(health.disk_free) : t.none}</Fact>
       <Fact name={t.device.clock}>{health ? clockText(health.clock_offset ?? 0) : t.none}</Fact>
     </dl>
-  );
-}
-
-function Fact({ name, children }: { name: string; children: ReactNode }) {
-  return (
-    <div>
-      <dt className="text-muted text-xs">{name}</dt>
-      <dd className="mt-0.5">{children}</dd>
-    </div>
   );
 }
 

@@ -12,10 +12,13 @@ export const LOOKS: Record<DeviceStatus, { tone: Tone; icon: LucideIcon }> = {
   revoked: { tone: "bad", icon: CircleSlash },
 };
 
-/** What is known of a device: a silent one is unknown since its last sign of life, never "offline" or still "healthy". */
-export function DeviceState({ device }: { device: Device }) {
+/**
+ * What is known of a device: a silent one is unknown since its last sign of life, never "offline" or still "healthy".
+ * `brief` where its conditions stand beside it.
+ */
+export function DeviceState({ device, brief = false }: { device: Device; brief?: boolean }) {
   const now = useNow();
-  const conditions = device.status === "unhealthy" ? (device.health?.conditions ?? []) : [];
+  const conditions = device.status === "unhealthy" && !brief ? (device.health?.conditions ?? []) : [];
   return (
     <>
       <Badge {...LOOKS[device.status]}>{stateText(device, now)}</Badge>

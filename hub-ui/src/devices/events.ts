@@ -9,9 +9,9 @@ export function wordsOf(event: DeviceEvent): string {
   return words.filter((word) => typeof word === "string" && word !== "").join(": ");
 }
 
-/** Events that say how a device is every half minute are on the page already. */
+/** Events that say how a device is every half minute are on the page already, and spans are on their run's. */
 export function isNews(event: DeviceEvent): boolean {
-  return event.kind !== "health" && event.kind !== "state";
+  return event.kind !== "health" && event.kind !== "state" && event.kind !== "spans";
 }
 
 /** `offset`: seconds to add to the device's clock to get the hub's. */

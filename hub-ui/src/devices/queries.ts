@@ -24,7 +24,11 @@ export const deviceEventsQuery = (id: string) =>
 
 /** What a device had to drop, newest first. */
 export const gapsQuery = (id: string) =>
-  polledQuery<DeclaredGap[]>(["devices", id, "gaps"], (signal) => {
-    const params = { path: { device: id }, query: { limit: SHOWN } };
-    return answered(hub.GET("/api/v1/devices/{device}/gaps", { params, signal }));
-  });
+  polledQuery<DeclaredGap[]>(
+    ["devices", id, "gaps"],
+    (signal) => {
+      const params = { path: { device: id }, query: { limit: SHOWN } };
+      return answered(hub.GET("/api/v1/devices/{device}/gaps", { params, signal }));
+    },
+    (frame) => frame.topic === "grew" && frame.data.of === "gaps" && frame.data.id === id,
+  );

@@ -6,6 +6,7 @@ export type Frame =
   | { topic: "run"; data: Run }
   | { topic: "round"; data: Round }
   | { topic: "model"; data: ModelVersion }
+  | { topic: "grew"; data: { of: "gaps" | "late" | "spans"; id: string } }
   | { topic: "lagged" };
 
 /** The list with `item` in place of the one it is a newer state of, or added. */

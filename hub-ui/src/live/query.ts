@@ -12,7 +12,8 @@ const EVERY = 15_000;
 type Apply<T> = (data: T, frame: Frame) => T;
 
 interface LiveMeta extends Record<string, unknown> {
-  apply: Apply<unknown>;
+  apply?: Apply<unknown>;
+  outdates?: (frame: Frame) => boolean;
 }
 
 declare module "@tanstack/react-query" {
@@ -30,13 +31,25 @@ export function liveQuery<T>(queryKey: QueryKey, load: (signal: AbortSignal) => 
   });
 }
 
-/** For what no frame tells of: loaded again and again while it is shown. */
-export function polledQuery<T>(queryKey: QueryKey, load: (signal: AbortSignal) => Promise<T>) {
-  return queryOptions({ queryKey, queryFn: ({ signal }) => load(signal), refetchInterval: EVERY });
+/** For what no frame carries: loaded again when a frame says that there is more, and now and then while it is shown. */
+export function polledQuery<T>(
+  queryKey: QueryKey,
+  load: (signal: AbortSignal) => Promise<T>,
+  outdates: (frame: Frame) => boolean = () => false,
+) {
+  return queryOptions({
+    queryKey,
+    queryFn: ({ signal }) => load(signal),
+    refetchInterval: EVERY,
+    meta: { outdates },
+  });
 }
 
 export function applyFrames(client: QueryClient, frames: readonly Frame[]): void {
   for (const query of client.getQueryCache().getAll()) {
+    const outdates = query.meta?.outdates;
+    if (outdates && frames.some(outdates))
+      void client.invalidateQueries({ queryKey: query.queryKey, exact: true });
     const apply = query.meta?.apply;
     if (!apply || query.state.data === undefined) continue;
     const before = query.state.data;

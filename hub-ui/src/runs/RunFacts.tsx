@@ -1,6 +1,6 @@
-import type { ReactNode } from "react";
 import type { Run } from "@/api/types";
 import { t } from "@/texts";
+import { Fact } from "@/ui/Fact";
 import { ClockTime } from "@/ui/Time";
 import { isOver } from "./progress";
 import { Took } from "./Took";
@@ -40,15 +40,6 @@ export function RunFacts({ run }: { run: Run }) {
           </dl>
         </details>
       )}
-    </div>
-  );
-}
-
-function Fact({ name, children }: { name: string; children: ReactNode }) {
-  return (
-    <div>
-      <dt className="text-muted text-xs">{name}</dt>
-      <dd className="mt-0.5">{children}</dd>
     </div>
   );
 }

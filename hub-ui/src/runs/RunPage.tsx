@@ -18,6 +18,7 @@ import { RoundsTable } from "./RoundsTable";
 import { RunFacts } from "./RunFacts";
 import { RunProgress } from "./RunProgress";
 import { RunState } from "./RunState";
+import { TimeSpent } from "./TimeSpent";
 import { Turnout } from "./Turnout";
 
 export function RunPage() {
@@ -85,6 +86,7 @@ function Detail({ run, rounds }: RunDetail) {
           <RoundsTable rounds={rounds} charts={charts.slice(0, TABLED)} model={modelOfApp(run.app)} />
         )}
       </Section>
+      <TimeSpent run={run} />
       <Late runId={run.id} />
     </>
   );

@@ -1,5 +1,5 @@
 import { answered, hub } from "@/api/client";
-import type { LateContributions, Run, RunDetail, Turnout } from "@/api/types";
+import type { LateContributions, MessageSpans, Run, RunDetail, Turnout } from "@/api/types";
 import { upsert } from "@/live/frame";
 import { liveQuery, polledQuery } from "@/live/query";
 
@@ -36,8 +36,23 @@ export const turnoutQuery = (id: string) =>
 
 /** Replies that no round took; they may come after the run's end. */
 export const lateQuery = (id: string) =>
-  polledQuery<LateContributions>(["runs", id, "late"], (signal) =>
-    answered(hub.GET("/api/v1/runs/{run_id}/late", { params: { path: { run_id: id } }, signal })),
+  polledQuery<LateContributions>(
+    ["runs", id, "late"],
+    (signal) => answered(hub.GET("/api/v1/runs/{run_id}/late", { params: { path: { run_id: id } }, signal })),
+    (frame) => frame.topic === "grew" && frame.data.of === "late" && frame.data.id === id,
+  );
+
+const MESSAGES = 500;
+
+/** Where the time went on the devices, the message that ended last first. */
+export const spansQuery = ({ id, flower_run_id }: Run) =>
+  polledQuery<MessageSpans[]>(
+    ["runs", id, "spans"],
+    (signal) => {
+      const params = { path: { run_id: id }, query: { limit: MESSAGES } };
+      return answered(hub.GET("/api/v1/runs/{run_id}/spans", { params, signal }));
+    },
+    (frame) => frame.topic === "grew" && frame.data.of === "spans" && frame.data.id === flower_run_id,
   );
 
 export function stopRun(id: string): Promise<Run> {

@@ -3,11 +3,14 @@ import type { ReactNode } from "react";
 
 const TONES = {
   bad: { box: "border-bad/30 bg-bad-soft", mark: "text-bad" },
+  info: { box: "border-accent/30 bg-accent-soft", mark: "text-accent" },
   warn: { box: "border-warn/30 bg-warn-soft", mark: "text-warn" },
 };
 
+export type Tone = keyof typeof TONES;
+
 interface Props {
-  tone: keyof typeof TONES;
+  tone: Tone;
   icon: LucideIcon;
   title: string;
   role?: "alert";

@@ -7,6 +7,7 @@ in between is mended by the device, which sends the batch again.
 import time
 
 from flip_hub.devices.service import DeviceService
+from flip_hub.live import ListGrew, Listing, LiveHub, More
 from flip_hub.telemetry.batch import CheckedBatch
 from flip_hub.telemetry.schemas import DeclaredGap, StoredEvent
 from flip_hub.telemetry.store import EventStore, GapStore, SpanStore
@@ -19,11 +20,14 @@ ATTEMPTS = 5
 
 
 class TelemetryService:
-    def __init__(self, store: EventStore, gaps: GapStore, spans: SpanStore, devices: DeviceService) -> None:
+    def __init__(
+        self, store: EventStore, gaps: GapStore, spans: SpanStore, devices: DeviceService, live: LiveHub
+    ) -> None:
         self._store = store
         self._gaps = gaps
         self._spans = spans
         self._devices = devices
+        self._live = live
 
     async def accept(self, device_id: DeviceId, checked: CheckedBatch) -> BatchAccepted:
         """Raises `Unavailable` when other batches of the same device were always quicker."""
@@ -35,8 +39,15 @@ class TelemetryService:
             before = await self._devices.intake(device_id)
             health, state = checked.newest_health(before), checked.newest_state(before)
             if await self._devices.account(device_id, checked.counted_in(before), health, state):
+                self._tell(device_id, checked)
                 return BatchAccepted(priority=batch.priority, up_to=max(event.seq for event in batch.events))
         raise Unavailable("too many batches of this device at once", hint="send them one after the other")
+
+    def _tell(self, device_id: DeviceId, checked: CheckedBatch) -> None:
+        if checked.gaps():
+            self._live.publish(ListGrew(data=More(of=Listing.GAPS, id=device_id)))
+        for run_id in {body.run_id for _, body in checked.spans()} - {""}:
+            self._live.publish(ListGrew(data=More(of=Listing.SPANS, id=run_id)))
 
     async def newest(self, device_id: DeviceId, limit: int) -> list[StoredEvent]:
         """Raises `NotFound` for an unknown device."""
