@@ -14,6 +14,7 @@ from flip_agent.children import Children
 from flip_agent.desired_state import UNKNOWN, DesiredStatePoll, load_desired
 from flip_agent.enrolment import IdentityWatch
 from flip_agent.governor import Governor
+from flip_agent.health.conditions import DISK_LOW, INODES_LOW
 from flip_agent.health.device_checks import daemon_checks, machine_checks
 from flip_agent.health.hardware import Hardware
 from flip_agent.health.health import Health
@@ -40,6 +41,9 @@ from flip_agent.uplink import SEND_WITHIN, Uplink
 from flip_agent.watched import Watched, run_until
 from flip_runtime.errors import Unavailable
 from flip_runtime.supervisor import Service, supervise
+from flip_wire.spans import Spans
+from flip_wire.telemetry import Priority
+from flip_wire.health import Repair
 
 log = logging.getLogger(__name__)
 
@@ -64,11 +68,12 @@ async def _until_signal(settings: Settings, config: Path | None, starts: StartCo
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    outbox = await _open_outbox(settings, stop)
+    repairs: list[Repair] = []
+    outbox = await _open_outbox(settings, stop, starts.mode.value, repairs)
     if outbox is None:
         return
     try:
-        daemon = Daemon(settings, config, outbox, starts)
+        daemon = Daemon(settings, config, outbox, starts, repairs)
         loop.add_signal_handler(signal.SIGHUP, daemon.reload)
         await daemon.run(stop)
     finally:
@@ -76,8 +81,8 @@ async def _until_signal(settings: Settings, config: Path | None, starts: StartCo
         log.info("stopped")
 
 
-async def _open_outbox(settings: Settings, stop: asyncio.Event) -> Outbox | None:
-    """Waits for room when the disk is too full for a new file; None when told to stop meanwhile."""
+async def _open_outbox(settings: Settings, stop: asyncio.Event, mode: Mode, repairs: list[Repair]) -> Outbox | None:
+    """Makes room when the disk is too full for its files, and waits for more; None when told to stop meanwhile."""
     reason = ""
     while not stop.is_set():
         try:
@@ -86,14 +91,27 @@ async def _open_outbox(settings: Settings, stop: asyncio.Event) -> Outbox | None
             if str(error) != reason:
                 reason = str(error)
                 log.error("no outbox yet, trying again", extra={"reason": reason, "hint": error.hint})
+        if mode is not Mode.SAFE and (made := _room_made(settings)):
+            repairs += made
+            continue
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LOOK_FOR_ROOM):
                 await stop.wait()
     return None
 
 
+def _room_made(settings: Settings) -> list[Repair]:
+    desired = Watched(load_desired(settings.agent.state))
+    checks = machine_checks(settings, Hardware(settings.agent.machine), Watched(settings.governor), desired)
+    repairs = [check.repaired() for check in checks if check.declaration in (DISK_LOW, INODES_LOW) and check.look()]
+    return [repair for repair in repairs if repair]
+
+
 class Daemon:
-    def __init__(self, settings: Settings, config: Path | None, outbox: Outbox, starts: StartCounter) -> None:
+    def __init__(
+        self, settings: Settings, config: Path | None, outbox: Outbox, starts: StartCounter, repairs: list[Repair]
+    ) -> None:
+        """`repairs`: what was mended before the outbox could be opened."""
         self._settings = settings.agent
         self._outbox = outbox
         self._starts = starts
@@ -120,6 +138,7 @@ class Daemon:
             ],
             outbox,
             may_mend=lambda: starts.mode.value is not Mode.SAFE,
+            earlier=repairs,
         )
         self._health = Health(
             *(self._settings.state, self._live.heartbeat, hardware, outbox, self._link),
@@ -197,10 +216,14 @@ class Daemon:
         while True:
             mode = self._starts.mode.value
             rollout = Rollout(
-                *(self._store, hub, self._desired, self._inference, self._reported),
+                *(self._store, hub, self._desired, self._inference, self._reported, self._tell_spans),
                 only=None if mode is Mode.NORMAL else self._store.knows,
             )
             await run_until(self._starts.mode.other_than(mode), rollout.run())
+
+    async def _tell_spans(self, spans: Spans) -> None:
+        with contextlib.suppress(Unavailable):  # the disk is full of alerts: a measurement is lost, nothing else
+            await self._outbox.append(Priority.LOG, "spans", spans)
 
     async def _follow_identity(self) -> None:
         """Joins the hub once there is an identity, and anew when the device was enrolled again."""

@@ -33,11 +33,14 @@ class Inspection:
         outbox: Outbox,
         may_mend: Callable[[], bool],
         verify_every: float = VERIFY_EVERY,
+        earlier: Sequence[Repair] = (),
     ) -> None:
+        """`earlier`: what was mended before there was an outbox to tell it to."""
         self._checks = checks
         self._outbox = outbox
         self._may_mend = may_mend
         self._verify_every = verify_every
+        self._earlier = deque(earlier)
         self._conditions = Conditions()
         self._mended_at: dict[str, float] = {}
         self.codes: Watched[frozenset[str]] = Watched(frozenset())
@@ -46,6 +49,9 @@ class Inspection:
         """The latest, newest last."""
 
     async def run(self) -> None:
+        while self._earlier:
+            await self._tell(self._earlier[0])
+            self._earlier.popleft()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch())
             group.create_task(self._verify_outbox())
@@ -78,8 +84,9 @@ class Inspection:
             due = self._mended_at.get(code, -_MEND_AGAIN) + _MEND_AGAIN <= time.monotonic()
             if due and check.declaration in found:
                 self._mended_at[code] = time.monotonic()
-                if done := check.mend():
-                    repairs.append(await self._tell(check.declaration, done))
+                if repair := check.repaired():
+                    await self._tell(repair)
+                    repairs.append(repair)
         return repairs
 
     async def _verify_outbox(self) -> None:
@@ -87,14 +94,13 @@ class Inspection:
         while True:
             await asyncio.sleep(self._verify_every)
             if damage := await self._outbox.damage():
-                await self._tell(DATABASE_DAMAGED, f"outbox.db was damaged, is kept aside and begun anew: {damage}")
+                text = f"outbox.db was damaged, is kept aside and begun anew: {damage}"
+                await self._tell(Repair(code=DATABASE_DAMAGED.code, text=text))
 
-    async def _tell(self, declaration: Declaration, text: str) -> Repair:
-        repair = Repair(code=declaration.code, text=text)
-        log.warning("repaired", extra={"condition": declaration.code, "done": text})
+    async def _tell(self, repair: Repair) -> None:
+        log.warning("repaired", extra={"condition": repair.code, "done": repair.text})
         await self._outbox.append(Priority.HEALTH, "repair", repair)
         self.repairs.append(repair)
-        return repair
 
     def _found(self) -> dict[Declaration, str]:
         return {check.declaration: text for check in self._checks if (text := check.look())}

@@ -6,6 +6,7 @@ the connection is closed, and the other side sends it again on the next one.
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import socket
@@ -47,6 +48,7 @@ PATH_LIMIT = 107
 _CONNECTIONS = 32
 _EMITS_AT_ONCE = 64
 """Of one connection, so that they share a commit."""
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _TAKEN_WITHIN = 10.0
 """Seconds; a process that does not read for so long is cut off."""
 
@@ -76,7 +78,7 @@ class LocalServer:
         self._connections = 0
 
     async def run(self) -> None:
-        """Raises `ConfigError` when the socket cannot be made."""
+        """Raises as `listening_socket`."""
         with listening_socket(self._path) as listener:
             async with asyncio.TaskGroup() as group:
 
@@ -175,7 +177,8 @@ class _Peer:
 
 @contextlib.contextmanager
 def listening_socket(path: Path) -> Generator[socket.socket]:
-    """For this user only; removed at the end. Raises `ConfigError` when it cannot be made."""
+    """For this user only; removed at the end. Raises `ConfigError` when it cannot be made, `Unavailable` when only its
+    disk is full."""
     if (length := len(os.fsencode(path))) > PATH_LIMIT:
         hint = f"set agent.runtime to a shorter folder, for example /run/flip (at most {PATH_LIMIT} bytes in all)"
         raise ConfigError(f"the path of the socket has {length} bytes: {path}", hint=hint)
@@ -186,6 +189,8 @@ def listening_socket(path: Path) -> Generator[socket.socket]:
             listener.bind(str(path))
             path.chmod(0o600)
         except OSError as error:
+            if error.errno in _NO_ROOM:
+                raise Unavailable(f"cannot make {path}: {error.strerror}", hint="make room on its disk") from error
             hint = "set agent.runtime to a folder of this user"
             raise ConfigError(f"cannot listen on {path}: {error.strerror}", hint=hint) from error
         try:
