@@ -1,6 +1,7 @@
 """A model version is fetched, verified, checked by `serve` and only then served; the earlier one goes on until then."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from flip_agent.watched import Watched
 from flip_runtime.backoff import Backoff
 from flip_wire.fleet import DesiredState
 from flip_wire.models import ModelAssignment
+from flip_wire.spans import Spans, trace_of_rollout
 
 pytestmark = pytest.mark.asyncio
 
@@ -56,6 +58,10 @@ class Device:
         self.inference = inference
         self.reported = reported
         self.serve = Serve(inference)
+        self.spans: list[Spans] = []
+
+    async def hear_spans(self, spans: Spans) -> None:
+        self.spans.append(spans)
 
     def want(self, *models: ModelAssignment) -> None:
         self.desired.set(DesiredState(generation=self.desired.value.generation + 1, models=list(models)))
@@ -82,7 +88,7 @@ async def enrolled(folder: Path, hub: FakeHub, *, only_known: bool = False) -> A
     inference = InferencePeer(reported)
     device = Device(store, inference, reported)
     rollout = Rollout(
-        *(store, client, device.desired, inference, reported, Backoff(first=0.05, most=0.2)),
+        *(store, client, device.desired, inference, reported, device.hear_spans, Backoff(first=0.05, most=0.2)),
         only=store.knows if only_known else None,
     )
     task = asyncio.create_task(rollout.run())
@@ -228,3 +234,24 @@ async def test_after_too_many_failures_the_hub_can_go_back_to_the_version_before
             await asyncio.sleep(0)
             assert device.served() == [1]
     assert len(hub.ranges) == downloads
+
+
+async def test_where_the_time_of_a_rollout_went_is_told_once_it_is_over(folder: Path, hub: FakeHub) -> None:
+    first, second = hub.add_version(1), hub.add_version(2)
+    with started(hub):
+        async with enrolled(folder, hub) as device:
+            device.serve.refuses = {2}
+            began = time.time()
+            device.want(first)
+            await eventually(lambda: len(device.spans) == 1)
+            device.want(second)
+            await eventually(lambda: len(device.spans) == 2)
+    served, refused = ({span.name: span for span in told.spans} for told in device.spans)
+    root = served["rollout"]
+    assert list(served) == ["rollout", "fetch", "prepare", "activate"]
+    assert {span.trace_id for span in served.values()} == {trace_of_rollout(first.manifest)}
+    assert root.attributes == {"model": "digits", "version": "1"}
+    assert began - 1 <= root.start <= root.start + root.duration <= time.time() + 1
+    assert sum(served[name].duration for name in ("fetch", "prepare", "activate")) <= root.duration + 0.01
+    assert list(refused) == ["rollout", "fetch", "prepare"]
+    assert refused["rollout"].error == refused["prepare"].error == "probe differs by 0.5"

@@ -13,6 +13,7 @@ from enum import Enum, auto
 from flip_agent.hub.client import HubClient
 from flip_agent.inference_peer import InferencePeer
 from flip_agent.models.fetch import fetch_version
+from flip_agent.models.rollout_times import RolloutTimes
 from flip_agent.models.store import ModelStore
 from flip_agent.reported import Reported
 from flip_agent.watched import Watched, run_until
@@ -20,6 +21,7 @@ from flip_runtime.backoff import Backoff
 from flip_runtime.errors import Corrupt, Rejected, Unavailable
 from flip_wire.fleet import DesiredState
 from flip_wire.models import ModelAssignment, Sha256
+from flip_wire.spans import Spans
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +68,10 @@ _TABLE = {
 }
 
 
+_PARTS = {Stage.WANTED: "fetch", Stage.FETCHED: "prepare", Stage.PREPARED: "activate", Stage.FLIPPED: "activate"}
+"""What the step out of a stage is called in the spans."""
+
+
 def following(stage: Stage, outcome: Outcome) -> Stage:
     return _TABLE[stage, outcome]
 
@@ -78,11 +84,15 @@ class Rollout:
         desired: Watched[DesiredState],
         inference: InferencePeer,
         reported: Reported,
+        tell: Callable[[Spans], Awaitable[None]],
         backoff: Backoff | None = None,
         only: Callable[[ModelAssignment], bool] | None = None,
     ) -> None:
-        """`only` says which versions may be brought at all; by default, every one."""
+        """`tell` hears where the time of each rollout went; `only` says which versions may be brought at all, by
+        default every one."""
+        self._tell = tell
         self._only = only
+        self._times = RolloutTimes()
         self._store = store
         self._desired = desired
         self._inference = inference
@@ -127,15 +137,24 @@ class Rollout:
         if self._store.active(wanted.model) == wanted.manifest and self._inference.serves(wanted):
             self._stages[wanted.manifest] = Stage.SERVING
         while (stage := self._stage(wanted)) in self._steps:
+            began = self._times.now()
             outcome, reason = await self._attempt(stage, wanted)
+            self._times.attempted(wanted, _PARTS[stage], began, reason)
             self._stages[wanted.manifest] = following(stage, outcome)
             if outcome is not Outcome.DONE:
                 if self._reported.failed(wanted, reason):
                     about = {"model": wanted.model, "version": wanted.version, "reason": reason}
                     log.warning("rollout failed", extra=about)
+                if self._stage(wanted) is Stage.REFUSED:
+                    await self._tell_times(wanted)
                 return
         self._reported.settled(wanted.model)
         log.info("serving", extra={"model": wanted.model, "version": wanted.version})
+        await self._tell_times(wanted)
+
+    async def _tell_times(self, wanted: ModelAssignment) -> None:
+        if spans := self._times.finished(wanted):
+            await self._tell(spans)
 
     async def _attempt(self, stage: Stage, wanted: ModelAssignment) -> tuple[Outcome, str]:
         try:
@@ -167,6 +186,7 @@ class Rollout:
     def _forget_all_but(self, models: list[ModelAssignment]) -> None:
         """A version that is wanted anew is brought anew; only refusals are remembered, while they are wanted."""
         wanted = {each.manifest for each in models}
+        self._times.forget()
         self._stages = {
             sha256: stage for sha256, stage in self._stages.items() if sha256 in wanted and stage is Stage.REFUSED
         }
