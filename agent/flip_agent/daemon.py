@@ -41,9 +41,9 @@ from flip_agent.uplink import SEND_WITHIN, Uplink
 from flip_agent.watched import Watched, run_until
 from flip_runtime.errors import Unavailable
 from flip_runtime.supervisor import Service, supervise
+from flip_wire.health import Repair
 from flip_wire.spans import Spans
 from flip_wire.telemetry import Priority
-from flip_wire.health import Repair
 
 log = logging.getLogger(__name__)
 
