@@ -20,6 +20,7 @@ from artifacts import expected, make_version, weights
 from fake_run import FakeRun
 from flip_agent.local.messages import Emit, Serving
 from flip_demo.ports import free_port
+from flip_wire.telemetry import Priority
 from inference_process import Answer, Client, ServeProcess, infer_body, outputs
 
 ROWS = np.random.RandomState(5).rand(4, 64).astype("f4")
@@ -245,15 +246,42 @@ async def test_a_damaged_active_version_gives_way_to_the_previous_one_and_is_rep
     manifest = store.manifest(active)
     assert manifest.graph is not None
     named = {"manifest": active, "graph": manifest.graph.sha256, "weights": manifest.weights.sha256}
-    blob = store.blob(named[damaged])
-    content = bytearray(blob.read_bytes())
-    content[len(content) // 2] ^= 1
-    blob.write_bytes(content)
+    flip_a_bit(store.blob(named[damaged]))
     async with FakeRun().listening(process.socket) as run, process.running() as client:
         assert np.allclose(outputs(client.post(INFER, infer_body(ROWS))), expected(1, ROWS), atol=1e-5)
         assert (await run.hears(Serving)).version == 1
         event = await run.hears(Emit)
         assert (event.kind, b"model-refused" in bytes(event.body)) == ("condition", True)
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.asyncio
+async def test_a_damaged_version_is_told_though_serve_was_killed_before_it_could_tell(process: ServeProcess) -> None:
+    store = process.store
+    for version in (1, 2):
+        store.activate("digits", make_version(store, "digits", version, seed=version))
+    active = store.active("digits")
+    assert active is not None
+    flip_a_bit(store.blob(store.manifest(active).weights.sha256))
+    for _ in range(2):
+        async with process.running() as client:
+            assert client.post(INFER, infer_body(ROWS)).status == 200
+            pid = process.child.pid
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+    async with FakeRun().listening(process.socket) as run, process.running():
+        event = await run.hears(Emit)
+        assert (event.kind, event.priority, b"model-refused" in bytes(event.body)) == (
+            "condition",
+            Priority.ALERT,
+            True,
+        )
+        assert (await run.hears(Serving)).version == 1
 
 
 @pytest.mark.asyncio

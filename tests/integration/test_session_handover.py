@@ -13,6 +13,8 @@ import msgspec
 import pytest
 from local_run import run_parts
 
+from flip_agent.federation.session_events import AT_ONCE
+from flip_agent.local.client import WAITING
 from flip_wire.telemetry import Event, SessionEvent
 from outboxes import drained, gaps
 
@@ -83,6 +85,10 @@ async def test_a_kill_at_every_step_neither_loses_nor_repeats_an_event_or_a_decl
     declared = check(folder, [event for events in taken.values() for event in events])
     assert declared > KEPT
     assert train.kills > EVERY_STEP // 3
+
+
+async def test_no_event_on_its_way_is_dropped_for_want_of_a_place() -> None:
+    assert AT_ONCE < WAITING
 
 
 async def test_random_kills_while_run_comes_and_goes(folder: Path) -> None:

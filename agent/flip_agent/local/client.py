@@ -1,9 +1,11 @@
-"""The other end of the local socket, for `serve` and `train`: reconnects by itself, loses no event while there is room.
+"""The other end of the local socket, for `serve` and `train`: reconnects by itself, loses no event while it lives.
 
 Events wait here until `run` has committed them, and are sent again on the next connection if it left before saying so;
-each has a name, so that it is committed once. While `run` is away at most 256 wait; then the least urgent goes, oldest
-first, and what was dropped is reported as a `Gap` as soon as `run` is back. What waits here, or was dropped, when this
-process ends before `run` is back is neither: who cannot bear that keeps the event itself and emits it again by name.
+each has a name, so that it is committed once. While `run` is away at most `WAITING` wait; then the least urgent goes,
+oldest first, and what was dropped is reported as a `Gap` as soon as `run` is back.
+
+Nothing here outlives the process: who emits must be able to emit again. `train` keeps its events in `session.db` and
+has fewer on their way than may wait; `serve` finds a damaged version again each time that it starts.
 """
 
 import asyncio
