@@ -68,9 +68,10 @@ class RunLink:
         while True:
             self._written.clear()
             try:
-                await self._declare(await to_thread(self._store.events.losses))
                 events = await to_thread(self._store.events.oldest)
-                if events:
+                losses = await to_thread(self._store.events.losses)
+                if events or losses:
+                    await self._declare(losses)
                     await self._commit(events)
                     continue
             except Unavailable:  # the disk is full
