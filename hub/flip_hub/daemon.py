@@ -76,7 +76,7 @@ async def serve(settings: Settings) -> None:
     receipts = Receipts(contribution_store, run_store, mailboxes, Journals(settings.hub.state / JOURNALS))
     late_objects = ArtifactStore(settings.hub.state / "late", limit=OBJECT_LIMIT)
     late_objects.create()
-    late = Late(contribution_store, run_store, late_objects)
+    late = Late(contribution_store, run_store, late_objects, live)
     gateway = Gateway(settings, devices, apps, mailboxes, ContributionCalls(receipts, late, mailboxes))
     control = RunControl(superlink.address)
     standby = Standby(devices, gateway.nodes, lease=settings.fleet.wakes_within)

@@ -244,7 +244,9 @@ async def hub_parts(mongo_url: str, folder: Path) -> AsyncGenerator[HubParts]:
             run_store=run_store,
             runs=RunService(run_store, control, devices, models, live, mailboxes, apps, receipts, standby),
             receipts=receipts,
-            late=Late(contribution_store, run_store, ArtifactStore(folder / "late"), per_run=2, most_bytes=10_000),
+            late=Late(
+                *(contribution_store, run_store, ArtifactStore(folder / "late"), live), per_run=2, most_bytes=10_000
+            ),
             tokens=Tokens(b"token secret of a test, long enough", settings.auth),
         )
     finally:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import pytest_asyncio
 from flwr.proto.message_pb2 import ObjectTree
@@ -101,8 +102,10 @@ async def test_a_late_reply_is_kept_once_whole_with_what_is_known_of_it(hub: Hub
     assert len((await hub.late.announce(ONE, reply.wire, reply.objects)).objects) == 2
     await hub.late.put(first, _once(reply.contents[first]))
     assert (await hub.late.of_run(run.id)).kept == [], "cut off, it is not whole"
-    assert await reply.give(hub) == 1, "only what was lacking travels"
-    assert await reply.give(hub) == 0
+    with hub.live.reading() as console:
+        assert await reply.give(hub) == 1, "only what was lacking travels"
+        assert await reply.give(hub) == 0
+        assert msgspec.json.decode(await console.next()) == {"topic": "grew", "data": {"of": "late", "id": run.id}}
     (kept,) = (await hub.late.of_run(run.id)).kept
     assert (kept.message_id, kept.device_id, kept.round, kept.phase) == ("m1", ONE, 3, "train")
     assert (kept.reason, kept.seconds) == ("its round had ended", 1.5)

@@ -1,5 +1,6 @@
 """Spans at the hub: each once, by the hub's clock, and nothing that a device makes up."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,21 @@ async def test_spans_are_kept_once_with_their_times_by_the_hub_s_clock(folder: P
         assert [root.start, train.start] == pytest.approx([happened - 100, happened - 90], abs=0.01)
         assert [root.duration, train.duration] == [100.0, 80.0]
         assert await hub.core.spans.newest("another run", 10) == []
+
+
+async def test_a_console_is_told_when_there_are_more_spans_or_gaps(folder: Path, mongo_url: str) -> None:
+    gap = {"priority": 3, "first": 4, "last": 90, "count": 80, "reason": "outbox full"}
+    async with running_core(folder, mongo_url) as hub:
+        device = await hub.enrol()
+        with hub.core.live.reading() as console:
+            await send(hub, device, 1, message_spans())
+            await hub.post(TELEMETRY, log_batch([2], kind="gap", body=gap), device.headers)
+            grown: list[object] = []
+            async with asyncio.timeout(20):
+                while len(grown) < 2:
+                    frame = msgspec.json.decode(await console.next())
+                    grown += [frame["data"]] if frame["topic"] == "grew" else []
+        assert grown == [{"of": "spans", "id": RUN}, {"of": "gaps", "id": device.id}]
 
 
 @pytest.mark.parametrize(

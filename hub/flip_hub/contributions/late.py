@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from flip_hub.contributions.schemas import LateContribution, LateContributions, LateRecord
 from flip_hub.contributions.store import ContributionStore
 from flip_hub.federation.store import RunStore
+from flip_hub.live import ListGrew, Listing, LiveHub, More
 from flip_hub.models.artifacts import ArtifactStore
 from flip_hub.problem import Conflict, NotFound
 from flip_runtime.errors import Rejected
@@ -35,6 +36,7 @@ class Late:
         store: ContributionStore,
         runs: RunStore,
         objects: ArtifactStore,
+        live: LiveHub,
         *,
         per_run: int = PER_RUN,
         most_bytes: int = MOST_BYTES,
@@ -43,6 +45,7 @@ class Late:
         self._store = store
         self._runs = runs
         self._objects = objects
+        self._live = live
         self._per_run = per_run
         self._most_bytes = most_bytes
         self._changing = asyncio.Lock()
@@ -96,6 +99,7 @@ class Late:
         if size > self._most_bytes:
             raise Rejected(f"{size:,} bytes are more than the hub keeps of late contributions")
         await self._store.replace(record)
+        self._live.publish(ListGrew(data=More(of=Listing.LATE, id=record.run_id)))
         for old in (await self._store.late_of_run(record.run_id))[self._per_run :]:
             await self._drop(old)
         while await self._store.late_bytes() > self._most_bytes or await self._store.late_count() > IN_ALL:
