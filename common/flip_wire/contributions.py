@@ -41,6 +41,8 @@ class LateReply(Struct, frozen=True, kw_only=True):
     """Flower's protobuf of the reply, without content."""
     tree: bytes
     """Flower's protobuf of its tree of objects."""
+    size: int
+    """Bytes of its objects together. While too much is on its way already the answer is 429 with `Retry-After`."""
     seconds: float
     """That the ClientApp took."""
     reason: str

@@ -108,6 +108,7 @@ async def serve(settings: Settings) -> None:
             Service("presence", lambda: mongo.keep_running(devices.watch)),
             Service("superlink", superlink.run),
             Service("gateway", gateway.run),
+            Service("late", lambda: mongo.keep_running(late.keep_tidy)),
             Service("runs", lambda: mongo.keep_running(runs.watch)),
         ]
     )

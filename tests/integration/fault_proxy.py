@@ -43,6 +43,8 @@ class FaultProxy:
         self.address = f"127.0.0.1:{port}"
         self.met: Counter[str] = Counter()
         """Calls by their name, the harmed ones too."""
+        self.heard: dict[str, list[float]] = {}
+        """When those came, by the loop's clock."""
         self.away = False
         """Nothing gets through."""
         self._hub = hub
@@ -113,6 +115,7 @@ class FaultProxy:
         name = path.removeprefix("/v1/").partition("/")[2].partition("/")[0]
         number = self.met[name]
         self.met[name] += 1
+        self.heard.setdefault(name, []).append(asyncio.get_running_loop().time())
         harmed, sound = divmod(number, 2)
         return None if sound or harmed >= len(self._faults) else self._faults[harmed]
 

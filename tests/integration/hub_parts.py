@@ -23,6 +23,7 @@ from flip_hub.auth.schemas import Role
 from flip_hub.auth.tokens import Tokens
 from flip_hub.contributions.late import Late
 from flip_hub.contributions.receipts import Receipts
+from flip_hub.contributions.room import Room
 from flip_hub.contributions.routes import LateController
 from flip_hub.contributions.store import ContributionStore
 from flip_hub.devices.record import DeviceRecord
@@ -122,6 +123,16 @@ class ScriptedControl:
             raise Unavailable("the SuperLink does not answer")
 
 
+class Clock:
+    """The right time, until a test says otherwise."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+
 @dataclass(frozen=True, kw_only=True)
 class HubParts:
     mongo: Mongo
@@ -138,6 +149,7 @@ class HubParts:
     receipts: Receipts
     late: Late
     tokens: Tokens
+    clock: "Clock"
 
     async def enrol(self, name: str, node: str | None = None) -> DeviceId:
         """As if it had been enrolled, and had joined Flower's fleet as that node."""
@@ -228,6 +240,7 @@ async def hub_parts(mongo_url: str, folder: Path) -> AsyncGenerator[HubParts]:
     keys = AppKeys(key_store, load_private_key(make_private_key()), hub_signs=True)
     apps = AppService(app_store, artifacts, keys)
     contribution_store = ContributionStore(mongo.database)
+    clock = Clock()
     receipts = Receipts(contribution_store, run_store, mailboxes, Journals(folder / "journals"))
     try:
         await mongo.prepare([device_store, app_store, key_store, model_store, run_store, contribution_store])
@@ -245,8 +258,16 @@ async def hub_parts(mongo_url: str, folder: Path) -> AsyncGenerator[HubParts]:
             runs=RunService(run_store, control, devices, models, live, mailboxes, apps, receipts, standby),
             receipts=receipts,
             late=Late(
-                *(contribution_store, run_store, ArtifactStore(folder / "late"), live), per_run=2, most_bytes=10_000
+                contribution_store,
+                run_store,
+                ArtifactStore(folder / "late"),
+                live,
+                per_run=2,
+                most_bytes=10_000,
+                room=Room(each=2, each_bytes=8_000, all=3, all_bytes=12_000),
+                clock=clock,
             ),
+            clock=clock,
             tokens=Tokens(b"token secret of a test, long enough", settings.auth),
         )
     finally:

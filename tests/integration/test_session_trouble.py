@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import signal
 from collections.abc import AsyncGenerator
@@ -10,11 +11,19 @@ from pathlib import Path
 import psutil
 import pytest
 import pytest_asyncio
+from fault_proxy import Fault, FaultProxy
+from flwr.proto.message_pb2 import ObjectTree
 from session_lab import APPS, Device, Hub, StandIn, rounds, training
 
+from flip_agent.federation.contribution_client import ContributionClient
+from flip_agent.federation.flower import Instruction, Item, Reply
+from flip_agent.federation.node_auth import NodeAuth
+from flip_agent.identity import load_identity
 from flip_demo.mongod import mongod_command
 from flip_demo.ports import free_port
+from flip_hub.contributions.late import ASK_AGAIN
 from flip_runtime.child import Child, port_open
+from flip_wire.models import Sha256
 
 pytestmark = pytest.mark.asyncio
 
@@ -159,6 +168,67 @@ async def test_a_reply_that_a_restarted_hub_has_no_round_for_is_kept(hub: Hub, f
         await happens(run, "late")
     (kept,) = (await hub.late(run_id)).kept
     assert "the SuperLink was restarted" in kept.reason
+
+
+async def late_at(hub: Hub, device: Device, folder: Path, size: int = 1000) -> str:
+    """A run whose device has a reply that no round will take, and is not running. Gives the run's id."""
+    run_id = await hub.submit(COUNTING, devices=1, size=size, out=str(folder / "out"))
+    async with training(device, die="after:ready"):
+        assert await device.ended() == -signal.SIGKILL
+    await asyncio.to_thread(hub.api.stop_run, run_id)
+    return run_id
+
+
+async def test_a_late_reply_is_kept_once_though_the_hub_is_busy_and_answers_are_lost(hub: Hub, folder: Path) -> None:
+    device = await Device.enrolled(hub, folder / "i", idle_exit=0.5)
+    run_id = await late_at(hub, device, folder, size=3_000_000)
+    faults = [Fault.STATUS_429, Fault.STATUS_503, Fault.CUT_AFTER, Fault.TWICE, Fault.GARBAGE]
+    proxy = FaultProxy(hub.settings, free_port(), faults)
+    device.reach(proxy.address)
+    async with proxy.running(), training(device) as (run,):
+        await happens(run, "late", within=240.0)
+        await run.announce()
+        assert await device.ended() == 0
+    assert proxy.met["late"] > 4, "the announcement met the busy hub, and the one that was away"
+    assert proxy.met["objects"] > 4
+    assert run.steps() == ["trained", "late"]
+    (kept,) = (await hub.late(run_id)).kept
+    assert kept.size > 12_000_000
+
+
+async def test_a_device_waits_for_room_at_the_hub_for_as_long_as_it_takes(hub: Hub, folder: Path) -> None:
+    """Four replies of one device may be on their way: others of its own take their room, and send nothing."""
+    device = await Device.enrolled(hub, folder / "j", idle_exit=0.5)
+    run_id = await late_at(hub, device, folder)
+    blocking = [Item(object_id=hashlib.sha256(name).hexdigest(), content=name) for name in (b"a", b"b", b"c", b"d")]
+    state = device.settings.agent.state
+    identity = load_identity(state)
+    assert identity is not None
+    client = ContributionClient(identity.fleet_address, NodeAuth((state / "device.key").read_bytes()), identity.ca)
+    for item in blocking:
+        assert await announced(client, item) == [item.object_id]
+    proxy = FaultProxy(hub.settings, free_port(), [])
+    device.reach(proxy.address)
+    async with proxy.running(), training(device) as (run,):
+        async with asyncio.timeout(120):
+            while proxy.met["late"] < 3:
+                await asyncio.sleep(0.05)
+        assert "late" not in run.steps()
+        assert (await hub.late(run_id)).kept == []
+        await asyncio.to_thread(client.put, blocking[0])
+        assert await announced(client, blocking[0]) == []
+        await happens(run, "late")
+    client.close()
+    first, second = proxy.heard["late"][:2]
+    assert second - first >= ASK_AGAIN, "it waits as long as the hub asks, and a little more"
+    assert len((await hub.late(run_id)).kept) == 1
+
+
+async def announced(client: ContributionClient, item: Item) -> list[Sha256]:
+    """A reply of that one object; what is lacking of it."""
+    instruction = Instruction(run_id="1", node_id="1", message_id=f"late-{item.object_id}", message=b"", tree=b"")
+    reply = Reply(message=b"head", tree=ObjectTree(object_id=item.object_id).SerializeToString())
+    return await asyncio.to_thread(client.announce, instruction, reply, len(item.content), 1.0, "too late")
 
 
 class Registry:

@@ -51,13 +51,14 @@ class ContributionClient:
         )
         return _decoded(self._ask(request), Receipt)
 
-    def announce(self, instruction: Instruction, reply: Reply, seconds: float, reason: str) -> list[Sha256]:
-        """The objects that the hub lacks; none means that it keeps the reply."""
+    def announce(self, instruction: Instruction, reply: Reply, size: int, seconds: float, reason: str) -> list[Sha256]:
+        """The objects that the hub lacks; none means that it keeps the reply. `size` is the bytes of all of them."""
         late = LateReply(
             run_id=instruction.run_id,
             message_id=instruction.message_id,
             message=reply.message,
             tree=reply.tree,
+            size=size,
             seconds=seconds,
             reason=reason,
         )

@@ -46,7 +46,8 @@ class Delivery:
     async def hand_over(self, message: Message, reply: Reply) -> None:
         """Returns when the hub keeps it. Raises as `push`."""
         instruction, announce = message.instruction, self._contributions.announce
-        while wanted := await to_thread(announce, instruction, reply, message.seconds, message.late):
+        size = await to_thread(self._store.reply_size, instruction.message_id)
+        while wanted := await to_thread(announce, instruction, reply, size, message.seconds, message.late):
             await self._each(instruction.message_id, wanted, self._contributions.put)
 
     async def _upload(self, message: Message, upload: str, wanted: Sequence[str]) -> bool:

@@ -247,6 +247,11 @@ class SessionStore:
         """Raises `Corrupt` when it is not what its name says."""
         return self._object(message_id, "out", object_id)
 
+    def reply_size(self, message_id: str) -> int:
+        """Bytes of its objects together."""
+        total = "select coalesce(sum(length(content)), 0) from object where message_id = ? and side = 'out'"
+        return int(self._file.rows(total, (message_id,))[0][0])
+
     def uploaded(self, message_id: str, upload: str) -> set[str]:
         """Objects of the reply that the hub has stored in that upload session."""
         ids = "select object_id from object where message_id = ? and side = 'out' and upload = ?"

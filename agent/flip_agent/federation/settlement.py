@@ -73,7 +73,8 @@ class Settlement:
                     failures += 1
                     if failures == 1:
                         log.warning("fate of a reply not known", extra={"reason": str(error)})
-                    await asyncio.sleep(error.retry_after or _BACKOFF.delay(failures))
+                    # beyond what the hub asks for: it says the same to all that wait
+                    await asyncio.sleep((error.retry_after or 0.0) + _BACKOFF.delay(failures))
         finally:
             self._settling.discard(message.instruction.message_id)
             self._changed.set()
@@ -84,7 +85,11 @@ class Settlement:
             await self._hand_over(message)
             return True
         asked_at = asyncio.get_running_loop().time()
-        receipt = await self._delivery.receipt(message)
+        try:
+            receipt = await self._delivery.receipt(message)
+        except Rejected as error:  # it was written to another device: this one was enrolled anew meanwhile
+            await self._advance(message, Outcome.GONE, None, late=str(error))
+            return True
         match receipt.fate:
             case Fate.ACCEPTED:
                 await self._advance(message, Outcome.DONE, _event(message, "delivered"))

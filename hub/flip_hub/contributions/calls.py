@@ -33,7 +33,7 @@ class ContributionCalls:
             case "POST", ["late"]:
                 await self._announce(call, device)
             case "PUT", ["objects", sha256]:
-                await self._late.put(sha256, call.body(OBJECT_LIMIT))
+                await self._late.put(device.id, sha256, call.body(OBJECT_LIMIT))
                 await call.give(Answer(status=HTTPStatus.NO_CONTENT, headers={}, body=b""))
             case _:
                 raise NotFound("the Fleet gateway has no such call")

@@ -29,6 +29,8 @@ class LateContributions(Struct, frozen=True, kw_only=True):
 
     kept: list[LateContribution]
     """Newest first."""
+    uploading: int
+    """How many are on their way."""
     dropped: int
     """How many of this run had to make room for newer ones."""
 
@@ -44,6 +46,9 @@ class LateRecord(Struct, frozen=True, kw_only=True):
     reply: Sha256
     """Of the artifact that holds the `LateReply` as MessagePack."""
     objects: list[Sha256]
+    declared: int
+    """Bytes that the device has announced."""
+    progress_at: float
 
 
 class Instructed(Struct, frozen=True, kw_only=True):

@@ -1,4 +1,5 @@
-"""Receipts and late contributions in MongoDB: collections `instructions`, `late`, and `late_dropped` by run."""
+"""Receipts and late contributions in MongoDB: collections `instructions`, `late`, `late_made_room` (the messages of
+those that were dropped), and `late_dropped` (how many, by run)."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -6,13 +7,17 @@ from datetime import UTC, datetime
 import msgspec
 from pymongo import ASCENDING, DESCENDING, UpdateOne
 
+from flip_hub.contributions.room import Upload
 from flip_hub.contributions.schemas import Instructed, LateRecord
 from flip_hub.mongo import Database, Document
 from flip_wire.contributions import Fate
+from flip_wire.fleet import DeviceId
 from flip_wire.models import Sha256
 
 KEPT = 90 * 24 * 3600
 """Seconds that it is known what became of a reply: a device may come back after a long time without a network."""
+_OLDEST = [("contribution.kept_at", ASCENDING), ("_id", ASCENDING)]
+_NEWEST = [("contribution.kept_at", DESCENDING), ("_id", DESCENDING)]
 
 
 class ContributionStore:
@@ -20,12 +25,16 @@ class ContributionStore:
         self._instructions = database["instructions"]
         self._late = database["late"]
         self._dropped = database["late_dropped"]
+        self._made_room = database["late_made_room"]
 
     async def ensure_indexes(self) -> None:
         await self._instructions.create_index([("at", ASCENDING)], expireAfterSeconds=KEPT)
         await self._late.create_index([("run_id", ASCENDING), ("contribution.kept_at", DESCENDING)])
         await self._late.create_index([("contribution.kept_at", ASCENDING)])
+        await self._late.create_index([("whole", ASCENDING)])
         await self._late.create_index([("objects", ASCENDING)])
+        await self._late.create_index([("reply", ASCENDING)])
+        await self._made_room.create_index([("at", ASCENDING)], expireAfterSeconds=KEPT)
 
     # ---- what became of replies ----
 
@@ -52,42 +61,71 @@ class ContributionStore:
 
     # ---- late contributions ----
 
-    async def keep(self, record: LateRecord) -> LateRecord:
-        """The one that is kept: the first for this message of this device."""
+    async def add(self, record: LateRecord) -> None:
         key = record.contribution.message_id
-        await self._late.update_one({"_id": key}, {"$setOnInsert": msgspec.to_builtins(record)}, upsert=True)
-        return msgspec.convert(await self._late.find_one({"_id": key}), LateRecord)
+        await self._late.insert_one({"_id": key, **msgspec.to_builtins(record)})
 
     async def replace(self, record: LateRecord) -> None:
         key = record.contribution.message_id
         await self._late.replace_one({"_id": key}, msgspec.to_builtins(record))
 
+    async def progress(self, message_id: str, now: float) -> bool:
+        """False when there is no such record any more."""
+        changed = await self._late.update_one({"_id": message_id}, {"$set": {"progress_at": now}})
+        return changed.matched_count > 0
+
     async def late(self, message_id: str) -> LateRecord | None:
-        found = await self._late.find_one({"_id": message_id})
-        return None if found is None else msgspec.convert(found, LateRecord)
+        return _late(await self._late.find_one({"_id": message_id}))
+
+    async def uploads(self) -> list[Upload]:
+        """Those that are not whole."""
+        fields = {
+            "contribution.message_id": 1,
+            "contribution.device_id": 1,
+            "run_id": 1,
+            "declared": 1,
+            "progress_at": 1,
+        }
+        found = self._late.find({"whole": False}, fields)
+        return [msgspec.convert({**each["contribution"], **each}, Upload) async for each in found]
+
+    async def uploading(self, device_id: DeviceId, sha256: Sha256) -> LateRecord | None:
+        """One of that device that is not whole and consists of that object."""
+        key = {"objects": sha256, "whole": False, "contribution.device_id": device_id}
+        return _late(await self._late.find_one(key))
 
     async def late_of_run(self, run_id: str) -> list[LateRecord]:
-        """Newest first, those that are not whole too."""
-        found = self._late.find({"run_id": run_id}).sort("contribution.kept_at", DESCENDING)
+        """The whole ones, newest first."""
+        found = self._late.find({"run_id": run_id, "whole": True}).sort(_NEWEST)
         return [msgspec.convert(document, LateRecord) async for document in found]
 
-    async def oldest_late(self) -> LateRecord | None:
-        found = await self._late.find_one({}, sort=[("contribution.kept_at", ASCENDING)])
-        return None if found is None else msgspec.convert(found, LateRecord)
+    async def oldest_late(self, but: str) -> LateRecord | None:
+        """Of the whole ones, but not that message's."""
+        return _late(await self._late.find_one({"whole": True, "_id": {"$ne": but}}, sort=_OLDEST))
 
     async def late_bytes(self) -> int:
+        """Of the whole ones."""
         total = {"$group": {"_id": None, "size": {"$sum": "$contribution.size"}}}
-        found = [document async for document in self._late.aggregate([total])]
+        found = [document async for document in self._late.aggregate([{"$match": {"whole": True}}, total])]
         return found[0]["size"] if found else 0
 
     async def late_count(self) -> int:
-        return await self._late.count_documents({})
+        return await self._late.count_documents({"whole": True})
+
+    async def forget(self, record: LateRecord) -> None:
+        """One that was not whole."""
+        await self._late.delete_one({"_id": record.contribution.message_id})
 
     async def drop(self, record: LateRecord) -> None:
-        """Counts one that was whole."""
-        await self._late.delete_one({"_id": record.contribution.message_id})
-        if record.whole:
+        """One that was whole: it is counted, once, and stays known."""
+        key = record.contribution.message_id
+        known = {"$setOnInsert": {"at": datetime.now(UTC)}}
+        await self._made_room.update_one({"_id": key}, known, upsert=True)
+        if (await self._late.delete_one({"_id": key})).deleted_count:
             await self._dropped.update_one({"_id": record.run_id}, {"$inc": {"count": 1}}, upsert=True)
+
+    async def made_room(self, message_id: str) -> bool:
+        return await self._made_room.find_one({"_id": message_id}) is not None
 
     async def dropped(self, run_id: str) -> int:
         found = await self._dropped.find_one({"_id": run_id})
@@ -96,6 +134,15 @@ class ContributionStore:
     async def wants(self, sha256: Sha256) -> bool:
         """Whether a late contribution consists of that object."""
         return await self._late.find_one({"$or": [{"objects": sha256}, {"reply": sha256}]}) is not None
+
+    async def wanted(self) -> set[Sha256]:
+        """All that they consist of."""
+        found = self._late.find({}, {"objects": 1, "reply": 1})
+        return {Sha256(sha256) async for each in found for sha256 in (each["reply"], *each["objects"])}
+
+
+def _late(document: Document | None) -> LateRecord | None:
+    return None if document is None else msgspec.convert(document, LateRecord)
 
 
 def _once(instructed: Instructed) -> tuple[Document, Document]:

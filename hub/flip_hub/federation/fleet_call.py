@@ -102,7 +102,8 @@ class Call:
         problem = problem_of(error)
         headers = {b"content-type": PROBLEM_JSON.encode()}
         if isinstance(error, Unavailable | DatabaseDown):
-            headers[b"retry-after"] = b"1"
+            wait = error.retry_after if isinstance(error, Unavailable) else None
+            headers[b"retry-after"] = str(max(1, round(wait or 1.0))).encode()
         await self.give(Answer(status=problem.status, headers=headers, body=msgspec.json.encode(problem)))
 
     async def start(self, status: int, headers: Mapping[bytes, bytes]) -> None:

@@ -56,6 +56,10 @@ class ArtifactStore:
         except FileNotFoundError as error:
             raise _missing(sha256) from error
 
+    def all(self) -> list[Sha256]:
+        """What is here; reads every folder."""
+        return [Sha256(path.name) for path in self._root.glob("[0-9a-f][0-9a-f]/*") if _SHA256.fullmatch(path.name)]
+
     async def verify(self, sha256: Sha256) -> None:
         """Reads the whole file. Raises `Corrupt` when it is missing or damaged, and moves a damaged one aside."""
         await asyncio.to_thread(self._verify, sha256)
