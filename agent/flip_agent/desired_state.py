@@ -48,15 +48,17 @@ class DesiredStatePoll:
         while True:
             try:
                 newer = await self._hub.desired(self._desired.value.generation)
+                if newer is not None:
+                    self._take(newer)
                 failures = 0
             except Unavailable as error:
                 failures += 1
                 await asyncio.sleep(max(self._backoff.delay(failures), error.retry_after or 0.0))
-                continue
-            if newer is not None:
-                self._take(newer)
 
     def _take(self, newer: DesiredState) -> None:
-        write_file(self._file, msgspec.json.encode(newer))
+        try:
+            write_file(self._file, msgspec.json.encode(newer))
+        except OSError as error:  # a condition says so
+            raise Unavailable(f"cannot write {self._file}: {error.strerror}", hint="make room on the disk") from error
         log.info("desired state changed", extra={"generation": newer.generation})
         self._desired.set(newer)

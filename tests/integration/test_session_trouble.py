@@ -7,12 +7,14 @@ import os
 import signal
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import pytest_asyncio
 from fault_proxy import Fault, FaultProxy
 from flwr.proto.message_pb2 import ObjectTree
+from full_disk import fill, small_disk
 from session_lab import APPS, Device, Hub, StandIn, rounds, training
 
 from flip_agent.federation.contribution_client import ContributionClient
@@ -28,6 +30,8 @@ from flip_wire.models import Sha256
 pytestmark = pytest.mark.asyncio
 
 COUNTING = APPS / "counting"
+FULL_FOR = 6.0
+"""Seconds."""
 
 
 @pytest_asyncio.fixture
@@ -304,3 +308,32 @@ async def test_no_reply_is_counted_and_late_though_no_report_of_it_reached_the_h
     assert [each["replies"] for each in rounds(out)] == [1]
     assert "late" not in run.steps()
     assert (await hub.late(run_id)).kept == []
+
+
+async def test_a_session_on_a_full_disk_keeps_its_reply_and_the_instruction_that_comes_until_there_is_room(
+    hub: Hub, folder: Path
+) -> None:
+    out, calls = folder / "out", folder / "calls"
+    told_to: dict[str, Any] = {"devices": 1, "num_server_rounds": 1, "out": str(out), "calls": str(calls)}
+    with small_disk(folder / "disk", 16 * 2**20) as disk:
+        device = await Device.enrolled(hub, disk / "h")
+        run_id = await hub.submit(COUNTING, **told_to)
+        async with training(device, die="after:ready") as (run,):
+            assert await device.ended() == -signal.SIGKILL
+            fill(disk)
+            device.start()
+            await asyncio.sleep(FULL_FOR)
+            fill(disk).unlink()
+            assert (await hub.finished(run_id)).run.status == "finished"
+            await happens(run, "delivered")
+            await run.training("waiting")
+            fill(disk)
+            run_id = await hub.submit(COUNTING, **told_to)
+            await asyncio.sleep(FULL_FOR)  # long enough for several pulls
+            assert run.steps()[-1] == "delivered"
+            fill(disk).unlink()
+            assert (await hub.finished(run_id)).run.status == "finished"
+            await happens(run, "delivered", 2)
+    assert run.steps() == ["pulled", "training", "trained", "delivered"] * 2
+    assert len(calls.read_text().split()) == 2
+    assert [each["replies"] for each in rounds(out)] == [1, 1]

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import resource
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flip_agent.federation.app_store import AppStore, missing
-from flip_runtime.errors import Rejected
+from flip_runtime.errors import Rejected, Unavailable
 from signed_apps import TRUSTED, signed_fab
 
 PYPROJECT = """
@@ -62,6 +63,21 @@ def test_a_file_outside_the_apps_folder_is_refused(folder: Path, name: str) -> N
 def test_an_archive_that_unpacks_to_too_much_is_refused(folder: Path) -> None:
     with pytest.raises(Rejected, match="larger than 64 MiB"):
         install(folder, fab({"zeros": bytes(65 * 2**20)}))
+
+
+def test_an_app_that_finds_no_room_waits_for_it_and_leaves_nothing_behind(folder: Path) -> None:
+    store = AppStore(folder / "apps", TRUSTED)
+    fab_hash, signed = signed_fab(fab({"large": bytes(2**16)}))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**12, hard))
+    try:
+        with pytest.raises(Unavailable, match="make room on the disk"):
+            store.install(fab_hash, signed)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list((folder / "apps").iterdir()) == []
+    store.install(fab_hash, signed)
+    assert store.holds(fab_hash)
 
 
 def test_an_app_that_is_not_what_its_hash_says_is_refused(folder: Path) -> None:

@@ -21,7 +21,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from flip_agent.federation.app_signature import TrustedKeys
 from flip_agent.federation.flower import Fab
 from flip_runtime.atomic import sync_folder, write_file
-from flip_runtime.errors import Rejected
+from flip_runtime.errors import Rejected, Unavailable
 
 _VERIFICATIONS = ".flip-verifications.json"
 """In the app's folder: what the FAB said of who has signed it."""
@@ -79,22 +79,25 @@ class AppStore:
 
     def install(self, fab_hash: str, fab: Fab) -> None:
         """Raises `Rejected` when it is not the FAB of that hash, no trusted key has signed it, or it is no archive
-        that may be unpacked."""
+        that may be unpacked; `Unavailable` when the disk has no room for it."""
         if (found := hashlib.sha256(fab.content).hexdigest()) != fab_hash:
             raise Rejected(f"the app has hash {found[:12]}, not {fab_hash[:12]}")
         folder = self._folder(fab_hash)
         self._trusted.check(fab_hash, fab.verifications)
+        contents = _contents(fab.content) | {_VERIFICATIONS: msgspec.json.encode(fab.verifications)}
         part = self._root / f".{fab_hash}.part"
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(mode=0o700)
-        for name, content in _contents(fab.content).items():
-            path = part / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_file(path, content)
-        write_file(part / _VERIFICATIONS, msgspec.json.encode(fab.verifications))
-        shutil.rmtree(folder, ignore_errors=True)  # of an app whose signatures are new
-        part.rename(folder)
-        sync_folder(self._root)
+        try:
+            shutil.rmtree(part, ignore_errors=True)
+            for name, content in contents.items():
+                path = part / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_file(path, content)
+            shutil.rmtree(folder, ignore_errors=True)  # of an app whose signatures are new
+            part.rename(folder)
+            sync_folder(self._root)
+        except OSError as error:
+            shutil.rmtree(part, ignore_errors=True)
+            raise Unavailable(f"cannot write {folder}: {error.strerror}", hint="make room on the disk") from error
 
     def app(self, fab_hash: str) -> App:
         """Raises `Rejected` when its pyproject.toml is missing or names no ClientApp."""

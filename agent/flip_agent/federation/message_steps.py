@@ -6,7 +6,7 @@ Raises `Unavailable` when the step must be tried again, `Rejected` when nobody w
 import asyncio
 import logging
 from asyncio import to_thread
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from itertools import islice
 
 from flip_agent.federation.app_store import AppStore, missing
@@ -26,6 +26,7 @@ from flip_agent.federation.flower import (
     run_config,
 )
 from flip_agent.federation.frames import Answered, Call, Failed
+from flip_agent.federation.room import when_there_is_room
 from flip_agent.federation.run_link import RunLink
 from flip_agent.federation.session_store import Message, SessionStore
 from flip_agent.federation.steps import Outcome, Step
@@ -39,7 +40,7 @@ log = logging.getLogger(__name__)
 
 _ARRIVING = Backoff(first=0.1, most=2.0)
 _ASKS = 60
-_ROOM = Backoff(first=1.0, most=30.0)
+_REPLY = "a finished reply"
 
 
 class MessageSteps:
@@ -200,7 +201,9 @@ class MessageSteps:
         if isinstance(result, Failed):
             await self._keep_error(instruction, result.code, result.reason)
             return
+        event = _event_of_reply(instruction, result.reply, result.seconds)
         await when_there_is_room(
+            _REPLY,
             lambda: self._store.make_ready(
                 instruction.message_id,
                 result.reply,
@@ -208,8 +211,8 @@ class MessageSteps:
                 context=result.context,
                 seconds=result.seconds,
                 held=0.0 if self._worker is None else self._worker.held,
-                event=_event_of_reply(instruction, result.reply, result.seconds),
-            )
+                event=event,
+            ),
         )
 
     async def _worker_for(self, run: Run) -> Worker:
@@ -232,7 +235,7 @@ class MessageSteps:
             self._store.drop_reply_objects(instruction.message_id)
             self._store.make_ready(instruction.message_id, reply, items, context=None, seconds=0.0, event=event)
 
-        await when_there_is_room(keep)
+        await when_there_is_room(_REPLY, keep)
 
     # ---- replying ----
 
@@ -261,19 +264,6 @@ def _event_of_reply(instruction: Instruction, reply: Reply, seconds: float) -> S
     return event_of(instruction, "refused" if error.code == APP_REFUSED else "failed", error.reason or "")
 
 
-async def when_there_is_room(write: Callable[[], None]) -> None:
-    """What was trained is not given up because the disk is full."""
-    failures = 0
-    while True:
-        try:
-            return await to_thread(write)
-        except Unavailable as error:
-            failures += 1
-            if failures == 1:
-                log.error("a finished reply waits for room on the disk", extra={"reason": str(error)})
-            await asyncio.sleep(_ROOM.delay(failures))
-
-
 class _ReplyObjects:
     """Gathers a reply as the worker makes it; what is too large for memory goes to the disk early."""
 
@@ -290,5 +280,5 @@ class _ReplyObjects:
         self._bytes += len(item.content)
         if self._bytes > self._MOST:
             waiting = self.waiting
-            await when_there_is_room(lambda: self._store.keep_reply_objects(self._message_id, waiting))
+            await when_there_is_room(_REPLY, lambda: self._store.keep_reply_objects(self._message_id, waiting))
             self.waiting, self._bytes = [], 0

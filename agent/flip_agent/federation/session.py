@@ -12,6 +12,7 @@ from asyncio import to_thread
 
 from flip_agent.federation.fleet_client import FleetClient
 from flip_agent.federation.message_steps import MessageSteps, event_of
+from flip_agent.federation.room import when_there_is_room
 from flip_agent.federation.run_link import RunLink
 from flip_agent.federation.session_store import Message, SessionStore
 from flip_agent.federation.settlement import Settlement
@@ -146,7 +147,7 @@ class Session:
         asked_at = _now()
         instruction = await to_thread(self._fleet.pull, self._node)
         if instruction is not None:
-            await to_thread(self._store.accept, instruction)
+            await when_there_is_room("an instruction", lambda: self._store.accept(instruction))
             self._busy_at = _now()
         elif _now() < asked_at + _LOOK_AGAIN:
             await asyncio.sleep(_LOOK_AGAIN)

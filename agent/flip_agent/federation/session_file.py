@@ -67,7 +67,8 @@ class SessionFile:
             known = self._db.execute("select name from pragma_table_info(?)", (column.table,)).fetchall()
             if (column.name,) not in known:
                 self._db.execute(f"alter table {column.table} add column {column.name} {column.kind}")
-        self._db.execute(f"pragma user_version = {_VERSION}")
+        if version != _VERSION:  # writing it again would keep the file from being opened on a full disk
+            self._db.execute(f"pragma user_version = {_VERSION}")
 
     @contextlib.contextmanager
     def transaction(self) -> Generator[sqlite3.Connection]:
