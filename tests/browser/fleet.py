@@ -150,6 +150,7 @@ def late_contributions() -> LateContributions:
             late(3, "evaluate", "its round had ended after 20 s", NOW - 12, seconds=2.1, size=4_812),
             late(2, "train", "its round had ended after 60 s", NOW - 25, seconds=38.4, size=4_803_640),
         ],
+        uploading=1,
         dropped=4,
     )
 

@@ -226,7 +226,7 @@ class RecordedHub:
         @get("/api/v1/runs/{run_id:str}/late")
         async def late(request: Request[Any, Any, Any], run_id: FromPath[str]) -> LateContributions:
             hub._guard(request)
-            return hub.late.get(run_id, LateContributions(kept=[], dropped=0))
+            return hub.late.get(run_id, LateContributions(kept=[], uploading=0, dropped=0))
 
         @get("/api/v1/runs/{run_id:str}/spans")
         async def spans(request: Request[Any, Any, Any], run_id: FromPath[str]) -> list[MessageSpans]:

@@ -750,6 +750,7 @@ export interface components {
         LateContributions: {
             dropped: number;
             kept: components["schemas"]["LateContribution"][];
+            uploading: number;
         };
         /** Login */
         Login: {

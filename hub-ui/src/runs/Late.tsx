@@ -16,8 +16,8 @@ export function Late({ runId }: { runId: string }) {
   const { data: devices } = useQuery(devicesQuery);
   return (
     <Loaded query={query} silent>
-      {({ kept, dropped }) =>
-        kept.length + dropped > 0 && (
+      {({ kept, uploading, dropped }) =>
+        kept.length + uploading + dropped > 0 && (
           <Section title={t.run.late}>
             {kept.length > 0 && (
               <DataTable
@@ -27,6 +27,7 @@ export function Late({ runId }: { runId: string }) {
                 rowKey={(each) => each.message_id}
               />
             )}
+            {uploading > 0 && <p className="mt-3 text-muted">{t.run.lateUploading(count(uploading))}</p>}
             {dropped > 0 && <p className="mt-3 text-muted">{t.run.lateDropped(count(dropped))}</p>}
           </Section>
         )

@@ -228,6 +228,7 @@ export const en = {
     lateCaption: "Replies that came too late for their round and are kept, newest first",
     lateColumns: { device: "Device", when: "When", why: "Why", size: "Size" },
     roundPhase: (round: string, phase: string) => `${round}, ${phase}`,
+    lateUploading: (count: string) => `On their way to the hub: ${count}`,
     lateDropped: (count: string) => `Dropped to make room for newer ones: ${count}`,
   },
 
