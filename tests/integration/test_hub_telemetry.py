@@ -129,8 +129,39 @@ async def test_times_are_corrected_by_when_the_batch_left(folder: Path, mongo_ur
         await hub.post(TELEMETRY, msgspec.structs.replace(batch, events=events, sent=sent), device.headers)
         answer = await hub.http.get(f"/api/v1/devices/{device.id}/events", headers=hub.as_user())
         ago = {event["seq"]: event["received_at"] - event["happened_at"] for event in answer.json()}
-        assert [ago[seq] for seq in (1, 2, 3)] == pytest.approx([60.0, 600.0, 0.0], abs=0.01)
-        assert [event["seq"] for event in answer.json()] == [3, 1, 2], "in the order in which they happened"
+        assert [ago[seq] for seq in (1, 2, 3)] == pytest.approx([60.0, 600.0, 500.0], abs=0.01)
+        assert [event["seq"] for event in answer.json()] == [1, 3, 2], "an earlier boot came before this one"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("wrong_by", [-3e7, -3600.0, 0.0, 3600.0, 3e7])
+async def test_a_device_that_restarts_in_an_outage_with_a_wrong_clock_is_understood(
+    folder: Path, mongo_url: str, wrong_by: float
+) -> None:
+    """The hub hears from a boot; in the outage that follows the device restarts, and its clock is wrong since then."""
+    async with running_core(folder, mongo_url) as hub:
+        device = await hub.enrol()
+        now = time.time()
+
+        async def post(seqs: list[int], stamps: list[Stamp], sent: Stamp, epoch: str = "e1") -> None:
+            batch = log_batch(seqs, epoch=epoch)
+            events = [msgspec.structs.replace(event, at=at) for event, at in zip(batch.events, stamps, strict=True)]
+            answer = await hub.post(TELEMETRY, msgspec.structs.replace(batch, events=events, sent=sent), device.headers)
+            assert answer.status_code == 200
+
+        # boot "a" began 9,000 s ago with the right clock, and is heard at 9,000 s of its life: now
+        await post(
+            [1], [Stamp(wall=now, monotonic=9000.0, boot_id="a")], Stamp(wall=now, monotonic=9000.0, boot_id="a")
+        )
+        # as if the outage had been before: events of "a" from 7,000 to 5,000 s ago, then 1,000 s of the boot "b"
+        b = Stamp(wall=now + wrong_by, monotonic=1000.0, boot_id="b")
+        waited = [Stamp(wall=now - ago, monotonic=9000.0 - ago, boot_id="a") for ago in (7000.0, 5000.0)]
+        waited += [Stamp(wall=b.wall - ago, monotonic=1000.0 - ago, boot_id="b") for ago in (900.0, 10.0)]
+        await post([2, 3, 4, 5], waited, b)
+        answer = await hub.http.get(f"/api/v1/devices/{device.id}/events", headers=hub.as_user())
+        ago = {event["seq"]: now - event["happened_at"] for event in answer.json()}
+        assert [ago[seq] for seq in (2, 3, 4, 5)] == pytest.approx([7000.0, 5000.0, 900.0, 10.0], abs=60)
+        assert sorted(ago, key=lambda seq: -ago[seq]) == [2, 3, 4, 5, 1]
 
 
 @pytest.mark.asyncio

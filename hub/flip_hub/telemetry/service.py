@@ -9,6 +9,7 @@ import time
 from flip_hub.devices.service import DeviceService
 from flip_hub.live import ListGrew, Listing, LiveHub, More
 from flip_hub.telemetry.batch import CheckedBatch
+from flip_hub.telemetry.hub_time import HubTime, earlier_boots
 from flip_hub.telemetry.schemas import DeclaredGap, StoredEvent
 from flip_hub.telemetry.store import EventStore, GapStore, SpanStore
 from flip_runtime.errors import Unavailable
@@ -32,9 +33,11 @@ class TelemetryService:
     async def accept(self, device_id: DeviceId, checked: CheckedBatch) -> BatchAccepted:
         """Raises `Unavailable` when other batches of the same device were always quicker."""
         batch, received = checked.batch, time.time()
-        await self._store.insert(device_id, batch, received)
-        await self._gaps.insert(device_id, batch, checked.gaps(), received)
-        await self._spans.insert(device_id, batch, checked.spans(), received)
+        boots = earlier_boots(batch)
+        times = HubTime(batch, received, await self._store.began(device_id, boots) if boots else {})
+        await self._store.insert(device_id, batch, times)
+        await self._gaps.insert(device_id, batch, checked.gaps(), times)
+        await self._spans.insert(device_id, batch, checked.spans(), times)
         for _ in range(ATTEMPTS):
             before = await self._devices.intake(device_id)
             health, state = checked.newest_health(before), checked.newest_state(before)

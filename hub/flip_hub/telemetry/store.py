@@ -1,6 +1,7 @@
 """Events from devices, in MongoDB: each once, for a week, spans as long; what devices declared dropped for longer."""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 
 import msgspec
@@ -11,7 +12,7 @@ from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import BulkWriteError
 
 from flip_hub.mongo import Database, Document
-from flip_hub.telemetry.hub_time import happened_at, moved
+from flip_hub.telemetry.hub_time import HubTime, moved
 from flip_hub.telemetry.schemas import DeclaredGap, StoredEvent, StoredSpans
 from flip_wire.fleet import DeviceId
 from flip_wire.spans import Span, Spans
@@ -21,6 +22,8 @@ KEPT = 7 * 24 * 3600
 """Seconds."""
 GAPS_KEPT = 90 * 24 * 3600
 """Seconds."""
+LATEST = 10_000
+"""Events of a device in which an earlier boot is looked for."""
 _DUPLICATE = 11000
 
 
@@ -36,9 +39,16 @@ class EventStore:
         await self._events.create_index([("device", ASCENDING), ("happened", DESCENDING), ("seq", DESCENDING)])
         await self._events.create_index([("received", ASCENDING)], expireAfterSeconds=KEPT)
 
-    async def insert(self, device_id: DeviceId, batch: Batch, received: float) -> None:
+    async def insert(self, device_id: DeviceId, batch: Batch, time: HubTime) -> None:
         """Those that are there already stay as they are. On return all of them are on disk."""
-        await _insert_new(self._events, [_document(device_id, batch, event, received) for event in batch.events])
+        await _insert_new(self._events, [_document(device_id, batch, event, time) for event in batch.events])
+
+    async def began(self, device_id: DeviceId, boots: AbstractSet[str]) -> dict[str, float]:
+        """When those boots began, by the hub's clock; of those that sent some of the device's latest events."""
+        latest = [{"$match": {"device": device_id}}, {"$sort": {"happened": -1, "seq": -1}}, {"$limit": LATEST}]
+        heard = {"$match": {"boot_id": {"$in": list(boots)}, "began": {"$type": "double"}}}
+        each = {"$group": {"_id": "$boot_id", "began": {"$first": "$began"}}}
+        return {found["_id"]: found["began"] async for found in self._events.aggregate([*latest, heard, each])}
 
     async def newest(self, device_id: DeviceId, limit: int) -> list[StoredEvent]:
         found = self._events.find({"device": device_id}).sort([("happened", DESCENDING), ("seq", DESCENDING)])
@@ -57,9 +67,7 @@ class GapStore:
         await self._gaps.create_index([("device", ASCENDING), ("declared", DESCENDING)])
         await self._gaps.create_index([("declared", ASCENDING)], expireAfterSeconds=GAPS_KEPT)
 
-    async def insert(
-        self, device_id: DeviceId, batch: Batch, gaps: Sequence[tuple[Event, Gap]], received: float
-    ) -> None:
+    async def insert(self, device_id: DeviceId, batch: Batch, gaps: Sequence[tuple[Event, Gap]], time: HubTime) -> None:
         """Those that are there already stay as they are."""
         await _insert_new(
             self._gaps,
@@ -68,7 +76,7 @@ class GapStore:
                     "device": device_id,
                     "epoch": batch.epoch,
                     "seq": event.seq,
-                    "declared": _moment(happened_at(event.at, batch, received)),
+                    "declared": _moment(time.of(event.at)),
                     **msgspec.to_builtins(gap),
                 }
                 for event, gap in gaps
@@ -93,12 +101,10 @@ class SpanStore:
         await self._spans.create_index([("received", ASCENDING)], expireAfterSeconds=KEPT)
 
     async def insert(
-        self, device_id: DeviceId, batch: Batch, spans: Sequence[tuple[Event, Spans]], received: float
+        self, device_id: DeviceId, batch: Batch, spans: Sequence[tuple[Event, Spans]], time: HubTime
     ) -> None:
         """Those that are there already stay as they are."""
-        await _insert_new(
-            self._spans, [_spans_document(device_id, batch, event, body, received) for event, body in spans]
-        )
+        await _insert_new(self._spans, [_spans_document(device_id, batch, event, body, time) for event, body in spans])
 
     async def newest(self, flower_run_id: str, limit: int) -> list[StoredSpans]:
         """Of that many messages of the run, the one that ended last first."""
@@ -116,7 +122,7 @@ async def _insert_new(collection: AsyncIOMotorCollection[Document], documents: l
             raise
 
 
-def _document(device_id: DeviceId, batch: Batch, event: Event, received: float) -> Document:
+def _document(device_id: DeviceId, batch: Batch, event: Event, time: HubTime) -> Document:
     return {
         "device": device_id,
         "epoch": batch.epoch,
@@ -126,14 +132,15 @@ def _document(device_id: DeviceId, batch: Batch, event: Event, received: float) 
         "wall": event.at.wall,
         "monotonic": event.at.monotonic,
         "boot_id": event.at.boot_id,
-        "happened": _moment(happened_at(event.at, batch, received)),
-        "received": _moment(received),
+        "began": time.began(event.at),
+        "happened": _moment(time.of(event.at)),
+        "received": _moment(time.received),
         "body": Binary(bytes(event.body)),
     }
 
 
-def _spans_document(device_id: DeviceId, batch: Batch, event: Event, body: Spans, received: float) -> Document:
-    happened = happened_at(event.at, batch, received)
+def _spans_document(device_id: DeviceId, batch: Batch, event: Event, body: Spans, time: HubTime) -> Document:
+    happened = time.of(event.at)
     return {
         "device": device_id,
         "epoch": batch.epoch,
@@ -141,7 +148,7 @@ def _spans_document(device_id: DeviceId, batch: Batch, event: Event, body: Spans
         "run": body.run_id,
         "message": body.message_id,
         "happened": _moment(happened),
-        "received": _moment(received),
+        "received": _moment(time.received),
         "spans": Binary(msgspec.json.encode([moved(span, event.at, happened) for span in body.spans])),
     }
 
