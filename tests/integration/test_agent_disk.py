@@ -131,3 +131,17 @@ def test_an_agent_that_is_started_on_such_a_disk_comes_up_and_mends_it(device: D
         until(device.agent.status)
         assert device.left() == ["outbox.db.damaged-1"]
         assert process.poll() is None
+
+
+@pytest.mark.parametrize("subject", ["inodes"], indirect=True)
+def test_an_agent_without_an_inode_for_its_socket_waits_for_one(device: Device) -> None:
+    device.lives()
+    device.use_up_inodes()
+    (device.disk / "greedy-0").unlink()  # which the outbox's log takes
+    with device.agent.running() as process:
+        until(lambda: "cannot make" in device.agent.log.read_text())
+        assert device.agent.status() is None
+        for greedy in device.disk.glob("greedy-*"):
+            greedy.unlink()
+        until(device.agent.status)
+        assert process.poll() is None

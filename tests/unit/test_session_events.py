@@ -109,6 +109,14 @@ def test_when_all_are_damaged_none_is_given_and_all_are_counted(path: Path) -> N
         assert [loss.count for loss in store.events.losses()] == [AT_ONCE + 5]
 
 
+def test_a_loss_of_unknown_size_is_declared_as_such(path: Path) -> None:
+    with SessionStore(path) as store:
+        store.events.lose_unknown("number unknown: session.db was damaged")
+    with SessionStore(path) as store:
+        (loss,) = store.events.losses()
+        assert (loss.count, loss.reason) == (0, "number unknown: session.db was damaged")
+
+
 def test_an_event_of_no_message_has_a_name_that_outlives_the_process(path: Path) -> None:
     with SessionStore(path) as store:
         for _ in range(2):
