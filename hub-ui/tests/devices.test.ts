@@ -68,6 +68,19 @@ test("heartbeats are no news", () => {
   expect(["health", "state", "repair"].map((kind) => isNews(event(kind, {})))).toEqual([false, false, true]);
 });
 
+test("a rollout is news and says what it took; a message's spans stand on its run's page", () => {
+  const span = { trace_id: "", span_id: "", start: 0, error: "" };
+  const spans = [
+    { ...span, name: "rollout", duration: 3.2, attributes: { model: "digits", version: "4" } },
+    { ...span, name: "fetch", duration: 3, parent_id: "0" },
+    { ...span, name: "prepare", duration: 0.2, parent_id: "0" },
+  ];
+  const rollout = event("spans", { spans, message_id: "" });
+  expect(isNews(rollout)).toBe(true);
+  expect(wordsOf(rollout)).toBe("digits@4: fetched in 3.0 sec, checked in 0.2 sec");
+  expect(isNews(event("spans", { spans, message_id: "m1" }))).toBe(false);
+});
+
 test("a clock is behind, ahead or right", () => {
   expect([0.26, -12, -0.04].map(clockText)).toEqual([
     "0.3 s behind the hub's",

@@ -3,11 +3,12 @@
 from typing import Final
 
 import msgspec
-from fleet import HOUR, MINUTE, NOW, RUNNING, ailing
+from fleet import HOUR, MINUTE, MODEL, NOW, RUNNING, ailing
 from msgspec import Raw, Struct
 
 from flip_hub.telemetry.schemas import DeclaredGap, StoredEvent
 from flip_wire.health import Repair
+from flip_wire.spans import Span, Spans, trace_of_rollout
 from flip_wire.telemetry import Gap, Priority, Seq, SessionEvent, Stamp
 
 EPOCH: Final = "4d3c6f1e-2b58-4f0a-9c77-5a8e0b1d2f34"
@@ -20,10 +21,30 @@ def events() -> list[StoredEvent]:
     repair = Repair(code="disk-low", text="models removed (212.4 MiB), logs removed (8.0 MiB)")
     return [
         event(4, "health", ailing(), NOW - 8),
+        event(5, "spans", rollout(), NOW - 20 * MINUTE),
         event(3, "repair", repair, NOW - 39 * MINUTE),
         event(2, "gap", gap, NOW - 41 * MINUTE),
         event(1, "session", trained, NOW - 50 * MINUTE),
     ]
+
+
+def rollout() -> Spans:
+    """The probe of version 5 failed."""
+    trace, refused = trace_of_rollout("m5"), "probe differs by 0.013"
+    root = Span(
+        trace_id=trace,
+        span_id="0" * 16,
+        name="rollout",
+        start=NOW,
+        duration=7.4,
+        error=refused,
+        attributes={"model": MODEL, "version": "5"},
+    )
+    fetch, prepare = (
+        Span(trace_id=trace, span_id=own, parent_id=root.span_id, name=name, start=NOW, duration=seconds)
+        for own, name, seconds in (("1" * 16, "fetch", 6.1), ("2" * 16, "prepare", 1.3))
+    )
+    return Spans(spans=[root, fetch, prepare])
 
 
 def event(seq: int, kind: str, body: Struct, at: float) -> StoredEvent:

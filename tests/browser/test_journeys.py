@@ -83,7 +83,9 @@ def test_a_device_page_says_how_the_device_is(hub: RecordedHub, visit: Visit) ->
     expect(main).to_contain_text("31 MiB free where the agent keeps its state")
     expect(main).to_contain_text("cool it; training waits above governor.temperature_max")
     expect(row(page, "Repaired itself")).to_contain_text("models removed (212.4 MiB)")
-    expect(page.get_by_role("table", name="Newest events").get_by_role("row")).to_have_count(4)
+    brought = row(page, "Model rollout")
+    expect(brought).to_contain_text("digits@5: fetched in 6.1 secs, checked in 1.3 secs: probe differs by 0.013")
+    expect(page.get_by_role("table", name="Newest events").get_by_role("row")).to_have_count(5)
 
     linked(page)
     safe = msgspec.structs.replace(fleet.reported(4, "idle"), mode="safe")

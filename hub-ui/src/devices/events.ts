@@ -1,17 +1,27 @@
-import type { DeviceEvent } from "@/api/types";
+import type { DeviceEvent, Span } from "@/api/types";
+import { brief } from "@/format";
 import { t } from "@/texts";
 
 /** The words of an event for people: its text, reason or step; nothing where it has none. */
 export function wordsOf(event: DeviceEvent): string {
   if (typeof event.body !== "object" || event.body === null) return "";
+  if (event.kind === "spans") return rolloutText((event.body as { spans: Span[] }).spans);
   const body = event.body as Record<string, unknown>;
   const words = [body.code, body.title, body.step, body.text, body.reason, body.detail];
   return words.filter((word) => typeof word === "string" && word !== "").join(": ");
 }
 
-/** Events that say how a device is every half minute are on the page already, and spans are on their run's. */
+function rolloutText([rollout, ...parts]: Span[]): string {
+  if (!rollout) return "";
+  const version = t.devices.serves(rollout.attributes?.model ?? "", Number(rollout.attributes?.version));
+  const told = parts.map(({ name, duration }) => `${t.device.rollout[name] ?? name} ${brief(duration)}`);
+  return [version, told.join(", "), rollout.error].filter(Boolean).join(": ");
+}
+
+/** What says every half minute how a device is stands on the page already, and a message's spans on its run's. */
 export function isNews(event: DeviceEvent): boolean {
-  return event.kind !== "health" && event.kind !== "state" && event.kind !== "spans";
+  if (event.kind === "spans") return !(event.body as { message_id?: string }).message_id;
+  return event.kind !== "health" && event.kind !== "state";
 }
 
 /** `offset`: seconds to add to the device's clock to get the hub's. */

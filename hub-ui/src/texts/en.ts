@@ -122,7 +122,12 @@ export const en = {
       gap: "Events dropped",
       condition: "Condition",
       session: "Training",
+      spans: "Model rollout",
     } as Record<string, string>,
+    rollout: { fetch: "fetched in", prepare: "checked in", activate: "activated in" } as Record<
+      string,
+      string
+    >,
   },
 
   runs: {
