@@ -19,6 +19,7 @@ from flip_runtime.errors import Rejected, Unavailable
 from flip_runtime.patience import retry_after
 from flip_wire.contributions import LateNeeds, LateReply, Receipt
 from flip_wire.models import Sha256
+from flip_wire.problem import Problem
 
 T = TypeVar("T")
 
@@ -73,7 +74,7 @@ class ContributionClient:
             answer = self._http.send(request)
         except httpx.RequestError as error:
             raise Unavailable(f"{request.url.path}: {error or type(error).__name__}") from error
-        if answer.status_code in _REFUSED:
+        if answer.status_code in _REFUSED and _is_the_hubs(answer):
             raise Rejected(f"the hub refuses the reply: {answer.text[:300]}")
         if answer.is_error:  # a revoked device may be enrolled again, an older hub upgraded
             raise Unavailable(f"{request.url.path}: HTTP {answer.status_code}", retry_after=retry_after(answer.headers))
@@ -92,6 +93,15 @@ class _Signed(httpx.Auth):
         if self._auth.corrected(answer.status_code, answer.headers):
             request.headers.update(self._auth.headers())
             yield request
+
+
+def _is_the_hubs(answer: httpx.Response) -> bool:
+    """And not a portal's or a proxy's: a reply is not given up for what those say."""
+    try:
+        msgspec.json.decode(answer.content, type=Problem)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return True
 
 
 def _decoded(answer: httpx.Response, kind: type[T]) -> T:
