@@ -19,6 +19,7 @@ import httpx
 import msgspec
 from session_deaths import alone, die_at, set_clock
 
+from federation import process
 from flip_agent.identity import load_identity, save_identity
 from flip_agent.local.messages import LINE_LIMIT, Committed, Emit, FromRun, Hold, ToRun, Training, Work
 from flip_agent.settings import AgentSection, FederationSection, Settings
@@ -95,11 +96,14 @@ class Hub:
         self.api.close()
         await self._process.stop()
 
+    def kill_superlink(self) -> None:
+        process(self._process.pid, "superlink_process").kill()
+
     async def enrol(self, state: Path, name: str) -> None:
         token = await asyncio.to_thread(self.api.create_enrolment_token)
         command = [sys.executable, "-m", "flip_agent", "enrol", self.url, "--token", token.token, "--name", name]
-        environment = {**os.environ, "FLIP_AGENT__STATE": str(state)}
-        await asyncio.to_thread(subprocess.run, command, check=True, env=environment, capture_output=True)
+        where = {**os.environ, "FLIP_AGENT__STATE": str(state)}
+        await asyncio.to_thread(subprocess.run, command, check=True, env=where, capture_output=True)
 
     async def submit(self, app: Path, **config: bool | int | float | str) -> str:
         """`num_server_rounds=3` sets `num-server-rounds`. Gives the hub's number of the run."""
@@ -109,7 +113,6 @@ class Hub:
         return (await asyncio.to_thread(self.api.start_run, request)).id
 
     async def finished(self, run_id: str, within: float = 240.0) -> RunDetail:
-        """Waits for the end of the run."""
         async with asyncio.timeout(within):
             while (detail := await asyncio.to_thread(self.api.run, run_id)).run.finished_at is None:
                 await asyncio.sleep(0.2)

@@ -6,9 +6,11 @@ import hashlib
 import os
 import signal
 from collections.abc import AsyncGenerator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import motor.motor_asyncio
 import psutil
 import pytest
 import pytest_asyncio
@@ -308,6 +310,24 @@ async def test_no_reply_is_counted_and_late_though_no_report_of_it_reached_the_h
     assert [each["replies"] for each in rounds(out)] == [1]
     assert "late" not in run.steps()
     assert (await hub.late(run_id)).kept == []
+
+
+async def test_an_app_that_nobody_has_signed_is_refused_with_a_reply_that_names_the_way_out(
+    hub: Hub, folder: Path
+) -> None:
+    device = await Device.enrolled(hub, folder / "i")
+    run_id = await hub.submit(COUNTING, devices=1, num_server_rounds=1, out=str(folder / "out"))
+    mongo = hub.settings.mongo
+    client: motor.motor_asyncio.AsyncIOMotorClient[dict[str, object]]
+    with closing(client := motor.motor_asyncio.AsyncIOMotorClient(mongo.url)):  # as of a hub that does not look
+        done = await client[mongo.database]["apps"].update_many({}, {"$set": {"signatures": []}})
+        assert done.modified_count == 1
+    async with training(device) as (run,):
+        assert (await hub.finished(run_id)).run.status == "finished"
+        await happens(run, "delivered")
+    (said,) = rounds(folder / "out")[0]["errors"]
+    assert "nobody has signed the app (flip-hub apps sign APP --key FILE)" in said
+    assert run.steps() == ["refused", "delivered"]
 
 
 async def test_a_session_on_a_full_disk_keeps_its_reply_and_the_instruction_that_comes_until_there_is_room(
