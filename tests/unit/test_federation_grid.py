@@ -9,6 +9,7 @@ from flwr.app import ConfigRecord, Error, Message, RecordDict
 from flwr.serverapp import Grid
 from flwr.supercore.task_identity import TaskIdentity
 
+from flip_hub.federation import grid as grid_module
 from flip_hub.federation.grid import RoundGrid
 from flip_hub.federation.schemas import MessagesPushed, RepliesMissed, ReplyReceived, RunReport
 
@@ -132,3 +133,11 @@ def test_nothing_sent_is_nothing_waited_for_and_nothing_told() -> None:
     grid, reports, inner = grid_of({})
     assert grid.send_and_receive([]) == []
     assert (reports, inner.looks, grid.run) == ([], 0, NOBODY)
+
+
+def test_of_more_replies_than_are_watched_each_is_still_told_to_be_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grid_module, "_IN_FLIGHT", 1)
+    grid, reports, _ = grid_of(dict.fromkeys((7, 8, 9), 0))
+    assert len(grid.send_and_receive(instructions([7, 8, 9]))) == 3
+    here = [(report.message, report.round) for report in reports if isinstance(report, ReplyReceived)]
+    assert sorted(here) == [("m0", 0), ("m1", 0), ("m2", 3)]

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 from flwr.app import ConfigRecord, Message
+from flwr.common.constant import SUPERLINK_NODE_ID
 from flwr.serverapp import Grid
 
 from flip_hub.federation.schemas import MessagesPushed, RepliesMissed, ReplyReceived, RunReport
@@ -22,7 +23,7 @@ _FIRST_LOOK = 0.05
 _SLOWEST_LOOK = 1.0
 """Seconds."""
 _IN_FLIGHT = 10_000
-"""Messages whose reply is awaited; beyond that the oldest are no longer reported."""
+"""Messages that are watched; of replies to older ones no more is told than that the app has them."""
 
 
 class RoundGrid(Grid):
@@ -92,6 +93,9 @@ class RoundGrid(Grid):
         answered = reply.metadata.reply_to_message_id
         sent = self._in_flight.pop(answered, None)
         if sent is None:
+            if reply.metadata.src_node_id != SUPERLINK_NODE_ID:
+                node = str(reply.metadata.src_node_id)
+                self._report(ReplyReceived(round=0, phase="", node=node, error="", message=answered))
             return
         error = (reply.error.reason or f"error {reply.error.code}") if reply.has_error() else ""
         from_device = str(reply.metadata.src_node_id) == sent.node  # Flower answers for a node that it calls offline
