@@ -5,7 +5,7 @@ import type { Frame } from "@/live/frame";
 import { link } from "@/live/link";
 import { applyFrames, liveQuery } from "@/live/query";
 import { modelsQuery, versionsQuery } from "@/models/queries";
-import { runQuery, runsQuery } from "@/runs/queries";
+import { lateQuery, runQuery, runsQuery } from "@/runs/queries";
 import { device, round, run, version } from "./things";
 
 let client: QueryClient;
@@ -74,6 +74,15 @@ test("a new version counts once", () => {
   expect(client.getQueryData(modelsQuery.queryKey)).toEqual([
     { name: "digits", versions: 1, latest: 1, promoted: null, updated_at: 1 },
   ]);
+});
+
+test("a list that grew is loaded again, and no other", () => {
+  const grown = lateQuery("run-000000000001");
+  const other = lateQuery("run-000000000002");
+  for (const query of [grown, other]) shown(query, { kept: [], dropped: 0 });
+  applyFrames(client, [{ topic: "grew", data: { of: "late", id: "run-000000000001" } }]);
+  const outdated = [grown, other].map(({ queryKey }) => client.getQueryState(queryKey)?.isInvalidated);
+  expect(outdated).toEqual([true, false]);
 });
 
 test("an answer that was overtaken by a frame is brought up to date", async () => {
