@@ -26,7 +26,7 @@ from flip_wire.fleet import DeviceId
 log = logging.getLogger(__name__)
 
 _SLOW = 3
-"""Leases for a device that is heard meanwhile."""
+"""Leases in all for a device that is heard meanwhile."""
 _OVERLAP = 2.0
 """Seconds of the last look that are looked at again: what was then being written down."""
 _NAMED = 20
@@ -95,7 +95,7 @@ class Standby:
         if call is None or self._devices.returned(record, call.heard):
             call = _Call(at=now, heard=heard)
         self._called[record.id] = replace(call, heard=heard)
-        return now < call.at + _SLOW * self._lease
+        return now + self._lease < call.at + _SLOW * self._lease
 
 
 class _Call(Struct, frozen=True, kw_only=True):
