@@ -18,6 +18,7 @@ from flip_hub.federation.schemas import Run, RunDetail, RunRequest
 from flip_hub.models.schemas import Model, ModelVersion
 from flip_hub.telemetry.schemas import MessageSpans, StoredEvent
 from flip_runtime.errors import Rejected, Unavailable
+from flip_runtime.patience import retry_after
 from flip_wire.fleet import Enrolled, EnrolRequest
 from flip_wire.problem import Problem
 
@@ -177,13 +178,8 @@ def _refusal(answer: httpx.Response) -> Exception:
     except (msgspec.DecodeError, UnicodeDecodeError):
         problem = Problem(title="", status=answer.status_code, detail=f"the hub answered {answer.status_code}")
     if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS or answer.is_server_error:
-        return Unavailable(problem.detail, hint=problem.hint, retry_after=_retry_after(answer))
+        return Unavailable(problem.detail, hint=problem.hint, retry_after=retry_after(answer.headers))
     return Rejected(problem.detail, hint=problem.hint)
-
-
-def _retry_after(answer: httpx.Response) -> float | None:
-    text = answer.headers.get("Retry-After", "")
-    return float(text) if text.isdigit() else None
 
 
 def _part(text: Any) -> str:

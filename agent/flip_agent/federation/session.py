@@ -91,7 +91,8 @@ class Session:
                 if failures == 1:
                     log.warning("the fleet does not answer, trying again", extra={"reason": str(error)})
                 asked = error.retry_after if isinstance(error, Unavailable) else None
-                await asyncio.sleep(_BACKOFF.delay(failures) if asked is None else asked)
+                # beyond what the hub asks for: it says the same to all that wait
+                await asyncio.sleep((asked or 0.0) + _BACKOFF.delay(failures))
 
     async def _work_is_likely(self) -> bool:
         """Whether to look for messages. Waits for an announcement; False when `idle_exit` seconds passed without, and

@@ -21,6 +21,7 @@ from flip_hub.federation.journal import Journal
 from flip_hub.federation.schemas import ReplyReceived, RunReport
 from flip_runtime.backoff import Backoff
 from flip_runtime.errors import Rejected, Unavailable
+from flip_runtime.patience import retry_after
 from flip_wire.models import Sha256
 
 log = logging.getLogger("flwr.flip")  # below Flower's own logger: these lines land in the run's log
@@ -130,7 +131,7 @@ class Reports:
         except httpx.TransportError as error:
             raise Unavailable(f"{type(error).__name__}: {error}") from error
         if answer.status_code in _NOT_YET or answer.status_code >= 500:
-            raise Unavailable(f"HTTP status {answer.status_code}", retry_after=_seconds(answer))
+            raise Unavailable(f"HTTP status {answer.status_code}", retry_after=_asked(answer))
         if answer.is_error:
             raise Rejected(f"HTTP status {answer.status_code}: {answer.text[:200]}")
 
@@ -142,6 +143,6 @@ class _Item(msgspec.Struct, frozen=True, kw_only=True):
     """On the monotonic clock."""
 
 
-def _seconds(answer: httpx.Response) -> float | None:
-    text = answer.headers.get("Retry-After", "")
-    return min(float(text), 10.0) if text.isdecimal() else None
+def _asked(answer: httpx.Response) -> float | None:
+    seconds = retry_after(answer.headers)
+    return None if seconds is None else min(seconds, 10.0)  # a report has a minute in all
