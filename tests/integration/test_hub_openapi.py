@@ -31,6 +31,7 @@ def document(folder: Path) -> dict[str, Any]:
         "apps": None,
         "runs": None,
         "late": None,
+        "run_spans": None,
         "artifacts": ArtifactStore(folder / "artifacts"),
     }
     services = {**core.services, **federation, "health": Health({})}

@@ -17,7 +17,8 @@ import pytest_asyncio
 from fault_proxy import Fault, FaultProxy
 from flwr.proto.message_pb2 import ObjectTree
 from full_disk import fill, small_disk
-from session_lab import APPS, Device, Hub, StandIn, rounds, training
+from session_lab import APPS, Device, Hub, rounds, training
+from stand_in import StandIn
 
 from flip_agent.federation.contribution_client import ContributionClient
 from flip_agent.federation.flower import Instruction, Item, Reply
@@ -148,6 +149,7 @@ async def test_a_damaged_session_file_is_moved_aside_reported_and_the_session_st
         await asyncio.to_thread(hub.api.stop_run, run_id)
     assert (state / "session.db.damaged").exists()
     assert "session.db was damaged" in run.events[-1].detail
+    assert [(gap.count, gap.reason) for gap in run.gaps] == [(0, "train: number unknown: session.db was damaged")]
 
 
 async def test_the_worker_is_there_for_the_length_of_a_run_and_gone_afterwards(hub: Hub, folder: Path) -> None:

@@ -56,6 +56,7 @@ class Worker:
         self._oom_kills = 0
         self.held = 0.0
         """Seconds that the last call was paused."""
+        self._socket: socket.socket
         self._reader: asyncio.StreamReader
         self._writer: asyncio.StreamWriter
 
@@ -114,7 +115,7 @@ class Worker:
             self._child = None
 
     async def _start(self) -> None:
-        if self._child is not None and self._child.running:
+        if self._child is not None and self._child.running and not _hung_up(self._socket):
             return
         await self.stop()
         ours, theirs = socket.socketpair()
@@ -129,6 +130,7 @@ class Worker:
             )
             self._oom_kills = oom_kills()
             await child.start()
+        self._socket = ours
         self._reader, self._writer = await asyncio.open_connection(sock=ours)
         self._child = child
         log.info("worker started", extra={"app": self.app.clientapp, "pid": child.pid})
@@ -165,6 +167,16 @@ def oom_kills(counters: Path = Path("/proc/vmstat")) -> int:
     except OSError:
         return 0
     return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+
+
+def _hung_up(ours: socket.socket) -> bool:
+    """Whether the process has ended, or soon will; the loop may not have noticed yet."""
+    try:
+        return ours.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def _now() -> float:

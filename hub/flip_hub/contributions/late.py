@@ -195,7 +195,7 @@ class Late:
                 continue
             await self._store.forget(record)
             await self._remove([record.reply, *record.objects])
-            extra = {"device": upload.device_id, "message": upload.message_id}
+            extra = {"device": upload.device_id, "message_id": upload.message_id}
             log.info("upload of a late reply stood still, given up until it is announced again", extra=extra)
 
     async def _keep(self, record: LateRecord) -> None:
