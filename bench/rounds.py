@@ -19,8 +19,8 @@ _TURNS = 3
 
 async def measure(folder: Path, *, quick: bool) -> Mapping[str, Verdict]:
     verdicts: dict[str, Verdict] = {}
-    for devices, limit in ((2, 0.15),) if quick else ((2, 0.15), (10, 0.2)):
-        flip, flower = await _race(folder, devices, turns=1 if quick else _TURNS, rounds=4 if quick else 8)
+    for devices, limit, rounds in ((2, 0.15, 4),) if quick else ((2, 0.15, 8), (10, 0.2, 4)):
+        flip, flower = await _race(folder, devices, turns=1 if quick else _TURNS, rounds=rounds)
         times = [statistics.median(seconds for lap in laps for seconds in lap.rounds) for laps in (flip, flower)]
         cpu = [_cpu_of_a_round(laps, devices) for laps in (flip, flower)]
         verdicts |= {
