@@ -1,6 +1,8 @@
 """Session events in `session.db`: each is handed over, or counted in a loss, whatever happens to the file."""
 
 import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,31 @@ def test_a_loss_that_was_looked_at_does_not_grow_and_is_there_until_it_is_declar
         assert store.events.losses() == [second]
         store.events.declared(second)
         assert store.events.losses() == []
+
+
+def test_a_loss_that_begins_the_moment_others_were_closed_is_declared_whole(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The step that is written next, by another thread, need not wait for more than the write that closes."""
+    with SessionStore(path, events_kept=40) as store:
+        fill(store, range(41))
+        file = vars(store)["_file"]
+        transaction = file.transaction
+
+        @contextmanager
+        def with_one_more_behind() -> Generator[sqlite3.Connection]:
+            with transaction() as db:
+                yield db
+            monkeypatch.undo()
+            store.events.keep(event(41))
+
+        monkeypatch.setattr(file, "transaction", with_one_more_behind)
+        looked_at = store.events.losses()
+        fill(store, range(42, 50))
+        for loss in looked_at:
+            store.events.declared(loss)
+        counts = [loss.count for loss in [*looked_at, *store.events.losses()]]
+        assert counts == [1, 9]
 
 
 def test_what_run_would_not_take_is_counted(path: Path) -> None:

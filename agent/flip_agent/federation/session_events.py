@@ -115,9 +115,10 @@ class SessionEvents:
         """To be declared: from now on they do not grow."""
         if not self._file.row("select 1 from loss limit 1"):
             return []
-        with self._file.transaction() as db:
+        with self._file.transaction() as db:  # both: one that began in between would grow while it is declared
             db.execute(_CLOSE)
-        return [Loss(name=name, reason=reason, count=count) for name, reason, count in self._file.rows(_LOSSES)]
+            rows = db.execute(_LOSSES).fetchall()
+        return [Loss(name=name, reason=reason, count=count) for name, reason, count in rows]
 
     def declared(self, loss: Loss) -> None:
         """`run` has taken the declaration."""
