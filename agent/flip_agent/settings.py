@@ -1,8 +1,11 @@
 """The agent's configuration: `agent.toml` and `FLIP_SECTION__KEY`, loaded once."""
 
 from pathlib import Path
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+from flip_runtime.ranges import Count, LogLevel, Patience, Period, Port
 
 Value = bool | int | float | str
 
@@ -12,7 +15,7 @@ class AgentSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Everything that must survive: key, identity, outbox, session, models."""
     runtime: Path | None = None
     """Sockets; by default `run` below `state`. A path of a socket may have at most 107 bytes."""
-    heartbeat: float = 30.0
+    heartbeat: Period = 30.0
     """Seconds between health events."""
     supervise: bool = True
     """Start `serve` and `train` as child processes; systemd does it where this is off."""
@@ -25,33 +28,33 @@ class AgentSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class OutboxSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    max_bytes: int = 64 * 2**20
+    max_bytes: Annotated[int, Meta(ge=2**20, le=2**40)] = 64 * 2**20
     """Of the file on disk; when it is full the lowest priority goes first, oldest first, alerts never."""
 
 
 class InferenceSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
-    port: int = 8082
-    max_rows: int = 64
+    port: Port = 8082
+    max_rows: Count = 64
     """Rows of one batch."""
-    max_queue: int = 512
+    max_queue: Count = 512
     """Requests that may wait; one more is answered 429."""
-    max_body: int = 16 * 2**20
+    max_body: Annotated[int, Meta(ge=2**10, le=2**30)] = 16 * 2**20
     """Bytes of a request."""
-    stale_after: float = 0.0
+    stale_after: Annotated[float, Meta(ge=0, le=366 * 86400)] = 0.0
     """Seconds after which a served version counts as old, and a condition says so; 0: never."""
 
 
 class FederationSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     node_config: dict[str, Value] = {}
     """What apps find in `context.node_config`, for example where this device's data lies."""
-    app_timeout: float = 3600.0
+    app_timeout: Annotated[float, Meta(ge=1, le=30 * 86400)] = 3600.0
     """Seconds one message may take in the ClientApp."""
-    idle_exit: float = 20.0
+    idle_exit: Period = 20.0
     """Seconds without work after which `flip-agent train` leaves."""
-    lease: float = 1800.0
-    """Seconds, 10 to 1800; a device may be away for twice as long before Flower calls it offline."""
-    attempts: int = 3
+    lease: Annotated[float, Meta(ge=10, le=1800)] = 1800.0
+    """Seconds; a device may be away for twice as long before Flower calls it offline."""
+    attempts: Count = 3
     """How often the training of one message may be cut off together with `flip-agent train`."""
     trusted_app_keys: list[str] | None = None
     """Public keys (lines of OpenSSH's format, `ssh-ed25519 AAAA...`) whose apps run here, in place of those that the
@@ -61,27 +64,27 @@ class FederationSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class GovernorSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When training waits on this device, and pauses. Of each limit 0 means: never for that reason."""
 
-    battery_min: float = 30.0
+    battery_min: Annotated[float, Meta(ge=0, le=100)] = 30.0
     """Percent, while the battery discharges; training goes on 10 percent above."""
-    temperature_max: float = 80.0
+    temperature_max: Annotated[float, Meta(ge=0, le=200)] = 80.0
     """Degrees Celsius of the hottest sensor; it goes on 10 degrees below. Small boards slow down at 80."""
-    load_max: float = 8.0
+    load_max: Annotated[float, Meta(ge=0, le=1000)] = 8.0
     """Processes that run or wait, per core, over one minute, training included; it goes on at three quarters."""
-    disk_min: int = 512 * 2**20
+    disk_min: Annotated[int, Meta(ge=0, le=2**50)] = 512 * 2**20
     """Free bytes on the disk of agent.state; it goes on at one and a half times as many."""
     metered: tuple[str, ...] = ("wwan*",)
     """Network interfaces whose traffic costs money: training waits while the default route leaves by one of them."""
-    inference_p99_max: float = 0.5
+    inference_p99_max: Patience = 0.5
     """Seconds that the slowest hundredth of local inference requests takes; it goes on at half of that."""
-    settle: float = 60.0
+    settle: Patience = 60.0
     """Seconds that a reason must be gone before training goes on, so that it does not start and stop all the time."""
-    every: float = 10.0
+    every: Period = 10.0
     """Seconds between two looks."""
 
 
 class LogsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     json: bool = False
-    level: str = "info"
+    level: LogLevel = "info"
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

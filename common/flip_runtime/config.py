@@ -1,39 +1,47 @@
-"""Configuration: defaults < TOML file < environment `PREFIX_SECTION__KEY`; unknown keys are refused by name."""
+"""Configuration: defaults < TOML file < environment `PREFIX_SECTION__KEY`; what is unknown or out of its range is
+refused by name."""
 
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import Struct
+from msgspec.inspect import FloatType, IntType, LiteralType, type_info
 
 from flip_runtime.errors import ConfigError
 
-T = TypeVar("T", bound=msgspec.Struct)
+T = TypeVar("T", bound=Struct)
+
+_AGENT = ("agent", "outbox", "inference", "federation", "governor", "logs")
+_HUB = ("hub", "mongo", "fleet", "superlink", "auth", "apps", "devices", "logs")
+SECTIONS = frozenset((*_AGENT, *_HUB))
+"""Of all programs: hub and agent may share one environment, so a section of the other is not unknown there."""
+
+
+class _Given(Struct, frozen=True):
+    section: str
+    key: str
+    value: Any
+    where: str
+    """The file or the variable."""
 
 
 def load_config(
     kind: type[T], path: Path | None, *, prefix: str = "FLIP_", environment: Mapping[str, str] | None = None
 ) -> T:
-    """Reads `kind`, a frozen Struct of section Structs that forbids unknown fields.
+    """Reads `kind`, a frozen Struct of section Structs whose keys all have defaults.
 
     `FLIP_HUB__URL=...` sets `url` in section `hub`. Raises `ConfigError` that names the file or variable and the key.
     """
-    values = {} if path is None else _read(path)
-    variables = os.environ if environment is None else environment
     sections = {field.name: field.type for field in msgspec.structs.fields(kind)}
-    for name, text in sorted(variables.items()):
-        if name.startswith(prefix) and "__" in name:
-            section, _, key = name.removeprefix(prefix).lower().partition("__")
-            if section in sections:
-                values.setdefault(section, {})[key] = _parse(sections[section], key, text)
-    where = "the environment" if path is None else f"{path} (or the environment)"
-    _refuse_unknown(values, sections, where)
-    try:
-        return msgspec.convert(values, kind, strict=False, str_keys=True, dec_hook=_path)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"configuration: {error}", hint=f"correct {where}") from error
+    variables = os.environ if environment is None else environment
+    values: dict[str, dict[str, Any]] = {}
+    for given in (*_of_file(path, sections), *_of_environment(variables, prefix, sections)):
+        values.setdefault(given.section, {})[given.key] = _checked(given, sections[given.section])
+    return kind(**{name: sections[name](**keys) for name, keys in values.items()})
 
 
 def section(value: object) -> Any:
@@ -41,42 +49,83 @@ def section(value: object) -> Any:
     return msgspec.to_builtins(value, enc_hook=str)
 
 
+def _of_file(path: Path | None, sections: Mapping[str, Any]) -> Iterator[_Given]:
+    for name, keys in ({} if path is None else _read(path)).items():
+        if name not in sections:
+            raise _no_section(name, str(path), sections)
+        if not isinstance(keys, dict):
+            raise ConfigError(f"{name} in {path} is a section, not a value", hint=f"write [{name}], its keys below")
+        for key, value in keys.items():
+            yield _Given(name, key, value, str(path))
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"no configuration file {path}", hint="create it, or name another with --config") from error
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}", hint="check its owner and mode") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is no UTF-8 text: {error.reason} {error.start}", hint="write it anew") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is no TOML: {error}") from error
 
 
-def _refuse_unknown(values: Mapping[str, Any], sections: Mapping[str, Any], where: str) -> None:
-    for name, keys in values.items():
-        if name not in sections:
-            raise ConfigError(f"no section [{name}] in {where}", hint=f"there are {_names(sections)}")
-        known = {field.encode_name for field in msgspec.structs.fields(sections[name])}
-        for key in keys if isinstance(keys, dict) else ():
-            if key not in known:
-                raise ConfigError(f"no key {key} in section [{name}] of {where}", hint=f"it has {_names(known)}")
+def _of_environment(variables: Mapping[str, str], prefix: str, sections: Mapping[str, Any]) -> Iterator[_Given]:
+    for name, text in sorted(variables.items()):
+        if name.startswith(prefix) and "__" in name:
+            section, _, key = name.removeprefix(prefix).lower().partition("__")
+            if section in sections:
+                yield _Given(section, key, _parse(name, text), name)
+            elif section not in SECTIONS:
+                raise _no_section(section, f"the environment ({name})", sections)
+
+
+def _parse(name: str, text: str) -> Any:
+    """A list or table from the environment is written as JSON; anything else is plain text."""
+    if text.startswith(("[", "{")):
+        try:
+            return msgspec.json.decode(text)
+        except msgspec.DecodeError as error:
+            raise ConfigError(f"{name} is no JSON: {error}", hint="lists and tables are written as JSON") from error
+    return text
+
+
+def _checked(given: _Given, section_type: Any) -> Any:
+    kinds = {field.name: field.type for field in msgspec.structs.fields(section_type)}
+    if given.key not in kinds:
+        message = f"no key {given.key} in section [{given.section}] of {given.where}"
+        raise ConfigError(message, hint=f"it has {_names(kinds)}")
+    kind = kinds[given.key]
+    try:
+        return msgspec.convert(given.value, kind, strict=False, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        message = f"{given.section}.{given.key} is {given.value!r:.80}: {_wanted(kind) or error}"
+        raise ConfigError(message, hint=f"correct {given.where}") from error
+
+
+def _wanted(kind: Any) -> str:
+    match type_info(kind):
+        case IntType(ge=least, le=most) if least is not None:
+            return f"it must be a whole number from {least} to {most}"
+        case FloatType(ge=least, le=most) if least is not None:
+            return f"it must be a number from {least} to {most}"
+        case LiteralType(values=values):
+            return f"it must be one of {', '.join(map(str, values))}"
+        case _:
+            return ""
+
+
+def _no_section(name: str, where: str, sections: Iterable[str]) -> ConfigError:
+    return ConfigError(f"no section [{name}] in {where}", hint=f"there are {_names(sections)}")
 
 
 def _names(names: Iterable[str]) -> str:
     return ", ".join(sorted(names))
 
 
-def _parse(section_type: Any, key: str, text: str) -> Any:
-    """A list or table from the environment is written as JSON; anything else is plain text."""
-    if text.startswith(("[", "{")):
-        try:
-            return msgspec.json.decode(text)
-        except msgspec.DecodeError as error:
-            raise ConfigError(f"environment value of {key} is no JSON: {error}") from error
-    return text
-
-
 def _path(kind: type[Any], value: Any) -> Any:
-    if kind is Path:
+    if kind is Path and isinstance(value, str):
         return Path(value)
     raise NotImplementedError(kind)

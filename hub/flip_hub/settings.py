@@ -1,15 +1,20 @@
 """The hub's configuration: `hub.toml` and `FLIP_SECTION__KEY`, loaded once."""
 
 from pathlib import Path
+from typing import Annotated
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
+
+from flip_runtime.ranges import LogLevel, Patience, Period, Port
+
+Lifetime = Annotated[float, Meta(ge=60, le=366 * 86400)]
 
 
 class HubSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     state: Path = Path("/var/lib/flip-hub")
     """Keys, certificates, model files, logs of child processes."""
     host: str = "127.0.0.1"
-    port: int = 8000
+    port: Port = 8000
     """API and console."""
 
 
@@ -22,29 +27,29 @@ class FleetSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """The gateway that devices' Flower traffic passes (TLS)."""
 
     host: str = "127.0.0.1"
-    port: int = 9092
+    port: Port = 9092
     address: str = ""
     """HOST:PORT as devices reach it; by default `host:port`."""
     names: list[str] = field(default_factory=lambda: ["localhost", "127.0.0.1"])
     """DNS names and addresses in the certificate that `flip-hub init` makes."""
-    wakes_within: float = 60.0
+    wakes_within: Patience = 60.0
     """Seconds from the announcement of a run until a device that could be woken takes part; small boards take 20 to
     import Flower. A run goes on without one that is not heard of for so long, and without a slow one after thrice.
     With 0 a run counts only those that have joined."""
 
 
 class SuperlinkSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    port: int = 9091
+    port: Port = 9091
     """On loopback only: it answers without credentials."""
-    patience: float = 60.0
+    patience: Patience = 60.0
     """Seconds that a ServerApp's process tries to deliver each report to the hub. What it cannot tell is missing in the
     hub's account of the run; which replies it has is known all the same."""
 
 
 class AuthSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    session_lifetime: float = 12 * 3600.0
+    session_lifetime: Lifetime = 12 * 3600.0
     """Seconds that a login lasts."""
-    device_token_lifetime: float = 6 * 3600.0
+    device_token_lifetime: Lifetime = 6 * 3600.0
 
 
 class AppsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,13 +59,13 @@ class AppsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class DevicesSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    heartbeat: float = 30.0
+    heartbeat: Period = 30.0
     """Seconds between a device's signs of life; after two without one its state is unknown."""
 
 
 class LogsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     json: bool = False
-    level: str = "info"
+    level: LogLevel = "info"
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -47,3 +47,13 @@ def test_a_file_that_cannot_be_used_changes_nothing_and_is_told(folder: Path) ->
     live.reload()
     assert live.heartbeat.value == BEFORE.agent.heartbeat
     assert "batery_min" in live.refused.value
+
+
+@pytest.mark.parametrize("content", [b'[logs]\nlevel = "loud"\n', b"[agent]\nheartbeat = 0\n", b"\xff\xfe\x00"])
+def test_a_bad_value_or_a_file_that_is_no_text_changes_nothing_and_is_told(folder: Path, content: bytes) -> None:
+    config = folder / "agent.toml"
+    config.write_bytes(content)
+    live = LiveSettings(BEFORE, config)
+    live.reload()
+    assert live.heartbeat.value == BEFORE.agent.heartbeat
+    assert "agent.toml" in live.refused.value
