@@ -129,11 +129,13 @@ class Daemon:
             *(self._settings.state, hardware, self._live.governor, self._reported),
             p99=lambda: self._inference.p99,
         )
+        self._children = Children(self._settings.state, config, self._desired, self._reported)
         self._inspection = Inspection(
             [
                 *machine_checks(settings, hardware, self._live.governor, self._desired),
                 *daemon_checks(
                     *(settings, self._link, self._desired, self._reported, self._inference, self._live.refused),
+                    self._children.failing,
                 ),
             ],
             outbox,
@@ -151,7 +153,6 @@ class Daemon:
             mend=self._inspection.mend,
             listening=self._notifier.ready,
         )
-        self._children = Children(self._settings.state, config, self._desired)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Returns some seconds after `stop` is set."""
@@ -162,6 +163,7 @@ class Daemon:
         """Takes a changed configuration over, as far as that is possible at once."""
         self._notifier.reloading()
         self._live.reload()
+        self._children.try_again()
         self._notifier.ready()
 
     def _services(self) -> list[Service]:

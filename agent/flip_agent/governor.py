@@ -131,7 +131,7 @@ class Governor:
         else:
             log.info("training may run")
         self.because.set(because)
-        self._reported.held(because)
+        self._reported.held(by="governor", because=because)
 
 
 def _mib_free(now: Readings) -> float | None:

@@ -12,6 +12,8 @@ from flip_wire.models import ModelAssignment
 class Reported:
     def __init__(self, generation: int) -> None:
         self.state = Watched(ReportedState(generation=generation, agent_version=AGENT_VERSION, training="idle"))
+        self._held: dict[str, str] = {}
+        """Why, by who says so."""
 
     def generation(self, generation: int) -> None:
         self.state.set(replace(self.state.value, generation=generation))
@@ -19,8 +21,10 @@ class Reported:
     def training(self, state: str) -> None:
         self.state.set(replace(self.state.value, training=state))
 
-    def held(self, because: str) -> None:
-        self.state.set(replace(self.state.value, held_because=because))
+    def held(self, *, by: str, because: str) -> None:
+        """`because` is empty when nothing keeps training from running, as far as `by` knows."""
+        self._held[by] = because
+        self.state.set(replace(self.state.value, held_because="; ".join(filter(None, self._held.values()))))
 
     def mode(self, mode: str) -> None:
         self.state.set(replace(self.state.value, mode=mode))

@@ -99,7 +99,8 @@ class ReportedState(Struct, frozen=True, kw_only=True):
     serving: list[ServingModel] = []
     failures: list[RolloutFailure] = []
     held_because: str = ""
-    """Why training waits on this device: heat, battery, load, disk, a metered link, busy inference."""
+    """Why training waits on this device: heat, battery, load, disk, a metered link, busy inference; or why it fails to
+    start."""
     mode: str = "normal"
     """`normal`; `reduced` after three quick failures of the agent in a row (no training, no serving by `run`); `safe`
     after five (heartbeat, rollback and doctor only)."""

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from agent_rig import eventually
 
+from flip_agent import children
 from flip_agent.children import Children
+from flip_agent.reported import Reported
 from flip_agent.watched import Watched
+from flip_runtime.backoff import Backoff
 from flip_wire.fleet import DesiredState, WorkNotice
 
 pytestmark = pytest.mark.asyncio
@@ -28,8 +31,12 @@ class Device:
         program.write_text(f'#!/bin/sh\necho "$@" >> {folder}/starts\n{behaviour}\n')
         program.chmod(0o700)
         monkeypatch.setattr(sys, "executable", str(program))
+        (folder / "logs").mkdir()
+        for name in ("serve", "train"):
+            (folder / "logs" / f"{name}.log").write_text("what an earlier life said\n")
         self.desired = Watched(IDLE)
-        self.children = Children(folder, Path("/etc/agent.toml"), self.desired)
+        self.reported = Reported(generation=1)
+        self.children = Children(folder, Path("/etc/agent.toml"), self.desired, self.reported)
 
     def starts(self) -> list[str]:
         path = self.folder / "starts"
@@ -81,3 +88,39 @@ async def test_a_child_that_crashes_is_started_again_and_its_log_is_kept(
     async with running(device.children.run_serve):
         await eventually(lambda: len(device.starts()) >= 2)
     assert "in trouble" in (folder / "logs" / "serve.log").read_text()
+
+
+async def test_a_refused_configuration_is_told_with_the_last_words_and_waits_until_it_is_read_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(children, "_REFUSED_AGAIN", Backoff(first=1e9, most=1e9))
+    refuses = "echo 'flip-agent: no such key (name another)'; exit 78"
+    device = Device(folder, monkeypatch, f"[ -e {folder}/corrected ] && exec sleep 3600; {refuses}")
+    device.desired.set(WORK)
+    async with running(device.children.run_train):
+        await eventually(lambda: device.children.failing("train"))
+        assert device.children.failing("train") == "flip-agent train does not start: no such key (name another)"
+        assert device.reported.state.value.held_because == device.children.failing("train")
+        device.children.try_again()
+        assert device.children.failing("train") == device.reported.state.value.held_because == ""
+        await eventually(lambda: device.children.failing("train"))
+        assert len(device.starts()) == 2
+        (folder / "corrected").touch()
+        device.children.try_again()
+        await eventually(lambda: len(device.starts()) == 3)
+        assert device.children.failing("train") == device.reported.state.value.held_because == ""
+
+
+async def test_a_child_that_fails_again_and_again_is_told_of_until_it_has_run_for_a_while(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(children, "_AGAIN", Backoff(first=0.01, most=0.1))
+    device = Device(folder, monkeypatch, f"[ -e {folder}/mended ] && exec sleep 3600; exit 7")
+    async with running(device.children.run_serve):
+        await eventually(lambda: device.children.failing("serve"))
+        assert device.children.failing("serve") == "flip-agent serve fails again and again, with status 7"
+        assert len(device.starts()) >= 3
+        assert device.reported.state.value.held_because == "", "only what trains can hold training"
+        (folder / "mended").touch()
+        monkeypatch.setattr(children, "_SETTLED_AFTER", 0.1)
+        await eventually(lambda: not device.children.failing("serve"))

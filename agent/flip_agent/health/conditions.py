@@ -90,6 +90,22 @@ HUB_UNREACHABLE = Declaration(
     hint="flip-agent doctor looks for the reason",
     visible_after=60.0,  # a hub that is upgraded is away for half a minute
 )
+SERVE_FAILS = Declaration(
+    code="serve-fails",
+    subject="serve",
+    title="Inference server keeps failing",
+    severity=Severity.WARNING,
+    hint="logs/serve.log in the state folder says more; once corrected: systemctl reload flip-agent, or SIGHUP",
+    depends_on=(SAFE_MODE.code,),
+)
+TRAIN_FAILS = Declaration(
+    code="train-fails",
+    subject="train",
+    title="Training keeps failing",
+    severity=Severity.WARNING,
+    hint="logs/train.log in the state folder says more; once corrected: systemctl reload flip-agent, or SIGHUP",
+    depends_on=(SAFE_MODE.code,),
+)
 INFERENCE_DOWN = Declaration(
     code="inference-down",
     subject="inference",
@@ -97,7 +113,7 @@ INFERENCE_DOWN = Declaration(
     severity=Severity.WARNING,
     hint="logs/serve.log in the state folder says why",
     visible_after=30.0,
-    depends_on=(SAFE_MODE.code,),
+    depends_on=(SAFE_MODE.code, SERVE_FAILS.code),
 )
 ROLLOUT_FAILED = Declaration(
     code="rollout-failed",
@@ -128,12 +144,13 @@ TRAINING_HELD = Declaration(
     title="Training waits",
     severity=Severity.INFO,
     hint="it goes on by itself; the limits are in section [governor]",
-    depends_on=(SAFE_MODE.code,),
+    depends_on=(SAFE_MODE.code, TRAIN_FAILS.code),
 )
 
 DECLARED = (
     *(SAFE_MODE, CONFIG_REFUSED, DISK_LOW, INODES_LOW, DATABASE_DAMAGED, TEMPERATURE_HIGH, MEMORY_LOW, CLOCK_SKEW),
-    *(HUB_UNREACHABLE, INFERENCE_DOWN, ROLLOUT_FAILED, MODEL_STALE, DATA_MISSING, TRAINING_HELD),
+    *(HUB_UNREACHABLE, SERVE_FAILS, TRAIN_FAILS, INFERENCE_DOWN, ROLLOUT_FAILED, MODEL_STALE, DATA_MISSING),
+    TRAINING_HELD,
 )
 
 

@@ -1,10 +1,11 @@
 """Which checks there are: for a device at rest (`flip-agent doctor`), and what the running daemon adds."""
 
 import time
+from collections.abc import Callable
 
 from flip_agent.health.checks import data_folder, disk, hub, machine, models
 from flip_agent.health.checks.check import Check
-from flip_agent.health.conditions import CONFIG_REFUSED, SAFE_MODE, TRAINING_HELD
+from flip_agent.health.conditions import CONFIG_REFUSED, SAFE_MODE, SERVE_FAILS, TRAIN_FAILS, TRAINING_HELD
 from flip_agent.health.hardware import Hardware
 from flip_agent.hub.link import HubLink
 from flip_agent.inference_peer import InferencePeer
@@ -41,14 +42,17 @@ def daemon_checks(
     reported: Reported,
     inference: InferencePeer,
     refused: Watched[str],
+    failing: Callable[[str], str],
 ) -> list[Check]:
-    """`refused`: what is wrong with the changed configuration."""
+    """`refused`: what is wrong with the changed configuration; `failing`: with the child process of that name."""
 
     return [
         Check(SAFE_MODE, lambda: _reduced(reported)),
         Check(CONFIG_REFUSED, lambda: refused.value),
         hub.hub(link),
         hub.clock(link),
+        Check(SERVE_FAILS, lambda: failing("serve")),
+        Check(TRAIN_FAILS, lambda: failing("train")),
         models.inference(lambda: inference.connected),
         models.rollout(lambda: reported.state.value),
         models.freshness(
