@@ -4,7 +4,8 @@
 
 Lives are forked from this process, so that one start pays for the imports, and end by SIGKILL at a random moment. What
 was begun and what was accepted is noted in FOLDER/begun, which outlives a kill. Each life first offers again, by name,
-what may or may not have been accepted; the last one ends when everything is with the hub.
+what may or may not have been accepted; the last one then offers one event more, the end, and ends when everything is
+with the hub. The end is an alert: a full outbox drops and declares any other, and the end is not among what was begun.
 """
 
 import asyncio
@@ -72,18 +73,19 @@ async def live(folder: Path, port: int, seed: int, max_bytes: int, *, last: bool
     uplink = Uplink(outbox, cast(HubClient, Hub(port)), Backoff(first=0.002, most=0.02))
     services = [asyncio.create_task(outbox.run()), asyncio.create_task(uplink.run())]
 
-    async def offer(number: int) -> None:
-        priority = [Priority.FEDERATION, Priority.HEALTH, Priority.LOG, Priority.LOG][number % 4]
-        line = Line(number, chance.randbytes(400).hex())
+    async def accepted(priority: Priority, kind: str, line: Line, *, once: str) -> None:
         while True:
             try:
-                await outbox.append(priority, "line", line, once=str(number))
+                await outbox.append(priority, kind, line, once=once)
             except Unavailable:  # the disk is full of what the hub must have first
-                notes.note("r", number)
                 await asyncio.sleep(0.01)
             else:
-                notes.note("a", number)
                 return
+
+    async def offer(number: int) -> None:
+        priority = [Priority.FEDERATION, Priority.HEALTH, Priority.LOG, Priority.LOG][number % 4]
+        await accepted(priority, "line", Line(number, chance.randbytes(400).hex()), once=str(number))
+        notes.note("a", number)
 
     async def produce(first: int) -> None:
         for number in range(first, sys.maxsize, PRODUCERS):
@@ -94,8 +96,8 @@ async def live(folder: Path, port: int, seed: int, max_bytes: int, *, last: bool
     if not last:
         first = max(notes.begun, default=0) + 1
         await asyncio.gather(*(produce(first + each) for each in range(PRODUCERS)), *services)
-    await outbox.append(Priority.LOG, "end", Line(0, ""))
-    while await outbox.depth():
+    await accepted(Priority.ALERT, "end", Line(0, ""), once="end")
+    while await outbox.oldest() is not None or await outbox.depth():  # `oldest` waits for the losses an ack declares
         await asyncio.sleep(0.01)
     for service in services:
         service.cancel()

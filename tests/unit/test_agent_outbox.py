@@ -1,6 +1,7 @@
 """An event accepted by the outbox is delivered at least once, in order, or counted as dropped."""
 
 import asyncio
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from flip_agent.outbox.outbox import FULL
 from flip_agent.outbox.schema import KEYS
 from flip_wire.telemetry import Priority
-from outboxes import CHANCE, Line, drained, fill, gap, gaps, numbers, running
+from outboxes import CHANCE, Line, drained, fill, gap, gaps, noise, numbers, running
 
 pytestmark = pytest.mark.asyncio
 
@@ -115,6 +116,26 @@ async def test_what_is_less_urgent_than_all_that_is_stored_is_turned_away_and_co
     assert after - before + len(taken[Priority.LOG]) == 100
     assert taken[Priority.FEDERATION][-1].seq == stored[-1]
     assert sum(declared.count for declared in gaps(taken[Priority.ALERT])) == after
+
+
+async def test_what_is_turned_away_is_counted_once_however_often_it_is_offered_also_after_a_kill(path: Path) -> None:
+    small, large = 96 * 2**10, Line(noise(2**20))
+    after_kill = path.parent / "after-kill"
+    async with running(path, small) as outbox:
+        stored = await fill(outbox, Priority.FEDERATION, 10)
+        async with asyncio.TaskGroup() as group:
+            both = [group.create_task(outbox.append(Priority.LOG, "log", large, once="run-1/log")) for _ in range(2)]
+        shutil.copytree(path.parent, after_kill)  # what a kill leaves: committed, and perhaps nobody was told
+    seq = both[0].result()
+    async with running(after_kill / path.name, small) as outbox:
+        assert await outbox.append(Priority.LOG, "log", large, once="run-1/log") == seq == both[1].result()
+        assert await outbox.dropped() == 1
+        taken = await drained(outbox)
+        assert await outbox.append(Priority.LOG, "log", large, once="run-1/log") == seq
+        assert (await outbox.dropped(), await outbox.depth()) == (1, 0)
+    assert (numbers(taken[Priority.FEDERATION]), taken[Priority.LOG]) == (stored, [])
+    (declared,) = gaps(taken[Priority.ALERT])
+    assert (declared.first, declared.last, declared.count) == (seq, seq, 1)
 
 
 async def test_alerts_are_never_dropped(path: Path) -> None:
