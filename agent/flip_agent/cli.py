@@ -82,7 +82,7 @@ def _enrol(options: argparse.Namespace, settings: Settings, config: Path | None)
 
     make_state_folder(settings.agent.state)
     token = options.token or _read(options.token_file).strip()
-    ca = None if options.ca is None else _read(options.ca)
+    ca = None if options.ca is None else _authority(options.ca)
     identity = enrol(settings.agent.state, options.url, token, name=options.name, ca=ca, again=options.again)
     print(f"enrolled as {identity.name} ({identity.device_id}) at {identity.hub_url}")
     return 0
@@ -129,8 +129,18 @@ def _configure_logs(settings: Settings) -> None:
     configure_logs(json=settings.logs.json, level=settings.logs.level)
 
 
+def _authority(path: Path) -> str:
+    from flip_agent.hub.tls import trusting
+
+    ca = _read(path)
+    trusting(ca, named=str(path), hint="name the certificate of the hub's authority with --ca")
+    return ca
+
+
 def _read(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+        raise ConfigError(f"cannot read {path}: {error.strerror}", hint="check its name, owner and mode") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is no text", hint="is it another file that is meant?") from error

@@ -15,13 +15,15 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from flip_agent.device_key import KEY_FILE, load_key
 from flip_agent.health.checks.check import Check
 from flip_agent.health.checks.hub import skew
 from flip_agent.health.conditions import CLOCK_SKEW, DATABASE_DAMAGED, DECLARED, HUB_UNREACHABLE
 from flip_agent.health.device_checks import machine_checks
 from flip_agent.health.hardware import Hardware
 from flip_agent.hub.connection import HubConnection
-from flip_agent.identity import KEY_FILE, Identity, load_identity
+from flip_agent.hub.tls import trusting
+from flip_agent.identity import Identity, load_identity
 from flip_agent.local.messages import Status
 from flip_agent.settings import InferenceSection, Settings
 from flip_agent.state_folder import make_state_folder, owned
@@ -88,13 +90,11 @@ def _enrolment(state: Path, identity: Identity | None) -> Iterator[Verdict]:
     yield Verdict(subject="identity", state="ok", text=f"{identity.name} ({identity.device_id})")
     key = state / KEY_FILE
     try:
-        mode = stat.S_IMODE(key.stat().st_mode)
-        key.read_bytes()
-    except OSError as error:
-        text = f"cannot read {key}: {error.strerror} (restore it, or enrol with --again)"
-        yield Verdict(subject="key", state=Severity.CRITICAL, text=text)
+        load_key(state)
+    except ConfigError as error:
+        yield Verdict(subject="key", state=Severity.CRITICAL, text=str(error))
         return
-    if mode & 0o077:
+    if (mode := stat.S_IMODE(key.stat().st_mode)) & 0o077:
         text = f"others may read {key}: mode {mode:o} (chmod 600 {key})"
         yield Verdict(subject="key", state=Severity.CRITICAL, text=text)
     else:
@@ -102,7 +102,7 @@ def _enrolment(state: Path, identity: Identity | None) -> Iterator[Verdict]:
 
 
 def _checks(settings: Settings, desired: DesiredState) -> list[Check]:
-    return machine_checks(settings, Hardware(settings.agent.machine), Watched(settings.governor), Watched(desired))
+    return machine_checks(lambda: settings, Hardware(settings.agent.machine), Watched(desired))
 
 
 def _machine(settings: Settings, checks: list[Check], daemon: Status | None, fix: bool) -> Iterator[Verdict]:
@@ -191,12 +191,14 @@ def _gateway(identity: Identity) -> Verdict:
     host, _, port = identity.fleet_address.rpartition(":")
     address = identity.fleet_address
     try:
-        context = ssl.create_default_context(cadata=identity.ca or None)
+        context = trusting(identity.ca or None)
         with (
             socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWERS_WITHIN) as plain,
             context.wrap_socket(plain, server_hostname=host.strip("[]")),
         ):
             return Verdict(subject="gateway", state="ok", text=f"{address}, TLS by the hub's own authority")
+    except ConfigError as error:
+        text = f"{address}: {error}"
     except ssl.SSLError as error:
         text = f"{address}: {error.reason or error} (was the hub set up anew? flip-agent enrol --again)"
     except (OSError, ValueError) as error:

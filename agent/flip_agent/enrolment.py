@@ -10,14 +10,14 @@ from pathlib import Path
 
 import msgspec
 
+from flip_agent.device_key import load_key, make_key
 from flip_agent.hub.client import problem_of
 from flip_agent.hub.connection import HubConnection
-from flip_agent.identity import IDENTITY_FILE, KEY_FILE, Identity, load_identity, save_identity
+from flip_agent.identity import IDENTITY_FILE, Identity, load_identity, save_identity
 from flip_agent.state_folder import DESIRED_FILE
 from flip_agent.version import AGENT_VERSION
 from flip_agent.watched import Watched
-from flip_runtime.atomic import write_file
-from flip_runtime.errors import ConfigError, Rejected, Unavailable
+from flip_runtime.errors import Rejected, Unavailable
 from flip_wire.fleet import Enrolled, EnrolRequest
 
 _LOOK_EVERY = 2.0
@@ -73,22 +73,10 @@ class IdentityWatch:
 
 def _public_key(state: Path) -> str:
     """PEM of the device's key, which is made if there is none."""
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-    path = state / KEY_FILE
-    if not path.exists():
-        made = ec.generate_private_key(ec.SECP384R1())
-        pem = made.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        write_file(path, pem, mode=0o600)
-    try:
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot read the key {path}: {error}", hint="restore it, or move it away") from error
-    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return public.decode()
+    make_key(state)
+    return load_key(state).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def _exchange(url: str, ca: str | None, request: EnrolRequest) -> Enrolled:

@@ -1,4 +1,4 @@
-"""Who this device is: written once at enrolment, read by every process of the agent. The key never leaves its file."""
+"""Who this device is: written once at enrolment, read by every process of the agent."""
 
 from pathlib import Path
 
@@ -9,8 +9,6 @@ from flip_runtime.atomic import write_file
 from flip_runtime.errors import ConfigError
 from flip_wire.fleet import DeviceId
 
-KEY_FILE = "device.key"
-"""P-384, PEM (PKCS 8), mode 0600; also Flower's node key."""
 IDENTITY_FILE = "identity.json"
 
 

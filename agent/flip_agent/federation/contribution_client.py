@@ -4,7 +4,6 @@ Each gives its answer or raises `Unavailable`; `Rejected` only when the hub refu
 threads, any number at once.
 """
 
-import ssl
 from collections.abc import Generator
 from http import HTTPStatus
 from typing import TypeVar
@@ -15,6 +14,7 @@ import msgspec
 from flip_agent.federation.fleet_client import HOLD, TIMEOUT
 from flip_agent.federation.flower import Instruction, Item, Reply
 from flip_agent.federation.node_auth import NodeAuth
+from flip_agent.hub.tls import trusting
 from flip_runtime.errors import Rejected, Unavailable
 from flip_runtime.patience import retry_after
 from flip_wire.contributions import LateNeeds, LateReply, Receipt
@@ -28,8 +28,8 @@ _REFUSED = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.RE
 
 class ContributionClient:
     def __init__(self, address: str, auth: NodeAuth, ca: str) -> None:
-        """As `FleetClient`."""
-        verify = ssl.create_default_context(cadata=ca) if ca else False
+        """As `FleetClient`. Raises `ConfigError` when `ca` is none."""
+        verify = trusting(ca) if ca else False
         scheme = "https" if ca else "http"
         self._http = httpx.Client(
             base_url=f"{scheme}://{address}/v1/flip/",

@@ -34,6 +34,7 @@ from msgspec import Struct
 
 from flip_agent.federation.flower import Fab, Instruction, Item, Reply, Run, instruction_of
 from flip_agent.federation.node_auth import UNAUTHORIZED, NodeAuth
+from flip_agent.hub.tls import trusting
 from flip_runtime.errors import Rejected, Unavailable
 from flip_runtime.patience import retry_after
 
@@ -54,10 +55,15 @@ _HEALED_BY_TIME = frozenset({UNAUTHORIZED, 408, 425, 429})
 
 class FleetClient:
     def __init__(self, address: str, auth: NodeAuth, ca: str, *, lease: float = LEASE) -> None:
-        """`ca` is the hub's authority (PEM); without it: plain HTTP, for tests. `lease` as `federation.lease`."""
+        """`ca` is the hub's authority (PEM); without it: plain HTTP, for tests. `lease` as `federation.lease`.
+
+        Raises `ConfigError` when `ca` is no certificate.
+        """
         self._public_key = auth.public_key
         self._lease = lease
         headers = _FleetHeaders(auth)
+        if ca:
+            trusting(ca)  # it says what is wrong; flwr does not
         self._api = FleetHttpClient.from_server_address(address, not ca, ca.encode() or None, [headers])
 
     def close(self) -> None:

@@ -6,8 +6,8 @@ It takes no signal: it may be ended, also by kill -9 or a power cut, at any mome
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
+from flip_agent.device_key import read_key
 from flip_agent.federation.app_signature import TrustedKeys
 from flip_agent.federation.app_store import AppStore
 from flip_agent.federation.contribution_client import ContributionClient
@@ -20,7 +20,7 @@ from flip_agent.federation.session import Session
 from flip_agent.federation.session_file import move_aside
 from flip_agent.federation.session_store import SessionStore
 from flip_agent.federation.settlement import Settlement
-from flip_agent.identity import KEY_FILE, Identity, load_identity
+from flip_agent.identity import Identity, load_identity
 from flip_agent.settings import Settings
 from flip_runtime.errors import ConfigError, Corrupt
 from flip_wire.telemetry import SessionEvent
@@ -34,12 +34,13 @@ log = logging.getLogger(__name__)
 
 
 def train(settings: Settings) -> None:
-    """Blocks. Raises `ConfigError` before enrolment, `Unavailable` while another session runs on this device."""
+    """Blocks. Raises `ConfigError` before enrolment and without a good key, `Unavailable` while another session runs
+    on this device."""
     state = settings.agent.state
     identity = load_identity(state)
     if identity is None:
         raise ConfigError(f"no identity in {state}", hint="run flip-agent enrol URL --token T")
-    auth = NodeAuth(_key(state / KEY_FILE))
+    auth = NodeAuth(read_key(state))
     fleet = FleetClient(identity.fleet_address, auth, identity.ca, lease=settings.federation.lease)
     contributions = ContributionClient(identity.fleet_address, auth, identity.ca)
     try:
@@ -97,10 +98,3 @@ async def _session(
         await link.handed_over(_HANDED_OVER_WITHIN)
         talk.cancel()
     log.info("nothing left to do")
-
-
-def _key(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}", hint="check its owner, or enrol again") from error

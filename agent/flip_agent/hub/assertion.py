@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from flip_agent.identity import KEY_FILE
-from flip_runtime.errors import Unavailable
+from flip_agent.device_key import load_key
+from flip_runtime.errors import ConfigError, Unavailable
 from flip_wire.fleet import DeviceId, TokenRequest, token_assertion
 
 _WITHIN = 60.0
@@ -18,7 +18,8 @@ _WITHIN = 60.0
 
 
 async def signed_token_request(state: Path, device_id: DeviceId, issued_at: float) -> TokenRequest:
-    """`issued_at` by the hub's clock. Raises `Unavailable` when the key cannot be used."""
+    """`issued_at` by the hub's clock. Raises `Unavailable` when the key cannot be used: enrolling anew heals that while
+    the daemon, and inference, go on."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "flip_agent.hub.assertion", str(state), device_id, f"{issued_at:.3f}"),
         stdin=asyncio.subprocess.DEVNULL,
@@ -36,21 +37,19 @@ async def signed_token_request(state: Path, device_id: DeviceId, issued_at: floa
             await process.wait()
     if process.returncode != 0:
         lines = complaints.decode(errors="replace").strip().splitlines() or ["no reason given"]
-        raise Unavailable(f"cannot sign the token request: {lines[-1]}", hint="enrol again: flip-agent enrol --again")
+        raise Unavailable(f"cannot sign the token request: {lines[-1]}")
     return msgspec.json.decode(out, type=TokenRequest)
 
 
 def sign(state: Path, device_id: DeviceId, issued_at: float) -> TokenRequest:
+    """Raises `ConfigError` when the key cannot be used."""
     import base64
     import secrets
 
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    key = load_pem_private_key((state / KEY_FILE).read_bytes(), password=None)
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise SystemExit(f"{state / KEY_FILE} is no elliptic curve key")
+    key = load_key(state)
     nonce = secrets.token_hex(16)
     signature = key.sign(token_assertion(device_id, issued_at, nonce), ec.ECDSA(hashes.SHA256()))
     text = base64.b64encode(signature).decode()
@@ -58,5 +57,8 @@ def sign(state: Path, device_id: DeviceId, issued_at: float) -> TokenRequest:
 
 
 if __name__ == "__main__":
-    request = sign(Path(sys.argv[1]), DeviceId(sys.argv[2]), float(sys.argv[3]))
+    try:
+        request = sign(Path(sys.argv[1]), DeviceId(sys.argv[2]), float(sys.argv[3]))
+    except ConfigError as error:
+        raise SystemExit(str(error)) from error
     sys.stdout.write(msgspec.json.encode(request).decode())

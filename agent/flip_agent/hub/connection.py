@@ -9,7 +9,6 @@ import contextlib
 import http.client
 import queue
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from flip_agent.hub.tls import trusting
 from flip_runtime.errors import ConfigError, Corrupt, Unavailable
 from flip_runtime.patience import retry_after
 
@@ -184,7 +184,7 @@ def _open(url: str, ca: str | None) -> tuple[http.client.HTTPConnection, str]:
     prefix = parts.path.rstrip("/")
     if parts.scheme == "http":
         return http.client.HTTPConnection(host, port, timeout=CONNECT_WITHIN), prefix
-    context = ssl.create_default_context(cadata=ca)
+    context = trusting(ca)
     return http.client.HTTPSConnection(host, port, timeout=CONNECT_WITHIN, context=context), prefix
 
 
