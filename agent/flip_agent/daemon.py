@@ -102,7 +102,7 @@ async def _open_outbox(settings: Settings, stop: asyncio.Event, mode: Mode, repa
 
 def _room_made(settings: Settings) -> list[Repair]:
     desired = Watched(load_desired(settings.agent.state))
-    checks = machine_checks(settings, Hardware(settings.agent.machine), Watched(settings.governor), desired)
+    checks = machine_checks(lambda: settings, Hardware(settings.agent.machine), desired)
     repairs = [check.repaired() for check in checks if check.declaration in (DISK_LOW, INODES_LOW) and check.look()]
     return [repair for repair in repairs if repair]
 
@@ -132,9 +132,10 @@ class Daemon:
         self._children = Children(self._settings.state, config, self._desired, self._reported)
         self._inspection = Inspection(
             [
-                *machine_checks(settings, hardware, self._live.governor, self._desired),
+                *machine_checks(lambda: self._live.now, hardware, self._desired),
                 *daemon_checks(
-                    *(settings, self._link, self._desired, self._reported, self._inference, self._live.refused),
+                    lambda: self._live.now,
+                    *(self._link, self._desired, self._reported, self._inference, self._live.refused),
                     self._children.failing,
                 ),
             ],

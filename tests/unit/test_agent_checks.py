@@ -120,17 +120,17 @@ def test_a_version_that_is_wanted_and_not_served_is_told(
     serving: list[ServingModel], wanted: list[ModelAssignment], text: str
 ) -> None:
     desired = DesiredState(generation=1, models=wanted)
-    assert freshness(lambda: desired, reports(serving=serving), 0.0, lambda: 1e9).look() == text
+    assert freshness(lambda: desired, reports(serving=serving), lambda: 0.0, lambda: 1e9).look() == text
 
 
 def test_an_old_version_is_told_where_that_is_asked_for() -> None:
     desired, serving = DesiredState(generation=1, models=[WANTED]), reports(serving=[serves(3, since=0.0)])
-    check = freshness(lambda: desired, serving, 7 * 86400.0, lambda: 8 * 86400.0)
+    check = freshness(lambda: desired, serving, lambda: 7 * 86400.0, lambda: 8 * 86400.0)
     assert check.look() == "digits version 3 has been served for 8.0 days"
 
 
 def test_a_data_folder_that_cannot_be_read_is_told(folder: Path) -> None:
-    assert data_folder({}).look() == ""
-    assert data_folder({"data": "partition-3"}).look() == ""
-    assert data_folder({"data": str(folder)}).look() == ""
-    assert data_folder({"data": f"{folder}/gone"}).look() == f"{folder}/gone is not there"
+    assert data_folder(dict).look() == ""
+    assert data_folder(lambda: {"data": "partition-3"}).look() == ""
+    assert data_folder(lambda: {"data": str(folder)}).look() == ""
+    assert data_folder(lambda: {"data": f"{folder}/gone"}).look() == f"{folder}/gone is not there"

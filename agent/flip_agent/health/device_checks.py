@@ -11,17 +11,16 @@ from flip_agent.hub.link import HubLink
 from flip_agent.inference_peer import InferencePeer
 from flip_agent.models.store import ModelStore
 from flip_agent.reported import Reported
-from flip_agent.settings import GovernorSection, Settings
+from flip_agent.settings import Settings
 from flip_agent.start_counter import Mode
 from flip_agent.watched import Watched
 from flip_runtime.errors import FlipError
 from flip_wire.fleet import DesiredState
 
 
-def machine_checks(
-    settings: Settings, hardware: Hardware, limits: Watched[GovernorSection], desired: Watched[DesiredState]
-) -> list[Check]:
-    state = settings.agent.state
+def machine_checks(settings: Callable[[], Settings], hardware: Hardware, desired: Watched[DesiredState]) -> list[Check]:
+    """`settings`: those that hold now."""
+    state = settings().agent.state
 
     def collect() -> int:
         return _collect(ModelStore(state / "models"), desired.value)
@@ -30,13 +29,13 @@ def machine_checks(
         disk.disk_space(state, collect),
         disk.inodes(state, collect),
         machine.memory(hardware),
-        machine.temperature(hardware, lambda: limits.value.temperature_max),
-        data_folder.data_folder(settings.federation.node_config),
+        machine.temperature(hardware, lambda: settings().governor.temperature_max),
+        data_folder.data_folder(lambda: settings().federation.node_config),
     ]
 
 
 def daemon_checks(
-    settings: Settings,
+    settings: Callable[[], Settings],
     link: HubLink,
     desired: Watched[DesiredState],
     reported: Reported,
@@ -44,7 +43,8 @@ def daemon_checks(
     refused: Watched[str],
     failing: Callable[[str], str],
 ) -> list[Check]:
-    """`refused`: what is wrong with the changed configuration; `failing`: with the child process of that name."""
+    """`settings`: those that hold now; `refused`: what is wrong with the changed configuration; `failing`: with the
+    child process of that name."""
 
     return [
         Check(SAFE_MODE, lambda: _reduced(reported)),
@@ -56,7 +56,10 @@ def daemon_checks(
         models.inference(lambda: inference.connected),
         models.rollout(lambda: reported.state.value),
         models.freshness(
-            lambda: desired.value, lambda: reported.state.value, settings.inference.stale_after, time.time
+            lambda: desired.value,
+            lambda: reported.state.value,
+            lambda: settings().inference.stale_after,
+            time.time,
         ),
         Check(TRAINING_HELD, lambda: reported.state.value.held_because if desired.value.work else ""),
     ]

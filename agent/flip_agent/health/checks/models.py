@@ -22,7 +22,7 @@ def rollout(reported: Callable[[], ReportedState]) -> Check:
 def freshness(
     desired: Callable[[], DesiredState],
     reported: Callable[[], ReportedState],
-    stale_after: float,
+    stale_after: Callable[[], float],
     now: Callable[[], float],
 ) -> Check:
     """`stale_after`: seconds after which also the wanted version counts as old; 0 for never."""
@@ -39,7 +39,7 @@ def freshness(
         texts += [
             f"{model.model} version {model.version} has been served for {(now() - model.since) / 86400:.1f} days"
             for model in serving.values()
-            if stale_after and now() - model.since > stale_after
+            if 0 < stale_after() < now() - model.since
         ]
         return "; ".join(texts)
 
