@@ -92,8 +92,12 @@ def test_the_keys_that_a_devices_operator_names_stand_in_place_of_the_hubs() -> 
     TrustedKeys.of(trusting(KEY), None).check(HASH, signed(KEY))
     TrustedKeys.of(trusting(KEY), [f"{public_line(OTHER)} ada@desk"]).check(HASH, signed(OTHER))
     for named in ([], [public_line(OTHER)]):
-        with pytest.raises(Rejected, match="does not trust"):
+        with pytest.raises(Rejected, match="does not trust") as refused:
             TrustedKeys.of(trusting(KEY), named).check(HASH, signed(KEY))
+        assert "federation.trusted_app_keys" in refused.value.hint
+        assert "enrol --again" not in refused.value.hint
+    with pytest.raises(Rejected, match="enrol --again"):
+        TrustedKeys.of(trusting(KEY), None).check(HASH, signed(OTHER))
     p384 = generate_private_key(SECP384R1()).public_key()
     openssh = p384.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
     for line in ("", "nonsense", "ssh-ed25519", "ssh-ed25519 !", openssh):

@@ -16,11 +16,15 @@ from flip_runtime.errors import ConfigError, Rejected
 from flip_wire.apps import LICENSE_ENTRY, Verification, app_key_id, signed_content
 from flip_wire.models import Sha256
 
+_HOW_THE_HUB_TRUSTS = "flip-hub apps keys add FILE.pub, then flip-agent enrol --again on the device"
+_HOW_THE_DEVICE_TRUSTS = "federation.trusted_app_keys on the device names whom it trusts: add the public key there"
+
 
 class TrustedKeys:
-    def __init__(self, keys: Mapping[str, str]) -> None:
-        """Public keys in OpenSSH's format, by their id."""
+    def __init__(self, keys: Mapping[str, str], *, how: str = _HOW_THE_HUB_TRUSTS) -> None:
+        """Public keys in OpenSSH's format, by their id; `how` one more is added."""
         self._keys = keys
+        self._how = how
 
     @classmethod
     def of(cls, learned: Mapping[str, str], named: Sequence[str] | None) -> "TrustedKeys":
@@ -35,7 +39,7 @@ class TrustedKeys:
             except ValueError as error:
                 hint = "each is a line as ssh-keygen -t ed25519 writes to FILE.pub"
                 raise ConfigError(f"federation.trusted_app_keys: {line[:40]!r}: {error}", hint=hint) from error
-        return cls(keys)
+        return cls(keys, how=_HOW_THE_DEVICE_TRUSTS)
 
     def check(self, fab_hash: str, verifications: Mapping[str, str]) -> None:
         """Raises `Rejected` that says why the app does not run here."""
@@ -44,8 +48,8 @@ class TrustedKeys:
             raise Rejected("nobody has signed the app", hint="flip-hub apps sign APP --key FILE")
         known = [key_id for key_id in signers if key_id in self._keys]
         if not known:
-            hint = "flip-hub apps keys add FILE.pub, then flip-agent enrol --again on the device"
-            raise Rejected(f"the app is signed by {', '.join(signers)}, which this device does not trust", hint=hint)
+            reason = f"the app is signed by {', '.join(signers)}, which this device does not trust"
+            raise Rejected(reason, hint=self._how)
         if not any(_signed(self._keys[key_id], fab_hash, verifications[key_id]) for key_id in known):
             raise Rejected(f"the signature of {', '.join(known)} is not one over this app")
 
