@@ -77,14 +77,17 @@ def _train(_: argparse.Namespace, settings: Settings, config: Path | None) -> in
 
 
 def _enrol(options: argparse.Namespace, settings: Settings, config: Path | None) -> int:
-    from flip_agent.enrolment import enrol
+    from flip_agent.enrolment import earlier, enrol
     from flip_agent.state_folder import make_state_folder
 
     make_state_folder(settings.agent.state)
     token = options.token or _read(options.token_file).strip()
     ca = None if options.ca is None else _authority(options.ca)
+    replaced = earlier(settings.agent.state)
     identity = enrol(settings.agent.state, options.url, token, name=options.name, ca=ca, again=options.again)
     print(f"enrolled as {identity.name} ({identity.device_id}) at {identity.hub_url}")
+    if replaced:
+        print(f"this replaces {replaced}")
     return 0
 
 

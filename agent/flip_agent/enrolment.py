@@ -17,9 +17,10 @@ from flip_agent.identity import IDENTITY_FILE, Identity, load_identity, save_ide
 from flip_agent.state_folder import DESIRED_FILE
 from flip_agent.version import AGENT_VERSION
 from flip_agent.watched import Watched
-from flip_runtime.errors import Rejected, Unavailable
+from flip_runtime.errors import ConfigError, Rejected, Unavailable
 from flip_wire.fleet import Enrolled, EnrolRequest
 
+DAMAGED_FILE = f"{IDENTITY_FILE}.damaged"
 _LOOK_EVERY = 2.0
 """Seconds until `run` notices a new identity."""
 
@@ -27,11 +28,12 @@ _LOOK_EVERY = 2.0
 def enrol(
     state: Path, url: str, token: str, *, name: str | None = None, ca: str | None = None, again: bool = False
 ) -> Identity:
-    """Raises `Rejected` when the hub or this device refuses, with a hint; then no identity was written."""
-    existing = load_identity(state)
-    if existing is not None and not again:
-        message = f"this device is enrolled already, as {existing.name} ({existing.device_id}) at {existing.hub_url}"
-        raise Rejected(message, hint="--again enrols it anew")
+    """Raises `Rejected` when the hub or this device refuses, with a hint; then no identity was written.
+
+    A damaged identity is replaced `again`, and kept beside the new one.
+    """
+    if not again and (existing := load_identity(state)) is not None:
+        raise Rejected(f"this device is enrolled already, {_as(existing)}", hint="--again enrols it anew")
     name = name or socket.gethostname()
     request = EnrolRequest(token=token, name=name, public_key=_public_key(state), agent_version=AGENT_VERSION)
     enrolled = _exchange(url, ca, request)
@@ -44,8 +46,18 @@ def enrol(
         app_keys=enrolled.app_keys,
     )
     (state / DESIRED_FILE).unlink(missing_ok=True)  # another hub may count its generations from anywhere
+    if _damaged(state):
+        (state / IDENTITY_FILE).replace(state / DAMAGED_FILE)
     save_identity(state, identity)
     return identity
+
+
+def earlier(state: Path) -> str:
+    """What enrolling anew replaces, for people; nothing before the first time."""
+    if _damaged(state):
+        return f"a damaged {IDENTITY_FILE}, kept as {state / DAMAGED_FILE}"
+    existing = load_identity(state)
+    return "" if existing is None else f"the enrolment {_as(existing)}"
 
 
 class IdentityWatch:
@@ -77,6 +89,18 @@ def _public_key(state: Path) -> str:
 
     make_key(state)
     return load_key(state).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def _as(identity: Identity) -> str:
+    return f"as {identity.name} ({identity.device_id}) at {identity.hub_url}"
+
+
+def _damaged(state: Path) -> bool:
+    try:
+        load_identity(state)
+    except ConfigError:
+        return True
+    return False
 
 
 def _exchange(url: str, ca: str | None, request: EnrolRequest) -> Enrolled:

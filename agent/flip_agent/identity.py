@@ -10,6 +10,7 @@ from flip_runtime.errors import ConfigError
 from flip_wire.fleet import DeviceId
 
 IDENTITY_FILE = "identity.json"
+_WAY_OUT = "restore it, or enrol anew: flip-agent enrol URL --token T --again"
 
 
 class Identity(Struct, frozen=True, kw_only=True):
@@ -31,8 +32,10 @@ def load_identity(state: Path) -> Identity | None:
         return msgspec.json.decode(path.read_bytes(), type=Identity)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.DecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {error}", hint="enrol again, or restore the file") from error
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}", hint=_WAY_OUT) from error
+    except ValueError as error:  # also of text that is no UTF-8
+        raise ConfigError(f"{path} is damaged: {error}", hint=_WAY_OUT) from error
 
 
 def save_identity(state: Path, identity: Identity) -> None:

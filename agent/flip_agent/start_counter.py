@@ -98,5 +98,5 @@ def _read(path: Path) -> int:
     """A damaged file counts as none: the next crash is counted again."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Starts).unsettled
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError):  # also of text that is no UTF-8
         return 0

@@ -1,5 +1,6 @@
 """A device joins with a single-use token, wholly or not at all."""
 
+import socket
 import ssl
 import stat
 from pathlib import Path
@@ -60,6 +61,28 @@ def test_an_enrolled_device_says_so_and_is_enrolled_anew_only_when_asked(folder:
         assert "--again" in twice.stderr
         again = agent.call("enrol", hub.url, "--token-file", str(folder / "token"), "--again")
     assert again.returncode == 0, again.stderr
+    assert f"this replaces the enrolment as {socket.gethostname()} ({DEVICE})" in again.stdout
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x00\xff" * 40, b'{"device_id": "\xff"}', b"{}"])
+def test_a_damaged_identity_is_replaced_when_asked_to_and_kept_aside(folder: Path, damage: bytes) -> None:
+    hub, agent = FakeHub(), Agent(folder)
+    with started(hub):
+        agent.enrol(hub)
+        (agent.state / "identity.json").write_bytes(damage)
+        hub.token_used = False
+        refused = agent.call("enrol", hub.url, "--token", TOKEN)
+        assert refused.returncode == 78
+        assert refused.stderr.count("\n") == 1
+        assert f"{agent.state}/identity.json is damaged" in refused.stderr
+        assert "--again" in refused.stderr
+        again = agent.call("enrol", hub.url, "--token", TOKEN, "--again")
+    assert again.returncode == 0, again.stderr
+    assert f"this replaces a damaged identity.json, kept as {agent.state}/identity.json.damaged" in again.stdout
+    assert (agent.state / "identity.json.damaged").read_bytes() == damage
+    identity = load_identity(agent.state)
+    assert identity is not None
+    assert identity.hub_url == hub.url
 
 
 def test_a_hub_that_is_not_there_is_named(folder: Path, port: int) -> None:
