@@ -11,9 +11,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from local_run import run_parts
+from local_run import ended, run_parts
 
+from flip_agent.federation.run_link import RunLink
 from flip_agent.federation.session_events import AT_ONCE
+from flip_agent.federation.session_store import SessionStore
 from flip_agent.local.client import WAITING
 from flip_wire.telemetry import Event, SessionEvent
 from outboxes import drained, gaps
@@ -89,6 +91,22 @@ async def test_a_kill_at_every_step_neither_loses_nor_repeats_an_event_or_a_decl
 
 async def test_no_event_on_its_way_is_dropped_for_want_of_a_place() -> None:
     assert AT_ONCE < WAITING
+
+
+async def test_a_message_that_fails_twice_is_told_of_twice(folder: Path) -> None:
+    """Its app crashed; later the hub did not keep the late error reply."""
+    reasons = ["the app crashed", "not kept by the hub"]
+    with SessionStore(folder / "session.db") as store:
+        for reason in reasons:
+            store.events.keep(SessionEvent(run_id="run-1", message_id="m1", step="failed", detail=reason))
+        async with run_parts(folder) as run, run.listening():
+            link = RunLink(run.socket, store)
+            talk = asyncio.create_task(link.run())
+            await link.handed_over(within=20.0)
+            await ended(talk)
+            taken = await drained(run.outbox)
+    told = [msgspec.json.decode(event.body, type=SessionEvent) for events in taken.values() for event in events]
+    assert [each.detail for each in told] == reasons
 
 
 async def test_random_kills_while_run_comes_and_goes(folder: Path) -> None:

@@ -36,10 +36,10 @@ def fill(store: SessionStore, numbers: range) -> None:
 
 
 def handed_over(store: SessionStore) -> list[str]:
-    """Takes everything, as `run` does."""
+    """Takes everything, as `run` does; gives the messages."""
     names: list[str] = []
     while events := store.events.oldest():
-        names += [kept.once for kept in events]
+        names += [kept.event.message_id for kept in events]
         store.events.drop([kept.number for kept in events])
     return names
 
@@ -50,7 +50,7 @@ def test_beyond_the_limit_the_oldest_go_that_cannot_be_on_their_way_and_are_coun
         (loss,) = store.events.losses()
         assert (loss.count, loss.reason) == (60, OUTNUMBERED)
         kept = [*range(AT_ONCE), *range(92, 100)]
-        assert handed_over(store) == [f"m{number}:trained" for number in kept]
+        assert handed_over(store) == [f"m{number}" for number in kept]
 
 
 def test_no_more_wait_than_the_limit_of_a_real_session(path: Path) -> None:
@@ -120,7 +120,7 @@ def test_an_event_that_the_disk_has_damaged_is_counted_and_the_others_arrive(pat
         db.execute(f"update event set {column} = replace({column}, substr({column}, -2), 'x') where number = 3")  # noqa: S608
     db.close()
     with SessionStore(path) as store:
-        assert [name for name in handed_over(store) if name[1] in "0134"] == [f"m{n}:trained" for n in (0, 1, 3, 4)]
+        assert handed_over(store) == [f"m{n}" for n in (0, 1, 3, 4)]
         (loss,) = store.events.losses()
         assert (loss.count, loss.reason) == (1, DAMAGED)
 
@@ -144,10 +144,11 @@ def test_a_loss_of_unknown_size_is_declared_as_such(path: Path) -> None:
         assert (loss.count, loss.reason) == (0, "number unknown: session.db was damaged")
 
 
-def test_an_event_of_no_message_has_a_name_that_outlives_the_process(path: Path) -> None:
+@pytest.mark.parametrize("message_id", ["", "m1"])
+def test_each_event_has_a_name_of_its_own_that_outlives_the_process(path: Path, message_id: str) -> None:
     with SessionStore(path) as store:
         for _ in range(2):
-            store.events.keep(SessionEvent(run_id="", message_id="", step="failed"))
+            store.events.keep(SessionEvent(run_id="1", message_id=message_id, step="failed"))
         names = [kept.once for kept in store.events.oldest()]
     with SessionStore(path) as store:
         assert [kept.once for kept in store.events.oldest()] == names

@@ -80,8 +80,8 @@ class SessionEvents:
         """In the transaction of the step that it tells of."""
         if event is None:
             return
-        kind, step = ("spans", "spans") if isinstance(event, Spans) else ("session", event.step)
-        once = f"{event.message_id}:{step}" if event.message_id else f"event:{uuid.uuid4().hex}"
+        kind = "spans" if isinstance(event, Spans) else "session"
+        once = f"event:{uuid.uuid4().hex}"  # not by its step: a message may fail twice, and both are told
         body = msgspec.json.encode(event)
         db.execute(_KEEP, (once, body, _crc(once, body), kind))
         _lose(db, db.execute(_SHED, (self._kept, AT_ONCE)).rowcount, OUTNUMBERED)
