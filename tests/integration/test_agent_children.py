@@ -1,13 +1,16 @@
 """`serve` runs always, `train` while there is work; both come back when they fail."""
 
 import asyncio
+import os
+import pty
+import subprocess
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from agent_rig import eventually
+from agent_rig import Agent, FakeHub, eventually, started, until
 
 from flip_agent import children
 from flip_agent.children import Children
@@ -15,8 +18,6 @@ from flip_agent.reported import Reported
 from flip_agent.watched import Watched
 from flip_runtime.backoff import Backoff
 from flip_wire.fleet import DesiredState, WorkNotice
-
-pytestmark = pytest.mark.asyncio
 
 WORK = DesiredState(generation=2, work=[WorkNotice(run_id="run-1")])
 IDLE = DesiredState(generation=1)
@@ -54,12 +55,14 @@ async def running(service: Callable[[], Awaitable[None]]) -> AsyncGenerator[None
         await asyncio.gather(task, return_exceptions=True)
 
 
+@pytest.mark.asyncio
 async def test_serve_is_started_with_the_same_configuration(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     device = Device(folder, monkeypatch, "exec sleep 3600")
     async with running(device.children.run_serve):
         await eventually(lambda: device.starts() == ["-m flip_agent serve --config /etc/agent.toml"])
 
 
+@pytest.mark.asyncio
 async def test_train_is_started_only_while_there_is_work(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     device = Device(folder, monkeypatch, f"touch {folder}/ran")
     async with running(device.children.run_train):
@@ -71,6 +74,7 @@ async def test_train_is_started_only_while_there_is_work(folder: Path, monkeypat
         assert device.starts()[0].startswith("-m flip_agent train")
 
 
+@pytest.mark.asyncio
 async def test_train_that_was_cut_off_is_started_again_though_the_work_is_over(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +85,7 @@ async def test_train_that_was_cut_off_is_started_again_though_the_work_is_over(
     assert len(device.starts()) == 1
 
 
+@pytest.mark.asyncio
 async def test_a_child_that_crashes_is_started_again_and_its_log_is_kept(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,6 +95,7 @@ async def test_a_child_that_crashes_is_started_again_and_its_log_is_kept(
     assert "in trouble" in (folder / "logs" / "serve.log").read_text()
 
 
+@pytest.mark.asyncio
 async def test_a_refused_configuration_is_told_with_the_last_words_and_waits_until_it_is_read_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,6 +117,7 @@ async def test_a_refused_configuration_is_told_with_the_last_words_and_waits_unt
         assert device.children.failing("train") == device.reported.state.value.held_because == ""
 
 
+@pytest.mark.asyncio
 async def test_a_child_that_fails_again_and_again_is_told_of_until_it_has_run_for_a_while(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,3 +131,25 @@ async def test_a_child_that_fails_again_and_again_is_told_of_until_it_has_run_fo
         (folder / "mended").touch()
         monkeypatch.setattr(children, "_SETTLED_AFTER", 0.1)
         await eventually(lambda: not device.children.failing("serve"))
+
+
+def test_train_by_hand_says_that_nobody_has_to(folder: Path) -> None:
+    hub, agent = FakeHub(), Agent(folder)
+    with started(hub):
+        agent.enrol(hub)
+    terminal, end = pty.openpty()
+    train = subprocess.Popen(agent.command("train"), stderr=end)
+    os.close(end)
+    said = b""
+
+    def explained() -> bool:
+        nonlocal said
+        said += os.read(terminal, 4096)
+        return b"flip-agent run starts it" in said
+
+    try:
+        until(explained, within=60)
+    finally:
+        train.kill()
+        train.wait()
+        os.close(terminal)

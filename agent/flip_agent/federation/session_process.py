@@ -5,6 +5,7 @@ It takes no signal: it may be ended, also by kill -9 or a power cut, at any mome
 
 import asyncio
 import logging
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from flip_agent.device_key import read_key
@@ -92,6 +93,8 @@ async def _session(
     settlement = Settlement(store, delivery, link)
     session = Session(store, fleet, steps, settlement, link, idle_exit=federation.idle_exit, lease=federation.lease)
     log.info("training session", extra={"device": identity.device_id, "fleet": identity.fleet_address})
+    if sys.stderr.isatty():
+        log.info("stays while the hub announces work; flip-agent run starts it then, nobody has to by hand")
     async with asyncio.TaskGroup() as group:
         talk = group.create_task(link.run())
         await session.run()
