@@ -68,6 +68,27 @@ async def test_an_unreadable_file_is_moved_aside_and_its_loss_reported(path: Pat
         assert (declared.count, declared.priority) == (len(lost), Priority.LOG)
 
 
+@pytest.mark.parametrize("left", ["nothing", "an empty file", "its log"])
+async def test_a_file_that_is_missing_is_declared_once_and_a_first_start_declares_nothing(
+    path: Path, left: str
+) -> None:
+    async with running(path) as outbox:
+        assert await outbox.next_batch() is None
+        await fill(outbox, Priority.LOG, 5)
+        if left == "its log":
+            path.with_name("kept").write_bytes(path.with_name("outbox.db-wal").read_bytes())
+    path.unlink()
+    if left == "an empty file":
+        path.touch()
+    if left == "its log":
+        path.with_name("kept").rename(path.with_name("outbox.db-wal"))
+    async with running(path) as outbox:
+        (declared,) = gaps((await drained(outbox))[Priority.ALERT])
+    assert (declared.count, declared.reason) == (0, "number unknown; the outbox file was missing")
+    async with running(path) as outbox:
+        assert await outbox.next_batch() is None
+
+
 def spoil(path: Path, damage: str) -> None:
     content = bytearray(path.read_bytes())
     match damage:

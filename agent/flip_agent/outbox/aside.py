@@ -6,6 +6,7 @@ look at, `outbox.db.damaged-1` first.
 """
 
 import contextlib
+import logging
 import os
 import sqlite3
 from pathlib import Path
@@ -17,6 +18,8 @@ from flip_agent.outbox.schema import HELD, READ_LEDGER, read_ledger
 from flip_runtime.atomic import sync_folder
 from flip_runtime.errors import Corrupt
 from flip_wire.telemetry import Gap, Priority, Seq
+
+log = logging.getLogger(__name__)
 
 KEPT = 3
 _PARTS = ("", "-wal", "-shm")
@@ -33,8 +36,18 @@ def heirs_accounts(path: Path, error: Corrupt, known: Ledger | None) -> Ledger:
     reason = f"outbox file unreadable, kept as {_aside(path, 1).name}: {error}"
     if ledger is not None:
         return ledger.successor(reason)
-    gap = Gap(priority=Priority.ALERT, first=Seq(0), last=Seq(0), count=0, reason=f"number unknown; {reason}")
-    return new_ledger().lost(gap)
+    return _unknown(reason)
+
+
+def is_missing(path: Path) -> bool:
+    """Whether there is no file, or nothing in it."""
+    return not path.exists() or path.stat().st_size == 0
+
+
+def accounts_of_the_missing() -> Ledger:
+    """Of what somebody has removed, or a file system has lost, nothing is known but that it is lost."""
+    log.error("the outbox file is missing, its events are lost")
+    return _unknown("the outbox file was missing")
 
 
 def give_way(path: Path) -> Path:
@@ -67,6 +80,11 @@ def accounts_of(path: Path) -> Ledger | None:
             return read_ledger(*found)
         except (sqlite3.Error, Corrupt, ValueError):
             return _counted(db)
+
+
+def _unknown(reason: str) -> Ledger:
+    gap = Gap(priority=Priority.ALERT, first=Seq(0), last=Seq(0), count=0, reason=f"number unknown; {reason}")
+    return new_ledger().lost(gap)
 
 
 def _counted(db: sqlite3.Connection) -> Ledger | None:

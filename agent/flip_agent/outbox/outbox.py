@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Raw, Struct
 
-from flip_agent.outbox.aside import give_way, heir_of, heirs_accounts, settle
+from flip_agent.outbox.aside import accounts_of_the_missing, give_way, heir_of, heirs_accounts, is_missing, settle
 from flip_agent.outbox.ballast import SIZE, Ballast
 from flip_agent.outbox.errors import Full
 from flip_agent.outbox.file import OutboxFile
@@ -65,18 +65,22 @@ class Outbox:
 
     @classmethod
     async def open(cls, path: Path, *, max_bytes: int = 64 * 2**20, ballast: int = SIZE) -> "Outbox":
-        """An unreadable file is moved aside, and its loss is the first event of the new one.
+        """The first event of a new file tells of the loss of one before it: unreadable, and moved aside, or missing.
 
         `ballast` in bytes. Raises `Unavailable` when the disk has no room for a new file.
         """
         reserve = Ballast(path.with_suffix(".ballast"), ballast)
-        await reserve.remake()
         settle(path)
+        missing = reserve.held and is_missing(path)  # the reserve is only made beside a whole file
         try:
-            outbox = cls(path, max_bytes, reserve, await OutboxFile.open(path, max_bytes, reserve))
+            accounts = accounts_of_the_missing() if missing else None
+            outbox = cls(path, max_bytes, reserve, await OutboxFile.open(path, max_bytes, reserve, accounts))
             await outbox._suspect_sent()
         except Corrupt as error:
+            missing = True
             outbox = cls(path, max_bytes, reserve, await _begin_anew(path, max_bytes, reserve, error, None))
+        await reserve.remake()
+        if missing:
             await outbox._declare(outbox._file)
         return outbox
 
