@@ -111,7 +111,8 @@ def _doctor(options: argparse.Namespace, config: Path | None) -> int:
     import msgspec
 
     from flip_agent.desired_state import load_desired
-    from flip_agent.doctor import Verdict, examine, render
+    from flip_agent.doctor import examine, render
+    from flip_agent.looks import Verdict
     from flip_wire.health import Severity
 
     try:
@@ -120,7 +121,7 @@ def _doctor(options: argparse.Namespace, config: Path | None) -> int:
         verdicts = [Verdict(subject="configuration", state=Severity.CRITICAL, text=str(error))]
     else:
         configuration = Verdict(subject="configuration", state="ok", text=str(config or "the defaults"))
-        verdicts = [configuration, *examine(settings, load_desired, fix=options.fix)]
+        verdicts = [configuration, *examine(settings, load_desired, fix=options.fix, say=_say)]
     print(msgspec.json.encode(verdicts).decode() if options.json else render(verdicts))
     return 0 if all(verdict.good for verdict in verdicts) else 1
 
@@ -130,6 +131,12 @@ _COMMANDS = {"run": _run, "serve": _serve, "train": _train, "enrol": _enrol, "st
 
 def _configure_logs(settings: Settings) -> None:
     configure_logs(json=settings.logs.json, level=settings.logs.level)
+
+
+def _say(text: str) -> None:
+    """To people who wait, and to no program."""
+    if sys.stderr.isatty():
+        print(text, file=sys.stderr)
 
 
 def _authority(path: Path) -> str:

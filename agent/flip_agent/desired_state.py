@@ -27,7 +27,7 @@ def load_desired(state: Path) -> DesiredState:
         return msgspec.json.decode(path.read_bytes(), type=DesiredState)
     except FileNotFoundError:
         return UNKNOWN
-    except ValueError as error:  # also of text that is no UTF-8
+    except (OSError, ValueError) as error:  # also of text that is no UTF-8
         log.warning(
             "desired state is unreadable, asking the hub for it", extra={"file": str(path), "error": str(error)}
         )

@@ -11,9 +11,8 @@ import ssl
 import stat
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-
-from msgspec import Struct
 
 from flip_agent.device_key import KEY_FILE, load_key
 from flip_agent.health.checks.check import Check
@@ -25,6 +24,7 @@ from flip_agent.hub.connection import HubConnection
 from flip_agent.hub.tls import trusting
 from flip_agent.identity import Identity, load_identity
 from flip_agent.local.messages import Status
+from flip_agent.looks import WITHIN, Beside, Verdict, found
 from flip_agent.settings import InferenceSection, Settings
 from flip_agent.state_folder import make_state_folder, owned
 from flip_agent.status import ask_status, ask_to_mend
@@ -33,38 +33,25 @@ from flip_runtime.errors import ConfigError, FlipError, Unavailable
 from flip_wire.fleet import DesiredState
 from flip_wire.health import Severity
 
-_ANSWERS_WITHIN = 10.0
-"""Seconds, of the hub and its gateway."""
-_GOOD = ("ok", Severity.INFO)
 
-
-class Verdict(Struct, frozen=True, kw_only=True):
-    subject: str
-    state: str
-    """`ok`, `info`, `warning` or `critical`."""
-    text: str
-    repaired: str = ""
-
-    @property
-    def good(self) -> bool:
-        return self.state in _GOOD
-
-
-def examine(settings: Settings, load_desired: Callable[[Path], DesiredState], *, fix: bool) -> list[Verdict]:
+def examine(
+    settings: Settings, load_desired: Callable[[Path], DesiredState], *, fix: bool, say: Callable[[str], None]
+) -> list[Verdict]:
+    """`say` is told what takes a while."""
     state = settings.agent.state
     try:
         make_state_folder(state)
-        identity = load_identity(state)
     except ConfigError as error:
         return [Verdict(subject="state", state=Severity.CRITICAL, text=str(error))]
+    afar = _asked_afar(state, say)
     daemon = _daemon(settings)
     checks = _checks(settings, load_desired(state))
     return [
         Verdict(subject="state", state="ok", text=str(state)),
-        *_enrolment(state, identity),
+        *found("identity", partial(_enrolment, state)),
         *_machine(settings, checks, daemon, fix),
         *([] if daemon is not None else _at_rest(settings)),
-        *([] if identity is None else _hub(identity)),
+        *(verdict for look in afar for verdict in look.found()),
         *_running(daemon, {CLOCK_SKEW.code, *(check.declaration.code for check in checks)}),
     ]
 
@@ -76,13 +63,29 @@ def render(verdicts: list[Verdict]) -> str:
     return "\n".join(lines + repairs)
 
 
+def _asked_afar(state: Path, say: Callable[[str], None]) -> list[Beside]:
+    """They take seconds: it is looked at the rest meanwhile."""
+    try:
+        identity = load_identity(state)
+    except ConfigError:
+        return []
+    if identity is None:
+        return []
+    say(f"asking the hub at {identity.hub_url} ...")
+    return [
+        Beside(HUB_UNREACHABLE.subject, identity.hub_url, partial(_hub, identity)),
+        Beside("gateway", identity.fleet_address, partial(_gateway, identity)),
+    ]
+
+
 def _daemon(settings: Settings) -> Status | None:
     with contextlib.suppress(Unavailable):
         return ask_status(settings.agent.run_socket)
     return None
 
 
-def _enrolment(state: Path, identity: Identity | None) -> Iterator[Verdict]:
+def _enrolment(state: Path) -> Iterator[Verdict]:
+    identity = load_identity(state)
     if identity is None:
         text = "not enrolled (flip-agent enrol URL --token T)"
         yield Verdict(subject="identity", state=Severity.WARNING, text=text)
@@ -108,21 +111,29 @@ def _checks(settings: Settings, desired: DesiredState) -> list[Check]:
 def _machine(settings: Settings, checks: list[Check], daemon: Status | None, fix: bool) -> Iterator[Verdict]:
     """What is repaired is looked at again."""
     repaired: dict[str, str] = {}
-    if fix and daemon is not None:
-        repaired = {repair.code: repair.text for repair in ask_to_mend(settings.agent.run_socket)}
-    elif fix:
-        with owned(settings.agent.state):
-            repaired = {check.declaration.code: check.mend() for check in checks if check.look()}
+    try:
+        repaired = _mended(settings, checks, daemon) if fix else {}
+    except (FlipError, OSError) as error:
+        yield Verdict(subject="repairs", state=Severity.WARNING, text=f"not all was mended: {error}")
     for check in checks:
-        yield _verdict(check, repaired.get(check.declaration.code, ""))
+        declared = check.declaration
+        yield from found(declared.subject, partial(_verdicts, check, repaired.get(declared.code, "")))
 
 
-def _verdict(check: Check, repaired: str) -> Verdict:
+def _mended(settings: Settings, checks: list[Check], daemon: Status | None) -> dict[str, str]:
+    if daemon is not None:
+        return {repair.code: repair.text for repair in ask_to_mend(settings.agent.run_socket)}
+    with owned(settings.agent.state):
+        return {check.declaration.code: check.mend() for check in checks if check.look()}
+
+
+def _verdicts(check: Check, repaired: str) -> Iterator[Verdict]:
     declared = check.declaration
     if wrong := check.look():
         text = f"{wrong} ({declared.hint})"
-        return Verdict(subject=declared.subject, state=declared.severity, text=text, repaired=repaired)
-    return Verdict(subject=declared.subject, state="ok", text=f"no sign of: {declared.title}", repaired=repaired)
+        yield Verdict(subject=declared.subject, state=declared.severity, text=text, repaired=repaired)
+    else:
+        yield Verdict(subject=declared.subject, state="ok", text=f"no sign of: {declared.title}", repaired=repaired)
 
 
 def _at_rest(settings: Settings) -> Iterator[Verdict]:
@@ -130,30 +141,32 @@ def _at_rest(settings: Settings) -> Iterator[Verdict]:
     yield Verdict(
         subject="daemon", state=Severity.INFO, text="not running (flip-agent run, or systemctl start flip-agent)"
     )
-    try:
-        with owned(settings.agent.state):
-            yield _outbox(settings.agent.state / "outbox.db")
-    except ConfigError as error:
-        yield Verdict(subject=DATABASE_DAMAGED.subject, state=Severity.INFO, text=f"not looked at: {error}")
-    yield _port(settings.inference)
+    yield from found(DATABASE_DAMAGED.subject, partial(_outbox, settings.agent.state))
+    yield from found("port", partial(_port, settings.inference))
 
 
-def _outbox(path: Path) -> Verdict:
+def _outbox(state: Path) -> Iterator[Verdict]:
     """It is read as the daemon left it, and not changed."""
-    subject = DATABASE_DAMAGED.subject
+    subject, path = DATABASE_DAMAGED.subject, state / "outbox.db"
     if not path.exists():
-        return Verdict(subject=subject, state="ok", text="none yet")
+        yield Verdict(subject=subject, state="ok", text="none yet")
+        return
     try:
-        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
-            (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        with owned(state), contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+            (wrong,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    except ConfigError as error:
+        yield Verdict(subject=subject, state=Severity.INFO, text=f"not looked at: {error}")
+        return
     except sqlite3.Error as error:
-        found = str(error)
-    if found == "ok":
-        return Verdict(subject=subject, state="ok", text=f"{path.name} is sound")
-    return Verdict(subject=subject, state=DATABASE_DAMAGED.severity, text=f"{found} ({DATABASE_DAMAGED.hint})")
+        wrong = str(error)
+    if wrong == "ok":
+        yield Verdict(subject=subject, state="ok", text=f"{path.name} is sound")
+    else:
+        text = f"{wrong} (not for --fix: flip-agent run moves it aside and begins anew when it starts; check the disk)"
+        yield Verdict(subject=subject, state=DATABASE_DAMAGED.severity, text=text)
 
 
-def _port(inference: InferenceSection) -> Verdict:
+def _port(inference: InferenceSection) -> Iterator[Verdict]:
     where = f"port {inference.port} of {inference.host}"
     with socket.socket(socket.AF_INET6 if ":" in inference.host else socket.AF_INET) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -161,15 +174,16 @@ def _port(inference: InferenceSection) -> Verdict:
             listener.bind((inference.host, inference.port))
         except OSError as error:
             text = f"{where}: {error.strerror} (is it another program's? set inference.port)"
-            return Verdict(subject="port", state=Severity.WARNING, text=text)
-    return Verdict(subject="port", state="ok", text=f"{where} is free for flip-agent serve")
+            yield Verdict(subject="port", state=Severity.WARNING, text=text)
+            return
+    yield Verdict(subject="port", state="ok", text=f"{where} is free for flip-agent serve")
 
 
 def _hub(identity: Identity) -> Iterator[Verdict]:
     """Any answer will do: what the hub thinks of this device, the daemon finds out."""
     try:
         hub = HubConnection(identity.hub_url, ca=identity.ca or None)
-        answer = hub.exchange("GET", "/health/live", headers={}, within=_ANSWERS_WITHIN)
+        answer = hub.exchange("GET", "/health/live", headers={}, within=WITHIN)
     except FlipError as error:
         yield Verdict(subject=HUB_UNREACHABLE.subject, state=HUB_UNREACHABLE.severity, text=str(error))
     else:
@@ -177,33 +191,33 @@ def _hub(identity: Identity) -> Iterator[Verdict]:
         yield Verdict(subject=HUB_UNREACHABLE.subject, state="ok", text=f"{identity.hub_url} answers")
         if answer.hub_time is not None:
             yield _clock(answer.hub_time)
-    yield _gateway(identity)
 
 
 def _clock(hub_time: float) -> Verdict:
     offset = hub_time - time.time()
     if wrong := skew(offset):
         return Verdict(subject=CLOCK_SKEW.subject, state=CLOCK_SKEW.severity, text=f"{wrong} ({CLOCK_SKEW.hint})")
-    return Verdict(subject=CLOCK_SKEW.subject, state="ok", text=f"{offset:+.1f} s to the hub's")
+    return Verdict(subject=CLOCK_SKEW.subject, state="ok", text=f"{offset:+z.1f} s to the hub's")
 
 
-def _gateway(identity: Identity) -> Verdict:
+def _gateway(identity: Identity) -> Iterator[Verdict]:
     host, _, port = identity.fleet_address.rpartition(":")
     address = identity.fleet_address
     try:
         context = trusting(identity.ca or None)
         with (
-            socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWERS_WITHIN) as plain,
+            socket.create_connection((host.strip("[]"), int(port)), timeout=WITHIN) as plain,
             context.wrap_socket(plain, server_hostname=host.strip("[]")),
         ):
-            return Verdict(subject="gateway", state="ok", text=f"{address}, TLS by the hub's own authority")
+            yield Verdict(subject="gateway", state="ok", text=f"{address}, TLS by the hub's own authority")
+            return
     except ConfigError as error:
         text = f"{address}: {error}"
     except ssl.SSLError as error:
         text = f"{address}: {error.reason or error} (was the hub set up anew? flip-agent enrol --again)"
     except (OSError, ValueError) as error:
         text = f"{address}: {error} (is port {port} of the hub open to this network?)"
-    return Verdict(subject="gateway", state=Severity.WARNING, text=text)
+    yield Verdict(subject="gateway", state=Severity.WARNING, text=text)
 
 
 def _running(daemon: Status | None, looked_at: set[str]) -> Iterator[Verdict]:

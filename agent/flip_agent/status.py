@@ -91,7 +91,7 @@ def _machine(status: Status, now: float) -> Iterator[tuple[str, str]]:
         machine.append(f"{health.temperature:.0f} °C")
     yield "machine", ", ".join(machine)
     if status.hub_connected:
-        yield "clock", f"{health.clock_offset:+.1f} s to the hub's"
+        yield "clock", f"{health.clock_offset:+z.1f} s to the hub's"
 
 
 def _span(seconds: float) -> str:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from agent_rig import Agent, FakeHub, started, until
 
-from flip_agent.doctor import Verdict
+from flip_agent.looks import Verdict
 from flip_wire.health import Repair
 
 FILES = 400

@@ -1,6 +1,7 @@
 """`flip-agent doctor` names what is wrong and the way out, with and without a running daemon."""
 
 import contextlib
+import os
 import socket
 import ssl
 import threading
@@ -12,9 +13,9 @@ import pytest
 from agent_rig import Agent, FakeHub, started, until
 
 from flip_agent.cli import main
-from flip_agent.doctor import Verdict
 from flip_agent.health.checks import disk
 from flip_agent.identity import load_identity, save_identity
+from flip_agent.looks import Verdict
 from flip_demo.ports import free_port
 from flip_hub.certificates import KeyPair, make_authority, make_gateway
 
@@ -117,6 +118,32 @@ def test_a_hub_that_is_away_is_named(rig: Rig) -> None:
         assert rig.hub.url in rig.complaint("hub")
 
 
+def test_a_hub_that_takes_a_call_and_says_nothing_is_named_and_the_rest_is_looked_at(rig: Rig) -> None:
+    with rig.well(), socket.create_server(("127.0.0.1", 0)) as silent:
+        identity = load_identity(rig.agent.state)
+        assert identity is not None
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        save_identity(rig.agent.state, msgspec.structs.replace(identity, hub_url=url))
+        status, verdicts = rig.doctor()
+    assert status == 1
+    assert [subject for subject, verdict in verdicts.items() if not verdict.good] == ["hub"]
+    assert url in verdicts["hub"].text
+
+
+def test_a_damaged_identity_is_named_and_the_rest_is_looked_at(rig: Rig) -> None:
+    with rig.well():
+        (rig.agent.state / "identity.json").write_bytes(b"\0" * 300)
+        assert "enrol URL --token T --again" in rig.complaint("identity")
+        _, verdicts = rig.doctor()
+        assert {"disk", "memory", "outbox", "port"} < set(verdicts)
+
+
+def test_a_key_that_is_none_is_named(rig: Rig) -> None:
+    with rig.well():
+        (rig.agent.state / "device.key").write_bytes(os.urandom(300))
+        assert "enrol URL --token T --again" in rig.complaint("key")
+
+
 def test_a_clock_that_is_an_hour_late_is_named(rig: Rig) -> None:
     with rig.well():
         rig.hub.clock_ahead = 3600
@@ -135,7 +162,11 @@ def test_a_gateway_of_another_authority_is_named(rig: Rig) -> None:
 def test_an_outbox_that_is_damaged_is_named(rig: Rig) -> None:
     with rig.well():
         (rig.agent.state / "outbox.db").write_bytes(b"SQLite format 3\0" + b"\xff" * 8192)
-        assert "begun anew" in rig.complaint("outbox")
+        before = (rig.agent.state / "outbox.db").read_bytes()
+        _, verdicts = rig.doctor("--fix")
+        assert "not for --fix" in verdicts["outbox"].text
+        assert (rig.agent.state / "outbox.db").read_bytes() == before
+        assert "begins anew when it starts" in rig.complaint("outbox")
 
 
 def test_an_outbox_that_was_left_by_a_kill_is_sound_and_stays_as_it_is(rig: Rig) -> None:
