@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flip_agent.settings import Settings
+from flip_agent.version import AGENT_VERSION
 from flip_runtime.config import load_config
 from flip_runtime.errors import ConfigError, FlipError
 from flip_runtime.logs import configure_logs
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="flip-agent", description="The FLIP agent of this device.")
+    parser.add_argument("--version", action="version", version=AGENT_VERSION)
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--config", type=Path, metavar="FILE", help=f"by default {DEFAULT_CONFIG}, if it exists")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -94,13 +96,16 @@ def _enrol(options: argparse.Namespace, settings: Settings, config: Path | None)
 def _status(options: argparse.Namespace, settings: Settings, config: Path | None) -> int:
     import msgspec
 
-    from flip_agent.status import NOT_RUNNING, ask_status, render
+    from flip_agent.status import NOT_RUNNING, NoAnswer, ask_status, render
     from flip_runtime.errors import Unavailable
 
     try:
         status = ask_status(settings.agent.run_socket)
     except Unavailable as error:
-        print(f"flip-agent: {error}", file=sys.stderr)
+        if options.json:
+            print(msgspec.json.encode(NoAnswer(error=error.args[0], hint=error.hint)).decode())
+        else:
+            print(f"flip-agent: {error}", file=sys.stderr)
         return NOT_RUNNING
     print(msgspec.json.encode(status).decode() if options.json else render(status))
     return 0

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from flip_agent.local.messages import LINE_LIMIT, FromRun, Hello, Mend, Mended, Status, StatusRequest
 from flip_runtime.errors import Unavailable
@@ -17,6 +18,13 @@ A = TypeVar("A", Status, Mended)
 NOT_RUNNING = 3
 """Exit status, as of `systemctl status`."""
 _WITHIN = 10.0
+
+
+class NoAnswer(Struct, frozen=True):
+    """What `--json` prints when no daemon answers."""
+
+    error: str
+    hint: str
 
 
 def ask_status(path: Path) -> Status:

@@ -74,8 +74,22 @@ def test_status_without_a_daemon_says_how_to_start_it_and_exits_3(
     assert "flip-agent run" in text
 
 
-def test_the_version_is_the_packages_own() -> None:
+def test_status_as_json_without_a_daemon_is_json_too(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = write(folder, f'[agent]\nstate = "{folder}/state"\n')
+    assert main(["status", "--json", "--config", config]) == 3
+    said = capsys.readouterr()
+    answer = msgspec.json.decode(said.out, type=dict[str, str])
+    assert "not running" in answer["error"]
+    assert "flip-agent run" in answer["hint"]
+    assert said.err == ""
+
+
+def test_the_version_is_the_packages_own(capsys: pytest.CaptureFixture[str]) -> None:
     assert importlib.metadata.version("flip-edge") == AGENT_VERSION
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"{AGENT_VERSION}\n"
 
 
 @pytest.mark.parametrize("command", ["run", "serve", "train", "status", "doctor"])
