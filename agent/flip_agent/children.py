@@ -74,6 +74,7 @@ class Children:
     async def _work(self) -> None:
         if not (self._state / _CUT_OFF).exists():
             await self._desired.until(lambda desired: bool(desired.work))
+        await self._reported.in_session.until(lambda there: not there)  # one that a person started
 
     async def _keep(self, name: str, wanted: Callable[[], Awaitable[None]]) -> None:
         """Starts it whenever it is wanted; after a failure later and later."""

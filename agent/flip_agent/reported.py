@@ -12,6 +12,8 @@ from flip_wire.models import ModelAssignment
 class Reported:
     def __init__(self, generation: int) -> None:
         self.state = Watched(ReportedState(generation=generation, agent_version=AGENT_VERSION, training="idle"))
+        self.in_session = Watched(False)
+        """Whether a `train` is there, whoever started it."""
         self._held: dict[str, str] = {}
         """Why, by who says so."""
 

@@ -86,6 +86,20 @@ async def test_train_that_was_cut_off_is_started_again_though_the_work_is_over(
 
 
 @pytest.mark.asyncio
+async def test_train_is_not_started_beside_one_that_a_person_started(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = Device(folder, monkeypatch, "exec sleep 3600")
+    device.reported.in_session.set(True)
+    device.desired.set(WORK)
+    async with running(device.children.run_train), running(device.children.run_serve):
+        await eventually(lambda: len(device.starts()) == 1)
+        assert "serve" in device.starts()[0]
+        device.reported.in_session.set(False)
+        await eventually(lambda: len(device.starts()) == 2)
+
+
+@pytest.mark.asyncio
 async def test_a_child_that_crashes_is_started_again_and_its_log_is_kept(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

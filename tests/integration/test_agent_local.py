@@ -121,9 +121,11 @@ async def test_train_hears_of_work_when_it_connects_and_when_it_changes(folder: 
         async with Peer(run, "train", Training(state="waiting")).running() as train:
             await eventually(lambda: train.heard == [Hold(because=""), Work(run_ids=["run-a"])])
             await eventually(lambda: run.reported.state.value.training == "waiting")
+            assert run.reported.in_session.value
             run.desired.set(DesiredState(generation=3))
             await eventually(lambda: train.heard[2:] == [Work(run_ids=[])])
         await eventually(lambda: run.reported.state.value.training == "idle")
+        assert not run.reported.in_session.value
 
 
 async def test_train_hears_that_it_must_wait_when_it_connects_and_when_it_may_go_on(folder: Path) -> None:

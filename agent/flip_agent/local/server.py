@@ -117,6 +117,7 @@ class LocalServer:
                     if peer.role == "serve":
                         self._inference.attach(peer.send)
                     elif peer.role == "train" and not pushing:
+                        self._reported.in_session.set(True)
                         pushing = [group.create_task(each(peer)) for each in (self._push_hold, self._push_work)]
                 case Prepared() | Serving():
                     self._inference.received(message)
@@ -136,6 +137,7 @@ class LocalServer:
             self._inference.detach(peer.send)
         elif peer.role == "train":
             self._reported.training("idle")
+            self._reported.in_session.set(False)
 
     async def _commit(self, emit: Emit, peer: "_Peer", places: asyncio.Semaphore) -> None:
         try:
