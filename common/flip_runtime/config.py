@@ -67,7 +67,9 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}", hint="check its owner and mode") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is no UTF-8 text: {error.reason} {error.start}", hint="write it anew") from error
+        raise ConfigError(
+            f"{path} is no UTF-8 text: {error.reason} at byte {error.start}", hint="write it anew"
+        ) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is no TOML: {error}") from error
 

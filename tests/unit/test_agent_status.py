@@ -1,5 +1,7 @@
 """What `flip-agent status` shows people."""
 
+import msgspec
+
 from flip_agent.local.messages import Status
 from flip_agent.status import render
 from flip_wire.fleet import ReportedState, RolloutFailure, ServingModel
@@ -8,40 +10,40 @@ from flip_wire.health import Condition, HealthReport, Repair, Severity
 NOW = 1_000_000.0
 
 
+STATUS = Status(
+    device_id="dev-0123456789ab",
+    name="kitchen",
+    hub="http://hub:8000",
+    hub_connected=True,
+    hub_detail="connected since 12:00",
+    reported=ReportedState(
+        generation=3,
+        agent_version="1",
+        training="training",
+        serving=[ServingModel(model="digits", version=4, since=NOW - 7200, url="http://127.0.0.1:8082")],
+        failures=[RolloutFailure(model="digits", version=5, reason="probe differs")],
+        held_because="battery at 20 %",
+        mode="reduced",
+    ),
+    health=HealthReport(
+        uptime=30.0,
+        rss=30 * 2**20,
+        load=0.5,
+        disk_free=3 * 2**30,
+        outbox_depth=7,
+        outbox_oldest=NOW - 300,
+        dropped=2,
+        temperature=61.2,
+        memory_available=512 * 2**20,
+        clock_offset=-0.25,
+        conditions=[Condition(code="disk-low", title="Disk full", severity=Severity.CRITICAL, text="1 MiB", since=NOW)],
+    ),
+    repairs=[Repair(code="disk-low", text="old logs removed (4.0 MiB)")],
+)
+
+
 def test_everything_worth_knowing_is_on_aligned_lines() -> None:
-    status = Status(
-        device_id="dev-0123456789ab",
-        name="kitchen",
-        hub="http://hub:8000",
-        hub_connected=True,
-        hub_detail="connected since 12:00",
-        reported=ReportedState(
-            generation=3,
-            agent_version="1",
-            training="training",
-            serving=[ServingModel(model="digits", version=4, since=NOW - 7200, url="http://127.0.0.1:8082")],
-            failures=[RolloutFailure(model="digits", version=5, reason="probe differs")],
-            held_because="battery at 20 %",
-            mode="reduced",
-        ),
-        health=HealthReport(
-            uptime=30.0,
-            rss=30 * 2**20,
-            load=0.5,
-            disk_free=3 * 2**30,
-            outbox_depth=7,
-            outbox_oldest=NOW - 300,
-            dropped=2,
-            temperature=61.2,
-            memory_available=512 * 2**20,
-            clock_offset=-0.25,
-            conditions=[
-                Condition(code="disk-low", title="Disk full", severity=Severity.CRITICAL, text="1 MiB", since=NOW)
-            ],
-        ),
-        repairs=[Repair(code="disk-low", text="old logs removed (4.0 MiB)")],
-    )
-    assert render(status, NOW).splitlines() == [
+    assert render(STATUS, NOW).splitlines() == [
         "device    kitchen (dev-0123456789ab)",
         "hub       http://hub:8000, connected since 12:00",
         "mode      reduced",
@@ -55,3 +57,8 @@ def test_everything_worth_knowing_is_on_aligned_lines() -> None:
         "repaired  disk-low: old logs removed (4.0 MiB)",
         "critical  Disk full: 1 MiB",
     ]
+
+
+def test_a_clock_that_is_right_has_no_minus_before_its_zero() -> None:
+    right = msgspec.structs.replace(STATUS.health, clock_offset=-0.01)
+    assert "clock     +0.0 s to the hub's" in render(msgspec.structs.replace(STATUS, health=right), NOW).splitlines()
