@@ -115,5 +115,5 @@ def _exchange(url: str, ca: str | None, request: EnrolRequest) -> Enrolled:
         raise Rejected(f"not enrolled: {problem.detail}", hint=problem.hint)
     try:
         return msgspec.json.decode(answer.body, type=Enrolled)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Unavailable(f"{url} does not answer as a FLIP hub: {error}", hint="check the address") from error

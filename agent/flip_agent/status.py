@@ -46,7 +46,7 @@ def _ask(path: Path, question: StatusRequest | Mend, kind: type[A]) -> A:
                 connection.sendall(msgspec.json.encode(message) + b"\n")
             with connection.makefile("rb") as lines:
                 answer = msgspec.json.decode(lines.readline(LINE_LIMIT), type=FromRun)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         hint = "start it with: flip-agent run (or: systemctl start flip-agent)"
         raise Unavailable(f"flip-agent is not running: nothing answers on {path}", hint=hint) from error
     if not isinstance(answer, kind):

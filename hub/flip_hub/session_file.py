@@ -43,7 +43,7 @@ def load_session() -> SavedSession:
         session = msgspec.json.decode(path.read_bytes(), type=SavedSession)
     except FileNotFoundError as error:
         raise Rejected("not logged in", hint=_LOG_IN) from error
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}", hint=_LOG_IN) from error
     if session.expires_at <= time.time():
         raise Rejected("the login has expired", hint=_LOG_IN)

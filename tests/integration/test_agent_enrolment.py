@@ -6,8 +6,10 @@ import stat
 from pathlib import Path
 
 import pytest
-from agent_rig import DEVICE, TOKEN, Agent, FakeHub, started
+from agent_rig import DEVICE, TOKEN, Agent, FakeHub, started, until
 
+from flip_agent.hub.client import problem_of
+from flip_agent.hub.connection import Answer
 from flip_agent.identity import load_identity
 from flip_hub.certificates import make_authority, make_gateway
 
@@ -83,6 +85,26 @@ def test_a_damaged_identity_is_replaced_when_asked_to_and_kept_aside(folder: Pat
     identity = load_identity(agent.state)
     assert identity is not None
     assert identity.hub_url == hub.url
+
+
+def test_a_running_daemon_names_a_damaged_key_and_goes_on_when_the_device_is_enrolled_with_another(
+    folder: Path, hub: FakeHub
+) -> None:
+    agent = Agent(folder)
+    with started(hub):
+        agent.enrol(hub)
+        (agent.state / "device.key").write_bytes(b"\xff" * 300)
+        with agent.running():
+            until(lambda: (status := agent.status()) and "device.key is damaged" in status.hub_detail, within=60)
+            (agent.state / "device.key").rename(agent.state / "device.key.damaged")
+            hub.token_used = False
+            assert agent.call("enrol", hub.url, "--token", TOKEN, "--again").returncode == 0
+            until(lambda: (status := agent.status()) and status.hub_connected, within=60)
+    assert "Traceback" not in agent.log.read_text()
+
+
+def test_an_answer_of_a_proxy_that_is_no_utf8_is_told_by_its_status() -> None:
+    assert problem_of(Answer(status=502, body=b'{"title": "\xff"}')).detail == "the hub answered 502"
 
 
 def test_a_hub_that_is_not_there_is_named(folder: Path, port: int) -> None:

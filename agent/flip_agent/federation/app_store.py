@@ -73,7 +73,7 @@ class AppStore:
         try:
             said = (self._folder(fab_hash) / _VERIFICATIONS).read_bytes()
             self._trusted.check(fab_hash, msgspec.json.decode(said, type=dict[str, str]))
-        except (OSError, msgspec.DecodeError, Rejected):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, Rejected):
             return False
         return True
 

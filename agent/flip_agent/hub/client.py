@@ -149,7 +149,7 @@ def _bearer(token: DeviceToken) -> dict[str, str]:
 def _decode(answer: Answer, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(answer.body, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         hint = "does hub_url in identity.json name a FLIP hub?"
         raise Unavailable(f"the hub's answer is no {kind.__name__}: {error}", hint=hint) from error
 
@@ -171,7 +171,7 @@ def problem_of(answer: Answer) -> Problem:
 def _told(answer: Answer) -> Problem | None:
     try:
         return msgspec.json.decode(answer.body, type=Problem)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

@@ -45,7 +45,7 @@ class ModelStore:
         self.verify(sha256)
         try:
             return decode_manifest(self.blob(sha256).read_bytes())
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Rejected(f"manifest {sha256[:12]}: {error}", hint="update the agent") from error
 
     def models(self) -> list[str]:

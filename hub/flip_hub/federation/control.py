@@ -180,7 +180,7 @@ async def _first_frame(response: httpx.Response) -> bytes:
 def _refusal(name: str, status: int, body: bytes) -> Rejected | Unavailable:
     try:
         error = msgspec.json.decode(body, type=_ApiError)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         error = _ApiError(detail=f"status {status}")
     message = f"the SuperLink refused {name}: {error.detail}" + (f" {error.extra}" if error.extra else "")
     return _Refused(message, error.code) if 400 <= status < 500 else Unavailable(message, hint="see superlink.log")

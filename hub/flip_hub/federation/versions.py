@@ -135,7 +135,7 @@ def read_project(app_folder: Path) -> Project:
     path = app_folder / "pyproject.toml"
     try:
         return msgspec.toml.decode(path.read_bytes(), type=Project)
-    except (OSError, msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Rejected(f"{path}: {error}") from error
 
 
