@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 from agent_rig import Agent, FakeHub, started, until
 
-from flip_agent.doctor import Verdict
+from flip_agent.looks import Verdict
 from flip_demo.ports import free_port
 from flip_wire.fleet import ReportedState, WorkNotice
 from flip_wire.health import HealthReport
