@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from artifacts import expected, make_version
+from flip_agent.inference.engine import Engine
 from flip_agent.inference.infer import InferEndpoint
 from flip_agent.inference.predictor import Predictor
 from flip_agent.inference.served_models import ServedModels
@@ -84,7 +85,7 @@ async def endpoint(folder: Any) -> AsyncGenerator[InferEndpoint]:
     store.activate("digits", make_version(store, "digits", 1, seed=1))
     models = ServedModels(store, max_rows=64, max_queue=2)
     await models.load()
-    yield InferEndpoint(models, max_body=10_000)
+    yield InferEndpoint(Engine(models, []), max_body=10_000)
     models.close()
 
 

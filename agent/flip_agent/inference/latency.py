@@ -3,6 +3,10 @@
 import math
 from collections import deque
 
+from flip_agent.inference.engine import Call
+from flip_agent.inference.problems import Refusal
+from flip_agent.inference.served_models import Version
+
 _NEWEST = 2048
 _ENOUGH = 20
 """Requests; of fewer, the slowest hundredth is a matter of luck."""
@@ -12,8 +16,12 @@ class Latencies:
     def __init__(self) -> None:
         self._seconds: deque[float] = deque(maxlen=_NEWEST)
 
-    def note(self, seconds: float) -> None:
-        self._seconds.append(seconds)
+    def answered(self, call: Call) -> None:
+        self._seconds.append(call.seconds)
+
+    def refused(self, model: str, version: Version | None, refusal: Refusal, seconds: float) -> None:
+        if seconds:
+            self._seconds.append(seconds)
 
     def take(self) -> tuple[float, int] | None:
         """The p99 in seconds and the number of requests since the last call; None while they are too few to tell."""

@@ -14,8 +14,10 @@ from collections.abc import Generator
 import uvicorn
 import uvloop
 
+from flip_agent.inference.engine import Engine
 from flip_agent.inference.front import Front
 from flip_agent.inference.infer import InferEndpoint
+from flip_agent.inference.latency import Latencies
 from flip_agent.inference.routes import create_app
 from flip_agent.inference.run_link import RunLink
 from flip_agent.inference.served_models import ServedModels
@@ -75,9 +77,10 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         ModelStore(settings.agent.state / "models"), max_rows=limits.max_rows, max_queue=limits.max_queue
     )
     url = f"http://{f'[{host}]' if ':' in host else host}:{limits.port}"
-    infer = InferEndpoint(models, limits.max_body)
-    link = RunLink(settings.agent.run_socket, models, url, infer.latencies)
-    server = _Server(_uvicorn(Front(infer, create_app(models))))
+    latencies = Latencies()
+    engine = Engine(models, [latencies])
+    link = RunLink(settings.agent.run_socket, models, url, latencies)
+    server = _Server(_uvicorn(Front(InferEndpoint(engine, limits.max_body), create_app(models))))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
