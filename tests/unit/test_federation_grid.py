@@ -1,7 +1,10 @@
-"""The Grid of a ServerApp gives the same replies as Flower's, sooner, and tells the hub of each step."""
+"""The Grid of a ServerApp gives the same replies as Flower's, sooner, on disk first, and tells the hub of each step."""
 
+import asyncio
+import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +14,12 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from flip_hub.federation import grid as grid_module
 from flip_hub.federation.grid import RoundGrid
+from flip_hub.federation.journal import Journal, Journals
 from flip_hub.federation.schemas import MessagesPushed, RepliesMissed, ReplyReceived, RunReport
+from flip_runtime.errors import Rejected
 
 NOBODY = "nobody"
+RUN = "1"
 
 
 @pytest.fixture(autouse=True)
@@ -74,15 +80,22 @@ def instructions(nodes: Iterable[int], kind: str = "train", number: int | None =
     return [Message(RecordDict({"config": config}), dst_node_id=node, message_type=kind) for node in nodes]
 
 
-def grid_of(after: dict[int, int]) -> tuple[RoundGrid, list[RunReport], LaterGrid]:
+@pytest.fixture
+def journal(folder: Path) -> Iterator[Journal]:
+    journal = Journal(folder / RUN)
+    yield journal
+    journal.close()
+
+
+def grid_of(after: dict[int, int], journal: Journal) -> tuple[RoundGrid, list[RunReport], LaterGrid]:
     reports: list[RunReport] = []
     inner = LaterGrid(after)
-    return RoundGrid(inner, reports.append, lambda: 9), reports, inner
+    return RoundGrid(inner, journal, reports.append, lambda: 9), reports, inner
 
 
-def test_replies_come_within_moments_and_each_step_is_reported() -> None:
+def test_replies_come_within_moments_and_each_step_is_reported(journal: Journal) -> None:
     big = 2**63 + 5
-    grid, reports, _ = grid_of({big: 1, 7: 2, 8: -3})
+    grid, reports, _ = grid_of({big: 1, 7: 2, 8: -3}, journal)
     started = time.monotonic()
     replies = grid.send_and_receive(instructions([big, 7, 8], "train.fit"))
     assert time.monotonic() - started < 2.0, "Flower's own grid looks every 3 s"
@@ -95,8 +108,8 @@ def test_replies_come_within_moments_and_each_step_is_reported() -> None:
     ]
 
 
-def test_a_timeout_ends_the_wait_with_what_has_come() -> None:
-    grid, reports, _ = grid_of({7: 1, 8: 1_000})
+def test_a_timeout_ends_the_wait_with_what_has_come(journal: Journal) -> None:
+    grid, reports, _ = grid_of({7: 1, 8: 1_000}, journal)
     started = time.monotonic()
     replies = grid.send_and_receive(instructions([7, 8]), timeout=0.4)
     assert 0.4 <= time.monotonic() - started < 2.0
@@ -105,8 +118,8 @@ def test_a_timeout_ends_the_wait_with_what_has_come() -> None:
     assert reports[-1] == RepliesMissed(messages=["m1"], reason="its round had ended after 0.4 s")
 
 
-def test_an_answer_of_flowers_in_the_place_of_a_device_is_no_reply_of_it() -> None:
-    grid, reports, inner = grid_of({7: 1})
+def test_an_answer_of_flowers_in_the_place_of_a_device_is_no_reply_of_it(journal: Journal) -> None:
+    grid, reports, inner = grid_of({7: 1}, journal)
     inner.answers_itself = True
     grid.send_and_receive(instructions([7]))
     assert reports[1:] == [
@@ -115,29 +128,62 @@ def test_an_answer_of_flowers_in_the_place_of_a_device_is_no_reply_of_it() -> No
     ]
 
 
-def test_a_long_wait_costs_few_looks() -> None:
-    grid, _, inner = grid_of({7: 1_000})
+def test_a_long_wait_costs_few_looks(journal: Journal) -> None:
+    grid, _, inner = grid_of({7: 1_000}, journal)
     grid.send_and_receive(instructions([7]), timeout=2.0)
     assert inner.looks < 30
 
 
-def test_a_message_that_names_no_round_belongs_to_the_current_one() -> None:
-    grid, reports, _ = grid_of({7: 1})
+def test_a_message_that_names_no_round_belongs_to_the_current_one(journal: Journal) -> None:
+    grid, reports, _ = grid_of({7: 1}, journal)
     ids = list(grid.push_messages(instructions([7], "query", number=None)))
     assert reports == [MessagesPushed(round=9, phase="query", nodes=["7"], messages=["m0"])]
     grid.pull_messages(ids)
     assert reports[1:] == [ReplyReceived(round=9, phase="query", node="7", error="", message="m0")]
 
 
-def test_nothing_sent_is_nothing_waited_for_and_nothing_told() -> None:
-    grid, reports, inner = grid_of({})
+def test_nothing_sent_is_nothing_waited_for_and_nothing_told(journal: Journal) -> None:
+    grid, reports, inner = grid_of({}, journal)
     assert grid.send_and_receive([]) == []
     assert (reports, inner.looks, grid.run) == ([], 0, NOBODY)
 
 
-def test_of_more_replies_than_are_watched_each_is_still_told_to_be_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_more_replies_than_are_watched_each_is_still_told_to_be_here(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(grid_module, "_IN_FLIGHT", 1)
-    grid, reports, _ = grid_of(dict.fromkeys((7, 8, 9), 0))
+    grid, reports, _ = grid_of(dict.fromkeys((7, 8, 9), 0), journal)
     assert len(grid.send_and_receive(instructions([7, 8, 9]))) == 3
     here = [(report.message, report.round) for report in reports if isinstance(report, ReplyReceived)]
     assert sorted(here) == [("m0", 0), ("m1", 0), ("m2", 3)]
+
+
+def test_what_one_look_brought_is_on_disk_before_the_app_is_given_it_by_one_flush(
+    journal: Journal, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush, on_disk = os.fdatasync, list[set[str]]()
+
+    def flushed(file: int) -> None:
+        flush(file)
+        on_disk.append(set((folder / RUN).read_text().split()))
+
+    monkeypatch.setattr(os, "fdatasync", flushed)
+    grid, _, _ = grid_of({node: 1 if node < 48 else 3 for node in range(64)}, journal)
+    waiting, given = set(grid.push_messages(instructions(range(64)))), set[str]()
+    for look, (brought, flushes) in enumerate([(48, 1), (0, 1), (16, 2)], start=1):
+        fresh = {reply.metadata.reply_to_message_id for reply in grid.pull_messages(waiting)}
+        waiting, given = waiting - fresh, given | fresh
+        assert (len(fresh), len(on_disk)) == (brought, flushes), f"look {look}"
+        assert on_disk[-1] == given
+
+
+def test_of_what_comes_when_the_hub_has_ended_the_run_the_app_is_given_nothing(journal: Journal, folder: Path) -> None:
+    grid, reports, _ = grid_of({7: 1, 8: 2, 9: 2}, journal)
+    waiting = list(grid.push_messages(instructions([7, 8, 9])))
+    assert len(list(grid.pull_messages(waiting))) == 1
+    journals, before = Journals(folder), len(reports)
+    assert asyncio.run(journals.close(RUN)) == ["m0"]
+    with pytest.raises(Rejected, match="the run has ended"):
+        grid.pull_messages(waiting[1:])
+    assert asyncio.run(journals.close(RUN)) == ["m0"]
+    assert len(reports) == before

@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 from flip_demo.ports import free_port
-from flip_hub.federation.journal import Journal, Journals
 from flip_hub.federation.reports import Reports
 from flip_hub.federation.schemas import ReplyReceived, RoundFinished, RunReport, VersionMade
 from flip_wire.models import FileRef, Manifest, Sha256
@@ -75,8 +74,7 @@ def hub(port: int) -> Iterator[Hub]:
 def reports_to(port: int, folder: Path, *, patience: float = 60.0) -> Reports:
     secret = folder / "internal.secret"
     secret.write_text("the secret\n")
-    journal = Journal(folder / "journals" / RUN)
-    return Reports(f"http://127.0.0.1:{port}", secret, int(RUN), journal, patience=patience)
+    return Reports(f"http://127.0.0.1:{port}", secret, int(RUN), patience=patience)
 
 
 def test_reports_arrive_in_order_and_a_version_after_its_files(hub: Hub, port: int, folder: Path) -> None:
@@ -137,13 +135,3 @@ def test_a_hub_that_stays_away_costs_a_bounded_time_and_two_lines(
     assert time.monotonic() - started < 10.0
     assert "303 reports did not reach the hub" in caplog.text
     assert len([record for record in caplog.records if record.levelname == "WARNING"]) == 2
-
-
-def test_which_replies_the_app_has_is_known_though_no_report_of_them_ever_arrived(folder: Path) -> None:
-    reports = reports_to(free_port(), folder, patience=0.0)
-    for number in range(300):
-        reports.send(reply(number))
-    reports.close(within=0.0)
-    journals = Journals(folder / "journals")
-    assert all(journals.holds(RUN, f"m{number}") for number in range(300))
-    assert not journals.holds(RUN, "m300")

@@ -5,11 +5,13 @@ Strategies and apps talk to devices through a `Grid` alone, so any of them works
 tenth of the time already waited, so that looking delays a reply by at most a tenth and a long round costs few looks.
 
 What is reported of each reply is what the device is told: that the app has it, or that nobody waits for it any more.
+Before the app is given what one look brought, all of it is in the journal of the run; when the hub has ended that, the
+app is given none of it.
 """
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -17,6 +19,7 @@ from flwr.app import ConfigRecord, Message
 from flwr.common.constant import SUPERLINK_NODE_ID
 from flwr.serverapp import Grid
 
+from flip_hub.federation.journal import Journal
 from flip_hub.federation.schemas import MessagesPushed, RepliesMissed, ReplyReceived, RunReport
 
 _FIRST_LOOK = 0.05
@@ -27,9 +30,12 @@ _IN_FLIGHT = 10_000
 
 
 class RoundGrid(Grid):
-    def __init__(self, grid: Grid, report: Callable[[RunReport], None], current_round: Callable[[], int]) -> None:
+    def __init__(
+        self, grid: Grid, journal: Journal, report: Callable[[RunReport], None], current_round: Callable[[], int]
+    ) -> None:
         """`current_round` is asked about messages that do not say which round they belong to."""
         self._grid = grid
+        self._journal = journal
         self._report = report
         self._current_round = current_round
         self._in_flight: OrderedDict[str, _Sent] = OrderedDict()
@@ -66,9 +72,12 @@ class RoundGrid(Grid):
         return ids
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """Raises `Rejected` when the hub has ended the run."""
         replies = list(self._grid.pull_messages(message_ids))
-        for reply in replies:
-            self._received(reply)
+        reports = [report for reply in replies for report in self._received(reply)]
+        self._journal.add(*(each.message for each in reports if isinstance(each, ReplyReceived) and each.message))
+        for report in reports:
+            self._report(report)
         return replies
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
@@ -89,20 +98,20 @@ class RoundGrid(Grid):
         self._missed(waiting, f"its round had ended after {timeout:g} s" if timeout is not None else "")
         return replies
 
-    def _received(self, reply: Message) -> None:
+    def _received(self, reply: Message) -> Iterator[RunReport]:
         answered = reply.metadata.reply_to_message_id
         sent = self._in_flight.pop(answered, None)
         if sent is None:
             if reply.metadata.src_node_id != SUPERLINK_NODE_ID:
                 node = str(reply.metadata.src_node_id)
-                self._report(ReplyReceived(round=0, phase="", node=node, error="", message=answered))
+                yield ReplyReceived(round=0, phase="", node=node, error="", message=answered)
             return
         error = (reply.error.reason or f"error {reply.error.code}") if reply.has_error() else ""
         from_device = str(reply.metadata.src_node_id) == sent.node  # Flower answers for a node that it calls offline
         message = answered if from_device else ""
-        self._report(ReplyReceived(round=sent.round, phase=sent.phase, node=sent.node, error=error, message=message))
+        yield ReplyReceived(round=sent.round, phase=sent.phase, node=sent.node, error=error, message=message)
         if not from_device:
-            self._report(RepliesMissed(messages=[answered], reason=f"its round went on without it: {error}"))
+            yield RepliesMissed(messages=[answered], reason=f"its round went on without it: {error}")
 
     def _missed(self, message_ids: set[str], reason: str) -> None:
         for message_id in message_ids:

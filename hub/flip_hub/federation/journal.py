@@ -5,7 +5,8 @@ closes it before it calls the run ended. What comes after that is refused to the
 true for ever: the app has it and the journal says so, or the app never sees it and it is late. That holds when the
 process is killed between any two instructions, and when no report of it ever reaches the hub.
 
-A line is a message's id. A last line without its end was cut off by a crash: the app has not seen that reply.
+A line is a message's id. A last line without its end was cut off by a crash: the app has not seen that reply. What one
+look at the SuperLink gave is added in one write and one flush.
 """
 
 import asyncio
@@ -35,21 +36,23 @@ class Journal:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         self._unwritten = b""
 
-    def add(self, message_id: str) -> None:
-        """Returns when it is on disk. Raises `Rejected` when the hub has ended the run.
+    def add(self, *message_ids: str) -> None:
+        """Returns when all are on disk. Raises `Rejected`, with none of them in it, when the hub has ended the run.
 
-        On a full disk the run goes on: the id is written with the next one, and told by a report as ever.
+        On a full disk the run goes on: the ids are written with the next ones, and told by reports as ever.
         """
-        self._unwritten += message_id.encode() + b"\n"
+        if not message_ids:
+            return
+        self._unwritten += b"".join(message_id.encode() + b"\n" for message_id in message_ids)
         with _locked(self._file):
             if stat.S_IMODE(os.fstat(self._file).st_mode) == _CLOSED:
-                raise Rejected("the run has ended", hint="the device gives this reply to the hub as a late one")
+                raise Rejected("the run has ended", hint="devices give such replies to the hub as late ones")
             try:
                 while self._unwritten:
                     self._unwritten = self._unwritten[os.write(self._file, self._unwritten) :]
                 os.fdatasync(self._file)
             except OSError as error:
-                log.warning("a reply cannot be noted on disk, only reported: %s", error)
+                log.warning("replies cannot be noted on disk, only reported: %s", error)
 
     def close(self) -> None:
         os.close(self._file)

@@ -63,7 +63,7 @@ def observed(run: Callable[..., Context]) -> Callable[..., Context]:
         try:
             observer = Observer(reports.send, VersionMaker(Path(server_app_dir)))
             with observer.observing():
-                ours = RoundGrid(grid, reports.send, lambda: observer.round)
+                ours = RoundGrid(grid, _journal(context.run_id), reports.send, lambda: observer.round)
                 context = run(grid=ours, context=context, server_app_dir=server_app_dir, **rest)
             flush = _FLUSH
             return context
@@ -79,8 +79,11 @@ def observed(run: Callable[..., Context]) -> Callable[..., Context]:
 def _reports(run_id: int) -> Reports:
     """As the SuperLink's environment says, which `superlink` sets."""
     secret_file, patience = Path(os.environ["FLIP_HUB_SECRET_FILE"]), float(os.environ["FLIP_HUB_PATIENCE"])
-    journal = Journal(Path(os.environ["FLIP_JOURNALS"]) / str(run_id))
-    return Reports(os.environ["FLIP_HUB_URL"], secret_file, run_id, journal, patience=patience)
+    return Reports(os.environ["FLIP_HUB_URL"], secret_file, run_id, patience=patience)
+
+
+def _journal(run_id: int) -> Journal:
+    return Journal(Path(os.environ["FLIP_JOURNALS"]) / str(run_id))
 
 
 if __name__ == "__main__":

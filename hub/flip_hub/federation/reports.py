@@ -2,9 +2,8 @@
 
 A report is tried until a minute after it was made; one that could not be delivered by then is counted, and the count
 is logged at the end. That costs the hub's account of the run some lines, but never a device its receipt: which replies
-the app has is in the run's journal before `send` returns. A `VersionMade` is sent only after its files are stored.
-Bounded: 256 reports wait, of which two may carry files (a model's weights may be large); then `send` waits, at most as
-long as a report is tried.
+the app has is in the run's journal. A `VersionMade` is sent only after its files are stored. Bounded: 256 reports wait,
+of which two may carry files (a model's weights may be large); then `send` waits, at most as long as a report is tried.
 """
 
 import logging
@@ -17,8 +16,7 @@ from pathlib import Path
 import httpx
 import msgspec
 
-from flip_hub.federation.journal import Journal
-from flip_hub.federation.schemas import ReplyReceived, RunReport
+from flip_hub.federation.schemas import RunReport
 from flip_runtime.backoff import Backoff
 from flip_runtime.errors import Rejected, Unavailable
 from flip_runtime.patience import retry_after
@@ -37,9 +35,7 @@ _NOT_YET = (404, 408, 425, 429)
 class Reports:
     """`send` from one thread; `close` when the run is over."""
 
-    def __init__(
-        self, hub_url: str, secret_file: Path, flower_run_id: int, journal: Journal, *, patience: float = 60.0
-    ) -> None:
+    def __init__(self, hub_url: str, secret_file: Path, flower_run_id: int, *, patience: float = 60.0) -> None:
         self._run = f"/internal/v1/runs/{flower_run_id}/reports"
         self._client = httpx.Client(
             base_url=hub_url,
@@ -47,7 +43,6 @@ class Reports:
             timeout=_TIMEOUT,
             trust_env=False,  # the hub is on this machine: never through a proxy
         )
-        self._journal = journal
         self._patience = patience
         self._queue: queue.Queue[_Item | None] = queue.Queue(_WAITING)
         self._slots = threading.BoundedSemaphore(_WITH_FILES)
@@ -59,9 +54,7 @@ class Reports:
         self._sender.start()
 
     def send(self, report: RunReport, files: Mapping[Sha256, bytes] | None = None) -> None:
-        """Returns at once unless too much waits. Raises `Rejected` for a reply that the app may no longer have."""
-        if isinstance(report, ReplyReceived) and report.message:
-            self._journal.add(report.message)
+        """Returns at once unless too much waits."""
         item = _Item(report=report, files=dict(files or {}), until=time.monotonic() + self._patience)
         if item.files and not self._slots.acquire(timeout=self._patience):
             self._lost += 1
