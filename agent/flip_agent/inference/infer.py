@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from litestar.types import HTTPScope, Receive, Send
 
+from flip_agent.inference.declared import check_outputs
 from flip_agent.inference.engine import PATIENCE, ClientGone, Engine
-from flip_agent.inference.oip import Parameter, check_outputs, decode_request, encode_response, input_arrays
+from flip_agent.inference.oip import Parameter, decode_request, encode_response, input_arrays
 from flip_agent.inference.problems import Refusal, TooLarge, TooSlow, send_content, send_problem
 from flip_agent.inference.short_form import decode_short, encode_short, short_arrays
 
@@ -45,7 +46,7 @@ class InferEndpoint:
         request = decode_request(await read_body(scope, receive, self._max_body))
         target = await self._engine.find(name, asked)
         manifest = target.version.manifest
-        check_outputs(request, manifest.outputs)
+        check_outputs((output.name for output in request.outputs), manifest.outputs)
         inputs = input_arrays(request, manifest.inputs)
         outputs = await self._engine.infer(
             target, inputs, id=request.id, patience=patience(request.parameters), gone=lambda: _gone(receive)

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Raw, Struct
 
+from flip_agent.inference.declared import in_order
 from flip_agent.inference.json_tensors import declared_array, decode_json
-from flip_agent.inference.problems import Refusal
-from flip_agent.inference.tensors import DATATYPES, Array, expected
+from flip_agent.inference.tensors import DATATYPES, Array
 from flip_wire.models import Manifest, TensorSpec
 
 Parameter = bool | int | float | str
@@ -101,20 +101,8 @@ def decode_request(body: bytes | bytearray) -> InferRequest:
 
 def input_arrays(request: InferRequest, specs: Sequence[TensorSpec]) -> list[Array]:
     """The request's tensors in the order of the model's inputs. Raises `Refusal`."""
-    given = {tensor.name: tensor for tensor in request.inputs}
-    inputs = f"the inputs are {[spec.name for spec in specs]}"
-    if missing := next((spec for spec in specs if spec.name not in given), None):
-        raise Refusal(f"{expected(missing)}, and is missing", hint=inputs)
-    if len(request.inputs) != len(specs):
-        raise Refusal(f"{len(request.inputs)} inputs where {len(specs)} are expected", hint=inputs)
-    return [_input_array(given[spec.name], spec) for spec in specs]
-
-
-def check_outputs(request: InferRequest, specs: Sequence[TensorSpec]) -> None:
-    """Raises `Refusal` when an output is asked for that the model does not have."""
-    known = [spec.name for spec in specs]
-    if surplus := next((output.name for output in request.outputs if output.name not in known), None):
-        raise Refusal(f"no output '{surplus[:100]}'", hint=f"the outputs are {known}")
+    ordered = in_order(request.inputs, specs)
+    return [declared_array(spec, tensor.shape, tensor.data) for tensor, spec in zip(ordered, specs, strict=True)]
 
 
 def encode_response(request: InferRequest, manifest: Manifest, outputs: Sequence[Array]) -> bytes:
@@ -142,9 +130,3 @@ def tensor_metadata(specs: Sequence[TensorSpec]) -> list[TensorMetadata]:
     return [
         TensorMetadata(name=spec.name, datatype=DATATYPES[spec.dtype].name, shape=list(spec.shape)) for spec in specs
     ]
-
-
-def _input_array(tensor: InferInput, spec: TensorSpec) -> Array:
-    if tensor.datatype != DATATYPES[spec.dtype].name:
-        raise Refusal(f"{expected(spec)}, got {tensor.datatype[:100]}")
-    return declared_array(spec, tensor.shape, tensor.data)
