@@ -1,0 +1,1 @@
+"""What becomes of answers: predictions that are kept, the truth that people tell of them, samples to train on."""
