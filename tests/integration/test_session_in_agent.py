@@ -9,7 +9,6 @@ from typing import Any
 
 import psutil
 import pytest
-import pytest_asyncio
 from agent_rig import Agent, eventually
 from fake_battery import Battery
 from fault_proxy import FaultProxy
@@ -25,14 +24,6 @@ DISK = 24 * 2**20
 FULL_FOR = 5.0
 """Seconds."""
 ONE_LIFE = {"pulled": 1, "training": 1, "trained": 1, "delivered": 1}
-
-
-@pytest_asyncio.fixture
-async def hub(folder: Path, mongo_url: str) -> AsyncGenerator[Hub]:
-    hub = Hub(folder / "hub", mongo_url)
-    await hub.start()
-    yield hub
-    await hub.stop()
 
 
 @pytest.fixture

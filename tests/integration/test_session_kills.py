@@ -8,13 +8,12 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import pytest
-import pytest_asyncio
 from agent_rig import Agent, eventually
 from session_deaths import dies
 from session_lab import APPS, Device, Hub, rounds
@@ -34,14 +33,6 @@ KILLS = 50
 ROUNDS = 20
 LONGEST_LIFE = 2.0
 """Seconds; a message takes about one and a half with a worker that is not yet warm."""
-
-
-@pytest_asyncio.fixture
-async def hub(folder: Path, mongo_url: str) -> AsyncGenerator[Hub]:
-    hub = Hub(folder / "hub", mongo_url)
-    await hub.start()
-    yield hub
-    await hub.stop()
 
 
 @contextmanager

@@ -1,12 +1,10 @@
 """Bad networks and wrong clocks: `train` neither hangs nor exits nor gives up, and each reply counts once."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from fault_proxy import Fault, FaultProxy
 from session_lab import APPS, Device, Hub, rounds, training
 from thin_link import ThinLink
@@ -17,14 +15,6 @@ pytestmark = pytest.mark.asyncio
 
 CHUNK = 5 * 2**20
 """Bytes of an array that Flower sends as one object."""
-
-
-@pytest_asyncio.fixture
-async def hub(folder: Path, mongo_url: str) -> AsyncGenerator[Hub]:
-    hub = Hub(folder / "hub", mongo_url)
-    await hub.start()
-    yield hub
-    await hub.stop()
 
 
 async def test_every_call_meets_every_fault_and_each_round_has_its_reply_once(hub: Hub, folder: Path) -> None:

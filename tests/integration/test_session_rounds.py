@@ -2,23 +2,12 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from session_lab import APPS, Device, Hub, rounds, training
 
 pytestmark = pytest.mark.asyncio
-
-
-@pytest_asyncio.fixture
-async def hub(folder: Path, mongo_url: str) -> AsyncGenerator[Hub]:
-    """One for each test: a device that has left stays online for an hour, and strategies would wait for it."""
-    hub = Hub(folder / "hub", mongo_url)
-    await hub.start()
-    yield hub
-    await hub.stop()
 
 
 async def test_a_stock_app_runs_two_rounds_on_two_devices_and_finds_its_state_again(hub: Hub, folder: Path) -> None:

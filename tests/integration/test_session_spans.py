@@ -3,11 +3,9 @@
 import asyncio
 import signal
 import time
-from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from agent_rig import Agent, eventually
 from session_deaths import dies
 from session_lab import APPS, Device, Hub, training
@@ -21,14 +19,6 @@ pytestmark = pytest.mark.asyncio
 
 HELD = 1.0
 """Seconds at least."""
-
-
-@pytest_asyncio.fixture
-async def hub(folder: Path, mongo_url: str) -> AsyncGenerator[Hub]:
-    hub = Hub(folder / "hub", mongo_url)
-    await hub.start()
-    yield hub
-    await hub.stop()
 
 
 async def spans(hub: Hub, run_id: str, messages: int, within: float = 60.0) -> list[MessageSpans]:

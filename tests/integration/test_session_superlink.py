@@ -1,13 +1,12 @@
 """The SuperLink dies under a session, which neither hangs nor leaves nor asks all the time, and is in the next run."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-import pytest_asyncio
 from session_lab import APPS, Device, Hub, rounds, training
 from thin_link import ThinLink
 
@@ -18,14 +17,6 @@ pytestmark = pytest.mark.asyncio
 PARAMETERS = 3_000_000
 CALLS_A_SECOND = 10.0
 """At most, all kinds together, beside those that a round needs."""
-
-
-@pytest_asyncio.fixture
-async def hub(folder: Path, mongo_url: str) -> AsyncGenerator[Hub]:
-    hub = Hub(folder / "hub", mongo_url)
-    await hub.start()
-    yield hub
-    await hub.stop()
 
 
 async def until(condition: Callable[[], bool], within: float = 120.0) -> None:

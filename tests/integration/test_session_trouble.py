@@ -38,15 +38,6 @@ FULL_FOR = 6.0
 
 
 @pytest_asyncio.fixture
-async def hub(folder: Path, mongo_url: str) -> AsyncGenerator[Hub]:
-    """One for each test: a device that has left stays online for an hour, and strategies would wait for it."""
-    hub = Hub(folder / "hub", mongo_url)
-    await hub.start()
-    yield hub
-    await hub.stop()
-
-
-@pytest_asyncio.fixture
 async def mortal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[tuple["Registry", Hub]]:
     """A hub whose registry may die, and whose ServerApps soon give up reporting."""
     monkeypatch.setenv("FLIP_SUPERLINK__PATIENCE", "0.2")
