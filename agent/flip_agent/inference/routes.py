@@ -8,7 +8,8 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 
-from flip_agent.inference.oip import Live, ModelMetadata, ModelReady, Ready, ServerMetadata, tensor_metadata
+from flip_agent.inference import catalogue
+from flip_agent.inference.oip import Live, ModelMetadata, ModelReady, Ready, ServerMetadata
 from flip_agent.inference.openapi import Document
 from flip_agent.inference.problems import Refusal, problem, problem_headers, problem_of
 from flip_agent.inference.served_models import ServedModels
@@ -31,19 +32,12 @@ def ready(models: ServedModels) -> Ready:
 
 @get("/v2", sync_to_thread=False)
 def server_metadata() -> ServerMetadata:
-    return ServerMetadata(name="flip", version=importlib.metadata.version("flip-edge"), extensions=[])
+    return catalogue.server_metadata()
 
 
 @get(["/v2/models/{model:str}", "/v2/models/{model:str}/versions/{version:str}"], sync_to_thread=False)
 def model_metadata(models: ServedModels, model: str, version: str | None = None) -> ModelMetadata:
-    served, found = models.find(model, version)
-    return ModelMetadata(
-        name=model,
-        versions=[str(each.manifest.version) for each in served.answering],
-        platform="onnxruntime_onnx",
-        inputs=tensor_metadata(found.manifest.inputs),
-        outputs=tensor_metadata(found.manifest.outputs),
-    )
+    return catalogue.model_metadata(models, model, version)
 
 
 @get(["/v2/models/{model:str}/ready", "/v2/models/{model:str}/versions/{version:str}/ready"], sync_to_thread=False)
