@@ -7,11 +7,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flip_agent.federation.app_signature import TrustedKeys
 from flip_agent.federation.flower import Fab
 from flip_hub.apps.signatures import public_line, sign_app, verifications
-from flip_wire.apps import app_key_id
+from flip_wire.keys import id_of_key
 from flip_wire.models import Sha256
 
 _KEY = Ed25519PrivateKey.generate()
-TRUSTED = TrustedKeys({app_key_id(public_line(_KEY)): public_line(_KEY)})
+TRUSTED = TrustedKeys({id_of_key(public_line(_KEY)): public_line(_KEY)})
 
 
 def signed_fab(content: bytes) -> tuple[Sha256, Fab]:

@@ -19,9 +19,14 @@ from flip_runtime.logs import configure_logs
 
 log = logging.getLogger(__name__)
 
-LIVE = frozenset({"agent.heartbeat", "governor", "inference.stale_after", "logs"})
+LIVE = frozenset(
+    {
+        *("agent.heartbeat", "governor", "inference.stale_after", "logs"),
+        *("models.download_budget", "models.trusted_keys"),
+    }
+)
 """Keys, and whole sections."""
-OF_CHILDREN = frozenset({"federation", "inference"})
+OF_CHILDREN = frozenset({"federation", "inference", "models"})
 """The other keys of these sections are for `serve` and `train`."""
 
 

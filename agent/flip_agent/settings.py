@@ -45,6 +45,18 @@ class InferenceSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Seconds after which a served version counts as old, and a condition says so; 0: never."""
 
 
+class ModelsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How model versions come to this device, and what they must show before they answer."""
+
+    trusted_keys: list[str] | None = None
+    """Public keys (lines of OpenSSH's format, `ssh-ed25519 AAAA...`) whose versions are served here, in place of the
+    hub's that was learned at enrolment."""
+    download_budget: Annotated[int, Meta(ge=0, le=2**50)] = 0
+    """Bytes of model files that are downloaded on one day (UTC) at most; 0: as many as there are."""
+    shadow_within: Patience = 600.0
+    """Seconds that a new version may be tried on live traffic before it takes over."""
+
+
 class FederationSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     node_config: dict[str, Value] = {}
     """What apps find in `context.node_config`, for example where this device's data lies."""
@@ -91,6 +103,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     agent: AgentSection = AgentSection()
     outbox: OutboxSection = OutboxSection()
     inference: InferenceSection = InferenceSection()
+    models: ModelsSection = ModelsSection()
     federation: FederationSection = FederationSection()
     governor: GovernorSection = GovernorSection()
     logs: LogsSection = LogsSection()

@@ -31,6 +31,8 @@ class Enrolled(Struct, frozen=True, kw_only=True):
     """PEM of the hub's certificate authority."""
     app_keys: dict[str, str] = {}
     """Ed25519 public keys (OpenSSH's format) by their id: an app runs on the device when one of them has signed it."""
+    model_keys: dict[str, str] = {}
+    """Likewise: a model version is served on the device when one of them has signed it."""
 
 
 class TokenRequest(Struct, frozen=True, kw_only=True):

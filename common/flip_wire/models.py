@@ -83,6 +83,25 @@ class ModelAssignment(Struct, frozen=True, kw_only=True):
     manifest: Sha256
     size: int
     """Bytes of the manifest."""
+    signatures: dict[str, str] = {}
+    """Base64 of Ed25519 signatures over `statement()`, by the ids of the keys (`flip_wire.keys`)."""
+
+    def statement(self) -> bytes:
+        """The bytes that are signed; the name, which may hold anything, comes last."""
+        return f"flip-model-version\n{self.manifest}\n{self.size}\n{self.version}\n{self.model}".encode()
+
+
+class RolledBack(Struct, frozen=True, kw_only=True):
+    """A device has gone back to the version before; travels as the telemetry event `rollback`, an alert."""
+
+    model: str
+    version: int
+    """That was given up; it is not brought again while the hub wants no other."""
+    manifest: Sha256
+    to_version: int
+    reason: str
+    at: float
+    """By the device's clock."""
 
 
 def encode_manifest(manifest: Manifest) -> bytes:

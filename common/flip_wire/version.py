@@ -7,5 +7,5 @@ WIRE_VERSION: Final = 2
 HISTORY: Final = {
     1: "2026-11-21: enrolment, device tokens, desired state, telemetry batches, model manifests",
     2: "2026-11-21: receipts and late contributions, app keys, the time a batch left, why training is held, repairs, "
-    "spans",
+    "spans, signed model versions, rollbacks",
 }

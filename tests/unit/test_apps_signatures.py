@@ -27,7 +27,7 @@ from flip_hub.apps.signatures import (
     verifications,
 )
 from flip_runtime.errors import ConfigError, Rejected
-from flip_wire.apps import app_key_id
+from flip_wire.keys import id_of_key
 from flip_wire.models import Sha256
 from integration.hub_parts import fab_of
 
@@ -43,7 +43,7 @@ KEY, OTHER = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
 
 
 def trusting(*keys: Ed25519PrivateKey) -> dict[str, str]:
-    return {app_key_id(public_line(key)): public_line(key) for key in keys}
+    return {id_of_key(public_line(key)): public_line(key) for key in keys}
 
 
 def signed(*keys: Ed25519PrivateKey, fab_hash: Sha256 = HASH) -> dict[str, str]:

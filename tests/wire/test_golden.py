@@ -20,7 +20,7 @@ from flip_wire.fleet import (
     token_assertion,
 )
 from flip_wire.health import HealthReport, Repair
-from flip_wire.models import Manifest, encode_manifest
+from flip_wire.models import Manifest, ModelAssignment, RolledBack, Sha256, encode_manifest
 from flip_wire.problem import Problem
 from flip_wire.spans import Spans, span_id, trace_of_message
 from flip_wire.telemetry import Batch, BatchAccepted, Gap, SessionEvent
@@ -46,8 +46,9 @@ KINDS = (
     LateReply,
     LateNeeds,
     Spans,
+    RolledBack,
 )
-NEW_IN: dict[type[msgspec.Struct], int] = {Repair: 2, Receipt: 2, LateReply: 2, LateNeeds: 2, Spans: 2}
+NEW_IN: dict[type[msgspec.Struct], int] = {Repair: 2, Receipt: 2, LateReply: 2, LateNeeds: 2, Spans: 2, RolledBack: 2}
 WRITTEN = [(kind, version) for version in sorted(HISTORY) for kind in KINDS if version >= NEW_IN.get(kind, 1)]
 
 
@@ -70,6 +71,11 @@ def test_a_field_that_a_newer_end_adds_is_ignored(kind: type[msgspec.Struct]) ->
 def test_the_bytes_that_a_device_signs_do_not_change() -> None:
     signed = token_assertion("dev-0123456789ab", 1763740800.25, "bm9uY2U")
     assert base64.b64encode(signed) == b"ZmxpcC1kZXZpY2UtdG9rZW4KZGV2LTAxMjM0NTY3ODlhYgoxNzYzNzQwODAwLjI1MApibTl1WTJV"
+
+
+def test_the_bytes_that_a_hub_signs_for_a_model_version_do_not_change() -> None:
+    assignment = ModelAssignment(model="digits", version=6, manifest=Sha256("c" * 64), size=900)
+    assert assignment.statement() == b"flip-model-version\n" + b"c" * 64 + b"\n900\n6\ndigits"
 
 
 def test_the_manifest_s_canonical_form_does_not_change() -> None:

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
 from flip_runtime.errors import ConfigError, Rejected
-from flip_wire.apps import LICENSE_ENTRY, Verification, app_key_id, signed_content
+from flip_wire.apps import LICENSE_ENTRY, Verification, signed_content
+from flip_wire.keys import id_of_key
 from flip_wire.models import Sha256
 
 _HOW_THE_HUB_TRUSTS = "flip-hub apps keys add FILE.pub, then flip-agent enrol --again on the device"
@@ -35,7 +36,7 @@ class TrustedKeys:
         for line in named:
             try:
                 _load(line)
-                keys[app_key_id(line)] = line
+                keys[id_of_key(line)] = line
             except ValueError as error:
                 hint = "each is a line as ssh-keygen -t ed25519 writes to FILE.pub"
                 raise ConfigError(f"federation.trusted_app_keys: {line[:40]!r}: {error}", hint=hint) from error

@@ -18,6 +18,8 @@ LINE_LIMIT = 2**20
 class Hello(Struct, frozen=True, kw_only=True, tag=True):
     role: str
     """`serve`, `train` or `cli`."""
+    instance: str = "default"
+    """Of `serve`: which of them it is."""
 
 
 class Emit(Struct, frozen=True, kw_only=True, tag=True):
@@ -73,6 +75,40 @@ class Serving(Struct, frozen=True, kw_only=True, tag=True):
     url: str
 
 
+class Try(Struct, frozen=True, kw_only=True, tag=True):
+    """To `serve`, after `Prepared`: may this version take over? It is compared for as long as the settings say."""
+
+    model: str
+    version: int
+
+
+class Tried(Struct, frozen=True, kw_only=True, tag=True):
+    """From `serve`; `reason` is empty when the version may be activated, `detail` says what was compared."""
+
+    model: str
+    version: int
+    reason: str
+    detail: str = ""
+
+
+class RolledBack(Struct, frozen=True, kw_only=True, tag=True):
+    """From `serve`, on each connection until it is answered: it went back to the version before, for that reason."""
+
+    model: str
+    version: int
+    manifest: Sha256
+    """Of the version that is given up."""
+    to_version: int
+    reason: str
+    at: float
+
+
+class RollbackKept(Struct, frozen=True, kw_only=True, tag=True):
+    """To `serve`: it is durable, and the hub will hear of it."""
+
+    manifest: Sha256
+
+
 class Work(Struct, frozen=True, kw_only=True, tag=True):
     """To `train`: the runs that may send messages; an empty list lets it leave once it has delivered."""
 
@@ -101,6 +137,64 @@ class Mended(Struct, frozen=True, kw_only=True, tag=True):
     repairs: list[Repair]
 
 
+class Rollback(Struct, frozen=True, kw_only=True, tag=True):
+    """From the command line: back to the version before. An empty name stands for the only model."""
+
+    model: str
+    reason: str
+
+
+class RollbackDone(Struct, frozen=True, kw_only=True, tag=True):
+    model: str
+    from_version: int
+    to_version: int
+    detail: str
+    """What is still to come; empty when the earlier version answers."""
+
+
+class Retry(Struct, frozen=True, kw_only=True, tag=True):
+    """From the command line: what was refused may be brought again, of this model or, without a name, of all."""
+
+    model: str
+
+
+class RefusedVersion(Struct, frozen=True, kw_only=True):
+    model: str
+    version: int
+    reason: str
+    at: float
+
+
+class RetryDone(Struct, frozen=True, kw_only=True, tag=True):
+    versions: list[RefusedVersion]
+
+
+class ModelsRequest(Struct, frozen=True, kw_only=True, tag=True):
+    """From the command line."""
+
+
+class KeptModel(Struct, frozen=True, kw_only=True):
+    """Versions of one model by their numbers, as far as there are any."""
+
+    model: str
+    active: int | None
+    previous: int | None
+    wanted: int | None
+    """By the hub."""
+    refused: list[RefusedVersion]
+
+
+class Models(Struct, frozen=True, kw_only=True, tag=True):
+    models: list[KeptModel]
+
+
+class Declined(Struct, frozen=True, kw_only=True, tag=True):
+    """To the command line: it was not done, and why."""
+
+    reason: str
+    hint: str
+
+
 class StatusRequest(Struct, frozen=True, kw_only=True, tag=True):
     """From the command line."""
 
@@ -118,5 +212,33 @@ class Status(Struct, frozen=True, kw_only=True, tag=True):
     """The latest since the agent started, newest last."""
 
 
-ToRun = Hello | Emit | Training | Prepared | Serving | Latency | Mend | StatusRequest
-FromRun = Committed | Prepare | Activate | Work | Hold | Mended | Status
+ToRun = (
+    Hello
+    | Emit
+    | Training
+    | Prepared
+    | Tried
+    | Serving
+    | RolledBack
+    | Latency
+    | Rollback
+    | Retry
+    | ModelsRequest
+    | Mend
+    | StatusRequest
+)
+FromRun = (
+    Committed
+    | Prepare
+    | Try
+    | Activate
+    | RollbackKept
+    | Work
+    | Hold
+    | RollbackDone
+    | RetryDone
+    | Models
+    | Declined
+    | Mended
+    | Status
+)

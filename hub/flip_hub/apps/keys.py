@@ -12,7 +12,7 @@ from flip_hub.apps.signatures import load_public_key, public_line, sign_app
 from flip_hub.apps.store import AppKeyStore
 from flip_hub.problem import Conflict, NotFound, Unprocessable
 from flip_runtime.errors import Rejected
-from flip_wire.apps import app_key_id
+from flip_wire.keys import id_of_key
 from flip_wire.models import Sha256
 
 MOST_KEYS = 100
@@ -25,7 +25,7 @@ class AppKeys:
         self._store = store
         self._own_key = own_key
         line = public_line(own_key)
-        self._own = AppKey(id=app_key_id(line), public_key=line, name="this hub", added_by="", added_at=None)
+        self._own = AppKey(id=id_of_key(line), public_key=line, name="this hub", added_by="", added_at=None)
         self.hub_signs = hub_signs
 
     async def list(self) -> list[AppKey]:
@@ -45,7 +45,7 @@ class AppKeys:
             raise Unprocessable(f"public_key: {error.args[0]}", hint=error.hint) from error
         if await self._store.count() >= MOST_KEYS:
             raise Conflict(f"there are {MOST_KEYS} keys already", hint="remove one: flip-hub apps keys remove ID")
-        key = AppKey(id=app_key_id(line), public_key=line, name=request.name, added_by=by, added_at=time.time())
+        key = AppKey(id=id_of_key(line), public_key=line, name=request.name, added_by=by, added_at=time.time())
         return await self._store.add(key)
 
     async def remove(self, key_id: str) -> AppKey:

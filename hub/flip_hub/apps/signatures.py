@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from flip_hub.apps.schemas import AppSignature
 from flip_runtime.errors import Rejected
-from flip_wire.apps import LICENSE_ENTRY, Verification, app_key_id, signed_content
+from flip_wire.apps import LICENSE_ENTRY, Verification, signed_content
+from flip_wire.keys import id_of_key
 from flip_wire.models import Sha256
 
 _MAKE_ONE = "make one: ssh-keygen -t ed25519 -f FILE"
@@ -66,7 +67,7 @@ def load_public_key(line: str) -> Ed25519PublicKey:
 def sign_app(key: Ed25519PrivateKey, fab_hash: Sha256, at: float) -> AppSignature:
     signed_at = int(at)
     signature = base64.urlsafe_b64encode(key.sign(signed_content(fab_hash, signed_at))).decode()
-    return AppSignature(key=app_key_id(public_line(key)), signature=signature, signed_at=signed_at)
+    return AppSignature(key=id_of_key(public_line(key)), signature=signature, signed_at=signed_at)
 
 
 def signed_by(public_key: str, fab_hash: Sha256, signature: AppSignature) -> bool:
