@@ -1,0 +1,85 @@
+"""Where `serve` listens: a bound port, and the uvicorn server behind it."""
+
+import contextlib
+import ipaddress
+import socket
+from collections.abc import Generator
+
+import uvicorn
+from litestar.types import ASGIApp
+
+from flip_agent.settings import InferenceSection
+from flip_runtime.errors import ConfigError
+
+STOP_WITHIN = 10
+"""Seconds for what is in flight after SIGTERM."""
+_MAX_CONNECTIONS = 1024
+_BACKLOG = 1024
+
+
+def listen(where: InferenceSection) -> socket.socket:
+    """Raises `ConfigError` when it must not or cannot listen there."""
+    if not _is_loopback(where.host):
+        raise ConfigError(
+            f"inference.host {where.host} is no loopback address, and other interfaces need authentication",
+            hint="set inference.host to 127.0.0.1 and put a reverse proxy that authenticates before it",
+        )
+    listener = socket.socket(socket.AF_INET6 if ":" in where.host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((where.host, where.port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        reason = error.strerror or str(error)
+        raise ConfigError(
+            f"cannot listen on port {where.port} of {where.host}: {reason}", hint="set inference.port to a free port"
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def url(where: InferenceSection) -> str:
+    return f"http://{f'[{where.host}]' if ':' in where.host else where.host}:{where.port}"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Server(uvicorn.Server):
+    """uvicorn would end the process by raising the signal again; here the rest is closed first."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__(_config(app))
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+    def stop(self) -> None:
+        self.should_exit = True
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="none",  # it runs on ours
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        limit_concurrency=_MAX_CONNECTIONS,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=STOP_WITHIN,
+    )
