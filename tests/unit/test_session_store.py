@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from flip_agent.durable_file import move_aside
 from flip_agent.federation.flower import Instruction, Item, Reply, Run
-from flip_agent.federation.session_file import move_aside
 from flip_agent.federation.session_store import SessionStore
 from flip_agent.federation.steps import Step
 from flip_runtime.errors import Corrupt, Unavailable
@@ -117,7 +117,7 @@ def test_a_second_process_is_refused(folder: Path) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
         assert first.stdout is not None
         assert first.stdout.readline() == b"open\n"
-        with pytest.raises(Unavailable, match="another flip-agent train"):
+        with pytest.raises(Unavailable, match="another process has it open"):
             SessionStore(path)
 
 

@@ -13,7 +13,7 @@ from zlib import crc32
 import msgspec
 from msgspec import Struct
 
-from flip_agent.federation.session_file import Column, SessionFile
+from flip_agent.durable_file import Column, DurableFile
 from flip_wire.spans import Spans
 from flip_wire.telemetry import SessionEvent
 
@@ -66,7 +66,7 @@ class Loss(Struct, frozen=True, kw_only=True):
 
 
 class SessionEvents:
-    def __init__(self, file: SessionFile, kept: int = KEPT) -> None:
+    def __init__(self, file: DurableFile, kept: int = KEPT) -> None:
         """`kept`: more than `AT_ONCE`."""
         self._file = file
         self._kept = kept

@@ -9,6 +9,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from flip_agent.device_key import read_key
+from flip_agent.durable_file import move_aside
 from flip_agent.federation.app_signature import TrustedKeys
 from flip_agent.federation.app_store import AppStore
 from flip_agent.federation.contribution_client import ContributionClient
@@ -18,7 +19,6 @@ from flip_agent.federation.message_steps import MessageSteps
 from flip_agent.federation.node_auth import NodeAuth
 from flip_agent.federation.run_link import RunLink
 from flip_agent.federation.session import Session
-from flip_agent.federation.session_file import move_aside
 from flip_agent.federation.session_store import SessionStore
 from flip_agent.federation.settlement import Settlement
 from flip_agent.identity import Identity, load_identity

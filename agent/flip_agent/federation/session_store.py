@@ -18,10 +18,10 @@ from zlib import crc32
 import msgspec
 from msgspec import Struct
 
+from flip_agent.durable_file import DurableFile
 from flip_agent.federation import session_events, session_marks
 from flip_agent.federation.flower import Instruction, Item, Reply, Run
 from flip_agent.federation.session_events import SessionEvents
-from flip_agent.federation.session_file import SessionFile
 from flip_agent.federation.session_marks import SessionMarks
 from flip_agent.federation.steps import SETTLING, Step
 from flip_agent.federation.timeline import Mark, error_of, spans_of
@@ -69,6 +69,8 @@ _KEEP_CONTEXT = """
 update run set context = ?, context_crc = ? where run_id = (select run_id from message where message_id = ?)
 """
 _RUNS_KEPT = 16
+_VERSION = 2
+"""Of the layout."""
 
 
 class Message(Struct, frozen=True, kw_only=True):
@@ -88,7 +90,7 @@ class SessionStore:
     def __init__(self, path: Path, *, events_kept: int = session_events.KEPT) -> None:
         """Raises `Unavailable` when another process has it open, `Corrupt` when it cannot be read."""
         schema = _SCHEMA + session_events.SCHEMA + session_marks.SCHEMA
-        self._file = SessionFile(path, schema, session_events.ADDED)
+        self._file = DurableFile(path, schema, version=_VERSION, added=session_events.ADDED)
         self.events = SessionEvents(self._file, events_kept)
         self._marks = SessionMarks()
 

@@ -20,11 +20,11 @@ from msgspec.structs import replace
 from flip_agent.outbox import schema as sql
 from flip_agent.outbox.ballast import Ballast
 from flip_agent.outbox.connection import TRANSACTION, Change, OutboxConnection
-from flip_agent.outbox.errors import is_full, meaning
 from flip_agent.outbox.ledger import Ledger, new_ledger
 from flip_agent.outbox.schema import checked, first_row, load_ledger, prepare
 from flip_agent.outbox.sealed_block import BULK, MOST, Block, Row, seal, unseal
-from flip_runtime.errors import Unavailable
+from flip_agent.sqlite_errors import is_full, meaning
+from flip_runtime.errors import FlipError, Unavailable
 from flip_wire.telemetry import Gap, Priority, Seq
 
 _LEFT_OUT = 2**20
@@ -73,7 +73,7 @@ class OutboxFile:
         except BaseException as error:
             await db.close()
             if isinstance(error, sqlite3.Error):
-                raise meaning(error) from error
+                raise _meaning(error) from error
             raise
         if unclean:
             file.ledger = replace(file.ledger, next_seq=Seq(file.ledger.next_seq + _LEFT_OUT))
@@ -208,7 +208,7 @@ class OutboxFile:
                     await self._recall()
                 yield
             except sqlite3.Error as error:
-                raise meaning(error) from error
+                raise _meaning(error) from error
 
     async def _commit_or_without(self, ledger: Ledger, changes: list[Change], dispensable: list[Change]) -> None:
         try:
@@ -255,6 +255,10 @@ class OutboxFile:
                 await first_row(self._db, "PRAGMA wal_checkpoint(RESTART)")
             (pages,) = await first_row(self._db, "PRAGMA page_count")
         await first_row(self._db, f"PRAGMA max_page_count = {pages}")
+
+
+def _meaning(error: sqlite3.Error) -> FlipError | sqlite3.Error:
+    return meaning(error, "the outbox", room="make room on the disk, or raise outbox.max_bytes")
 
 
 def _insert(first: Seq, priority: Priority, events: list[bytes]) -> Change:

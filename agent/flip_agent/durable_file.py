@@ -1,7 +1,7 @@
-"""The SQLite file under `session_store`: one connection, one statement or transaction at a time, from any thread.
+"""A SQLite file of one process: one connection, one statement or transaction at a time, from any thread.
 
-Raises `Unavailable` when the disk is full, or when another process has the file open; `Corrupt` when it cannot be
-read. What a transaction wrote is on disk when it ends.
+What a transaction wrote is on disk when it ends. Raises `Full` or `Unavailable` when the disk is full or fails, or when
+another process has the file open; `Corrupt` when it cannot be read.
 """
 
 import contextlib
@@ -11,14 +11,8 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flip_runtime.errors import Corrupt, Unavailable
-
-_VERSION = 2
-"""Of the layout."""
-_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_PRIMARY = 0xFF
-"""The part of SQLite's extended codes that says which error it is."""
+from flip_agent.sqlite_errors import meaning
+from flip_runtime.errors import Corrupt
 
 
 class Column(NamedTuple):
@@ -27,10 +21,13 @@ class Column(NamedTuple):
     kind: str
 
 
-class SessionFile:
-    def __init__(self, path: Path, schema: str, added: Sequence[Column] = ()) -> None:
-        """`added`: columns that the tables of an earlier version lack."""
+class DurableFile:
+    def __init__(
+        self, path: Path, schema: str, *, version: int, added: Sequence[Column] = (), max_bytes: int | None = None
+    ) -> None:
+        """`version` of the layout; `added`: columns that tables made earlier in that version lack."""
         self._path = path
+        self._version = version
         self._lock = threading.RLock()
         path.touch(mode=0o600)
         self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0, check_same_thread=False)
@@ -41,6 +38,9 @@ class SessionFile:
                 self._db.execute("pragma synchronous = full")
                 self._db.execute("pragma foreign_keys = on")
                 self._prepare(schema, added)
+                if max_bytes is not None:
+                    (page,) = self._db.execute("pragma page_size").fetchone()
+                    self._db.execute(f"pragma max_page_count = {max_bytes // page}")
         except BaseException:
             self._db.close()
             raise
@@ -60,15 +60,15 @@ class SessionFile:
     def _prepare(self, schema: str, added: Sequence[Column]) -> None:
         (version,) = self._db.execute("pragma user_version").fetchone()
         (tables,) = self._db.execute("select count(*) from sqlite_master").fetchone()
-        if tables and version != _VERSION:
-            raise Corrupt(f"{self._path} has layout {version}, not {_VERSION}")
+        if tables and version != self._version:
+            raise Corrupt(f"{self._path} has layout {version}, not {self._version}")
         self._db.executescript(schema)
         for column in added:
             known = self._db.execute("select name from pragma_table_info(?)", (column.table,)).fetchall()
             if (column.name,) not in known:
                 self._db.execute(f"alter table {column.table} add column {column.name} {column.kind}")
-        if version != _VERSION:  # writing it again would keep the file from being opened on a full disk
-            self._db.execute(f"pragma user_version = {_VERSION}")
+        if version != self._version:  # writing it again would keep the file from being opened on a full disk
+            self._db.execute(f"pragma user_version = {self._version}")
 
     @contextlib.contextmanager
     def transaction(self) -> Generator[sqlite3.Connection]:
@@ -86,16 +86,8 @@ class SessionFile:
     def _translated(self) -> Generator[None]:
         try:
             yield
-        except sqlite3.DatabaseError as error:
-            code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
-            if code in _DAMAGED:
-                raise Corrupt(f"{self._path} cannot be read: {error}") from error
-            if code in _FULL:
-                raise Unavailable(f"cannot write {self._path}: {error}", hint="make room on the disk") from error
-            if code == sqlite3.SQLITE_BUSY:
-                hint = "is another flip-agent train running?"
-                raise Unavailable(f"cannot open {self._path}: {error}", hint=hint) from error
-            raise
+        except sqlite3.Error as error:
+            raise meaning(error, str(self._path)) from error
 
 
 def move_aside(path: Path) -> Path:
