@@ -44,6 +44,7 @@ def enrol(
         fleet_address=enrolled.fleet_address,
         ca=enrolled.ca,
         app_keys=enrolled.app_keys,
+        model_keys=enrolled.model_keys,
     )
     (state / DESIRED_FILE).unlink(missing_ok=True)  # another hub may count its generations from anywhere
     if _damaged(state):

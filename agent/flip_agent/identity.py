@@ -23,6 +23,8 @@ class Identity(Struct, frozen=True, kw_only=True):
     """PEM of the hub's certificate authority."""
     app_keys: dict[str, str] = {}
     """Public keys by their id: what one of them has signed runs here (`federation.app_signature`)."""
+    model_keys: dict[str, str] = {}
+    """Likewise: what one of them has signed is served here (`models.signature`)."""
 
 
 def load_identity(state: Path) -> Identity | None:

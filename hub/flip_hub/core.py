@@ -26,6 +26,7 @@ from flip_hub.enrolment.store import EnrolmentStore
 from flip_hub.health import HealthController
 from flip_hub.live import LiveHub
 from flip_hub.live_routes import live_frames
+from flip_hub.models.signing import ModelSigner
 from flip_hub.mongo import Database, Indexed
 from flip_hub.settings import FleetSection, Settings
 from flip_hub.telemetry.routes import TelemetryController
@@ -50,6 +51,7 @@ ROUTES: list[ControllerRouterHandler] = [
 class Core:
     live: LiveHub
     app_keys: AppKeys
+    model_signer: ModelSigner
     devices: DeviceService
     spans: SpanStore
     access: Access
@@ -72,12 +74,14 @@ def build_core(settings: Settings, database: Database) -> Core:
         AppKeyStore(database),
     )
     app_keys = AppKeys(keys, credentials.app_key, hub_signs=settings.apps.hub_signs)
+    signer = ModelSigner(credentials.model_key)
     tokens = Tokens(credentials.token_secret, settings.auth)
     devices = DeviceService(registry, live, settings)
     ca = settings.hub.state / CA
     return Core(
         live=live,
         app_keys=app_keys,
+        model_signer=signer,
         devices=devices,
         spans=spans,
         access=Access(tokens, devices, credentials.internal_secret),
@@ -88,7 +92,12 @@ def build_core(settings: Settings, database: Database) -> Core:
             "devices": devices,
             "auth": AuthService(users, Passwords(), tokens, LoginThrottle()),
             "assertions": Assertions(devices, registry, tokens),
-            "enrolment": EnrolmentService(enrolment, registry, devices, app_keys, fleet_address(settings.fleet), ca),
+            "enrolment": EnrolmentService(
+                *(enrolment, registry, devices, app_keys),
+                model_keys=signer.keys,
+                fleet_address=fleet_address(settings.fleet),
+                ca=ca,
+            ),
             "app_keys": app_keys,
             "telemetry": TelemetryService(events, gaps, spans, devices, live),
             "site": Site(),

@@ -15,7 +15,7 @@ from flip_runtime.errors import ConfigError, Rejected
 CA, CA_KEY = "ca.pem", "ca.key"
 GATEWAY, GATEWAY_KEY = "fleet.pem", "fleet.key"
 TOKEN_SECRET = "token.secret"  # noqa: S105  the name of a file
-APP_KEY = "app.key"
+APP_KEY, MODEL_KEY = "app.key", "model.key"
 INTERNAL_SECRET = "internal.secret"  # noqa: S105  the name of a file
 
 
@@ -26,6 +26,8 @@ class Credentials(Struct, frozen=True, kw_only=True):
     """Shown by the hub's own child processes."""
     app_key: Ed25519PrivateKey
     """Signs apps, where the policy lets the hub do so."""
+    model_key: Ed25519PrivateKey
+    """Signs model versions."""
 
 
 def load_credentials(state: Path) -> Credentials:
@@ -35,7 +37,8 @@ def load_credentials(state: Path) -> Credentials:
     return Credentials(
         token_secret=_read(state / TOKEN_SECRET),
         internal_secret=_read(state / INTERNAL_SECRET),
-        app_key=_read_app_key(state / APP_KEY),
+        app_key=_read_key(state / APP_KEY),
+        model_key=_read_key(state / MODEL_KEY),
     )
 
 
@@ -50,9 +53,10 @@ def make_credentials(settings: Settings) -> list[str]:
             if not (state / name).exists():
                 write_file(state / name, secrets.token_hex(32).encode())
                 made.append(name)
-        if not (state / APP_KEY).exists():
-            write_file(state / APP_KEY, make_private_key())
-            made.append(APP_KEY)
+        for name in (APP_KEY, MODEL_KEY):
+            if not (state / name).exists():
+                write_file(state / name, make_private_key())
+                made.append(name)
     except OSError as error:
         hint = "make the folder writable, or set hub.state to another"
         raise ConfigError(f"cannot write to {state}: {error.strerror}", hint=hint) from error
@@ -76,7 +80,7 @@ def _save(state: Path, pair: KeyPair, certificate: str, key: str) -> list[str]:
     return [certificate, key]
 
 
-def _read_app_key(path: Path) -> Ed25519PrivateKey:
+def _read_key(path: Path) -> Ed25519PrivateKey:
     try:
         return load_private_key(_read(path))
     except Rejected as error:

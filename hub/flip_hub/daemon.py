@@ -66,7 +66,7 @@ async def serve(settings: Settings) -> None:
     artifacts = ArtifactStore(settings.hub.state / "artifacts")
     artifacts.create()
     model_store = ModelStore(mongo.database)
-    models = ModelService(model_store, artifacts, devices, live)
+    models = ModelService(model_store, artifacts, devices, live, core.model_signer)
 
     superlink = Superlink(settings)
     mailboxes = Mailboxes()

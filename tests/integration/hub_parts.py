@@ -44,6 +44,7 @@ from flip_hub.live import LiveHub
 from flip_hub.models.artifacts import ArtifactStore
 from flip_hub.models.routes import DeviceArtifactController, ModelController
 from flip_hub.models.service import ModelService
+from flip_hub.models.signing import ModelSigner
 from flip_hub.models.store import ModelStore
 from flip_hub.mongo import Mongo
 from flip_hub.settings import MongoSection, Settings
@@ -52,6 +53,7 @@ from flip_wire.fleet import DeviceId
 from flip_wire.models import GRAPH, WEIGHTS, FileRef, Manifest, Probe, Tensor
 
 INTERNAL_SECRET = b"internal secret of a test"
+SIGNER = ModelSigner(load_private_key(make_private_key()))
 
 
 _PYPROJECT = """
@@ -236,7 +238,7 @@ async def hub_parts(mongo_url: str, folder: Path) -> AsyncGenerator[HubParts]:
     devices = DeviceService(device_store, live, settings)
     standby = Standby(devices, Nodes(Upstream("http://127.0.0.1:1")), lease=60.0)  # without a SuperLink
     artifacts = ArtifactStore(folder / "artifacts")
-    models = ModelService(model_store, artifacts, devices, live)
+    models = ModelService(model_store, artifacts, devices, live, SIGNER)
     keys = AppKeys(key_store, load_private_key(make_private_key()), hub_signs=True)
     apps = AppService(app_store, artifacts, keys)
     contribution_store = ContributionStore(mongo.database)

@@ -23,6 +23,7 @@ async def test_an_enrolled_device_gets_an_identity_and_is_listed(folder: Path, m
         assert answer.status_code == 201
         assert answer.json()["fleet_address"] == "127.0.0.1:9092"
         assert answer.json()["ca"].startswith("-----BEGIN CERTIFICATE-----")
+        assert answer.json()["model_keys"] == hub.core.model_signer.keys
         shown = await hub.http.get(f"/api/v1/devices/{answer.json()['device_id']}", headers=hub.as_user())
         assert shown.json()["name"] == "north"
         assert shown.json()["status"] == "unknown"

@@ -1,6 +1,7 @@
 """Versions are numbered, kept, offered to devices, and promoted only when they can be served."""
 
 import asyncio
+import base64
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,9 +10,10 @@ import httpx
 import msgspec
 import pytest
 import pytest_asyncio
-from hub_parts import INTERNAL_SECRET, HubParts, hub_parts
+from hub_parts import INTERNAL_SECRET, SIGNER, HubParts, hub_parts
 from msgspec.structs import replace
 
+from flip_hub.apps.signatures import load_public_key
 from flip_hub.models.schemas import Model, ModelVersion
 from flip_hub.models.service import ModelService
 from flip_hub.models.store import ModelStore
@@ -54,7 +56,7 @@ async def test_the_same_round_of_the_same_run_is_registered_once(hub: HubParts) 
 
 
 async def test_versions_registered_at_once_get_numbers_of_their_own(hub: HubParts) -> None:
-    other = ModelService(ModelStore(hub.mongo.database), hub.artifacts, hub.devices, hub.live)
+    other = ModelService(ModelStore(hub.mongo.database), hub.artifacts, hub.devices, hub.live, SIGNER)
     manifests = [await hub.manifest(run_id="run-1", round=number) for number in range(1, 9)]
     made = await asyncio.gather(
         *(service.register(manifest) for manifest, service in zip(manifests, [hub.models, other] * 4, strict=True))
@@ -65,7 +67,7 @@ async def test_versions_registered_at_once_get_numbers_of_their_own(hub: HubPart
 
 
 async def test_a_round_reported_twice_at_once_is_one_version(hub: HubParts) -> None:
-    other = ModelService(ModelStore(hub.mongo.database), hub.artifacts, hub.devices, hub.live)
+    other = ModelService(ModelStore(hub.mongo.database), hub.artifacts, hub.devices, hub.live, SIGNER)
     manifest = await hub.manifest(run_id="run-1", round=1)
     one, two = await asyncio.gather(hub.models.register(manifest), other.register(manifest))
     assert one == two
@@ -95,7 +97,27 @@ async def test_a_manifest_of_files_that_were_never_stored_is_refused(hub: HubPar
         await hub.models.versions("tiny")
 
 
+async def test_what_is_registered_is_signed_with_the_hub_s_key_and_shown_so(hub: HubParts) -> None:
+    made = await hub.models.register(await hub.manifest())
+    size = hub.artifacts.size(made.manifest_sha256)
+    bare = ModelAssignment(model="tiny", version=made.version, manifest=made.manifest_sha256, size=size)
+    (key, signature), (known, line) = *made.signatures.items(), *SIGNER.keys.items()
+    assert key == known
+    load_public_key(line).verify(base64.b64decode(signature), bare.statement())
+    async with hub.http() as http:
+        shown = (await http.get("/api/v1/models/tiny/versions")).json()
+    assert shown[0]["signatures"] == made.signatures
+
+
 # ---- promoting ----
+
+
+async def test_a_version_from_before_the_hub_signed_is_not_promoted(hub: HubParts) -> None:
+    await hub.models.register(await hub.manifest())
+    await hub.mongo.database["model_versions"].update_one({}, {"$unset": {"signatures": 1}})
+    with pytest.raises(Conflict, match="before this hub signed versions") as refused:
+        await hub.models.promote("tiny", 1)
+    assert "run its app again" in refused.value.hint
 
 
 async def test_promotion_changes_what_every_device_shall_serve(hub: HubParts) -> None:
@@ -105,7 +127,8 @@ async def test_promotion_changes_what_every_device_shall_serve(hub: HubParts) ->
     assert (await hub.models.promote("tiny", 2)).promoted
     desired = await hub.devices.desired()
     size = hub.artifacts.size(second.manifest_sha256)
-    assert desired.models == [ModelAssignment(model="tiny", version=2, manifest=second.manifest_sha256, size=size)]
+    bare = ModelAssignment(model="tiny", version=2, manifest=second.manifest_sha256, size=size)
+    assert desired.models == [replace(bare, signatures=second.signatures)]
     assert not (await hub.models.get("tiny", first.version)).promoted
     assert [(model.name, model.versions, model.promoted) for model in await hub.models.models()] == [("tiny", 2, 2)]
 

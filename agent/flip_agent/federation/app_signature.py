@@ -8,13 +8,11 @@ import binascii
 from collections.abc import Mapping, Sequence
 
 import msgspec
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+from cryptography.exceptions import InvalidSignature
 
-from flip_runtime.errors import ConfigError, Rejected
+from flip_agent.public_keys import load_public_key, named_keys
+from flip_runtime.errors import Rejected
 from flip_wire.apps import LICENSE_ENTRY, Verification, signed_content
-from flip_wire.keys import id_of_key
 from flip_wire.models import Sha256
 
 _HOW_THE_HUB_TRUSTS = "flip-hub apps keys add FILE.pub, then flip-agent enrol --again on the device"
@@ -32,14 +30,7 @@ class TrustedKeys:
         """`named` are public keys that stand in place of the `learned` ones. Raises `ConfigError`."""
         if named is None:
             return cls(learned)
-        keys: dict[str, str] = {}
-        for line in named:
-            try:
-                _load(line)
-                keys[id_of_key(line)] = line
-            except ValueError as error:
-                hint = "each is a line as ssh-keygen -t ed25519 writes to FILE.pub"
-                raise ConfigError(f"federation.trusted_app_keys: {line[:40]!r}: {error}", hint=hint) from error
+        keys = named_keys(named, setting="federation.trusted_app_keys")
         return cls(keys, how=_HOW_THE_DEVICE_TRUSTS)
 
     def check(self, fab_hash: str, verifications: Mapping[str, str]) -> None:
@@ -59,18 +50,7 @@ def _signed(public_key: str, fab_hash: str, verification: str) -> bool:
     try:
         said = msgspec.json.decode(verification, type=Verification)
         signature = base64.urlsafe_b64decode(said.signature + "=" * (-len(said.signature) % 4))  # Flower's lacks it
-        _load(public_key).verify(signature, signed_content(Sha256(fab_hash), said.signed_at))
+        load_public_key(public_key).verify(signature, signed_content(Sha256(fab_hash), said.signed_at))
     except (InvalidSignature, msgspec.DecodeError, binascii.Error, ValueError, OverflowError):
         return False
     return True
-
-
-def _load(public_key: str) -> Ed25519PublicKey:
-    """Raises `ValueError`."""
-    try:
-        key = load_ssh_public_key(public_key.encode())
-    except UnsupportedAlgorithm as error:
-        raise ValueError(str(error)) from error
-    if not isinstance(key, Ed25519PublicKey):
-        raise ValueError("this is no ed25519 key")
-    return key

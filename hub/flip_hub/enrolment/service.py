@@ -27,7 +27,8 @@ _MAKE_ANOTHER = "make another: flip-hub enrolment-tokens create"
 
 
 class EnrolmentService:
-    """`fleet_address` as devices reach the gateway; `ca` the file with the hub's certificate authority."""
+    """`model_keys` by their id; `fleet_address` as devices reach the gateway; `ca` the file with the hub's certificate
+    authority."""
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class EnrolmentService:
         registry: DeviceStore,
         devices: DeviceService,
         app_keys: AppKeys,
+        model_keys: dict[str, str],
         fleet_address: str,
         ca: Path,
     ) -> None:
@@ -42,6 +44,7 @@ class EnrolmentService:
         self._registry = registry
         self._devices = devices
         self._app_keys = app_keys
+        self._model_keys = model_keys
         self._fleet_address = fleet_address
         self._ca = ca.read_text()
 
@@ -63,8 +66,13 @@ class EnrolmentService:
             if token.used_by is None:
                 await self._tokens.release(token.hash, key)
             raise
-        app_keys = await self._app_keys.trusted()
-        return Enrolled(device_id=device_id, fleet_address=self._fleet_address, ca=self._ca, app_keys=app_keys)
+        return Enrolled(
+            device_id=device_id,
+            fleet_address=self._fleet_address,
+            ca=self._ca,
+            app_keys=await self._app_keys.trusted(),
+            model_keys=self._model_keys,
+        )
 
     async def _claim(self, token: str, key: str) -> TokenRecord:
         claimed = await self._tokens.claim(_hash(token), key, time.time())

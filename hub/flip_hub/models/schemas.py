@@ -14,6 +14,8 @@ class ModelVersion(Struct, frozen=True, kw_only=True):
     """False for "weights only" versions: kept and downloadable, not deployable."""
     promoted: bool
     """Whether this is the version that devices are meant to serve."""
+    signatures: dict[str, str] = {}
+    """By the ids of the keys; devices serve what a key has signed that they trust."""
 
 
 class Model(Struct, frozen=True, kw_only=True):

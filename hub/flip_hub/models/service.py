@@ -1,7 +1,8 @@
 """The registry of models: what a run's rounds made, and which version the devices shall serve.
 
-A version exists once its files and its manifest are stored; its number and content never change. A version is
-promoted only if it can be served and its files are whole.
+A version exists once its files and its manifest are stored; its number and content never change, and what it was
+signed with when it was registered stays with it. A version is promoted only if it can be served, it is signed, and its
+files are whole.
 """
 
 import math
@@ -13,6 +14,7 @@ from flip_hub.devices.service import DeviceService
 from flip_hub.live import LiveHub, ModelVersionChanged
 from flip_hub.models.artifacts import ArtifactStore
 from flip_hub.models.schemas import Model, ModelVersion
+from flip_hub.models.signing import ModelSigner
 from flip_hub.models.store import ModelStore
 from flip_hub.problem import Conflict, NotFound, Unprocessable
 from flip_runtime.errors import Corrupt, Unavailable
@@ -24,11 +26,14 @@ _TRIES = 32
 
 
 class ModelService:
-    def __init__(self, store: ModelStore, artifacts: ArtifactStore, devices: DeviceService, live: LiveHub) -> None:
+    def __init__(
+        self, store: ModelStore, artifacts: ArtifactStore, devices: DeviceService, live: LiveHub, signer: ModelSigner
+    ) -> None:
         self._store = store
         self._artifacts = artifacts
         self._devices = devices
         self._live = live
+        self._signer = signer
 
     async def models(self) -> list[Model]:
         return await self._store.models()
@@ -76,7 +81,9 @@ class ModelService:
                 return known
             numbered = replace(manifest, version=await self._store.latest(manifest.model) + 1)
             content = encode_manifest(numbered)
-            if await self._store.add(numbered, await self._artifacts.put(content)):
+            sha256 = await self._artifacts.put(content)
+            signatures = self._signer.sign(_assignment(numbered, sha256, len(content)))
+            if await self._store.add(numbered, sha256, signatures):
                 made = await self.get(numbered.model, numbered.version)
                 self._live.publish(ModelVersionChanged(data=made))
                 return made
@@ -90,17 +97,16 @@ class ModelService:
                 f"version {version} of {model} is weights only and cannot be served",
                 hint="name an export entry point under [tool.flip] in the app's pyproject.toml, and run it again",
             )
+        if not made.signatures:
+            raise Conflict(
+                f"version {version} of {model} was registered before this hub signed versions: devices refuse it",
+                hint="run its app again, or promote a later version",
+            )
         await self._verify(made)
         before = await self._store.promoted(model)
         await self._store.promote(model, version)
-        await self._devices.assign_model(
-            ModelAssignment(
-                model=model,
-                version=version,
-                manifest=made.manifest_sha256,
-                size=self._artifacts.size(made.manifest_sha256),
-            )
-        )
+        assignment = _assignment(made.manifest, made.manifest_sha256, self._artifacts.size(made.manifest_sha256))
+        await self._devices.assign_model(replace(assignment, signatures=made.signatures))
         if before is not None and before != version:
             self._live.publish(ModelVersionChanged(data=await self.get(model, before)))
         promoted = await self.get(model, version)
@@ -135,3 +141,8 @@ class ModelService:
                 raise Unprocessable(f"{file.name} of the new version of {manifest.model} was never stored")
             if (size := self._artifacts.size(file.sha256)) != file.size:
                 raise Unprocessable(f"{file.name} has {size:,} bytes, its manifest says {file.size:,}")
+
+
+def _assignment(manifest: Manifest, sha256: Sha256, size: int) -> ModelAssignment:
+    """`size` in bytes of the manifest. Not signed."""
+    return ModelAssignment(model=manifest.model, version=manifest.version, manifest=sha256, size=size)

@@ -27,6 +27,7 @@ class _Version(Struct, frozen=True, kw_only=True):
     manifest: Manifest
     artifacts: list[Sha256]
     """The manifest's own hash and those of its files."""
+    signatures: dict[str, str] = {}
 
 
 class ModelStore:
@@ -51,12 +52,13 @@ class ModelStore:
         )
         return 0 if document is None else document["manifest"]["version"]
 
-    async def add(self, manifest: Manifest, manifest_sha256: Sha256) -> bool:
+    async def add(self, manifest: Manifest, manifest_sha256: Sha256, signatures: dict[str, str]) -> bool:
         """False when its number is taken, or when its run's round has made a version of this model already."""
         version = _Version(
             manifest_sha256=manifest_sha256,
             manifest=manifest,
             artifacts=[manifest_sha256, *(file.sha256 for file in manifest.files)],
+            signatures=signatures,
         )
         try:
             await self._versions.insert_one(msgspec.to_builtins(version))
@@ -131,4 +133,5 @@ def _shown(document: Document, promoted: dict[str, int]) -> ModelVersion:
         manifest=manifest,
         deployable=manifest.deployable,
         promoted=promoted.get(manifest.model) == manifest.version,
+        signatures=version.signatures,
     )
