@@ -26,7 +26,7 @@ LIVE = frozenset(
     }
 )
 """Keys, and whole sections."""
-OF_CHILDREN = frozenset({"federation", "inference", "models"})
+OF_CHILDREN = frozenset({"federation", "inference", "models", "samples"})
 """The other keys of these sections are for `serve` and `train`."""
 
 

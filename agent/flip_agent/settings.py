@@ -23,8 +23,13 @@ class AgentSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Where `sys` and `proc` of the machine lie: another folder in a container that is given them."""
 
     @property
+    def sockets(self) -> Path:
+        """Their folder."""
+        return self.runtime or self.state / "run"
+
+    @property
     def run_socket(self) -> Path:
-        return (self.runtime or self.state / "run") / "agent.sock"
+        return self.sockets / "agent.sock"
 
 
 class OutboxSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -35,6 +40,8 @@ class OutboxSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class InferenceSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     port: Port = 8082
+    grpc: bool = True
+    """Also over gRPC, on `port` + 1000."""
     max_rows: Count = 64
     """Rows of one batch."""
     max_queue: Count = 512
@@ -55,6 +62,19 @@ class ModelsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Bytes of model files that are downloaded on one day (UTC) at most; 0: as many as there are."""
     shadow_within: Patience = 600.0
     """Seconds that a new version may be tried on live traffic before it takes over."""
+
+
+class SamplesSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `serve` keeps of answers, and of what people say about them. It never leaves the device by itself."""
+
+    predictions: Annotated[int, Meta(ge=0, le=10_000)] = 20
+    """Most a second that are kept, so that feedback can be given to them; 0: none."""
+    log_inputs: bool = False
+    """Keep their inputs too: then feedback makes labelled samples of them."""
+    max_age: Annotated[float, Meta(ge=60, le=100 * 366 * 86400)] = 30 * 86400.0
+    """Seconds after which samples and predictions are removed."""
+    max_bytes: Annotated[int, Meta(ge=2**20, le=2**40)] = 128 * 2**20
+    """Of the file on disk; when it is full the oldest go."""
 
 
 class FederationSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -104,6 +124,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     outbox: OutboxSection = OutboxSection()
     inference: InferenceSection = InferenceSection()
     models: ModelsSection = ModelsSection()
+    samples: SamplesSection = SamplesSection()
     federation: FederationSection = FederationSection()
     governor: GovernorSection = GovernorSection()
     logs: LogsSection = LogsSection()

@@ -15,7 +15,7 @@ from flip_runtime.errors import ConfigError
 
 T = TypeVar("T", bound=Struct)
 
-_AGENT = ("agent", "outbox", "inference", "federation", "governor", "logs")
+_AGENT = ("agent", "outbox", "inference", "models", "samples", "federation", "governor", "logs")
 _HUB = ("hub", "mongo", "fleet", "superlink", "auth", "apps", "devices", "logs")
 SECTIONS = frozenset((*_AGENT, *_HUB))
 """Of all programs: hub and agent may share one environment, so a section of the other is not unknown there."""
