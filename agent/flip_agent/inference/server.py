@@ -20,7 +20,8 @@ from flip_agent.inference.routes import create_app
 from flip_agent.inference.run_link import RunLink
 from flip_agent.inference.served_models import ServedModels
 from flip_agent.models.store import ModelStore
-from flip_agent.settings import Settings
+from flip_agent.settings import InferenceSection, Settings
+from flip_runtime.errors import ConfigError, Fatal
 from flip_runtime.supervisor import Service, supervise
 
 log = logging.getLogger(__name__)
@@ -48,8 +49,21 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     log.info("listening", extra={"url": own_url})
     try:
         async with asyncio.TaskGroup() as group:
-            beside = group.create_task(supervise([Service("models", link.run)]))
+            services = [Service("models", link.run)]
+            if limits.grpc:
+                services.append(Service("grpc", lambda: _serve_grpc(limits, engine)))
+            beside = group.create_task(supervise(services))
             await server.serve(sockets=[listener])
             beside.cancel()
+    except* (ConfigError, Fatal) as errors:
+        raise errors.exceptions[0] from None
     finally:
         models.close()
+
+
+async def _serve_grpc(where: InferenceSection, engine: Engine) -> None:
+    """Beside HTTP, which need not wait for the library's import."""
+    from flip_agent.inference.grpc.server import GrpcServer, Where
+    from flip_agent.inference.grpc.service import InferenceService
+
+    await GrpcServer(Where(host=where.host, port=where.port), InferenceService(engine), where.max_body).run()
