@@ -21,6 +21,11 @@ def give_memory_back() -> None:
     """After the imports: they leave 4 MiB of free blocks that glibc would keep. Elsewhere nothing happens."""
     gc.collect()
     gc.freeze()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+    trim()
+
+
+def trim() -> None:
+    """Gives the kernel back what was freed. glibc only; elsewhere nothing happens."""
+    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if malloc_trim is not None:
+        malloc_trim(0)

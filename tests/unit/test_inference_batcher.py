@@ -20,6 +20,7 @@ class Doubler:
     """Twice its input; refuses negative numbers; may be held up."""
 
     batched = True
+    version = 1
 
     def __init__(self) -> None:
         self.batches: list[int] = []

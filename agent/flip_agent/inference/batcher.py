@@ -8,7 +8,7 @@ The queue is bounded; a request whose client has gone or whose deadline has pass
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -27,9 +27,21 @@ QUICK = 200e-6
 class Forward(Protocol):
     """One version of a model; `predictor.Predictor`."""
 
-    batched: bool
+    @property
+    def version(self) -> int: ...
+
+    @property
+    def batched(self) -> bool: ...
 
     def run(self, inputs: Sequence[Array]) -> list[Array]: ...
+
+
+Executed = Callable[[str, int, int, int, float], None]
+"""`executed(model, version, jobs, rows, seconds)`: a batch was computed; called on the event loop."""
+
+
+def unheard(model: str, version: int, jobs: int, rows: int, seconds: float) -> None:
+    """Nobody counts batches."""
 
 
 @dataclass(slots=True, eq=False)
@@ -53,8 +65,10 @@ class Job:
 class Batcher:
     """Belongs to one model and one event loop."""
 
-    def __init__(self, name: str, *, max_rows: int, max_queue: int) -> None:
+    def __init__(self, name: str, *, max_rows: int, max_queue: int, executed: Executed = unheard) -> None:
         self._loop = asyncio.get_running_loop()
+        self._name = name
+        self._executed = executed
         self._max_rows = max_rows
         self._max_queue = max_queue
         self._waiting: deque[Job] = deque()
@@ -63,6 +77,18 @@ class Batcher:
         self._turn_planned = False
         self.busy = False
         """A forward is running in the worker thread."""
+
+    @property
+    def waiting(self) -> int:
+        """Requests whose forward has not begun."""
+        return len(self._waiting)
+
+    @property
+    def idle(self) -> bool:
+        return not self.busy and not self._waiting
+
+    def costs(self, forward: Forward) -> "Costs":
+        return self._costs.setdefault(forward, Costs())
 
     def submit(self, forward: Forward, inputs: list[Array], deadline: float) -> asyncio.Future[list[Array]]:
         """Cancel the future when nobody waits for it any more. Raises `QueueFull`."""
@@ -81,11 +107,11 @@ class Batcher:
     def _turn(self) -> None:
         self._turn_planned = False
         while batch := self._take():
-            costs = self._costs.setdefault(batch[0].forward, Costs())
+            costs = self.costs(batch[0].forward)
             if costs.expected(_rows(batch)) > QUICK:
                 self._start(batch, costs)
                 return
-            settle(batch, compute(batch, self._max_rows, costs))
+            self._finish(batch, *timed(batch, self._max_rows, costs))
 
     def _take(self) -> list[Job]:
         batch, expired = take(self._waiting, self._max_rows, self._loop.time())
@@ -94,14 +120,20 @@ class Batcher:
         return batch
 
     def _start(self, batch: list[Job], costs: "Costs") -> None:
-        def finished(outcomes: asyncio.Future[list[Outcome]]) -> None:
+        def finished(done: asyncio.Future[tuple[list[Outcome], float]]) -> None:
             self.busy = False
-            if not outcomes.cancelled():
-                settle(batch, outcomes.result())
+            if not done.cancelled():
+                self._finish(batch, *done.result())
                 self._turn()
 
         self.busy = True
-        self._loop.run_in_executor(self._worker, compute, batch, self._max_rows, costs).add_done_callback(finished)
+        self._loop.run_in_executor(self._worker, timed, batch, self._max_rows, costs).add_done_callback(finished)
+
+    def _finish(self, batch: list[Job], outcomes: list["Outcome"], seconds: float) -> None:
+        computed = [job.rows for job, outcome in zip(batch, outcomes, strict=True) if isinstance(outcome, list)]
+        if computed:
+            self._executed(self._name, batch[0].forward.version, len(computed), sum(computed), seconds)
+        settle(batch, outcomes)
 
 
 class Costs:
@@ -145,6 +177,13 @@ def take(waiting: deque[Job], max_rows: int, now: float) -> tuple[list[Job], lis
             others.append(job)
     waiting.extendleft(reversed(others))
     return batch, expired
+
+
+def timed(batch: Sequence[Job], max_rows: int, costs: Costs) -> tuple[list[Outcome], float]:
+    """The outcomes, and the seconds that they took."""
+    began = time.perf_counter()
+    outcomes = compute(batch, max_rows, costs)
+    return outcomes, time.perf_counter() - began
 
 
 def compute(batch: Sequence[Job], max_rows: int, costs: Costs) -> list[Outcome]:

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from flip_agent.inference.problems import Refusal
-from flip_agent.inference.served_models import ServedModel, ServedModels, Version
+from flip_agent.inference.problems import Refusal, Uncomputable
+from flip_agent.inference.served_model import ServedModel, Version
+from flip_agent.inference.served_models import ServedModels
 from flip_agent.inference.tensors import Array
 from flip_runtime.errors import Rejected
 
@@ -63,8 +64,8 @@ class Engine:
         self._listeners = listeners
 
     async def find(self, name: str, version: str | None = None) -> Target:
-        """The active version by default. Raises `NotReady` or `Unknown`."""
-        return Target(*self.models.find(name, version))
+        """The active version by default, loaded if it was asleep. Raises as `ServedModels.awake`."""
+        return Target(*await self.models.awake(name, version))
 
     async def infer(
         self,
@@ -110,7 +111,7 @@ class Engine:
         try:
             return await answer
         except Rejected as error:
-            raise Refusal(f"version {manifest.version} of {error.args[0]}") from error
+            raise Uncomputable(f"version {manifest.version} of {error.args[0]}") from error
 
 
 async def _answered_or_gone(answer: asyncio.Future[list[Array]], gone: Callable[[], Awaitable[None]]) -> None:

@@ -5,7 +5,7 @@ from collections import deque
 
 from flip_agent.inference.engine import Call
 from flip_agent.inference.problems import Refusal
-from flip_agent.inference.served_models import Version
+from flip_agent.inference.served_model import Version
 
 _NEWEST = 2048
 _ENOUGH = 20

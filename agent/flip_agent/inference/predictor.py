@@ -68,6 +68,10 @@ class Predictor:
         self._inputs = [spec.name for spec in manifest.inputs]
         self._outputs = [spec.name for spec in manifest.outputs]
 
+    @property
+    def version(self) -> int:
+        return self.manifest.version
+
     @classmethod
     def load(cls, store: ModelStore, manifest: Manifest) -> "Predictor":
         """Verifies the files and builds the session. Raises `Corrupt` (damaged) or `Rejected` (not our format)."""
@@ -89,7 +93,7 @@ class Predictor:
         """One forward; `inputs` and outputs in the manifest's order. Raises `Rejected` when these inputs have none."""
         try:
             outputs = self._session.run(self._outputs, dict(zip(self._inputs, inputs, strict=True)))
-        except _ORT_ERRORS as error:
+        except (*_ORT_ERRORS, MemoryError) as error:
             raise Rejected(f"model {self.manifest.model} cannot compute these inputs") from error
         arrays = [np.asarray(output) for output in outputs]
         rows = inputs[0].shape[0]

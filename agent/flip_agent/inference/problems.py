@@ -20,6 +20,10 @@ class Refusal(FlipError):
     """Seconds; 0 where trying again does not help."""
 
 
+class Uncomputable(Refusal):
+    """The inputs are what the model asks for, and yet its graph has no outputs for them."""
+
+
 class Foreign(Refusal):
     """Made by a web page or under a name that is not this device's loopback."""
 
@@ -52,6 +56,12 @@ class NotReady(Refusal):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     retry_after = 1
+
+
+class Unloaded(Refusal):
+    """The model was unloaded by a call; it waits to be loaded by one."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class Expired(Refusal):

@@ -33,9 +33,11 @@ class RunLink:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._client.run())
             group.create_task(self._tell_latency())
-            while self._models.damaged:
-                await self._client.emit(Priority.ALERT, "condition", self._models.damaged[0])
-                self._models.damaged.pop(0)
+            group.create_task(self._tell_alarms())
+
+    async def _tell_alarms(self) -> None:
+        while True:
+            await self._client.emit(Priority.ALERT, "condition", await self._models.alarms.get())
 
     async def _tell_latency(self) -> None:
         while True:
