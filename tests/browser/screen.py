@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Locator, Page, ViewportSize
+from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 Theme = Literal["light", "dark"]
 
@@ -60,6 +60,11 @@ def sign_in(page: Page, password: str) -> None:
 
 def link_status(page: Page) -> Locator:
     return page.get_by_role("status", name="Link to the hub")
+
+
+def linked(page: Page) -> None:
+    """Waits until what happens elsewhere reaches the page."""
+    expect(link_status(page)).to_have_text("Live")
 
 
 def row(page: Page, text: str) -> Locator:

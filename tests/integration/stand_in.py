@@ -55,6 +55,12 @@ class StandIn:
             while self.states[-1:] != [state]:
                 await asyncio.sleep(0.02)
 
+    async def told(self, step: str, count: int = 1, within: float = 120.0) -> None:
+        """Waits until that step is among its events so often."""
+        async with asyncio.timeout(within):
+            while self.steps().count(step) < count:
+                await asyncio.sleep(0.02)
+
     def steps(self) -> list[str]:
         return [event.step for event in self.events]
 

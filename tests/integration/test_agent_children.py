@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from agent_rig import Agent, FakeHub, eventually, started, until
+from agent_rig import Agent, eventually, until
+from fake_hub import FakeHub, started
 
 from flip_agent import children
 from flip_agent.children import Children

@@ -5,7 +5,8 @@ import socket
 from pathlib import Path
 
 import msgspec
-from agent_rig import Agent, FakeHub, started, until
+from agent_rig import Agent, until
+from fake_hub import FakeHub, started
 
 from flip_agent.looks import Verdict
 from flip_demo.ports import free_port

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from agent_rig import Agent, FakeHub, started, until
+from agent_rig import Agent, until
+from fake_hub import FakeHub, started
 
 from flip_agent.looks import Verdict
 from flip_wire.health import Repair

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from agent_rig import Agent, FakeHub, started, until
+from agent_rig import Agent, until
+from fake_hub import FakeHub, started
 
 from flip_agent.cli import main
 from flip_agent.health.checks import disk

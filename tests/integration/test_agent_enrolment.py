@@ -6,7 +6,8 @@ import stat
 from pathlib import Path
 
 import pytest
-from agent_rig import DEVICE, TOKEN, Agent, FakeHub, started, until
+from agent_rig import Agent, until
+from fake_hub import DEVICE, TOKEN, FakeHub, started
 
 from flip_agent.hub.client import problem_of
 from flip_agent.hub.connection import Answer

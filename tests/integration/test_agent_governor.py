@@ -5,8 +5,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from agent_rig import Agent, FakeHub, eventually, started
+from agent_rig import Agent, eventually
 from fake_battery import Battery
+from fake_hub import FakeHub, started
 
 from flip_agent.local.client import LocalClient
 from flip_agent.local.messages import Hold

@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 import psutil
 import pytest
-from agent_rig import Agent, FakeHub, eventually, started, until
+from agent_rig import Agent, eventually, until
+from fake_hub import FakeHub, started
 
 from flip_agent.desired_state import load_desired
 from flip_agent.local.client import LocalClient

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 import psutil
-from agent_rig import Agent, FakeHub, started, until
+from agent_rig import Agent, until
+from fake_hub import FakeHub, started
 
 from flip_agent.start_counter import FILE, Starts
 from flip_demo.ports import free_port

@@ -10,7 +10,8 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from agent_rig import Agent, FakeHub, eventually, started, until
+from agent_rig import Agent, eventually, until
+from fake_hub import FakeHub, started
 
 from flip_agent.hub.client import HubClient
 from flip_agent.hub.link import HubLink

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from agent_rig import Agent, FakeHub, eventually, started
+from agent_rig import Agent, eventually
+from fake_hub import FakeHub, started
 
 from flip_agent.hub.client import HubClient
 from flip_agent.hub.link import HubLink

@@ -1,4 +1,4 @@
-"""Receipts and late contributions at the hub, over a real MongoDB and real files."""
+"""Late contributions at the hub, over a real MongoDB and real files."""
 
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -11,12 +11,11 @@ from flwr.proto.message_pb2 import ObjectTree
 from hub_parts import HubParts, fab_of, hub_parts
 
 from flip_hub.contributions.schemas import LateContributions
-from flip_hub.federation.journal import Journal
-from flip_hub.federation.schemas import MessagesPushed, RepliesMissed, ReplyReceived, Run, RunRequest
+from flip_hub.federation.schemas import MessagesPushed, Run, RunRequest
 from flip_hub.models.artifacts import ArtifactStore
 from flip_hub.problem import Conflict, NotFound, TooLarge, TooMany
 from flip_runtime.errors import Rejected
-from flip_wire.contributions import Fate, LateReply
+from flip_wire.contributions import LateReply
 from flip_wire.fleet import DeviceId
 from flip_wire.models import Sha256
 
@@ -36,39 +35,6 @@ async def run(hub: HubParts) -> Run:
     await hub.enrol("one", node="1")
     app = await hub.apps.add(fab_of())
     return await hub.runs.start(RunRequest(fab_hash=app.fab_hash))
-
-
-async def fate(hub: HubParts, run: Run, message: str) -> tuple[Fate, str]:
-    receipt = await hub.receipts.receipt(ONE, message, run.flower_run_id)
-    return receipt.fate, receipt.reason
-
-
-async def test_a_reply_is_accepted_when_the_serverapp_has_it_and_late_when_nobody_waits_for_it(
-    hub: HubParts, run: Run
-) -> None:
-    pushed = MessagesPushed(round=1, phase="train", nodes=["1", "2"], messages=["m1", "m2"])
-    await hub.runs.report(run.flower_run_id, pushed)
-    assert await fate(hub, run, "m1") == (Fate.PENDING, "")
-    got = ReplyReceived(round=1, phase="train", node="1", error="", message="m1")
-    await hub.runs.report(run.flower_run_id, got)
-    await hub.runs.report(run.flower_run_id, RepliesMissed(messages=["m1", "m2"], reason="its round had ended"))
-    assert await fate(hub, run, "m1") == (Fate.ACCEPTED, "")
-    assert await fate(hub, run, "m2") == (Fate.LATE, "its round had ended")
-
-
-async def test_what_was_not_seen_when_the_run_ends_is_late_and_what_was_is_not(hub: HubParts, run: Run) -> None:
-    got = ReplyReceived(round=1, phase="train", node="1", error="", message="m1")
-    await hub.runs.report(run.flower_run_id, got)
-    assert await fate(hub, run, "never reported") == (Fate.PENDING, "")
-    await hub.runs.stop(run.id)
-    assert await fate(hub, run, "m1") == (Fate.ACCEPTED, "")
-    late, reason = await fate(hub, run, "never reported")
-    assert (late, "run had ended" in reason) == (Fate.LATE, True)
-
-
-async def test_a_reply_to_a_run_that_the_hub_does_not_know_is_late(hub: HubParts) -> None:
-    receipt = await hub.receipts.receipt(ONE, "m1", "12345")
-    assert (receipt.fate, receipt.reason) == (Fate.LATE, "the hub knows of no such run")
 
 
 class Reply:
@@ -304,37 +270,13 @@ async def test_nobody_stores_what_belongs_to_no_late_reply_of_its_own_or_answers
         await reply.announce(hub, OTHER)
 
 
-async def test_only_the_device_that_a_message_was_written_to_asks_for_its_receipt_or_answers_it_late(
-    hub: HubParts, run: Run
-) -> None:
-    """Also when Flower has given the device another number since."""
+async def test_only_the_device_that_a_message_was_written_to_answers_it_late(hub: HubParts, run: Run) -> None:
     other = await hub.enrol("other", node="2")
-    pushed = MessagesPushed(round=1, phase="train", nodes=["1", "2", "7"], messages=["m1", "m2", "m7"])
-    await hub.runs.report(run.flower_run_id, pushed)
-    await hub.devices.node_activated(ONE, "11")
-    assert await fate(hub, run, "m1") == (Fate.PENDING, "")
-    with pytest.raises(Conflict, match="another device"):
-        await hub.receipts.receipt(other, "m1", run.flower_run_id)
+    await hub.runs.report(run.flower_run_id, MessagesPushed(round=1, phase="train", nodes=["1"], messages=["m1"]))
     with pytest.raises(Conflict, match="another device"):
         await Reply(run, "m1").announce(hub, other)
+    await hub.devices.node_activated(ONE, "11")  # Flower has given it another number since
     await Reply(run, "m1").announce(hub, ONE)
-    assert await fate(hub, run, "m7") == (Fate.PENDING, ""), "the hub does not know that node"
-
-
-async def test_what_only_the_journal_knows_is_accepted_while_the_run_goes_on_and_when_it_has_ended(
-    hub: HubParts, run: Run, folder: Path
-) -> None:
-    journal = Journal(folder / "journals" / run.flower_run_id)
-    journal.add("m1")
-    assert await fate(hub, run, "m1") == (Fate.ACCEPTED, "")
-    journal.add("m2")
-    await hub.runs.stop(run.id)
-    with pytest.raises(Rejected, match="the run has ended"):
-        journal.add("m3")
-    journal.close()
-    fates = [(await fate(hub, run, message))[0] for message in ("m1", "m2", "m3")]
-    assert fates == [Fate.ACCEPTED, Fate.ACCEPTED, Fate.LATE]
-    assert list((folder / "journals").iterdir()) == []
 
 
 def stored(folder: Path) -> int:

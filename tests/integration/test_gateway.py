@@ -1,126 +1,27 @@
-"""The Fleet gateway lets enrolled devices through to the SuperLink, and nobody else; it wakes, repeats and streams."""
+"""The Fleet gateway lets enrolled devices through to the SuperLink, and nobody else, and streams."""
 
-import asyncio
 import time
 import tracemalloc
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import msgspec
 import pytest
-import uvicorn
-from flwr.proto.fleet_pb2 import (
-    ActivateNodeRequest,
-    ActivateNodeResponse,
-    PullMessagesRequest,
-    PullMessagesResponse,
-)
+from flwr.proto.fleet_pb2 import ActivateNodeRequest, ActivateNodeResponse
 from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest, SendNodeHeartbeatResponse
-from flwr.proto.message_pb2 import Message, Metadata, ObjectTree
 from flwr.proto.node_pb2 import Node
 
 from flip_demo.ports import free_port
-from flip_hub.federation.gateway import AT_ONCE, Gateway
+from flip_hub.federation.gateway import Gateway
 from flip_hub.federation.mailboxes import Mailboxes
 from flip_hub.federation.superlink import Superlink
-from flip_hub.settings import Settings
 from flip_runtime.errors import ConfigError
 from flip_wire.problem import Problem
 from integration.fleet_rig import NodeKey, Registry, device_client, hub_settings, running
+from integration.gateway_rig import MIB, PULL, StubSuperlink, rig_in, serving
 
 pytestmark = pytest.mark.asyncio
-
-EMPTY = PullMessagesResponse().SerializeToString()
-MESSAGE = PullMessagesResponse(
-    messages_list=[Message(metadata=Metadata(message_id="m"))], message_object_trees=[ObjectTree(object_id="m")]
-).SerializeToString()
-PULL = PullMessagesRequest(node=Node(node_id=7)).SerializeToString()
-MIB = 2**20
-
-
-class StubSuperlink:
-    """Answers pulls from a list (empty when it is used up), `pull-object` with 20 MiB, and counts what it is sent."""
-
-    def __init__(self) -> None:
-        self.answers: list[bytes] = []
-        self.on_pull: Callable[[], None] = lambda: None
-        self.pulls = 0
-        self.received = 0
-        self.headers: dict[bytes, bytes] = {}
-
-    async def __call__(
-        self,
-        scope: MutableMapping[str, Any],
-        receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
-        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
-    ) -> None:
-        self.headers = dict(scope["headers"])
-        more = True
-        while more:
-            message = await receive()
-            self.received += len(message.get("body", b""))
-            more = message.get("more_body", False)
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"flwr-test", b"yes")]})
-        async for chunk in self._answer(scope["path"]):
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
-
-    async def _answer(self, path: str) -> AsyncIterator[bytes]:
-        if path.endswith("/pull-object"):
-            for _ in range(20 * MIB // 2**16):
-                yield bytes(2**16)
-        if path.endswith("/pull-messages"):
-            self.pulls += 1
-            self.on_pull()
-            yield self.answers.pop(0) if self.answers else EMPTY
-
-
-class Rig:
-    """A gateway before a stub, one enrolled device, and a client that trusts the hub."""
-
-    def __init__(self, settings: Settings, client: httpx.AsyncClient) -> None:
-        self.settings = settings
-        self.client = client
-        self.superlink = StubSuperlink()
-        self.registry = Registry()
-        self.mailboxes = Mailboxes()
-        self.key = NodeKey()
-        self.registry.enrol(self.key)
-
-    async def pull(self, *, wait: float = 0.0) -> PullMessagesResponse:
-        headers = {**self.key.headers(), "Flip-Wait": str(wait)}
-        answer = await self.client.post("/pull-messages", content=PULL, headers=headers)
-        assert answer.status_code == 200, answer.text
-        return PullMessagesResponse.FromString(answer.content)
-
-    async def post(self, method: str, headers: dict[str, str], content: bytes = b"") -> httpx.Response:
-        return await self.client.post(method, content=content, headers=headers)
-
-
-@asynccontextmanager
-async def serving(app: Any, port: int) -> AsyncGenerator[None]:
-    config = uvicorn.Config(app, port=port, ws="none", lifespan="off", log_config=None, timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve())
-    try:
-        await until(lambda: server.started)
-        yield
-    finally:
-        server.should_exit = True
-        await task
-
-
-@asynccontextmanager
-async def rig_in(folder: Path) -> AsyncGenerator[Rig]:
-    settings = hub_settings(folder, fleet=free_port(), superlink=free_port())
-    async with device_client(settings) as client:
-        rig = Rig(settings, client)
-        gateway = Gateway(settings, rig.registry, rig.registry, rig.mailboxes, rig.registry)
-        async with serving(rig.superlink, settings.superlink.port), running(gateway.run(), settings.fleet.port):
-            yield rig
 
 
 def problem(answer: httpx.Response) -> Problem:
@@ -193,81 +94,6 @@ async def test_a_missing_certificate_and_a_taken_port_are_configuration_errors(f
         await gateway.run()
 
 
-# ---- long polls -------------------------------------------------------------------------------------------------
-
-
-async def test_a_waiting_pull_is_answered_as_soon_as_its_node_is_written_to(folder: Path) -> None:
-    async with rig_in(folder) as rig, asyncio.TaskGroup() as group:
-        rig.superlink.answers = [EMPTY, MESSAGE]
-        waiting = group.create_task(rig.pull(wait=30))
-        await until(lambda: rig.superlink.pulls == 1)
-        rig.mailboxes.wake(["8"])
-        rig.mailboxes.wake(["7"])
-        async with asyncio.timeout(5):
-            assert len((await waiting).messages_list) == 1
-        assert (rig.superlink.pulls, rig.mailboxes.waiting) == (2, 0)
-
-
-async def test_a_wake_between_the_look_and_the_wait_is_not_lost(folder: Path) -> None:
-    async with rig_in(folder) as rig:
-        rig.superlink.answers = [EMPTY, MESSAGE]
-        rig.superlink.on_pull = lambda: rig.mailboxes.wake(["7"])
-        async with asyncio.timeout(5):
-            assert len((await rig.pull(wait=30)).messages_list) == 1
-
-
-async def test_an_empty_pull_is_answered_when_its_wait_is_over_and_at_once_without_one(folder: Path) -> None:
-    async with rig_in(folder) as rig:
-        assert not (await rig.pull()).messages_list
-        assert rig.superlink.pulls == 1
-        started = time.monotonic()
-        assert not (await rig.pull(wait=0.5)).messages_list
-        assert 0.5 <= time.monotonic() - started < 5
-        assert (await rig.post("/pull-messages", {**rig.key.headers(), "Flip-Wait": "soon"}, PULL)).status_code == 400
-
-
-async def test_a_device_that_hangs_up_ends_its_wait(folder: Path) -> None:
-    async with rig_in(folder) as rig:
-        waiting = asyncio.create_task(rig.pull(wait=30))
-        await until(lambda: rig.superlink.pulls == 1)
-        waiting.cancel()
-        await until(lambda: rig.mailboxes.waiting == 0)
-        assert rig.superlink.pulls == 1
-
-
-async def test_a_message_that_was_not_confirmed_is_given_once_more(folder: Path) -> None:
-    async with rig_in(folder) as rig:
-        rig.superlink.answers = [MESSAGE, EMPTY, MESSAGE]
-        given = [len((await rig.pull()).messages_list) for _ in range(3)]
-        assert given == [1, 1, 0]
-        assert len((await rig.pull()).messages_list) == 1
-        assert (await rig.post("/confirm-message-received", rig.key.headers())).status_code == 200
-        assert not (await rig.pull()).messages_list
-
-
-async def test_a_device_has_few_requests_at_once(folder: Path) -> None:
-    async with rig_in(folder) as rig, asyncio.TaskGroup() as group:
-        waiting = [group.create_task(rig.pull(wait=30)) for _ in range(AT_ONCE)]
-        await until(lambda: rig.superlink.pulls == AT_ONCE)
-        answer = await rig.post("/get-run", rig.key.headers())
-        assert (answer.status_code, "retry-after" in answer.headers) == (429, True)
-        rig.mailboxes.wake(["7"])
-        await asyncio.wait(waiting)
-        assert (await rig.post("/get-run", rig.key.headers())).status_code == 200
-
-
-async def test_stopping_answers_the_waiting_pulls(folder: Path) -> None:
-    settings = hub_settings(folder, fleet=free_port(), superlink=free_port())
-    async with device_client(settings) as client:
-        rig = Rig(settings, client)
-        gateway = Gateway(settings, rig.registry, rig.registry, rig.mailboxes, rig.registry)
-        async with serving(rig.superlink, settings.superlink.port):
-            async with running(gateway.run(), settings.fleet.port):
-                waiting = asyncio.create_task(rig.pull(wait=30))
-                await until(lambda: rig.superlink.pulls == 1)
-            assert not (await waiting).messages_list
-
-
 # ---- bodies -----------------------------------------------------------------------------------------------------
 
 
@@ -324,9 +150,3 @@ async def test_an_enrolled_key_is_a_node_again_after_the_superlink_has_lost_it(f
                 answer = await client.post("/send-node-heartbeat", content=beat, headers=other.headers())
                 assert answer.status_code == 401, "a device must not speak for another's node"
     assert len(nodes) == 2
-
-
-async def until(condition: Callable[[], bool], within: float = 10.0) -> None:
-    async with asyncio.timeout(within):
-        while not condition():
-            await asyncio.sleep(0.01)

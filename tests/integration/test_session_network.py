@@ -25,9 +25,7 @@ async def test_every_call_meets_every_fault_and_each_round_has_its_reply_once(hu
     run_id = await hub.submit(APPS / "counting", devices=1, num_server_rounds=8, size=3_000_000, out=str(out))
     async with proxy.running(), training(device) as (run,):
         assert (await hub.finished(run_id)).run.status == "finished"
-        async with asyncio.timeout(120):
-            while run.steps().count("delivered") < 8:
-                await asyncio.sleep(0.05)
+        await run.told("delivered", 8)
     assert [(each["replies"], each["errors"]) for each in rounds(out)] == [(1, [])] * 8
     assert [each["mean"] for each in rounds(out)] == [float(number + 1) for number in range(8)]
     assert [each["calls"] for each in rounds(out)] == [float(number + 1) for number in range(8)]
@@ -56,9 +54,8 @@ async def test_through_an_outage_a_long_lease_keeps_the_reply_in_its_round_and_a
         assert not out.exists()
         proxy.away = False
         assert (await hub.finished(run_id)).run.status == "finished"
-        async with asyncio.timeout(60):
-            while "delivered" not in long.steps() or "late" not in short.steps():
-                await asyncio.sleep(0.05)
+        await long.told("delivered")
+        await short.told("late")
     (only,) = rounds(out)
     assert (only["replies"], only["mean"]) == (2, 1.0)
     (error,) = only["errors"]
@@ -83,9 +80,7 @@ async def test_an_upload_that_is_cut_again_and_again_goes_on_from_the_last_chunk
     )
     async with link.running(), training(device) as (run,):
         assert (await hub.finished(run_id)).run.status == "finished"
-        async with asyncio.timeout(60):
-            while "delivered" not in run.steps():
-                await asyncio.sleep(0.05)
+        await run.told("delivered")
     assert [(each["replies"], each["errors"]) for each in rounds(out)] == [(1, [])]
     assert len(calls.read_text().split()) == 1
     assert link.cuts_left == 0
@@ -102,7 +97,5 @@ async def test_a_whole_round_works_with_a_clock_that_is_an_hour_wrong(hub: Hub, 
     run_id = await hub.submit(APPS / "counting", devices=1, out=str(out))
     async with training(device, clock_ahead=ahead) as (run,):
         assert (await hub.finished(run_id)).run.status == "finished"
-        async with asyncio.timeout(60):
-            while run.steps().count("delivered") < 2:
-                await asyncio.sleep(0.05)
+        await run.told("delivered", 2)
     assert [(each["replies"], each["mean"]) for each in rounds(out)] == [(1, 1.0), (1, 2.0)]

@@ -42,7 +42,7 @@ async def test_a_session_outlives_the_superlink_in_mid_upload_and_in_mid_trainin
             began, before = loop.time(), link.calls.total()
             hub.kill_superlink()
             assert (await hub.finished(run_id)).run.status == "failed"
-            await until(lambda: run.steps().count("late") == late)
+            await run.told("late", late)
             assert link.calls.total() - before < 50 + CALLS_A_SECOND * (loop.time() - began)
 
         run_id = await hub.submit(APPS / "counting", size=PARAMETERS, varied=True, **told_to)
@@ -53,7 +53,7 @@ async def test_a_session_outlives_the_superlink_in_mid_upload_and_in_mid_trainin
         await dies(run_id, late=2)
         run_id = await hub.submit(APPS / "counting", **told_to)
         assert (await hub.finished(run_id)).run.status == "finished"
-        await until(lambda: "delivered" in run.steps())
+        await run.told("delivered")
         assert train.is_running()
     assert rounds(out) == [{"replies": 1, "errors": [], "mean": 1.0, "calls": 1.0}]
     assert run.steps() == [*["pulled", "training", "trained", "late"] * 2, "pulled", "training", "trained", "delivered"]
