@@ -4,6 +4,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from flip_wire.inference import ModelTraffic
+
 
 class Severity(StrEnum):
     INFO = "info"
@@ -43,6 +45,8 @@ class HealthReport(Struct, frozen=True, kw_only=True):
     """Bytes that the machine can still give out."""
     clock_offset: float = 0.0
     """Seconds to add to the device's clock to get the hub's."""
+    inference: list[ModelTraffic] = []
+    """Of each version that answers on the device."""
 
 
 class Repair(Struct, frozen=True, kw_only=True):

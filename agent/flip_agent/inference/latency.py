@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from collections.abc import Collection
 
 from flip_agent.inference.engine import Call
 from flip_agent.inference.problems import Refusal
@@ -27,6 +28,11 @@ class Latencies:
         """The p99 in seconds and the number of requests since the last call; None while they are too few to tell."""
         if len(self._seconds) < _ENOUGH:
             return None
-        ordered = sorted(self._seconds)
+        seconds = list(self._seconds)
         self._seconds.clear()
-        return ordered[math.ceil(0.99 * len(ordered)) - 1], len(ordered)
+        return percentile(seconds, 0.99), len(seconds)
+
+
+def percentile(seconds: Collection[float], share: float) -> float:
+    """The least of them that `share` of them do not exceed; 0 where there are none."""
+    return sorted(seconds)[math.ceil(share * len(seconds)) - 1] if seconds else 0.0

@@ -6,6 +6,7 @@ may invent without end, are counted together.
 
 import bisect
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +20,7 @@ LATENCY_BOUNDS = (5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
 """Seconds."""
 _VERSIONS = 64
 """That are counted apart; beyond them the oldest are forgotten."""
+_RECENT = 1024
 _EXACT_SIZES = 128
 """Rows; larger batches are counted with the next power of two."""
 
@@ -69,6 +71,8 @@ class Counts:
     """Of the answered calls, the wait for their turn included."""
     latency: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BOUNDS) + 1))
     """Answered calls per bucket of `LATENCY_BOUNDS`, the last one without a bound."""
+    recent: deque[float] = field(default_factory=lambda: deque[float](maxlen=_RECENT))
+    """Seconds of the newest answered calls."""
     failed: int = 0
     """Refused because the version could not compute them."""
     refused: dict[int, int] = field(default_factory=dict[int, int])
@@ -76,6 +80,7 @@ class Counts:
     refused_seconds: float = 0.0
     batches: dict[int, int] = field(default_factory=dict[int, int])
     """How many, by their rows."""
+    batch_rows: int = 0
     batch_seconds: dict[int, float] = field(default_factory=dict[int, float])
     job_seconds: float = 0.0
     """Seconds of each batch, as often as it held a call."""
@@ -110,11 +115,11 @@ class Metrics:
     # ---- told ----
 
     def answered(self, call: Call) -> None:
-        manifest = call.target.version.manifest
-        counts = self.of_versions.get((manifest.model, manifest.version)) or self._new(manifest.model, manifest.version)
+        counts = self.of(call.target.version)
         counts.answered += 1
         counts.rows += call.inputs[0].shape[0]
         counts.seconds += call.seconds
+        counts.recent.append(call.seconds)
         counts.latency[bisect.bisect_left(LATENCY_BOUNDS, call.seconds)] += 1
 
     def refused(self, model: str, version: Version | None, refusal: Refusal, seconds: float) -> None:
@@ -122,8 +127,7 @@ class Metrics:
         if version is None:
             self.strangers[status] = self.strangers.get(status, 0) + 1
             return
-        manifest = version.manifest
-        counts = self.of_versions.get((manifest.model, manifest.version)) or self._new(manifest.model, manifest.version)
+        counts = self.of(version)
         counts.failed += isinstance(refusal, Uncomputable)
         counts.refused[status] = counts.refused.get(status, 0) + 1
         counts.refused_seconds += seconds
@@ -133,6 +137,7 @@ class Metrics:
         size = rows if rows <= _EXACT_SIZES else 1 << (rows - 1).bit_length()
         counts.batches[size] = counts.batches.get(size, 0) + 1
         counts.batch_seconds[size] = counts.batch_seconds.get(size, 0.0) + seconds
+        counts.batch_rows += rows
         counts.job_seconds += jobs * seconds
         counts.last = time.time()
 
@@ -141,6 +146,11 @@ class Metrics:
     def statistics(self, model: str, versions: Sequence[int]) -> list[Statistics]:
         """Of each of these versions, also of those that were never called."""
         return [self.of_versions.get((model, version), Counts()).statistics(model, version) for version in versions]
+
+    def of(self, version: Version) -> Counts:
+        """Its counts go on for as long as the process, or until many other versions have come."""
+        manifest = version.manifest
+        return self.of_versions.get((manifest.model, manifest.version)) or self._new(manifest.model, manifest.version)
 
     def _new(self, model: str, version: int) -> Counts:
         while len(self.of_versions) >= _VERSIONS:
