@@ -11,13 +11,17 @@ import pytest
 
 
 @contextmanager
-def small_disk(place: Path, size: int) -> Generator[Path]:
-    """`size` bytes, mounted there. Skips the test where that is not allowed."""
+def small_disk(place: Path, size: int, *, inodes: int | None = None) -> Generator[Path]:
+    """Of so many bytes (and inodes), mounted there. Only root may mount: anybody else skips the test. It fails where
+    root may not either: a suite that says that it passed has filled a disk."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount the small disk that this test fills up")
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
+    options = f"size={size}" if inodes is None else f"size={size},nr_inodes={inodes}"
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
     mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
     if mounted.returncode:
-        pytest.skip(f"no tmpfs may be mounted here: {mounted.stderr.strip()}")
+        pytest.fail(f"root may not mount a small disk here: {mounted.stderr.strip()}")
     try:
         yield place
     finally:

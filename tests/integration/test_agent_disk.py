@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,13 +9,14 @@ import msgspec
 import pytest
 from agent_rig import Agent, until
 from fake_hub import FakeHub, started
+from full_disk import fill, small_disk
 
 from flip_agent.looks import Verdict
 from flip_wire.health import Repair
 
 FILES = 400
-DISKS = {"disk": "size=24m", "inodes": f"size=512m,nr_inodes={FILES}"}
-"""Short of one thing each; what tmpfs does not hold it does not take."""
+DISKS = {"disk": (24 * 2**20, None), "inodes": (512 * 2**20, FILES)}
+"""Bytes and inodes: short of one each; what tmpfs does not hold it does not take."""
 LITTER = 20
 
 
@@ -27,14 +27,9 @@ def subject(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def disk(folder: Path, subject: str) -> Iterator[Path]:
-    """Fails where root may not mount one."""
-    place = folder / "disk"
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", DISKS[subject], "tmpfs", str(place)], check=True)
-    try:
+    size, inodes = DISKS[subject]
+    with small_disk(folder / "disk", size, inodes=inodes) as place:
         yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 class Device:
@@ -66,9 +61,7 @@ class Device:
         return sorted(path.name for path in paths)
 
     def use_up_bytes(self) -> None:
-        with contextlib.suppress(OSError), (self.disk / "greedy").open("wb", buffering=0) as greedy:
-            while True:
-                greedy.write(bytes(4096))
+        fill(self.disk)
         assert os.statvfs(self.disk).f_bavail == 0
 
     def use_up_inodes(self) -> None:
