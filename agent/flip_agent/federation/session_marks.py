@@ -8,9 +8,9 @@ from zlib import crc32
 
 import msgspec
 
+from flip_agent.device_clock import DeviceClock
 from flip_agent.federation.steps import Step
 from flip_agent.federation.timeline import PARTS, Mark
-from flip_agent.outbox.stored_event import DeviceClock
 
 SCHEMA = """
 create table if not exists mark (

@@ -6,7 +6,7 @@ import secrets
 from msgspec import Struct
 from msgspec.structs import replace
 
-from flip_agent.outbox.stored_event import DeviceClock
+from flip_agent.device_clock import DeviceClock
 from flip_wire.models import ModelAssignment, Sha256
 from flip_wire.spans import MOST_TEXT, Span, Spans, trace_of_rollout
 from flip_wire.telemetry import Stamp

@@ -15,12 +15,13 @@ from pathlib import Path
 import msgspec
 from msgspec import Raw, Struct
 
+from flip_agent.device_clock import DeviceClock
 from flip_agent.outbox.aside import accounts_of_the_missing, give_way, heir_of, heirs_accounts, is_missing, settle
 from flip_agent.outbox.ballast import SIZE, Ballast
 from flip_agent.outbox.file import OutboxFile
 from flip_agent.outbox.intake import Intake, Waiting, bounded, refuse
 from flip_agent.outbox.ledger import Ledger
-from flip_agent.outbox.stored_event import DeviceClock, decode_event, encode_event
+from flip_agent.outbox.stored_event import decode_event, encode_event
 from flip_agent.progress import Progress
 from flip_agent.sqlite_errors import Full
 from flip_runtime.errors import Corrupt, Unavailable
