@@ -42,12 +42,21 @@ class InferenceSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     port: Port = 8082
     grpc: bool = True
     """Also over gRPC, on `port` + 1000."""
+    names: list[str] = []
+    """Further Host names it answers to, without port, beside loopback's and the address itself."""
+    token_file: Path | None = None
+    """A secret that each request must show (`Authorization: Bearer TOKEN`); other interfaces than loopback need one."""
+    certificate: Path | None = None
+    """PEM, with the chain; with `private_key` it makes HTTP into HTTPS."""
+    private_key: Path | None = None
     max_rows: Count = 64
     """Rows of one batch."""
     max_queue: Count = 512
     """Requests that may wait; one more is answered 429."""
     max_body: Annotated[int, Meta(ge=2**10, le=2**30)] = 16 * 2**20
     """Bytes of a request."""
+    keep_alive: Annotated[float, Meta(ge=0, le=366 * 86400)] = 0.0
+    """Seconds without requests after which a model's memory is given back until one comes; 0: never."""
     stale_after: Annotated[float, Meta(ge=0, le=366 * 86400)] = 0.0
     """Seconds after which a served version counts as old, and a condition says so; 0: never."""
 

@@ -331,7 +331,7 @@ async def test_a_taken_port_and_a_public_interface_are_configuration_errors(fold
     public = ServeProcess(folder, port, host="0.0.0.0")
     await public.child.start()
     assert await asyncio.wait_for(public.child.wait(), 60) == 78
-    assert "reverse proxy" in public.log.read_text()
+    assert "inference.token_file" in public.log.read_text()
 
 
 def test_neither_torch_nor_flwr_is_loaded() -> None:

@@ -52,8 +52,8 @@ class Request:
         self.sent: list[Any] = []
 
     async def answered_by(self, endpoint: InferEndpoint) -> None:
-        scope: Any = {"type": "http", "method": "POST", "path": "/v2/models/digits/infer", "headers": []}
-        assert await endpoint.takes(scope, self._receive, self._send)
+        scope: Any = {"type": "http", "method": "POST", "path": "/v2/models/digits/infer"}
+        assert await endpoint.takes(scope, {}, self._receive, self._send)
 
     def leave(self) -> None:
         self._left.set()

@@ -1,46 +1,35 @@
-"""What a request meets first: is it meant for this device, and does it take the fast path?"""
+"""What a request meets first: may it use this device's models, and does it take the fast path?
 
-from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
+Whatever goes wrong behind it is answered: a refusal by its own status, a bug with 500 and a line in the log.
+"""
 
+import logging
+
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from flip_agent.inference.admission import Admission
 from flip_agent.inference.infer import InferEndpoint
-from flip_agent.inference.problems import Foreign, send_problem
+from flip_agent.inference.problems import bug, send_problem, send_refusal
 
-_OWN_NAMES = frozenset({b"localhost", b"127.0.0.1", b"[::1]"})
+log = logging.getLogger(__name__)
 
 
 class Front:
-    """Answers nothing but loopback names: a web page that rebinds its name to 127.0.0.1 cannot use the models."""
-
-    def __init__(self, infer: InferEndpoint, app: ASGIApp) -> None:
+    def __init__(self, admission: Admission, infer: InferEndpoint, app: ASGIApp) -> None:
+        self._admission = admission
         self._infer = infer
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif foreign := refusal(scope):
-            await send_problem(send, foreign)
-        elif not await self._infer.takes(scope, receive, send):
-            await self._app(scope, receive, send)
-
-
-def refusal(scope: HTTPScope) -> Foreign | None:
-    host = origin = None
-    for name, value in scope["headers"]:
-        if name == b"host":
-            host = value
-        elif name == b"origin":
-            origin = value
-    if host is None or _name(host) not in _OWN_NAMES:
-        return Foreign(
-            "the Host is not this device's loopback", hint="use http://127.0.0.1:PORT or http://localhost:PORT"
-        )
-    if origin is not None and _name(origin.partition(b"://")[2]) not in _OWN_NAMES:
-        return Foreign("a page of another origin may not use this server", hint="call it from a program of this device")
-    return None
-
-
-def _name(authority: bytes) -> bytes:
-    """Without the port; of `[::1]:80`, `[::1]`."""
-    name, colon, port = authority.rpartition(b":")
-    return (name if colon and port.isdigit() else authority).lower()
+            return
+        headers = dict(scope["headers"])
+        try:
+            if refusal := self._admission.refusal(scope, headers):
+                await send_refusal(send, refusal)
+            elif not await self._infer.takes(scope, headers, receive, send):
+                await self._app(scope, receive, send)
+        except Exception:  # the one place where a request meets a bug: the next one shall not
+            log.exception("bug in a request", extra={"method": scope["method"], "path": scope["path"][:200]})
+            await send_problem(send, bug())

@@ -1,21 +1,37 @@
 """The fast path: inference requests over HTTP as a plain ASGI handler, without framework, from bytes to bytes."""
 
-import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from litestar.types import HTTPScope, Receive, Send
 
+from flip_agent.inference.admission import Headers
+from flip_agent.inference.binary_body import HEADER_LENGTH, only_array, split
+from flip_agent.inference.compression import accepted, deflated
 from flip_agent.inference.declared import check_outputs
-from flip_agent.inference.engine import PATIENCE, ClientGone, Engine
-from flip_agent.inference.oip import Parameter, decode_request, encode_response, input_arrays
-from flip_agent.inference.problems import Refusal, TooLarge, TooSlow, send_content, send_problem
+from flip_agent.inference.engine import PATIENCE, ClientGone, Engine, Target
+from flip_agent.inference.oip import InferRequest, Parameter, decode_request, encode_response, input_arrays
+from flip_agent.inference.problems import Refusal, send_content, send_refusal
+from flip_agent.inference.request_body import read_body
 from flip_agent.inference.short_form import decode_short, encode_short, short_arrays
+from flip_agent.inference.tensors import Array
+from flip_wire.models import TensorSpec
 
-_BODY_WITHIN = 30.0
-"""Seconds between the headers and the last byte of the body."""
 _INFER = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
 _PREDICT = re.compile(r"/predict(?:/([^/]+))?")
+
+_JSON = b"application/json"
+_BINARY = b"application/octet-stream"
+
+_WITHOUT_JSON = InferRequest(inputs=[], parameters={"binary_data_output": True})
+"""What a body of nothing but one tensor asks for."""
+
+
+class Answer(NamedTuple):
+    content: bytes
+    json_length: int | None = None
+    """Where bytes follow the JSON."""
 
 
 class InferEndpoint:
@@ -23,44 +39,61 @@ class InferEndpoint:
         self._engine = engine
         self._max_body = max_body
 
-    async def takes(self, scope: HTTPScope, receive: Receive, send: Send) -> bool:
+    async def takes(self, scope: HTTPScope, headers: Headers, receive: Receive, send: Send) -> bool:
         """Answers the request if it is one for inference; else it is left alone."""
         if scope["method"] != "POST":
             return False
         if path := _INFER.fullmatch(scope["path"]):
-            answer = self._infer(path[1], path[2], scope, receive)
+            answer = self._infer(path[1], path[2], headers, receive)
         elif path := _PREDICT.fullmatch(scope["path"]):
-            answer = self._predict(path[1], scope, receive)
+            answer = self._predict(path[1], headers, receive)
         else:
             return False
         try:
-            await send_content(send, 200, b"application/json", await answer)
+            await _send(send, await answer, headers.get(b"accept-encoding"))
         except Refusal as refusal:
-            await send_problem(send, refusal)
+            await send_refusal(send, refusal)
         except ClientGone:
             pass
         return True
 
-    async def _infer(self, name: str, asked: str | None, scope: HTTPScope, receive: Receive) -> bytes:
+    async def _infer(self, name: str, asked: str | None, headers: Headers, receive: Receive) -> Answer:
         """The Open Inference Protocol."""
-        request = decode_request(await read_body(scope, receive, self._max_body))
-        target = await self._engine.find(name, asked)
-        manifest = target.version.manifest
-        check_outputs((output.name for output in request.outputs), manifest.outputs)
-        inputs = input_arrays(request, manifest.inputs)
-        outputs = await self._engine.infer(
-            target, inputs, id=request.id, patience=patience(request.parameters), gone=lambda: _gone(receive)
-        )
-        return encode_response(request, manifest, outputs)
+        target = None
+        try:
+            content, binary = split(await read_body(headers, receive, self._max_body), headers.get(HEADER_LENGTH))
+            request = decode_request(content) if len(content) or not len(binary) else _WITHOUT_JSON
+            target = await self._engine.find(name, asked)
+            inputs = _inputs(request, target.version.manifest.inputs, binary)
+            check_outputs((output.name for output in request.outputs), target.version.manifest.outputs)
+            waits = patience(request.parameters)
+        except Refusal as refusal:
+            self._tell(name, target, refusal)
+            raise
+        outputs = await self._engine.infer(target, inputs, id=request.id, patience=waits, gone=lambda: _gone(receive))
+        return Answer(*encode_response(request, target.version.manifest, outputs))
 
-    async def _predict(self, name: str | None, scope: HTTPScope, receive: Receive) -> bytes:
+    async def _predict(self, name: str | None, headers: Headers, receive: Receive) -> Answer:
         """The short form for people; the name may be left out when there is only one model."""
-        request = decode_short(await read_body(scope, receive, self._max_body))
-        target = await self._engine.find(name or self._engine.models.only())
-        manifest = target.version.manifest
-        inputs = short_arrays(request, manifest.inputs)
+        target = None
+        try:
+            request = decode_short(await read_body(headers, receive, self._max_body))
+            target = await self._engine.find(name or self._engine.models.only())
+            inputs = short_arrays(request, target.version.manifest.inputs)
+        except Refusal as refusal:
+            self._tell(name or "", target, refusal)
+            raise
         outputs = await self._engine.infer(target, inputs, gone=lambda: _gone(receive))
-        return encode_short(manifest, outputs)
+        return Answer(encode_short(target.version.manifest, outputs))
+
+    def _tell(self, name: str, target: Target | None, refusal: Refusal) -> None:
+        self._engine.refused(name, None if target is None else target.version, refusal)
+
+
+def _inputs(request: InferRequest, specs: Sequence[TensorSpec], binary: memoryview) -> list[Array]:
+    if request is _WITHOUT_JSON:
+        return [only_array(specs, binary)]
+    return input_arrays(request, specs, binary)
 
 
 def patience(parameters: Mapping[str, Parameter]) -> float:
@@ -71,37 +104,15 @@ def patience(parameters: Mapping[str, Parameter]) -> float:
     return min(PATIENCE, timeout / 1e6)
 
 
-async def read_body(scope: HTTPScope, receive: Receive, limit: int) -> bytes | bytearray:
-    """Raises `TooLarge`, `TooSlow` or `ClientGone`."""
-    declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-    if int(declared) > limit:
-        raise _too_large(limit)
-    try:
-        async with asyncio.timeout(_BODY_WITHIN):
-            return await _whole_body(receive, limit)
-    except TimeoutError as error:
-        raise TooSlow(f"the body is not whole after {_BODY_WITHIN:g} s") from error
-
-
-async def _whole_body(receive: Receive, limit: int) -> bytes | bytearray:
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise ClientGone
-        if not body and not message["more_body"]:
-            return message["body"]
-        body += message["body"]
-        if len(body) > limit:
-            raise _too_large(limit)
-        if not message["more_body"]:
-            return body
-
-
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"the body has more than {limit} bytes", hint="send fewer rows, or raise inference.max_body")
-
-
 async def _gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+async def _send(send: Send, answer: Answer, accept_encoding: bytes | None) -> None:
+    content, length = answer
+    headers = [] if length is None else [(HEADER_LENGTH, str(length).encode())]
+    if encoding := accepted(accept_encoding, content):
+        content = await deflated(encoding, content)
+        headers += [(b"content-encoding", encoding), (b"vary", b"accept-encoding")]
+    await send_content(send, 200, _JSON if length is None else _BINARY, content, headers)

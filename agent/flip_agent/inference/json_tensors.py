@@ -24,7 +24,7 @@ T = TypeVar("T")
 _OPENING_BRACKETS = re.compile(rb"(?:[ \t\r\n]*\[)*")
 
 
-def decode_json(decoder: msgspec.json.Decoder[T], content: bytes | bytearray | Raw, what: str) -> T:
+def decode_json(decoder: msgspec.json.Decoder[T], content: bytes | bytearray | memoryview | Raw, what: str) -> T:
     """Raises `Refusal` that begins with `what`."""
     try:
         return decoder.decode(content)

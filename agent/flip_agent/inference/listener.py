@@ -1,13 +1,19 @@
-"""Where `serve` listens: a bound port, and the uvicorn server behind it."""
+"""Where `serve` listens: a bound port, TLS where it is set up, and the uvicorn server behind it.
+
+Another interface than loopback is refused unless each request must show a token: anybody on that network could use the
+models, and give feedback that this device learns from.
+"""
 
 import contextlib
 import ipaddress
 import socket
+import ssl
 from collections.abc import Generator
 
 import uvicorn
 from litestar.types import ASGIApp
 
+from flip_agent.inference.connection import Connection
 from flip_agent.settings import InferenceSection
 from flip_runtime.errors import ConfigError
 
@@ -19,10 +25,10 @@ _BACKLOG = 1024
 
 def listen(where: InferenceSection) -> socket.socket:
     """Raises `ConfigError` when it must not or cannot listen there."""
-    if not _is_loopback(where.host):
+    if where.token_file is None and not is_loopback(where.host):
         raise ConfigError(
-            f"inference.host {where.host} is no loopback address, and other interfaces need authentication",
-            hint="set inference.host to 127.0.0.1 and put a reverse proxy that authenticates before it",
+            f"inference.host {where.host} is no loopback address, and anybody on that network could use the models",
+            hint="set inference.token_file to a file with a secret, or inference.host to 127.0.0.1",
         )
     listener = socket.socket(socket.AF_INET6 if ":" in where.host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -40,10 +46,11 @@ def listen(where: InferenceSection) -> socket.socket:
 
 
 def url(where: InferenceSection) -> str:
-    return f"http://{f'[{where.host}]' if ':' in where.host else where.host}:{where.port}"
+    scheme = "http" if where.certificate is None else "https"
+    return f"{scheme}://{f'[{where.host}]' if ':' in where.host else where.host}:{where.port}"
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:
@@ -55,8 +62,8 @@ def _is_loopback(host: str) -> bool:
 class Server(uvicorn.Server):
     """uvicorn would end the process by raising the signal again; here the rest is closed first."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        super().__init__(_config(app))
+    def __init__(self, app: ASGIApp, tls: ssl.SSLContext | None) -> None:
+        super().__init__(_config(app, tls))
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -66,15 +73,15 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _config(app: ASGIApp) -> uvicorn.Config:
+def _config(app: ASGIApp, tls: ssl.SSLContext | None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="none",  # it runs on ours
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="off",
         log_config=None,
-        log_level="warning",
+        log_level="error",  # each request that is none would be a warning
         access_log=False,
         server_header=False,
         date_header=False,
@@ -82,4 +89,5 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         limit_concurrency=_MAX_CONNECTIONS,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=STOP_WITHIN,
+        ssl_context_factory=None if tls is None else lambda *_: tls,
     )

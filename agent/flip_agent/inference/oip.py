@@ -1,33 +1,34 @@
-"""The Open Inference Protocol v2 over REST: its messages, and inference requests and responses as JSON.
+"""The Open Inference Protocol v2 over REST: its messages, and inference requests and responses
+as JSON, with bytes behind it where tensors are binary.
 
 https://github.com/open-inference/open-inference-protocol
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Struct, UnsetType
 
+from flip_agent.inference.binary_body import NOTHING, Body, InferInput, Pieces, TensorParameters
 from flip_agent.inference.declared import in_order
 from flip_agent.inference.json_tensors import declared_array, decode_json
-from flip_agent.inference.tensors import DATATYPES, Array
+from flip_agent.inference.problems import Refusal
+from flip_agent.inference.raw_tensors import raw_bytes
+from flip_agent.inference.tensors import DATATYPES, Array, expected
 from flip_wire.models import Manifest, TensorSpec
 
 Parameter = bool | int | float | str
 
 
-class InferInput(Struct, frozen=True, kw_only=True):
-    name: str
-    datatype: str
-    shape: list[int]
-    data: Raw
-    """Values in row-major order: one flat list, or nested as the shape says."""
-    parameters: dict[str, Parameter] = {}
+class RequestedParameters(Struct, frozen=True, kw_only=True):
+    binary_data: bool | None = None
+    """As bytes behind the JSON; by default as the request's `binary_data_output` says."""
 
 
 class RequestedOutput(Struct, frozen=True, kw_only=True):
     name: str
-    parameters: dict[str, Parameter] = {}
+    parameters: RequestedParameters = RequestedParameters()
 
 
 class InferRequest(Struct, frozen=True, kw_only=True):
@@ -38,15 +39,17 @@ class InferRequest(Struct, frozen=True, kw_only=True):
     outputs: list[RequestedOutput] = []
     """Empty: all of them."""
     parameters: dict[str, Parameter] = {}
-    """`timeout`: microseconds that the request may wait for its turn."""
+    """`timeout`: microseconds that the request may wait for its turn. `binary_data_output`: all outputs as bytes."""
 
 
 class InferOutput(Struct, frozen=True, kw_only=True):
     name: str
     datatype: str
     shape: list[int]
-    data: list[bool | int | float | None]
+    data: list[bool | int | float | None] | UnsetType = UNSET
     """Flat, in row-major order; JSON has no NaN: such a value is null."""
+    parameters: TensorParameters | UnsetType = UNSET
+    """Of an output that comes as bytes behind the JSON, without `data`."""
 
 
 class InferResponse(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -94,36 +97,53 @@ _request = msgspec.json.Decoder(InferRequest)
 _response = msgspec.json.Encoder()
 
 
-def decode_request(body: bytes | bytearray) -> InferRequest:
-    """Raises `Refusal`."""
+def decode_request(body: Body) -> InferRequest:
+    """From the JSON of a body. Raises `Refusal`."""
     return decode_json(_request, body, "the body")
 
 
-def input_arrays(request: InferRequest, specs: Sequence[TensorSpec]) -> list[Array]:
-    """The request's tensors in the order of the model's inputs. Raises `Refusal`."""
-    ordered = in_order(request.inputs, specs)
-    return [declared_array(spec, tensor.shape, tensor.data) for tensor, spec in zip(ordered, specs, strict=True)]
+def input_arrays(request: InferRequest, specs: Sequence[TensorSpec], binary: memoryview = NOTHING) -> list[Array]:
+    """The request's tensors in the order of the model's inputs; `binary` is what follows the JSON. Raises `Refusal`."""
+    declared = in_order(request.inputs, specs)
+    spec_of = {spec.name: spec for spec in specs}
+    pieces = Pieces(binary)
+    arrays = {tensor.name: _input_array(spec_of[tensor.name], tensor, pieces) for tensor in request.inputs}
+    pieces.check_all_taken(specs[-1], declared[-1])
+    return [arrays[spec.name] for spec in specs]
 
 
-def encode_response(request: InferRequest, manifest: Manifest, outputs: Sequence[Array]) -> bytes:
-    """`outputs` are in the order of the manifest's."""
-    asked = {output.name for output in request.outputs}
+def _input_array(spec: TensorSpec, tensor: InferInput, pieces: Pieces) -> Array:
+    if (size := tensor.parameters.binary_data_size) is not None:
+        return pieces.take(spec, tensor, size)
+    if not len(tensor.data):
+        raise Refusal(f"{expected(spec)}, and comes without the field `data` and without a binary_data_size")
+    return declared_array(spec, tensor.shape, tensor.data)
+
+
+def encode_response(request: InferRequest, manifest: Manifest, outputs: Sequence[Array]) -> tuple[bytes, int | None]:
+    """The body, and the length of its JSON where bytes follow; `outputs` are in the order of the manifest's."""
+    asked = {output.name: output.parameters.binary_data for output in request.outputs}
+    all_binary = request.parameters.get("binary_data_output") is True
+    binary: list[bytes] = []
+    tensors: list[InferOutput] = []
+    for spec, values in zip(manifest.outputs, outputs, strict=True):
+        if asked and spec.name not in asked:
+            continue
+        as_bytes = asked.get(spec.name)
+        if all_binary if as_bytes is None else as_bytes:
+            binary.append(raw_bytes(values))
+            tensors.append(_output(spec, values, parameters=TensorParameters(binary_data_size=len(binary[-1]))))
+        else:
+            tensors.append(_output(spec, values, data=values.ravel().tolist()))
     response = InferResponse(
-        model_name=manifest.model,
-        model_version=str(manifest.version),
-        outputs=[
-            InferOutput(
-                name=spec.name,
-                datatype=DATATYPES[spec.dtype].name,
-                shape=list(values.shape),
-                data=values.ravel().tolist(),
-            )
-            for spec, values in zip(manifest.outputs, outputs, strict=True)
-            if not asked or spec.name in asked
-        ],
-        id=request.id,
+        model_name=manifest.model, model_version=str(manifest.version), outputs=tensors, id=request.id
     )
-    return _response.encode(response)
+    content = _response.encode(response)
+    return (b"".join([content, *binary]), len(content)) if binary else (content, None)
+
+
+def _output(spec: TensorSpec, values: Array, **given: Any) -> InferOutput:
+    return InferOutput(name=spec.name, datatype=DATATYPES[spec.dtype].name, shape=list(values.shape), **given)
 
 
 def tensor_metadata(specs: Sequence[TensorSpec]) -> list[TensorMetadata]:

@@ -1,5 +1,6 @@
 """Every refusal of the inference server, as problem details (RFC 9457). None names a path or quotes a traceback."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import ClassVar
 
@@ -10,6 +11,8 @@ from flip_runtime.errors import FlipError
 from flip_wire.problem import Problem
 
 Headers = list[tuple[bytes, bytes]]
+
+PROBLEM_JSON = b"application/problem+json"
 
 
 class Refusal(FlipError):
@@ -25,9 +28,15 @@ class Uncomputable(Refusal):
 
 
 class Foreign(Refusal):
-    """Made by a web page or under a name that is not this device's loopback."""
+    """Made by a web page or under a name that is not this device's."""
 
     status = HTTPStatus.FORBIDDEN
+
+
+class NoToken(Refusal):
+    """Comes without the token that this device asks for, or with another."""
+
+    status = HTTPStatus.UNAUTHORIZED
 
 
 class Unknown(Refusal):
@@ -41,9 +50,21 @@ class TooLarge(Refusal):
 
 
 class TooSlow(Refusal):
-    """The body did not arrive in time."""
+    """The request did not arrive in time."""
 
     status = HTTPStatus.REQUEST_TIMEOUT
+
+
+class HeadTooLarge(Refusal):
+    """Its address and headers."""
+
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+
+
+class Unsupported(Refusal):
+    """Packed in a way that is not known here."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
 class QueueFull(Refusal):
@@ -70,27 +91,51 @@ class Expired(Refusal):
     status = HTTPStatus.GATEWAY_TIMEOUT
 
 
+class InferenceProblem(Problem, frozen=True, kw_only=True):
+    """`application/problem+json`, which is an error of the Open Inference Protocol too."""
+
+    error: str
+    """Detail and hint in one, as the protocol's clients show it."""
+
+
 def problem_headers(refusal: Refusal) -> dict[str, str]:
-    return {"retry-after": str(refusal.retry_after)} if refusal.retry_after else {}
+    """Names in lower case."""
+    match refusal:
+        case NoToken():
+            return {"www-authenticate": "Bearer"}
+        case Unsupported():
+            return {"accept-encoding": "gzip, deflate"}
+        case _:
+            return {"retry-after": str(refusal.retry_after)} if refusal.retry_after else {}
 
 
-def problem(status: int, detail: str, hint: str = "") -> Problem:
-    return Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, hint=hint)
+def problem(status: int, detail: str, hint: str = "") -> InferenceProblem:
+    error = f"{detail} ({hint})" if hint else detail
+    return InferenceProblem(title=HTTPStatus(status).phrase, status=status, detail=detail, hint=hint, error=error)
 
 
-def problem_of(refusal: Refusal) -> Problem:
+def problem_of(refusal: Refusal) -> InferenceProblem:
     return problem(refusal.status, str(refusal.args[0]), refusal.hint)
 
 
-async def send_problem(send: Send, refusal: Refusal) -> None:
-    headers = [(name.encode(), value.encode()) for name, value in problem_headers(refusal).items()]
-    content = msgspec.json.encode(problem_of(refusal))
-    await send_content(send, refusal.status, b"application/problem+json", content, headers)
+def bug() -> InferenceProblem:
+    """What is told of a fault of this program; its log has the rest."""
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "a fault of this server", hint="its log says more")
 
 
-async def send_content(
-    send: Send, status: int, kind: bytes, content: bytes, headers: list[tuple[bytes, bytes]] | None = None
-) -> None:
+def encode_headers(headers: Mapping[str, str]) -> Headers:
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
+
+
+async def send_problem(send: Send, answer: InferenceProblem, headers: Headers | None = None) -> None:
+    await send_content(send, answer.status, PROBLEM_JSON, msgspec.json.encode(answer), headers)
+
+
+async def send_refusal(send: Send, refusal: Refusal) -> None:
+    await send_problem(send, problem_of(refusal), encode_headers(problem_headers(refusal)))
+
+
+async def send_content(send: Send, status: int, kind: bytes, content: bytes, headers: Headers | None = None) -> None:
     """Sends one whole response."""
     start = [(b"content-type", kind), (b"content-length", str(len(content)).encode()), *(headers or [])]
     await send({"type": "http.response.start", "status": status, "headers": start})

@@ -1,4 +1,8 @@
-"""Tensors as bytes: row-major, little-endian, exactly as long as their shape says; the same over HTTP and gRPC."""
+"""Tensors as bytes: row-major, little-endian, exactly as long as their shape says; the same over HTTP and gRPC.
+
+As in JSON, no input is NaN or infinite: one such value spoils every sample that it is trained with, and the model's
+answer to it could not be told in JSON (docs/decisions/18-finite-inputs.md).
+"""
 
 import math
 from collections.abc import Sequence
@@ -13,14 +17,21 @@ _DTYPES = {name: np.dtype(name).newbyteorder("<") for name in DATATYPES}
 
 
 def raw_array(spec: TensorSpec, shape: Sequence[int], content: bytes | memoryview) -> Array:
-    """Reads the bytes where they lie. Raises `Refusal`."""
+    """Reads the bytes where they lie, if a number may lie there. Raises `Refusal`."""
     check_shape(spec, shape)
-    dtype = _DTYPES[spec.dtype]
-    if len(content) != (wanted := math.prod(shape) * dtype.itemsize):
+    if len(content) != (wanted := raw_size(spec, shape)):
         raise Refusal(f"{expected(spec)}, shape {short_shape(shape)} has {wanted} bytes, got {len(content)}")
-    if spec.dtype == "bool" and any(byte > 1 for byte in set(bytes(content))):
+    values = np.frombuffer(content, _DTYPES[spec.dtype])
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise Refusal(f"{expected(spec)}, got NaN or an infinite number")
+    if values.dtype.kind == "b" and values.view("uint8").max() > 1:
         raise Refusal(f"{expected(spec)}, got a byte that is neither 0 nor 1")
-    return np.frombuffer(content, dtype).reshape(shape)
+    return (values if values.flags.aligned else values.copy()).reshape(shape)
+
+
+def raw_size(spec: TensorSpec, shape: Sequence[int]) -> int:
+    """Bytes of a tensor of this shape."""
+    return math.prod(shape) * _DTYPES[spec.dtype].itemsize
 
 
 def raw_bytes(values: Array) -> bytes:

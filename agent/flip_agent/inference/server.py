@@ -11,6 +11,8 @@ import socket
 
 import uvloop
 
+from flip_agent.inference.admission import Admission
+from flip_agent.inference.credentials import Credentials, read_credentials
 from flip_agent.inference.engine import Engine
 from flip_agent.inference.front import Front
 from flip_agent.inference.infer import InferEndpoint
@@ -29,11 +31,13 @@ log = logging.getLogger(__name__)
 
 def serve(settings: Settings) -> None:
     """Returns after SIGTERM or SIGINT. Raises `ConfigError`."""
-    with contextlib.closing(listen(settings.inference)) as listener:
-        uvloop.run(_serve(settings, listener))
+    where = settings.inference
+    credentials = read_credentials(where)
+    with contextlib.closing(listen(where)) as listener:
+        uvloop.run(_serve(settings, listener, credentials))
 
 
-async def _serve(settings: Settings, listener: socket.socket) -> None:
+async def _serve(settings: Settings, listener: socket.socket, credentials: Credentials) -> None:
     limits = settings.inference
     models = ServedModels(
         ModelStore(settings.agent.state / "models"), max_rows=limits.max_rows, max_queue=limits.max_queue
@@ -42,7 +46,9 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     latencies = Latencies()
     engine = Engine(models, [latencies])
     link = RunLink(settings.agent.run_socket, models, own_url, latencies)
-    server = Server(Front(InferEndpoint(engine, limits.max_body), create_app(models)))
+    infer = InferEndpoint(engine, limits.max_body)
+    front = Front(Admission(limits.names, credentials.token), infer, create_app(models))
+    server = Server(front, credentials.tls)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
@@ -51,7 +57,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         async with asyncio.TaskGroup() as group:
             services = [Service("models", link.run)]
             if limits.grpc:
-                services.append(Service("grpc", lambda: _serve_grpc(limits, engine)))
+                services.append(Service("grpc", lambda: _serve_grpc(limits, credentials, engine)))
             beside = group.create_task(supervise(services))
             await server.serve(sockets=[listener])
             beside.cancel()
@@ -61,9 +67,16 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         models.close()
 
 
-async def _serve_grpc(where: InferenceSection, engine: Engine) -> None:
+async def _serve_grpc(where: InferenceSection, credentials: Credentials, engine: Engine) -> None:
     """Beside HTTP, which need not wait for the library's import."""
     from flip_agent.inference.grpc.server import GrpcServer, Where
     from flip_agent.inference.grpc.service import InferenceService
 
-    await GrpcServer(Where(host=where.host, port=where.port), InferenceService(engine), where.max_body).run()
+    place = Where(
+        host=where.host,
+        port=where.port,
+        token=credentials.token,
+        certificate=credentials.certificate,
+        private_key=credentials.private_key,
+    )
+    await GrpcServer(place, InferenceService(engine), where.max_body).run()

@@ -1,0 +1,124 @@
+"""One HTTP connection of uvicorn's, bounded in what it may hold and in how long a request may be on its way.
+
+A request is whole half a minute after its first byte, or it is answered 408 and the connection ends: be it slow in its
+headers, in its body, or in what is sent on after the answer. A connection without a request is closed like an idle one.
+"""
+
+import asyncio
+from typing import Any, ClassVar
+
+import msgspec
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from flip_agent.inference.problems import (
+    PROBLEM_JSON,
+    HeadTooLarge,
+    Refusal,
+    TooSlow,
+    encode_headers,
+    problem_headers,
+    problem_of,
+)
+
+_HEAD_LIMIT = 2**16
+"""Bytes of address and headers that come after their first packet."""
+_HEADERS_LIMIT = 100
+_PIPELINE_LIMIT = 16
+"""Requests that wait behind the one that is being answered."""
+
+
+class Connection(HttpToolsProtocol):
+    whole_within: ClassVar[float] = 30.0
+    """Seconds."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._arriving = False
+        """A request has begun and is not whole."""
+        self._in_head = False
+        self._head = 0
+        """Bytes of a head that is not whole."""
+        self._deadline: asyncio.TimerHandle | None = None
+        self._refusal: Refusal | None = None
+        """Why this connection ends."""
+
+    # ---- what the transport tells ----
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def data_received(self, data: bytes) -> None:
+        head_goes_on = self._in_head
+        super().data_received(data)
+        if not self._arriving or self.transport.is_closing():
+            self._forget_deadline()
+        elif head_goes_on and self._in_head and self._head_is_too_large(len(data)):
+            self._end(HeadTooLarge(f"address and headers have more than {_HEAD_LIMIT} bytes"))
+        elif self._deadline is None:
+            self._deadline = self.loop.call_later(self.whole_within, self._end_late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_deadline()
+        super().connection_lost(exc)
+
+    # ---- what the parser tells; what is raised here becomes `send_400_response` ----
+
+    def on_message_begin(self) -> None:
+        self._arriving = self._in_head = True
+        self._head = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if len(self.headers) > _HEADERS_LIMIT:
+            self._refusal = HeadTooLarge(f"{len(self.headers)} headers, {_HEADERS_LIMIT} are allowed")
+        elif len(self.pipeline) >= _PIPELINE_LIMIT:
+            self._refusal = Refusal(f"{_PIPELINE_LIMIT} requests already wait on this connection")
+        if self._refusal is not None:
+            raise self._refusal
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._arriving = False
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        self._end(self._refusal or Refusal("this is no HTTP request"))
+
+    # ---- how it ends ----
+
+    def _head_is_too_large(self, more: int) -> bool:
+        self._head += more
+        return self._head > _HEAD_LIMIT
+
+    def _end_late(self) -> None:
+        self._end(TooSlow(f"the request is not whole after {self.whole_within:g} s"))
+
+    def _end(self, refusal: Refusal) -> None:
+        """Tells why, unless an answer is on its way or due before."""
+        self._forget_deadline()
+        cycle = self.cycle
+        between = cycle is None or cycle.response_complete
+        if between or not (self._in_head or cycle.response_started or self.pipeline):
+            self._write(refusal)
+        if cycle is not None:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.transport.close()
+
+    def _write(self, refusal: Refusal) -> None:
+        content = msgspec.json.encode(problem_of(refusal))
+        headers = [
+            (b"content-type", PROBLEM_JSON),
+            (b"content-length", str(len(content)).encode()),
+            (b"connection", b"close"),
+            *encode_headers(problem_headers(refusal)),
+        ]
+        lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+        self.transport.write(STATUS_LINE[refusal.status] + lines + b"\r\n" + content)
+
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
