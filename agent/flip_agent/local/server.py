@@ -5,17 +5,14 @@ the connection is closed, and the other side sends it again on the next one.
 """
 
 import asyncio
-import contextlib
-import errno
 import logging
-import os
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import msgspec
 
 from flip_agent.inference_peer import InferencePeer
+from flip_agent.local.listening import listening_socket
 from flip_agent.local.messages import (
     LINE_LIMIT,
     Committed,
@@ -37,18 +34,15 @@ from flip_agent.local.messages import (
 from flip_agent.outbox.outbox import Outbox
 from flip_agent.reported import Reported
 from flip_agent.watched import Watched
-from flip_runtime.errors import ConfigError, Unavailable
+from flip_runtime.errors import Unavailable
 from flip_wire.fleet import DesiredState
 from flip_wire.health import Repair
 
 log = logging.getLogger(__name__)
 
-PATH_LIMIT = 107
-"""Bytes of a socket's path that the kernel takes."""
 _CONNECTIONS = 32
 _EMITS_AT_ONCE = 64
 """Of one connection, so that they share a commit."""
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _TAKEN_WITHIN = 10.0
 """Seconds; a process that does not read for so long is cut off."""
 
@@ -175,27 +169,3 @@ class _Peer:
         self._writer.write(msgspec.json.encode(message) + b"\n")
         async with asyncio.timeout(_TAKEN_WITHIN):
             await self._writer.drain()
-
-
-@contextlib.contextmanager
-def listening_socket(path: Path) -> Generator[socket.socket]:
-    """For this user only; removed at the end. Raises `ConfigError` when it cannot be made, `Unavailable` when only its
-    disk is full."""
-    if (length := len(os.fsencode(path))) > PATH_LIMIT:
-        hint = f"set agent.runtime to a shorter folder, for example /run/flip (at most {PATH_LIMIT} bytes in all)"
-        raise ConfigError(f"the path of the socket has {length} bytes: {path}", hint=hint)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.unlink(missing_ok=True)  # left by a process that was killed
-            listener.bind(str(path))
-            path.chmod(0o600)
-        except OSError as error:
-            if error.errno in _NO_ROOM:
-                raise Unavailable(f"cannot make {path}: {error.strerror}", hint="make room on its disk") from error
-            hint = "set agent.runtime to a folder of this user"
-            raise ConfigError(f"cannot listen on {path}: {error.strerror}", hint=hint) from error
-        try:
-            yield listener
-        finally:
-            path.unlink(missing_ok=True)
