@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from flip_agent.local.messages import Activate, FromRun, Latency, Prepare, Prepared, Serving
+from flip_agent.local.messages import Activate, FromRun, Prepare, Prepared, Serving, Traffic
 from flip_agent.reported import Reported
 from flip_agent.watched import Watched
 from flip_runtime.errors import Unavailable
@@ -56,8 +56,9 @@ class InferencePeer:
             self._reported.serving_nothing()
             self._give_up()
 
-    def answered_within(self, latency: Latency) -> None:
-        self._latency = (latency.p99, time.monotonic())
+    def answered(self, traffic: Traffic) -> None:
+        if traffic.p99 is not None:
+            self._latency = (traffic.p99, time.monotonic())
 
     def received(self, message: Answer) -> None:
         if isinstance(message, Serving):

@@ -9,6 +9,7 @@ from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 
 from flip_agent.inference import catalogue
+from flip_agent.inference.metrics import Metrics
 from flip_agent.inference.oip import Live, ModelMetadata, ModelReady, Ready, ServerMetadata
 from flip_agent.inference.openapi import Document
 from flip_agent.inference.problems import Refusal, problem, problem_headers, problem_of
@@ -46,10 +47,20 @@ def model_ready(models: ServedModels, model: str, version: str | None = None) ->
     return ModelReady(name=model, ready=True)
 
 
-def create_app(models: ServedModels) -> Litestar:
+@get("/metrics", sync_to_thread=False, media_type="text/plain")
+def prometheus(models: ServedModels, metrics: Metrics) -> Response[bytes]:
+    from flip_agent.inference.exposition import CONTENT_TYPE, exposition  # costs MiB where nobody asks for it
+
+    return Response(exposition(models, metrics), media_type=CONTENT_TYPE)
+
+
+def create_app(models: ServedModels, metrics: Metrics) -> Litestar:
     return Litestar(
-        [live, ready, server_metadata, model_metadata, model_ready],
-        dependencies={"models": Provide(lambda: models, sync_to_thread=False)},
+        [live, ready, server_metadata, model_metadata, model_ready, prometheus],
+        dependencies={
+            "models": Provide(lambda: models, sync_to_thread=False),
+            "metrics": Provide(lambda: metrics, sync_to_thread=False),
+        },
         exception_handlers={Refusal: _on_refusal, HTTPException: _on_http_error, Exception: _on_bug},
         openapi_config=OpenAPIConfig(
             title="FLIP inference",

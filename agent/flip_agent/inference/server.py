@@ -18,9 +18,12 @@ from flip_agent.inference.front import Front
 from flip_agent.inference.infer import InferEndpoint
 from flip_agent.inference.latency import Latencies
 from flip_agent.inference.listener import Server, listen, url
+from flip_agent.inference.metrics import Metrics
 from flip_agent.inference.routes import create_app
 from flip_agent.inference.run_link import RunLink
 from flip_agent.inference.served_models import ServedModels
+from flip_agent.inference.traffic import TrafficCount
+from flip_agent.inference.waking import rest
 from flip_agent.models.store import ModelStore
 from flip_agent.settings import InferenceSection, Settings
 from flip_runtime.errors import ConfigError, Fatal
@@ -39,15 +42,19 @@ def serve(settings: Settings) -> None:
 
 async def _serve(settings: Settings, listener: socket.socket, credentials: Credentials) -> None:
     limits = settings.inference
+    metrics, latencies = Metrics(), Latencies()
     models = ServedModels(
-        ModelStore(settings.agent.state / "models"), max_rows=limits.max_rows, max_queue=limits.max_queue
+        ModelStore(settings.agent.state / "models"),
+        max_rows=limits.max_rows,
+        max_queue=limits.max_queue,
+        executed=metrics.executed,
     )
     own_url = url(limits)
-    latencies = Latencies()
-    engine = Engine(models, [latencies])
-    link = RunLink(settings.agent.run_socket, models, own_url, latencies)
+    engine = Engine(models, [metrics, latencies])
+    traffic = TrafficCount("default", models, metrics, latencies)
+    link = RunLink(settings.agent.run_socket, models, own_url, traffic)
     infer = InferEndpoint(engine, limits.max_body)
-    front = Front(Admission(limits.names, credentials.token), infer, create_app(models))
+    front = Front(Admission(limits.names, credentials.token), infer, create_app(models, metrics))
     server = Server(front, credentials.tls)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -55,7 +62,10 @@ async def _serve(settings: Settings, listener: socket.socket, credentials: Crede
     log.info("listening", extra={"url": own_url})
     try:
         async with asyncio.TaskGroup() as group:
-            services = [Service("models", link.run)]
+            services = [
+                Service("models", link.run),
+                Service("rest", lambda: rest(lambda: models.all, limits.keep_alive)),
+            ]
             if limits.grpc:
                 services.append(Service("grpc", lambda: _serve_grpc(limits, credentials, engine)))
             beside = group.create_task(supervise(services))

@@ -8,6 +8,7 @@ from msgspec import Raw, Struct
 
 from flip_wire.fleet import ReportedState
 from flip_wire.health import HealthReport, Repair
+from flip_wire.inference import ModelTraffic
 from flip_wire.models import Sha256
 from flip_wire.telemetry import Priority
 
@@ -121,12 +122,13 @@ class Hold(Struct, frozen=True, kw_only=True, tag=True):
     because: str
 
 
-class Latency(Struct, frozen=True, kw_only=True, tag=True):
-    """From `serve`, every few seconds while there are requests: how long the slowest hundredth of them took."""
+class Traffic(Struct, frozen=True, kw_only=True, tag=True):
+    """From `serve`, every few seconds while there is something new: what it has answered."""
 
-    p99: float
-    """Seconds."""
+    p99: float | None
+    """Seconds that the slowest hundredth of the requests since the last message took; None when they were too few."""
     requests: int
+    models: list[ModelTraffic]
 
 
 class Mend(Struct, frozen=True, kw_only=True, tag=True):
@@ -220,7 +222,7 @@ ToRun = (
     | Tried
     | Serving
     | RolledBack
-    | Latency
+    | Traffic
     | Rollback
     | Retry
     | ModelsRequest

@@ -20,7 +20,7 @@ from flip_agent.local.messages import (
     FromRun,
     Hello,
     Hold,
-    Latency,
+    Traffic,
     Mend,
     Mended,
     Prepared,
@@ -115,8 +115,8 @@ class LocalServer:
                         pushing = [group.create_task(each(peer)) for each in (self._push_hold, self._push_work)]
                 case Prepared() | Serving():
                     self._inference.received(message)
-                case Latency():
-                    self._inference.answered_within(message)
+                case Traffic():
+                    self._inference.answered(message)
                 case Training():
                     self._reported.training(message.state)
                 case StatusRequest():

@@ -1,0 +1,48 @@
+"""The metrics as `flip-agent run` and the hub hear them."""
+
+from flip_agent.inference.latency import Latencies, percentile
+from flip_agent.inference.metrics import Metrics
+from flip_agent.inference.served_model import ServedModel, Version
+from flip_agent.inference.served_models import ServedModels
+from flip_agent.local.messages import Traffic
+from flip_wire.inference import ModelTraffic
+
+
+class TrafficCount:
+    def __init__(self, instance: str, models: ServedModels, metrics: Metrics, latencies: Latencies) -> None:
+        self._instance = instance
+        self._models = models
+        self._metrics = metrics
+        self._latencies = latencies
+        self._told: list[ModelTraffic] | None = None
+
+    def news(self) -> Traffic | None:
+        """None when nothing has changed since the last call."""
+        models = [self._of(model, version) for model in self._models.all for version in model.answering]
+        slowest = self._latencies.take()
+        if slowest is None and models == self._told:
+            return None
+        self._told = models
+        p99, requests = slowest or (None, 0)
+        return Traffic(p99=p99, requests=requests, models=models)
+
+    def forget(self) -> None:
+        """Another process is to be told everything."""
+        self._told = None
+
+    def _of(self, model: ServedModel, version: Version) -> ModelTraffic:
+        counts = self._metrics.of(version)
+        return ModelTraffic(
+            model=model.name,
+            version=version.manifest.version,
+            instance=self._instance,
+            requests=counts.answered,
+            rows=counts.rows,
+            refused=sum(counts.refused.values()) - counts.failed,
+            failed=counts.failed,
+            p50=percentile(counts.recent, 0.5),
+            p99=percentile(counts.recent, 0.99),
+            queue=model.batcher.waiting,
+            swaps=model.swaps,
+            rollbacks=model.rollbacks,
+        )
