@@ -4,7 +4,7 @@ import asyncio
 import functools
 import os
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from agent_rig import Agent, eventually
 from cut_link import CutLink
+from delivery import delivering, emptied
 
 from core_hub import CoreHub, running_core
 from flip_agent.hub.client import HubClient
@@ -19,9 +20,7 @@ from flip_agent.hub.connection import HubConnection
 from flip_agent.hub.link import HubLink
 from flip_agent.identity import load_identity
 from flip_agent.outbox.outbox import Outbox
-from flip_agent.uplink import Uplink
 from flip_hub.telemetry.schemas import StoredEvent
-from flip_runtime.backoff import Backoff
 from flip_wire.telemetry import Priority, SessionEvent
 
 pytestmark = pytest.mark.asyncio
@@ -49,6 +48,14 @@ class Place:
         assert self.identity is not None
         return (await self.hub.core.devices.get(self.identity.device_id)).events_accepted
 
+    @asynccontextmanager
+    async def delivering(self) -> AsyncGenerator[Outbox]:
+        """As the device, without its daemon."""
+        assert self.identity is not None
+        with closing(HubClient(self.identity, self.agent.state, HubLink())) as client:
+            async with delivering(self.agent.state / "outbox.db", client) as outbox:
+                yield outbox
+
     async def has(self, count: int) -> None:
         async with asyncio.timeout(100):
             while len(await self.stored()) < count:
@@ -65,32 +72,9 @@ async def place(folder: Path, mongo_url: str) -> AsyncGenerator[Place]:
         yield Place(hub, link, agent)
 
 
-@asynccontextmanager
-async def delivering(at: Place) -> AsyncGenerator[Outbox]:
-    assert at.identity is not None
-    outbox = await Outbox.open(at.agent.state / "outbox.db")
-    client = HubClient(at.identity, at.agent.state, HubLink())
-    uplink = Uplink(outbox, client, Backoff(first=0.05, most=0.2))
-    tasks = [asyncio.create_task(outbox.run()), asyncio.create_task(uplink.run())]
-    try:
-        yield outbox
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        client.close()
-        await outbox.close()
-
-
 async def say(outbox: Outbox, number: int) -> None:
     event = SessionEvent(run_id="run-1", message_id=str(number), step="trained")
     await outbox.append(Priority.FEDERATION, "session", event)
-
-
-async def drained(outbox: Outbox) -> None:
-    async with asyncio.timeout(60):
-        while await outbox.depth():
-            await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize("lost", ["request", "answer"])
@@ -99,10 +83,10 @@ async def test_a_request_or_an_answer_that_never_arrives_is_made_good_on_a_new_c
 ) -> None:
     monkeypatch.setattr(HubConnection, "exchange", functools.partialmethod(HubConnection.exchange, within=1.0))
     monkeypatch.setattr("flip_agent.hub.connection.CONNECT_WITHIN", 1.0)
-    async with place(folder, mongo_url) as at, delivering(at) as outbox:
+    async with place(folder, mongo_url) as at, at.delivering() as outbox:
         for number in range(1, 5):
             await say(outbox, 2 * number)
-            await drained(outbox)
+            await emptied(outbox)
             if lost == "request":
                 at.link.cut()
             else:
@@ -114,7 +98,7 @@ async def test_a_request_or_an_answer_that_never_arrives_is_made_good_on_a_new_c
             assert await outbox.depth() > 0, "without an answer nothing is deleted"
             at.link.mend()
             await at.has(2 * number)
-        await drained(outbox)
+        await emptied(outbox)
         assert await at.stored() == list(range(1, 9))
         assert await at.counted() == 8
 

@@ -2,20 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import msgspec
 import pytest
 from agent_rig import Agent, eventually
+from delivery import delivering, emptied
 from fake_hub import FakeHub, started
 
 from flip_agent.hub.client import HubClient
 from flip_agent.hub.link import HubLink
 from flip_agent.identity import load_identity
 from flip_agent.outbox.outbox import Outbox
-from flip_agent.uplink import Uplink
-from flip_runtime.backoff import Backoff
 from flip_runtime.errors import Unavailable
 from flip_wire.telemetry import Batch, BatchAccepted, Gap, Priority, Seq, SessionEvent
 
@@ -41,19 +40,9 @@ async def enrolled(folder: Path, hub: FakeHub) -> AsyncGenerator[Device]:
     identity = load_identity(agent.state)
     assert identity is not None
     link = HubLink()
-    outbox = await Outbox.open(folder / "outbox.db")
-    client = HubClient(identity, agent.state, link)
-    uplink = Uplink(outbox, client, Backoff(first=0.05, most=0.2))
-    tasks = [asyncio.create_task(outbox.run()), asyncio.create_task(uplink.run())]
-    try:
-        async with asyncio.timeout(60):
+    with closing(HubClient(identity, agent.state, link)) as client:
+        async with delivering(folder / "outbox.db", client) as outbox:
             yield Device(outbox, link)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        client.close()
-        await outbox.close()
 
 
 @pytest.fixture
@@ -61,18 +50,12 @@ def hub() -> FakeHub:
     return FakeHub()
 
 
-async def drained(device: Device) -> None:
-    async with asyncio.timeout(20):
-        while await device.outbox.depth():
-            await asyncio.sleep(0.01)
-
-
 async def test_an_appended_event_is_delivered_at_once_and_then_deleted(folder: Path, hub: FakeHub) -> None:
     with started(hub):
         async with enrolled(folder, hub) as device:
             await device.say("session", 3)
             await eventually(lambda: hub.kinds() == ["session"] * 3)
-            await drained(device)
+            await emptied(device.outbox)
 
 
 async def test_events_stay_until_the_hub_has_taken_them(folder: Path, hub: FakeHub) -> None:
@@ -82,7 +65,7 @@ async def test_events_stay_until_the_hub_has_taken_them(folder: Path, hub: FakeH
             await device.say("session", 2)
             await eventually(lambda: hub.busy < 3)
             assert await device.outbox.depth() == 2 or hub.busy == 0
-            await drained(device)
+            await emptied(device.outbox)
     assert hub.kinds() == ["session"] * 2
     seqs = [event.seq for event in hub.events]
     assert seqs == sorted(seqs)
@@ -95,13 +78,13 @@ async def test_a_hub_that_goes_and_comes_back_gets_everything_and_is_mentioned_o
     with started(hub):
         async with enrolled(folder, hub) as device:
             await device.say("before")
-            await drained(device)
+            await emptied(device.outbox)
             hub.stop()
             await device.say("during", 5)
             await eventually(lambda: not device.link.state.value.connected)
             assert device.link.state.value.detail.startswith("unreachable")
             hub.start(hub.port)
-            await drained(device)
+            await emptied(device.outbox)
     assert hub.kinds() == ["before", *["during"] * 5]
     said = [record.message for record in caplog.records if record.name == "flip_agent.hub.link"]
     assert said == ["hub found", "hub lost, trying again", "hub found"]
@@ -115,7 +98,7 @@ async def test_one_bad_event_becomes_a_gap_and_the_others_arrive(folder: Path, h
             await device.say("good", 6)
             await device.say("bad")
             await device.say("good", 6)
-            await drained(device)
+            await emptied(device.outbox)
             assert await device.outbox.dropped() == 1
     assert hub.kinds().count("good") == 12
     (gap,) = [msgspec.json.decode(event.body, type=Gap) for event in hub.events if event.kind == "gap"]
@@ -127,10 +110,10 @@ async def test_a_token_that_the_hub_no_longer_takes_is_renewed(folder: Path, hub
     with started(hub):
         async with enrolled(folder, hub) as device:
             await device.say("session")
-            await drained(device)
+            await emptied(device.outbox)
             hub.forget_tokens()
             await device.say("session")
-            await drained(device)
+            await emptied(device.outbox)
     assert hub.tokens_given == 2
     assert hub.kinds() == ["session"] * 2
 
@@ -140,7 +123,7 @@ async def test_a_device_whose_clock_is_wrong_signs_by_the_hubs(folder: Path, hub
     with started(hub):
         async with enrolled(folder, hub) as device:
             await device.say("session")
-            await drained(device)
+            await emptied(device.outbox)
             assert device.link.clock_offset == pytest.approx(7200.0, abs=30)
 
 
@@ -148,7 +131,7 @@ async def test_batches_say_when_they_left(folder: Path, hub: FakeHub) -> None:
     with started(hub):
         async with enrolled(folder, hub) as device:
             await device.say("session")
-            await drained(device)
+            await emptied(device.outbox)
     (batch,) = hub.batches
     assert batch.sent is not None
     assert batch.sent.boot_id == batch.events[0].at.boot_id
@@ -173,30 +156,14 @@ class Scripted(HubClient):
         return answer
 
 
-@asynccontextmanager
-async def scripted(folder: Path, hub: Scripted) -> AsyncGenerator[Outbox]:
-    outbox = await Outbox.open(folder / "outbox.db")
-    uplink = Uplink(outbox, hub, Backoff(first=0.01, most=0.02))
-    tasks = [asyncio.create_task(outbox.run()), asyncio.create_task(uplink.run())]
-    try:
-        async with asyncio.timeout(60):
-            yield outbox
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await outbox.close()
-
-
 async def test_a_hub_that_takes_the_call_and_never_answers_is_tried_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("flip_agent.uplink._ANSWERED_WITHIN", 0.05)
     hub = Scripted(None, None)
-    async with scripted(folder, hub) as outbox:
+    async with delivering(folder / "outbox.db", hub) as outbox:
         await outbox.append(Priority.LOG, "log", SessionEvent(run_id="r", message_id="m", step="trained"))
-        while await outbox.depth():
-            await asyncio.sleep(0.01)
+        await emptied(outbox)
     assert hub.asked == 3
 
 
@@ -204,7 +171,7 @@ async def test_an_answer_to_another_batch_deletes_nothing(folder: Path) -> None:
     hub = Scripted(
         BatchAccepted(priority=Priority.ALERT, up_to=Seq(99)), BatchAccepted(priority=Priority.LOG, up_to=Seq(0)), None
     )
-    async with scripted(folder, hub) as outbox:
+    async with delivering(folder / "outbox.db", hub) as outbox:
         await outbox.append(Priority.LOG, "log", SessionEvent(run_id="r", message_id="m", step="trained"))
         await eventually(lambda: hub.asked == 3)
         assert await outbox.depth() == 1
@@ -220,7 +187,7 @@ async def test_the_hub_is_left_alone_for_as_long_as_it_asks(folder: Path, monkey
 
     monkeypatch.setattr("flip_agent.uplink.asyncio.sleep", sleep)
     hub = Scripted(Unavailable("busy", retry_after=7.0))
-    async with scripted(folder, hub) as outbox:
+    async with delivering(folder / "outbox.db", hub) as outbox:
         await outbox.append(Priority.LOG, "log", SessionEvent(run_id="r", message_id="m", step="trained"))
         while await outbox.depth():
             await pause(0.01)
