@@ -50,6 +50,7 @@ class SampleFile:
         """`accounts`: of a damaged file that this one takes the place of. Raises `Corrupt`, `Full` or `Unavailable`."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path = path
+        self._log = path.with_name(f"{path.name}-wal")
         self._max_bytes = max_bytes
         self._max_age = max_age
         self._clock = clock
@@ -91,7 +92,7 @@ class SampleFile:
             samples=known.samples,
             predictions=known.predictions,
             feedback=known.feedback,
-            file_bytes=self._path.stat().st_size,
+            file_bytes=sum(part.stat().st_size for part in (self._path, self._log) if part.exists()),
             max_bytes=self._max_bytes,
             models=[ModelSamples(model=m, samples=n, from_feedback=f) for m, n, f in self._file.rows(sql.BY_MODEL)],
             lost=known.lost,

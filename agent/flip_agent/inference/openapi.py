@@ -1,4 +1,4 @@
-"""`GET /docs/openapi.json`: what Litestar knows of its routes, and inference, which does not pass through it."""
+"""`GET /docs/openapi.json`: what Litestar knows of its routes, and the calls whose bodies it does not read."""
 
 from typing import Any
 
@@ -7,23 +7,27 @@ from litestar import Request
 from litestar.openapi.plugins import JsonRenderPlugin
 from msgspec import Struct
 
+from flip_agent.feedback.messages import Feedback, FeedbackKept, SamplesGiven, SamplesKept
 from flip_agent.inference.oip import InferRequest, InferResponse
 from flip_agent.inference.short_form import PredictAnswer, PredictRequest
 from flip_wire.problem import Problem
 
-_INFERENCE: dict[str, tuple[type[Struct], type[Struct]]] = {
+_BODIES: dict[str, tuple[type[Struct], type[Struct]]] = {
     "/v2/models/{model}/infer": (InferRequest, InferResponse),
     "/v2/models/{model}/versions/{version}/infer": (InferRequest, InferResponse),
     "/predict": (PredictRequest, PredictAnswer),
     "/predict/{model}": (PredictRequest, PredictAnswer),
+    "/v1/feedback": (Feedback, FeedbackKept),
+    "/v1/samples": (SamplesGiven, SamplesKept),
 }
+"""Calls whose bodies Litestar does not read, most of which it does not even see."""
 
 
 class Document(JsonRenderPlugin):
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        structs = [*{struct for pair in _INFERENCE.values() for struct in pair}, Problem]
+        structs = [*{struct for pair in _BODIES.values() for struct in pair}, Problem]
         _, schemas = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
-        paths = {path: {"post": _operation(path, *structs)} for path, structs in _INFERENCE.items()}
+        paths = {path: {"post": _operation(path, *structs)} for path, structs in _BODIES.items()}
         known: dict[str, Any] = openapi_schema["components"]["schemas"]
         document = openapi_schema | {
             "paths": openapi_schema["paths"] | paths,
@@ -40,7 +44,7 @@ def _operation(path: str, asked: type[Struct], answered: type[Struct]) -> dict[s
         "parameters": [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names],
         "requestBody": {"required": True, "content": _content("application/json", asked)},
         "responses": {
-            "200": {"description": "The outputs", "content": _content("application/json", answered)},
+            "200": {"description": "Answered", "content": _content("application/json", answered)},
             "default": {"description": "Refused", "content": _content("application/problem+json", Problem)},
         },
     }

@@ -1,11 +1,13 @@
 """Everything but inference itself, as a Litestar application: health, metadata, OpenAPI."""
 
 import importlib.metadata
+from collections.abc import Sequence
 from typing import Any
 
 from litestar import Litestar, Request, Response, get
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 
 from flip_agent.inference import catalogue
@@ -54,14 +56,14 @@ def prometheus(models: ServedModels, metrics: Metrics) -> Response[bytes]:
     return Response(exposition(models, metrics), media_type=CONTENT_TYPE)
 
 
-def create_app(models: ServedModels, metrics: Metrics) -> Litestar:
+def create_app(models: ServedModels, metrics: Metrics, more: Sequence[HTTPRouteHandler]) -> Litestar:
     return Litestar(
-        [live, ready, server_metadata, model_metadata, model_ready, prometheus],
+        [live, ready, server_metadata, model_metadata, model_ready, prometheus, *more],
         dependencies={
             "models": Provide(lambda: models, sync_to_thread=False),
             "metrics": Provide(lambda: metrics, sync_to_thread=False),
         },
-        exception_handlers={Refusal: _on_refusal, HTTPException: _on_http_error, Exception: _on_bug},
+        exception_handlers=_AS_PROBLEMS,
         openapi_config=OpenAPIConfig(
             title="FLIP inference",
             version=importlib.metadata.version("flip-edge"),
@@ -70,6 +72,11 @@ def create_app(models: ServedModels, metrics: Metrics) -> Litestar:
         ),
         logging_config=None,
     )
+
+
+def local_app(handlers: Sequence[HTTPRouteHandler]) -> Litestar:
+    """For the Unix socket."""
+    return Litestar(handlers, exception_handlers=_AS_PROBLEMS, openapi_config=None, logging_config=None)
 
 
 def _on_refusal(_: AnyRequest, refusal: Refusal) -> Response[Problem]:
@@ -87,3 +94,6 @@ def _on_bug(_: AnyRequest, error: Exception) -> Response[Problem]:
 
 def _response(answer: Problem, headers: dict[str, str] | None = None) -> Response[Problem]:
     return Response(answer, status_code=answer.status, headers=headers, media_type="application/problem+json")
+
+
+_AS_PROBLEMS = {Refusal: _on_refusal, HTTPException: _on_http_error, Exception: _on_bug}

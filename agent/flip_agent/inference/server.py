@@ -11,6 +11,9 @@ import socket
 
 import uvloop
 
+from flip_agent.feedback.local_app import serve_locally
+from flip_agent.feedback.routes import reading, writing
+from flip_agent.feedback.sample_store import SampleStore
 from flip_agent.inference.admission import Admission
 from flip_agent.inference.credentials import Credentials, read_credentials
 from flip_agent.inference.engine import Engine
@@ -19,7 +22,7 @@ from flip_agent.inference.infer import InferEndpoint
 from flip_agent.inference.latency import Latencies
 from flip_agent.inference.listener import Server, listen, url
 from flip_agent.inference.metrics import Metrics
-from flip_agent.inference.routes import create_app
+from flip_agent.inference.routes import create_app, local_app
 from flip_agent.inference.run_link import RunLink
 from flip_agent.inference.served_models import ServedModels
 from flip_agent.inference.traffic import TrafficCount
@@ -28,6 +31,7 @@ from flip_agent.models.store import ModelStore
 from flip_agent.settings import InferenceSection, Settings
 from flip_runtime.errors import ConfigError, Fatal
 from flip_runtime.supervisor import Service, supervise
+from flip_wire.models import Manifest
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +53,21 @@ async def _serve(settings: Settings, listener: socket.socket, credentials: Crede
         max_queue=limits.max_queue,
         executed=metrics.executed,
     )
+    samples = SampleStore(settings.agent.state / "serve" / "default" / "samples.db", settings.samples)
+
+    def manifest_of(model: str) -> Manifest:
+        return models.find(model)[1].manifest
+
     own_url = url(limits)
-    engine = Engine(models, [metrics, latencies])
+    engine = Engine(models, [metrics, latencies, samples.predictions])
     traffic = TrafficCount("default", models, metrics, latencies)
     link = RunLink(settings.agent.run_socket, models, own_url, traffic)
     infer = InferEndpoint(engine, limits.max_body)
-    front = Front(Admission(limits.names, credentials.token), infer, create_app(models, metrics))
+    app = create_app(models, metrics, writing(samples, manifest_of, limits.max_body))
+    front = Front(Admission(limits.names, credentials.token), infer, app)
     server = Server(front, credentials.tls)
+    local = local_app([*writing(samples, manifest_of, limits.max_body), *reading(samples)])
+    local_socket = settings.agent.sockets / "serve-default.sock"
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
@@ -64,6 +76,8 @@ async def _serve(settings: Settings, listener: socket.socket, credentials: Crede
         async with asyncio.TaskGroup() as group:
             services = [
                 Service("models", link.run),
+                Service("samples", samples.run),
+                Service("local socket", lambda: serve_locally(local_socket, local)),
                 Service("rest", lambda: rest(lambda: models.all, limits.keep_alive)),
             ]
             if limits.grpc:
@@ -74,6 +88,7 @@ async def _serve(settings: Settings, listener: socket.socket, credentials: Crede
     except* (ConfigError, Fatal) as errors:
         raise errors.exceptions[0] from None
     finally:
+        await samples.close()
         models.close()
 
 
