@@ -53,7 +53,7 @@ async def call(worker: Worker, context: bytes = b"", **config: Value) -> tuple[A
 async def working(
     clientapp: str = "counting.app:client", folder: Path = APPS / "counting", time_limit: float = 60.0
 ) -> AsyncGenerator[Worker]:
-    worker = Worker(App(folder=folder, clientapp=clientapp, dependencies=[]), time_limit=time_limit)
+    worker = Worker(App(folder=folder, clientapp=clientapp, dependencies=[]), time_limit=time_limit, sockets=folder)
     try:
         yield worker
     finally:

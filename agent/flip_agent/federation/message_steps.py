@@ -8,6 +8,7 @@ import logging
 from asyncio import to_thread
 from collections.abc import AsyncIterator
 from itertools import islice
+from pathlib import Path
 
 from flip_agent.federation.app_store import AppStore, missing
 from flip_agent.federation.at_once import AT_ONCE, all_at_once
@@ -52,13 +53,16 @@ class MessageSteps:
         delivery: Delivery,
         link: RunLink,
         settings: FederationSection,
+        sockets: Path,
     ) -> None:
+        """`sockets`: the folder of the agent's, where a ClientApp finds this device's samples."""
         self._store = store
         self._fleet = fleet
         self._apps = apps
         self._delivery = delivery
         self._link = link
         self._settings = settings
+        self._sockets = sockets
         self._worker: Worker | None = None
         self._worker_run = ""
 
@@ -219,7 +223,8 @@ class MessageSteps:
         if self._worker is None or self._worker_run != run.run_id:
             await self.dismiss_worker()
             app = self._apps.app(run.fab_hash)
-            self._worker, self._worker_run = Worker(app, time_limit=self._settings.app_timeout), run.run_id
+            self._worker = Worker(app, time_limit=self._settings.app_timeout, sockets=self._sockets)
+            self._worker_run = run.run_id
         return self._worker
 
     async def _instruction_objects(self, instruction: Instruction) -> AsyncIterator[Item]:

@@ -89,7 +89,7 @@ async def _session(
     federation = settings.federation
     link = RunLink(settings.agent.run_socket, store)
     delivery = Delivery(store, fleet, contributions)
-    steps = MessageSteps(store, fleet, apps, delivery, link, federation)
+    steps = MessageSteps(store, fleet, apps, delivery, link, federation, settings.agent.sockets)
     settlement = Settlement(store, delivery, link)
     session = Session(store, fleet, steps, settlement, link, idle_exit=federation.idle_exit, lease=federation.lease)
     log.info("training session", extra={"device": identity.device_id, "fleet": identity.fleet_address})

@@ -25,6 +25,7 @@ from flip_agent.federation.frames import (
     encode,
     length_of,
 )
+from flip_agent.samples import SOCKETS
 from flip_runtime.child import Child
 
 log = logging.getLogger(__name__)
@@ -43,10 +44,11 @@ _ENDS_WITHIN = 5.0
 
 
 class Worker:
-    def __init__(self, app: App, *, time_limit: float) -> None:
-        """`time_limit` seconds for one message."""
+    def __init__(self, app: App, *, time_limit: float, sockets: Path) -> None:
+        """`time_limit` seconds for one message; `sockets`: the folder of the agent's."""
         self.app = app
         self._time_limit = time_limit
+        self._environment = {**_ENVIRONMENT, "FLIP_APP_DIR": str(app.folder), SOCKETS: str(sockets)}
         self._child: Child | None = None
         self._limit: asyncio.Timeout | None = None
         self._paused_at: float | None = None
@@ -124,7 +126,7 @@ class Worker:
             child = Child(
                 "worker",
                 [*command, str(self.app.folder), self.app.clientapp],
-                environment={**_ENVIRONMENT, "FLIP_APP_DIR": str(self.app.folder)},
+                environment=self._environment,
                 pass_files=[theirs.fileno()],
                 stop_within=1.0,  # what it computes would be thrown away anyhow
             )
