@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flip_runtime.backoff import Backoff
@@ -39,13 +39,20 @@ class Process:
         raise Unavailable(reason, hint=f"see {self.log_file}")
 
 
-async def run_to_end(name: str, command: Sequence[str], folder: Path) -> None:
+async def run_to_end(
+    name: str,
+    command: Sequence[str],
+    folder: Path,
+    *,
+    within: float = 60.0,
+    environment: Mapping[str, str] | None = None,
+) -> None:
     """Runs a command that ends by itself. Raises `ConfigError` with its last line when it fails."""
     log_file = folder / f"{name}.log"
-    child = Child(name, command, log_file=log_file)
+    child = Child(name, command, log_file=log_file, environment=environment)
     await child.start()
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(within):
             status = await child.wait()
     finally:
         await child.stop()

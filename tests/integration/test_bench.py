@@ -58,5 +58,5 @@ async def test_the_last_line_of_a_bench_holds_its_figures_with_their_limits() ->
 async def test_a_bench_that_does_not_exist_is_refused_with_those_that_do() -> None:
     status, _, err = await bench("speed")
     assert status == 2
-    for name in ("idle", "outbox", "rounds", "bigmodel"):
+    for name in ("idle", "outbox", "rounds", "bigmodel", "serving", "swap"):
         assert name in err
