@@ -36,7 +36,8 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--config", type=Path, metavar="FILE", help=f"by default {DEFAULT_CONFIG}, if it exists")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("run", parents=[shared], help="the daemon; starts the others where systemd does not")
-    commands.add_parser("serve", parents=[shared], help="the local inference server")
+    serve = commands.add_parser("serve", parents=[shared], help="the local inference server")
+    serve.add_argument("name", nargs="?", default="default", metavar="NAME", help="of inference.instances, if any")
     commands.add_parser("train", parents=[shared], help="take part in runs until there is no more work")
     enrol = commands.add_parser("enrol", parents=[shared], help="join a hub with a single-use token")
     enrol.add_argument("url", metavar="URL", help="the hub, for example http://hub.example:8000")
@@ -62,11 +63,11 @@ def _run(_: argparse.Namespace, settings: Settings, config: Path | None) -> int:
     return 0
 
 
-def _serve(_: argparse.Namespace, settings: Settings, config: Path | None) -> int:
+def _serve(options: argparse.Namespace, settings: Settings, config: Path | None) -> int:
     from flip_agent.inference.server import serve
 
     _configure_logs(settings)
-    serve(settings)
+    serve(settings, options.name)
     return 0
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from flip_runtime.ranges import Count, LogLevel, Patience, Period, Port
+from flip_runtime.ranges import Count, LogLevel, Patience, Period, Port, Share
 
 Value = bool | int | float | str
 
@@ -37,6 +37,14 @@ class OutboxSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Of the file on disk; when it is full the lowest priority goes first, oldest first, alerts never."""
 
 
+class InstanceSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One of several inference servers on this device."""
+
+    port: Port
+    models: list[str] = []
+    """That it holds; left out: those that no other instance names."""
+
+
 class InferenceSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     port: Port = 8082
@@ -49,6 +57,8 @@ class InferenceSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     certificate: Path | None = None
     """PEM, with the chain; with `private_key` it makes HTTP into HTTPS."""
     private_key: Path | None = None
+    instances: dict[str, InstanceSection] = {}
+    """Inference servers by name, each a process of its own; none: one, on `port`, with all models."""
     max_rows: Count = 64
     """Rows of one batch."""
     max_queue: Count = 512
@@ -71,6 +81,20 @@ class ModelsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Bytes of model files that are downloaded on one day (UTC) at most; 0: as many as there are."""
     shadow_within: Patience = 600.0
     """Seconds that a new version may be tried on live traffic before it takes over."""
+    shadow_requests: Annotated[int, Meta(ge=0, le=65536)] = 0
+    """Live requests that a new version must answer beside the old one before it takes over; 0: none."""
+    watch: Annotated[float, Meta(ge=0, le=30 * 86400)] = 600.0
+    """Seconds after a version has taken over in which it is compared with the version before; 0: not at all."""
+    judged_by: Count = 50
+    """The least number of requests, compared answers or feedbacks that a version is judged by."""
+    max_error_rate: Share = 0.1
+    """Of the requests that a version cannot compute, beyond what the version before could not; 1: any."""
+    max_slowdown: Annotated[float, Meta(ge=0, le=1000)] = 3.0
+    """How many times as long as with the version before the slowest hundredth of the requests may take; 0: any."""
+    min_agreement: Share = 0.0
+    """Share of live requests that must be answered as the version before does; 0: any."""
+    min_accuracy: Share = 0.0
+    """Share of right answers, by the newest feedback and labelled samples; 0: any."""
 
 
 class SamplesSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

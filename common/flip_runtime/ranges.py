@@ -10,4 +10,5 @@ Period = Annotated[float, Meta(ge=0.05, le=86400)]
 Patience = Annotated[float, Meta(ge=0, le=86400)]
 """Seconds; 0: none."""
 Count = Annotated[int, Meta(ge=1, le=65536)]
+Share = Annotated[float, Meta(ge=0, le=1)]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]

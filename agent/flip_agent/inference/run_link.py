@@ -1,4 +1,7 @@
-"""`serve` tells `run` `Prepared`, `Serving` and `Traffic`, and is told `Prepare` and `Activate`."""
+"""`serve` tells `run` what it serves, what it has answered and what it has given up; `run` says which versions come.
+
+Each verdict is told on every connection until `run` has made it durable.
+"""
 
 import asyncio
 import logging
@@ -7,8 +10,21 @@ from pathlib import Path
 
 from flip_agent.inference.served_models import ServedModels
 from flip_agent.inference.traffic import TrafficCount
+from flip_agent.inference.trial import Trial
+from flip_agent.inference.verdicts import Verdict, Verdicts
 from flip_agent.local.client import LocalClient
-from flip_agent.local.messages import Activate, FromRun, Prepare, Prepared, Serving, ToRun, Tried, Try
+from flip_agent.local.messages import (
+    Activate,
+    FromRun,
+    Prepare,
+    Prepared,
+    RollbackKept,
+    RolledBack,
+    Serving,
+    ToRun,
+    Tried,
+    Try,
+)
 from flip_runtime.errors import FlipError, Rejected
 from flip_wire.telemetry import Priority
 
@@ -16,28 +32,45 @@ log = logging.getLogger(__name__)
 
 _TELL_TRAFFIC_EVERY = 5.0
 """Seconds; `run` forgets how slow requests were after fifteen."""
+_TRIALS = 8
+"""That wait; `run` asks for one at a time."""
 
 
 class RunLink:
     """Serving needs no `run`: what the store holds is loaded first, and the link comes back by itself."""
 
-    def __init__(self, socket: Path, models: ServedModels, url: str, traffic: TrafficCount) -> None:
+    def __init__(
+        self,
+        socket: Path,
+        instance: str,
+        models: ServedModels,
+        trial: Trial,
+        verdicts: Verdicts,
+        traffic: TrafficCount,
+        url: str,
+    ) -> None:
         self._models = models
-        self._url = url
+        self._trial = trial
+        self._verdicts = verdicts
         self._traffic = traffic
-        self._client = LocalClient(socket, "serve", self._on_connect, self._on_message)
+        self._url = url
+        self._client = LocalClient(socket, "serve", self._on_connect, self._on_message, instance)
+        self._to_try: asyncio.Queue[Try] = asyncio.Queue(_TRIALS)
 
     async def run(self) -> None:
+        """A service."""
         if not self._models.loaded:
             await self._models.load()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._client.run())
             group.create_task(self._tell_traffic())
             group.create_task(self._tell_alarms())
+            group.create_task(self._try_out())
 
-    async def _tell_alarms(self) -> None:
-        while True:
-            await self._client.emit(Priority.ALERT, "condition", await self._models.alarms.get())
+    async def rolled_back(self, verdict: Verdict) -> None:
+        """Tells `run`, if it is there."""
+        await self._client.send(_rolled_back(verdict))
+        await self._tell_serving()
 
     async def _tell_traffic(self) -> None:
         while True:
@@ -45,9 +78,17 @@ class RunLink:
             if self._client.connected and (news := self._traffic.news()) is not None:
                 await self._client.send(news)
 
+    async def _tell_alarms(self) -> None:
+        while True:
+            await self._client.emit(Priority.ALERT, "condition", await self._models.alarms.get())
+
+    async def _tell_serving(self) -> None:
+        for serving in self._serving():
+            await self._client.send(serving)
+
     def _on_connect(self) -> Sequence[ToRun]:
         self._traffic.forget()
-        return self._serving()
+        return [*self._serving(), *(_rolled_back(verdict) for verdict in self._verdicts.pending)]
 
     def _serving(self) -> list[Serving]:
         return [
@@ -59,10 +100,13 @@ class RunLink:
         match message:
             case Prepare():
                 await self._client.send(await self._prepare(message))
-            case Try():  # nothing is compared yet
-                await self._client.send(Tried(model=message.model, version=message.version, reason=""))
+            case Try():
+                if not self._to_try.full():  # else `run` has come and gone many times, and asks again
+                    self._to_try.put_nowait(message)
             case Activate():
                 await self._activate(message)
+            case RollbackKept():
+                await self._verdicts.kept(message.manifest)
             case _:
                 pass  # meant for the other processes of this device
 
@@ -75,11 +119,29 @@ class RunLink:
             log.warning("version refused", extra={"model": asked.model, "version": asked.version, "reason": reason})
         return Prepared(model=asked.model, version=asked.version, reason=reason)
 
+    async def _try_out(self) -> None:
+        """Beside the other messages: it takes minutes."""
+        while True:
+            asked = await self._to_try.get()
+            result = await self._trial.run(asked.model, asked.version)
+            tried = Tried(model=asked.model, version=asked.version, reason=result.reason, detail=result.detail)
+            await self._client.send(tried)
+
     async def _activate(self, asked: Activate) -> None:
         try:
             await self._models.activate(asked.model, asked.version)
         except Rejected as error:
             await self._client.send(Prepared(model=asked.model, version=asked.version, reason=str(error)))
             return
-        for serving in self._serving():
-            await self._client.send(serving)
+        await self._tell_serving()
+
+
+def _rolled_back(verdict: Verdict) -> RolledBack:
+    return RolledBack(
+        model=verdict.model,
+        version=verdict.version,
+        manifest=verdict.manifest,
+        to_version=verdict.to_version,
+        reason=verdict.reason,
+        at=verdict.at,
+    )

@@ -113,4 +113,3 @@ class ServedModel:
         """Gives the sessions back as soon as the calls that have them are answered."""
         self.active = None if self.active is None else replace(self.active, loaded=None)
         self.previous = None if self.previous is None else replace(self.previous, loaded=None)
-        self.prepared = None

@@ -46,10 +46,11 @@ class LocalClient:
         role: str,
         on_connect: Callable[[], Sequence[ToRun]],
         on_message: Callable[[FromRun], Awaitable[None]],
+        instance: str = "default",
     ) -> None:
         """`on_connect` gives what `run` must hear first on each new connection; `on_message` is called in order."""
         self._socket = socket
-        self._role = role
+        self._hello = Hello(role=role, instance=instance)
         self._on_connect = on_connect
         self._on_message = on_message
         self._writer: asyncio.StreamWriter | None = None
@@ -106,7 +107,7 @@ class LocalClient:
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # In one write: nothing may come between, `run` hears all of it before it asks, and no event is sent twice.
-        greeting = [Hello(role=self._role), *self._on_connect(), *(each.emit for each in self._waiting.values())]
+        greeting = [self._hello, *self._on_connect(), *(each.emit for each in self._waiting.values())]
         writer.write(b"".join(_line(message) for message in greeting))
         self._writer = writer
         messages: asyncio.Queue[FromRun] = asyncio.Queue(_MESSAGES)
@@ -155,7 +156,7 @@ class LocalClient:
         dropped, self._dropped = self._dropped, {}
         async with asyncio.TaskGroup() as group:
             for priority, count in dropped.items():
-                reason = f"{self._role} had no connection to flip-agent run"
+                reason = f"{self._hello.role} had no connection to flip-agent run"
                 gap = Gap(priority=priority, first=Seq(0), last=Seq(0), count=count, reason=reason)
                 group.create_task(self.emit(Priority.ALERT, "gap", gap))
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from msgspec import Struct
 
+from flip_agent.inference.credentials import Credentials
 from flip_agent.inference.grpc.service import Handler, InferenceService
+from flip_agent.settings import InferenceSection
 from flip_runtime.errors import ConfigError
 
 PORT_OFFSET = 1000
@@ -21,31 +22,19 @@ _METADATA_LIMIT = 2**13
 Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]
 
 
-class Where(Struct, frozen=True, kw_only=True):
-    """Where the HTTP server listens, and who may call it."""
-
-    host: str
-    port: int
-    token: str = ""
-    """Empty: whoever reaches it may call."""
-    certificate: bytes = b""
-    """PEM, and so is `private_key`; without them calls are in the clear."""
-    private_key: bytes = b""
-
-
 class GrpcServer:
-    def __init__(self, where: Where, service: InferenceService, max_body: int) -> None:
+    def __init__(self, where: InferenceSection, credentials: Credentials, service: InferenceService) -> None:
         self._where = where
+        self._credentials = credentials
         self._service = service
-        self._max_body = max_body
 
     async def run(self) -> None:
         """Until it is cancelled; then what is in flight may finish. Raises `ConfigError` when it cannot listen."""
         server = grpc.aio.server(
-            interceptors=[_TokenGuard(self._where.token)] if self._where.token else [],
+            interceptors=[_TokenGuard(token)] if (token := self._credentials.token) else [],
             options=[
                 ("grpc.so_reuseport", 0),  # else a second server would take half of the calls
-                ("grpc.max_receive_message_length", self._max_body),
+                ("grpc.max_receive_message_length", self._where.max_body),
                 ("grpc.max_metadata_size", _METADATA_LIMIT),
             ],
             maximum_concurrent_rpcs=_CALLS_AT_ONCE,
@@ -65,8 +54,8 @@ class GrpcServer:
         if port > 2**16 - 1:
             raise ConfigError(f"gRPC would listen on port {port}, which does not exist", hint=hint)
         try:
-            if where.certificate:
-                credentials = grpc.ssl_server_credentials([(where.private_key, where.certificate)])
+            if ours := self._credentials.certificate:
+                credentials = grpc.ssl_server_credentials([(self._credentials.private_key, ours)])
                 server.add_secure_port(address, credentials)
             else:
                 server.add_insecure_port(address)
