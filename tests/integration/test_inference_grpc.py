@@ -20,6 +20,9 @@ from tritonclient.utils import InferenceServerException
 
 from artifacts import expected, make_version
 from flip_demo.ports import free_port
+from flip_hub.certificates import make_authority, make_gateway
+from flip_runtime.atomic import write_file
+from flip_runtime.child import port_open
 from inference_process import ServeProcess
 
 ROOT = Path(__file__).parents[2]
@@ -157,6 +160,35 @@ def test_no_request_whatever_is_answered_with_a_bug(
     except grpc.RpcError as error:
         failure: Any = error
         assert failure.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.asyncio
+async def test_tls_and_the_token_hold_for_grpc_too(folder: Path, port: int) -> None:
+    authority = make_authority()
+    pair, token = make_gateway(authority, ["127.0.0.1"]), "c0ffee" * 4
+    secrets = {"token_file": token.encode(), "certificate": pair.certificate, "private_key": pair.key}
+    for name, content in secrets.items():
+        write_file(folder / name, content)
+    (folder / "ca.pem").write_bytes(authority.certificate)
+    process = ServeProcess(folder, port, grpc=True, **{name: folder / name for name in secrets})
+    process.store.activate("digits", make_version(process.store, "digits", 1, seed=1))
+    await process.child.start()
+    try:
+        await process.child.wait_until(lambda: port_open(port + 1000), within=60)
+        await asyncio.to_thread(only_with, token, f"127.0.0.1:{port + 1000}", folder / "ca.pem")
+    finally:
+        await process.child.stop()
+
+
+def only_with(token: str, address: str, authority: Path) -> None:
+    with triton.InferenceServerClient(address, ssl=True, root_certificates=str(authority)) as connected:
+        client: Any = connected
+        for headers in (None, {"authorization": "Bearer wrong"}, {"authorization": token}):
+            with refused(grpc.StatusCode.UNAUTHENTICATED):
+                client.is_server_live(headers=headers)
+        assert client.is_server_live(headers={"authorization": f"Bearer {token}"})
+    with triton.InferenceServerClient(address) as plain, refused(grpc.StatusCode.UNAVAILABLE):
+        plain.is_server_live()  # pyright: ignore[reportUnknownMemberType]
 
 
 @pytest.mark.asyncio

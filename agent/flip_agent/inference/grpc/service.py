@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError, Message
 
 from flip_agent.inference import catalogue
 from flip_agent.inference.declared import check_outputs
-from flip_agent.inference.engine import PATIENCE, Engine
+from flip_agent.inference.engine import Engine
 from flip_agent.inference.grpc import oip_pb2 as pb
 from flip_agent.inference.grpc.tensors import input_arrays, parameters, response
 from flip_agent.inference.infer import patience
@@ -95,14 +95,19 @@ class InferenceService:
     # ---- inference ----
 
     async def infer(self, asked: pb.ModelInferRequest, context: Context) -> pb.ModelInferResponse:
-        target = await self._engine.find(asked.model_name, asked.model_version or None)
-        manifest = target.version.manifest
-        check_outputs((output.name for output in asked.outputs), manifest.outputs)
-        inputs = input_arrays(asked, manifest.inputs)
+        target = None
+        try:
+            target = await self._engine.find(asked.model_name, asked.model_version or None)
+            check_outputs((output.name for output in asked.outputs), target.version.manifest.outputs)
+            inputs = input_arrays(asked, target.version.manifest.inputs)
+            waits = patience(parameters(asked.parameters))
+        except Refusal as refusal:
+            self._engine.refused(asked.model_name, None if target is None else target.version, refusal)
+            raise
         left = context.time_remaining()
-        waits = min(patience(parameters(asked.parameters)), PATIENCE if left is None else left)
+        waits = waits if left is None else min(waits, left)
         outputs = await self._engine.infer(target, inputs, id=asked.id, patience=waits)
-        return response(asked, manifest, outputs)
+        return response(asked, target.version.manifest, outputs)
 
     async def stream(
         self, requests: AsyncIterator[bytes], context: Context
