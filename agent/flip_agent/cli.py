@@ -15,7 +15,8 @@ DEFAULT_CONFIG = Path("/etc/flip/agent.toml")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status: 78 for configuration, 3 when `status` finds no daemon, 1 for other errors and what is ill."""
+    """The exit status: 78 for configuration, 3 when `status` or `models` finds no daemon, 1 for other errors and what
+    is ill."""
     options = _parser().parse_args(arguments)
     try:
         config = options.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
@@ -52,7 +53,21 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", parents=[shared], help="look for what is wrong, with or without a daemon")
     doctor.add_argument("--json", action="store_true")
     doctor.add_argument("--fix", action="store_true", help="mend what can be mended")
+    _add_models(commands.add_parser("models", parents=[shared], help="what is served, and back to the version before"))
     return parser
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="active, previous, wanted and refused versions of each model")
+    rollback = actions.add_parser("rollback", help="have the version before answer, now and without the hub")
+    rollback.add_argument("--reason", default="", metavar="TEXT", help="for those who read the hub's console")
+    retry = actions.add_parser("retry", help="have what was refused brought again")
+    for action, default in ((rollback, "by default the only one"), (retry, "by default all of them")):
+        action.add_argument("model", nargs="?", default="", metavar="MODEL", help=default)
+    for action in (listing, rollback, retry):
+        action.add_argument("--config", type=Path, default=argparse.SUPPRESS, metavar="FILE")
+        action.add_argument("--json", action="store_true")
 
 
 def _run(_: argparse.Namespace, settings: Settings, config: Path | None) -> int:
@@ -112,6 +127,39 @@ def _status(options: argparse.Namespace, settings: Settings, config: Path | None
     return 0
 
 
+def _models(options: argparse.Namespace, settings: Settings, config: Path | None) -> int:
+    import msgspec
+
+    from flip_agent.models.command import (
+        ask_models,
+        ask_retry,
+        ask_rollback,
+        render_models,
+        render_retry,
+        render_rollback,
+    )
+    from flip_agent.status import NOT_RUNNING
+    from flip_runtime.errors import Unavailable
+
+    socket = settings.agent.run_socket
+    try:
+        match options.action:
+            case "rollback":
+                answer = ask_rollback(socket, options.model, options.reason)
+                text = render_rollback(answer)
+            case "retry":
+                answer = ask_retry(socket, options.model)
+                text = render_retry(answer)
+            case _:
+                answer = ask_models(socket)
+                text = render_models(answer)
+    except Unavailable as error:
+        print(f"flip-agent: {error}", file=sys.stderr)
+        return NOT_RUNNING
+    print(msgspec.json.encode(answer).decode() if options.json else text)
+    return 0
+
+
 def _doctor(options: argparse.Namespace, config: Path | None) -> int:
     """Also where the configuration itself is what is wrong."""
     import msgspec
@@ -132,7 +180,7 @@ def _doctor(options: argparse.Namespace, config: Path | None) -> int:
     return 0 if all(verdict.good for verdict in verdicts) else 1
 
 
-_COMMANDS = {"run": _run, "serve": _serve, "train": _train, "enrol": _enrol, "status": _status}
+_COMMANDS = {"run": _run, "serve": _serve, "train": _train, "enrol": _enrol, "status": _status, "models": _models}
 
 
 def _configure_logs(settings: Settings) -> None:

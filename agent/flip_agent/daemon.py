@@ -22,12 +22,17 @@ from flip_agent.health.inspection import Inspection
 from flip_agent.hub.client import HubClient
 from flip_agent.hub.link import HubLink
 from flip_agent.identity import Identity
-from flip_agent.inference_peer import InferencePeer
+from flip_agent.inference_peers import InferencePeers
 from flip_agent.live_settings import LiveSettings
 from flip_agent.local.messages import Status
 from flip_agent.local.server import LocalServer
 from flip_agent.memory import give_memory_back
+from flip_agent.models.download_budget import DownloadBudget
+from flip_agent.models.fetch import Fetch
+from flip_agent.models.refused_file import RefusedFile
+from flip_agent.models.rollback import Rollbacks
 from flip_agent.models.rollout import Rollout
+from flip_agent.models.signature import Question, check_signature
 from flip_agent.models.store import ModelStore
 from flip_agent.outbox.last_chance import delivered
 from flip_agent.outbox.outbox import Outbox
@@ -42,6 +47,7 @@ from flip_agent.watched import Watched, run_until
 from flip_runtime.errors import Unavailable
 from flip_runtime.supervisor import Service, supervise
 from flip_wire.health import Repair
+from flip_wire.models import ModelAssignment, RolledBack
 from flip_wire.spans import Spans
 from flip_wire.telemetry import Priority
 
@@ -121,9 +127,16 @@ class Daemon:
         self._enrolment = IdentityWatch(self._settings.state)
         self._desired = Watched(load_desired(self._settings.state))
         self._reported = Reported(self._desired.value.generation)
-        self._inference = InferencePeer(self._reported)
+        self._inference = InferencePeers(self._reported)
         self._link = HubLink()
-        self._store = ModelStore(self._settings.state / "models")
+        models = self._settings.state / "models"
+        self._store = ModelStore(models)
+        self._budget = DownloadBudget(
+            models, lambda: self._live.now.models.download_budget, lambda: self._link.hub_time
+        )
+        self._rollbacks = Rollbacks(
+            *(self._store, RefusedFile(models), self._inference, self._reported), tell=self._tell_rollback
+        )
         hardware = Hardware(self._settings.machine)
         self._governor = Governor(
             *(self._settings.state, hardware, self._live.governor, self._reported),
@@ -146,9 +159,10 @@ class Daemon:
         self._health = Health(
             *(self._settings.state, self._live.heartbeat, hardware, outbox, self._link),
             *(self._desired, self._reported, self._inspection),
+            traffic=lambda: self._inference.traffic,
         )
         self._local = LocalServer(
-            *(self._settings.run_socket, outbox, self._desired, self._reported, self._inference),
+            *(self._settings.run_socket, outbox, self._desired, self._reported, self._inference, self._rollbacks),
             holding=self._governor.because,
             status=self._status,
             mend=self._inspection.mend,
@@ -158,6 +172,7 @@ class Daemon:
     async def run(self, stop: asyncio.Event) -> None:
         """Returns some seconds after `stop` is set."""
         self._store.create()
+        self._rollbacks.settle()
         await run_until(self._until_drained(stop), supervise(self._services()))
 
     def reload(self) -> None:
@@ -177,6 +192,7 @@ class Daemon:
             Service("hub", self._follow_identity),
             Service("inspection", self._inspection.run),
             Service("starts", self._starts.run),
+            Service("rollbacks", self._rollbacks.run),
         ]
 
     def _optional_services(self, mode: Mode) -> list[Service]:
@@ -190,11 +206,11 @@ class Daemon:
             ]
         return services
 
-    def _hub_services(self, hub: HubClient) -> list[Service]:
+    def _hub_services(self, hub: HubClient, identity: Identity) -> list[Service]:
         return [
             Service("uplink", Uplink(self._outbox, hub, progress=self._sending).run),
             Service("desired state", DesiredStatePoll(self._settings.state, hub, self._desired).run),
-            Service("rollout", lambda: self._roll_out(hub)),
+            Service("rollout", lambda: self._roll_out(hub, identity)),
             Service("health", self._health.run),
         ]
 
@@ -214,12 +230,21 @@ class Daemon:
             self._reported.mode(mode)
             await run_until(self._starts.mode.other_than(mode), supervise(self._optional_services(mode)))
 
-    async def _roll_out(self, hub: HubClient) -> None:
+    async def _roll_out(self, hub: HubClient, identity: Identity) -> None:
         """Whatever the hub wants; after too many failures only a version that this device has had in service."""
+
+        async def verify(wanted: ModelAssignment) -> None:
+            named = self._live.now.models.trusted_keys
+            await check_signature(Question(assignment=wanted, learned=identity.model_keys, named=named))
+
         while True:
             mode = self._starts.mode.value
             rollout = Rollout(
-                *(self._store, hub, self._desired, self._inference, self._reported, self._tell_spans),
+                *(self._store, Fetch(self._store, hub, self._budget), self._desired),
+                *(self._inference, self._rollbacks, self._reported),
+                verify=verify,
+                tell=self._tell_spans,
+                trial=lambda: self._live.now.models.shadow_within,
                 only=None if mode is Mode.NORMAL else self._store.knows,
             )
             await run_until(self._starts.mode.other_than(mode), rollout.run())
@@ -227,6 +252,9 @@ class Daemon:
     async def _tell_spans(self, spans: Spans) -> None:
         with contextlib.suppress(Unavailable):  # the disk is full of alerts: a measurement is lost, nothing else
             await self._outbox.append(Priority.LOG, "spans", spans)
+
+    async def _tell_rollback(self, event: RolledBack, name: str) -> None:
+        await self._outbox.append(Priority.ALERT, "rollback", event, once=name)
 
     async def _follow_identity(self) -> None:
         """Joins the hub once there is an identity, and anew when the device was enrolled again."""
@@ -244,7 +272,7 @@ class Daemon:
         self._link.joining(identity.hub_url)
         hub = HubClient(identity, self._settings.state, self._link)
         try:
-            await supervise(self._hub_services(hub))
+            await supervise(self._hub_services(hub, identity))
         finally:
             hub.close()
 

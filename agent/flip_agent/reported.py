@@ -36,8 +36,9 @@ class Reported:
         others = [each for each in self.state.value.serving if each.model != now.model]
         self.state.set(replace(self.state.value, serving=[*others, model]))
 
-    def serving_nothing(self) -> None:
-        self.state.set(replace(self.state.value, serving=[]))
+    def serving_no_more(self, models: set[str]) -> None:
+        others = [each for each in self.state.value.serving if each.model not in models]
+        self.state.set(replace(self.state.value, serving=others))
 
     def failed(self, assignment: ModelAssignment, reason: str) -> bool:
         """Whether this is news."""

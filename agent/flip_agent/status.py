@@ -1,23 +1,17 @@
 """`flip-agent status`: what the running daemon says of itself, for people and as JSON."""
 
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
-import msgspec
 from msgspec import Struct
 
-from flip_agent.local.messages import LINE_LIMIT, FromRun, Hello, Mend, Mended, Status, StatusRequest
-from flip_runtime.errors import Unavailable
+from flip_agent.local.ask import ask
+from flip_agent.local.messages import Mend, Mended, Status, StatusRequest
 from flip_wire.health import Repair
-
-A = TypeVar("A", Status, Mended)
 
 NOT_RUNNING = 3
 """Exit status, as of `systemctl status`."""
-_WITHIN = 10.0
 
 
 class NoAnswer(Struct, frozen=True):
@@ -29,29 +23,12 @@ class NoAnswer(Struct, frozen=True):
 
 def ask_status(path: Path) -> Status:
     """Raises `Unavailable` when no daemon answers on the socket."""
-    return _ask(path, StatusRequest(), Status)
+    return ask(path, StatusRequest(), Status)
 
 
 def ask_to_mend(path: Path) -> list[Repair]:
     """What the daemon has repaired. Raises `Unavailable` when none answers on the socket."""
-    return _ask(path, Mend(), Mended).repairs
-
-
-def _ask(path: Path, question: StatusRequest | Mend, kind: type[A]) -> A:
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(_WITHIN)
-            connection.connect(str(path))
-            for message in (Hello(role="cli"), question):
-                connection.sendall(msgspec.json.encode(message) + b"\n")
-            with connection.makefile("rb") as lines:
-                answer = msgspec.json.decode(lines.readline(LINE_LIMIT), type=FromRun)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        hint = "start it with: flip-agent run (or: systemctl start flip-agent)"
-        raise Unavailable(f"flip-agent is not running: nothing answers on {path}", hint=hint) from error
-    if not isinstance(answer, kind):
-        raise Unavailable(f"flip-agent answered with {type(answer).__name__}", hint="is it another version?")
-    return answer
+    return ask(path, Mend(), Mended).repairs
 
 
 def render(status: Status, now: float | None = None) -> str:

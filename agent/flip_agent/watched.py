@@ -54,3 +54,12 @@ async def run_until(change: Coroutine[Any, Any, object], work: Coroutine[Any, An
             working.cancel()
     except* (Fatal, ConfigError) as errors:
         raise errors.exceptions[0] from None
+
+
+async def first_of(*changes: Coroutine[Any, Any, object]) -> None:
+    """Returns when one of them does; the others are cancelled."""
+    async with asyncio.TaskGroup() as group:
+        waiting = [group.create_task(change) for change in changes]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for each in waiting:
+            each.cancel()

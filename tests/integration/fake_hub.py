@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from flip_hub.apps.signatures import load_private_key, make_private_key
+from flip_hub.models.signing import ModelSigner
 from flip_wire.fleet import DesiredState, DeviceId, DeviceToken, Enrolled, EnrolRequest, TokenRequest
 from flip_wire.models import (
     FileRef,
@@ -56,6 +58,9 @@ class FakeHub:
         self.tokens_given = 0
         self.valid_token = ""
         self.ranges: list[str] = []
+        self.sent = 0
+        """Bytes of artifacts."""
+        self.signer = ModelSigner(load_private_key(make_private_key()))
         self.public_key = ""
         self.token_used = False
         self.connections: set[socket.socket] = set()
@@ -117,19 +122,25 @@ class FakeHub:
             model=model,
             version=version,
             created_at=0.0,
-            weights=FileRef(name="weights.safetensors", sha256=self._keep(weights), size=len(weights)),
-            graph=FileRef(name="graph.onnx", sha256=self._keep(graph), size=len(graph)),
+            weights=FileRef(name="weights.safetensors", sha256=self.keep(weights), size=len(weights)),
+            graph=FileRef(name="graph.onnx", sha256=self.keep(graph), size=len(graph)),
             inputs=[spec],
             outputs=[spec],
             probe=Probe(inputs=[tensor], outputs=[tensor]),
         )
+        return self.assign(manifest)
+
+    def assign(self, manifest: Manifest) -> ModelAssignment:
+        """Signed, as the hub does with what it registers; its files may be kept or not."""
         content = encode_manifest(manifest)
-        return ModelAssignment(model=model, version=version, manifest=self._keep(content), size=len(content))
+        sha256 = self.keep(content)
+        bare = ModelAssignment(model=manifest.model, version=manifest.version, manifest=sha256, size=len(content))
+        return msgspec.structs.replace(bare, signatures=self.signer.sign(bare))
 
     def weights_of(self, assignment: ModelAssignment) -> Sha256:
         return msgspec.json.decode(self.artifacts[assignment.manifest], type=Manifest).weights.sha256
 
-    def _keep(self, content: bytes) -> Sha256:
+    def keep(self, content: bytes) -> Sha256:
         sha256 = Sha256(hashlib.sha256(content).hexdigest())
         self.artifacts[sha256] = content
         return sha256
@@ -185,7 +196,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.fake.token_used = True
         self.fake.public_key = request.public_key
-        self._answer(201, Enrolled(device_id=DEVICE, fleet_address="127.0.0.1:1", ca=""))
+        self._answer(
+            201, Enrolled(device_id=DEVICE, fleet_address="127.0.0.1:1", ca="", model_keys=self.fake.signer.keys)
+        )
 
     def _token(self, request: TokenRequest) -> None:
         key = load_pem_public_key(self.fake.public_key.encode())
@@ -213,14 +226,16 @@ class _Handler(BaseHTTPRequestHandler):
     def _artifact(self, sha256: Sha256) -> None:
         wanted = self.headers.get("Range", "bytes=0-")
         self.fake.ranges.append(wanted)
-        start = int(wanted.removeprefix("bytes=").rstrip("-"))
         whole = self.fake.artifacts[sha256]
-        content = whole[start:]
+        first, _, last = wanted.removeprefix("bytes=").partition("-")
+        start, stop = int(first), int(last) + 1 if last else len(whole)
+        content = whole[start:stop]
         self.send_response(206)
-        self.send_header("Content-Range", f"bytes {start}-{len(whole) - 1}/{len(whole)}")
+        self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{len(whole)}")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         cut, self.fake.cut_after = self.fake.cut_after, None
+        self.fake.sent += len(content[:cut])
         self.wfile.write(content[:cut])
         if cut is not None:
             self.close_connection = True

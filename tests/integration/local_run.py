@@ -5,15 +5,20 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from flip_agent.inference_peer import InferencePeer
+from flip_agent.inference_peers import InferencePeers
 from flip_agent.local.messages import Status
 from flip_agent.local.server import LocalServer
+from flip_agent.models.refused_file import RefusedFile
+from flip_agent.models.rollback import Rollbacks
+from flip_agent.models.store import ModelStore
 from flip_agent.outbox.outbox import Outbox
 from flip_agent.reported import Reported
 from flip_agent.watched import Watched
 from flip_runtime.errors import Unavailable
 from flip_wire.fleet import DesiredState
 from flip_wire.health import Repair
+from flip_wire.models import RolledBack
+from flip_wire.telemetry import Priority
 
 
 class Run:
@@ -22,13 +27,17 @@ class Run:
         self.outbox = outbox
         self.desired = Watched(DesiredState(generation=1))
         self.reported = Reported(1)
-        self.inference = InferencePeer(self.reported)
+        self.inference = InferencePeers(self.reported)
+        self.store = ModelStore(folder / "models")
+        self.store.create()
+        self.refused = RefusedFile(folder / "models")
+        self.rollbacks = Rollbacks(self.store, self.refused, self.inference, self.reported, self._tell)
         self.holding = Watched("")
 
     @asynccontextmanager
     async def listening(self) -> AsyncGenerator[None]:
         ready = asyncio.Event()
-        parts = (self.outbox, self.desired, self.reported, self.inference)
+        parts = (self.outbox, self.desired, self.reported, self.inference, self.rollbacks)
         server = LocalServer(
             *(self.socket, *parts),
             holding=self.holding,
@@ -43,6 +52,9 @@ class Run:
             yield
         finally:
             await ended(task)
+
+    async def _tell(self, event: RolledBack, name: str) -> None:
+        await self.outbox.append(Priority.ALERT, "rollback", event, once=name)
 
     async def _status(self) -> Status:
         raise Unavailable("this test asks for none")

@@ -16,11 +16,11 @@ from flip_agent.local.messages import (
     LINE_LIMIT,
     FromRun,
     Hold,
-    Latency,
     Prepare,
     Prepared,
     Serving,
     ToRun,
+    Traffic,
     Training,
     Work,
 )
@@ -140,7 +140,7 @@ async def test_train_hears_that_it_must_wait_when_it_connects_and_when_it_may_go
 async def test_the_server_tells_how_long_its_slowest_requests_take(folder: Path) -> None:
     async with run_parts(folder) as run, run.listening():
         assert run.inference.p99 is None
-        async with Peer(run, "serve", Latency(p99=0.25, requests=40)).running():
+        async with Peer(run, "serve", Traffic(p99=0.25, requests=40, models=[])).running():
             await eventually(lambda: run.inference.p99 == 0.25)
 
 
@@ -154,7 +154,7 @@ async def test_what_is_served_is_reported_until_the_server_leaves(folder: Path) 
 
 async def test_a_version_is_prepared_by_the_server_that_comes_later(folder: Path) -> None:
     async with run_parts(folder) as run, run.listening(), asyncio.TaskGroup() as group:
-        verdict = group.create_task(run.inference.prepare(WANTED))
+        verdict = group.create_task(run.inference.of("digits").prepare(WANTED))
         async with Peer(run, "serve").running():
             assert await verdict == "probe differs"
 
@@ -163,7 +163,7 @@ async def test_a_server_that_leaves_while_it_prepares_is_not_waited_for(folder: 
     async with run_parts(folder) as run, run.listening():
         reader, writer = await asyncio.open_unix_connection(run.socket)
         writer.write(b'{"type":"Hello","role":"serve"}\n')
-        verdict = asyncio.create_task(run.inference.prepare(WANTED))
+        verdict = asyncio.create_task(run.inference.of("digits").prepare(WANTED))
         assert b"Prepare" in await reader.readline()
         writer.close()
         with pytest.raises(Unavailable, match="went away"):

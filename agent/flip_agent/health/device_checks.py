@@ -8,7 +8,7 @@ from flip_agent.health.checks.check import Check
 from flip_agent.health.conditions import CONFIG_REFUSED, SAFE_MODE, SERVE_FAILS, TRAIN_FAILS, TRAINING_HELD
 from flip_agent.health.hardware import Hardware
 from flip_agent.hub.link import HubLink
-from flip_agent.inference_peer import InferencePeer
+from flip_agent.inference_peers import InferencePeers
 from flip_agent.models.store import ModelStore
 from flip_agent.reported import Reported
 from flip_agent.settings import Settings
@@ -39,7 +39,7 @@ def daemon_checks(
     link: HubLink,
     desired: Watched[DesiredState],
     reported: Reported,
-    inference: InferencePeer,
+    inference: InferencePeers,
     refused: Watched[str],
     failing: Callable[[str], str],
 ) -> list[Check]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from flip_agent.health.checks.disk import free_bytes
@@ -14,6 +15,7 @@ from flip_agent.reported import Reported
 from flip_agent.watched import Watched
 from flip_wire.fleet import DesiredState
 from flip_wire.health import HealthReport
+from flip_wire.inference import ModelTraffic
 from flip_wire.telemetry import Priority
 
 
@@ -28,6 +30,7 @@ class Health:
         desired: Watched[DesiredState],
         reported: Reported,
         inspection: Inspection,
+        traffic: Callable[[], list[ModelTraffic]],
     ) -> None:
         self._state = state
         self._heartbeat = heartbeat
@@ -37,6 +40,7 @@ class Health:
         self._desired = desired
         self._reported = reported
         self._inspection = inspection
+        self._traffic = traffic
         self._started = time.monotonic()
         self._told: frozenset[str] = frozenset()
         """Codes of the conditions in the latest event."""
@@ -62,6 +66,7 @@ class Health:
             temperature=self._hardware.temperature(),
             memory_available=None if memory is None else memory[0],
             clock_offset=self._link.clock_offset,
+            inference=self._traffic(),
         )
 
     async def _beat(self) -> None:

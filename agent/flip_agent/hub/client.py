@@ -15,7 +15,7 @@ import msgspec
 import zstandard
 
 from flip_agent.hub.assertion import signed_token_request
-from flip_agent.hub.connection import Answer, HubConnection, NoRoom
+from flip_agent.hub.connection import Allowance, Answer, HubConnection, OwnLimit
 from flip_agent.hub.link import HubLink
 from flip_agent.identity import Identity
 from flip_runtime.errors import FlipError, Rejected, Unavailable
@@ -78,11 +78,13 @@ class HubClient:
         answer = await self._ask(self._poll, get)
         return None if answer.status == 304 else _decode(answer, DesiredState)
 
-    async def download(self, sha256: Sha256, into: Path, size: int) -> None:
-        """Completes `into` to `size` bytes from where it ends. Raises `Corrupt` when the hub sends more."""
+    async def download(self, sha256: Sha256, into: Path, size: int, allowance: Allowance) -> None:
+        """Completes `into` to `size` bytes from where it ends, as far as the allowance goes. Raises `Corrupt` when the
+        hub sends more."""
+        path = f"/api/v1/device/artifacts/{sha256}"
 
         def get(headers: dict[str, str]) -> Answer:
-            return self._downloads.download(f"/api/v1/device/artifacts/{sha256}", into, size=size, headers=headers)
+            return self._downloads.download(path, into, size=size, headers=headers, allowance=allowance)
 
         await self._ask(self._downloads, get)
 
@@ -93,7 +95,7 @@ class HubClient:
             answer = await self._authorised(connection, request)
             if answer.status in _NOT_SERVED or answer.status >= 500:
                 raise _refusal(answer)
-        except NoRoom:
+        except OwnLimit:
             raise
         except Unavailable as error:
             self._link.fails(str(error))

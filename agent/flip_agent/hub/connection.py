@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -31,8 +31,24 @@ _ANSWER_LIMIT = 4 * 2**20
 _CHUNK = 64 * 2**10
 
 
-class NoRoom(Unavailable):
-    """The download cannot be stored; the hub has no part in it."""
+class OwnLimit(Unavailable):
+    """The download cannot be stored, or must not come now; the hub has no part in it."""
+
+
+class Allowance(Protocol):
+    """How many bytes may be downloaded; asked and told on the connection's thread."""
+
+    def left(self) -> int | None:
+        """None: as many as there are. Raises `OwnLimit` when there are none."""
+        ...
+
+    def take(self, count: int) -> None:
+        """So many more come now."""
+        ...
+
+    def settle(self) -> None:
+        """No more come."""
+        ...
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -66,26 +82,47 @@ class HubConnection:
             response = self._ask(method, path, body, headers, within)
             return self._whole(response)
 
-    def download(self, path: str, into: Path, *, size: int, headers: Mapping[str, str], within: float = 60.0) -> Answer:
-        """Appends to `into` from its length on (`Range`), up to `size` bytes in all.
+    def download(
+        self,
+        path: str,
+        into: Path,
+        *,
+        size: int,
+        headers: Mapping[str, str],
+        allowance: Allowance,
+        within: float = 60.0,
+    ) -> Answer:
+        """Appends to `into` from its length on (`Range`), up to `size` bytes in all, and no more than is allowed.
 
         Raises `Unavailable` when it is cut short: what came stays, and the next call goes on there; `Corrupt` when
         more comes than `size`.
         """
         have = into.stat().st_size if into.exists() else 0
+        left = allowance.left()
+        last = "" if left is None or have + left >= size else str(have + left - 1)
         with self._translated():
-            response = self._ask("GET", path, None, {**headers, "Range": f"bytes={have}-"}, within)
+            response = self._ask("GET", path, None, {**headers, "Range": f"bytes={have}-{last}"}, within)
             if response.status not in (200, 206):
                 return self._whole(response)
-            with into.open("ab" if response.status == 206 else "wb") as file:
-                while chunk := response.read(_CHUNK):
-                    self._go_on()
-                    if file.tell() + len(chunk) > size:
-                        raise Corrupt(f"{path} is longer than the {size} bytes that were announced")
-                    _write(file, chunk)
+            try:
+                self._receive(response, into, size, allowance)
+            finally:
+                allowance.settle()
             if response.length:
                 raise Unavailable(f"{self._url}: the download was cut {response.length} bytes before its end")
-            return _answer(response, b"")
+        if last:
+            allowance.left()
+            raise Unavailable(f"{self._url} sends less than was asked for")
+        return _answer(response, b"")
+
+    def _receive(self, response: http.client.HTTPResponse, into: Path, size: int, allowance: Allowance) -> None:
+        with into.open("ab" if response.status == 206 else "wb") as file:
+            while chunk := response.read(_CHUNK):
+                self._go_on()
+                allowance.take(len(chunk))
+                if file.tell() + len(chunk) > size:
+                    raise Corrupt(f"{into.name} is longer than the {size} bytes that were announced")
+                _write(file, chunk)
 
     def _whole(self, response: http.client.HTTPResponse) -> Answer:
         content = response.read(_ANSWER_LIMIT + 1)
@@ -209,7 +246,7 @@ def _write(file: BinaryIO, chunk: bytes) -> None:
         file.write(chunk)
         file.flush()
     except OSError as error:
-        raise NoRoom(f"cannot store the download: {error.strerror}", hint="make room on the disk") from error
+        raise OwnLimit(f"cannot store the download: {error.strerror}", hint="make room on the disk") from error
 
 
 def _words(error: Exception) -> str:

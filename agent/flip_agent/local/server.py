@@ -11,30 +11,40 @@ from pathlib import Path
 
 import msgspec
 
-from flip_agent.inference_peer import InferencePeer
+from flip_agent.inference_peers import InferencePeers
 from flip_agent.local.listening import listening_socket
 from flip_agent.local.messages import (
     LINE_LIMIT,
     Committed,
+    Declined,
     Emit,
     FromRun,
     Hello,
     Hold,
-    Traffic,
     Mend,
     Mended,
+    Models,
+    ModelsRequest,
     Prepared,
+    Retry,
+    RetryDone,
+    Rollback,
+    RollbackKept,
+    RolledBack,
     Serving,
     Status,
     StatusRequest,
     ToRun,
+    Traffic,
     Training,
+    Tried,
     Work,
 )
+from flip_agent.models.rollback import Rollbacks
 from flip_agent.outbox.outbox import Outbox
 from flip_agent.reported import Reported
 from flip_agent.watched import Watched
-from flip_runtime.errors import Unavailable
+from flip_runtime.errors import Corrupt, Rejected, Unavailable
 from flip_wire.fleet import DesiredState
 from flip_wire.health import Repair
 
@@ -54,7 +64,8 @@ class LocalServer:
         outbox: Outbox,
         desired: Watched[DesiredState],
         reported: Reported,
-        inference: InferencePeer,
+        inference: InferencePeers,
+        rollbacks: Rollbacks,
         holding: Watched[str],
         status: Callable[[], Awaitable[Status]],
         mend: Callable[[], Awaitable[list[Repair]]],
@@ -65,6 +76,7 @@ class LocalServer:
         self._desired = desired
         self._reported = reported
         self._inference = inference
+        self._rollbacks = rollbacks
         self._holding = holding
         self._status = status
         self._mend = mend
@@ -90,7 +102,7 @@ class LocalServer:
             if self._connections <= _CONNECTIONS:
                 async with asyncio.TaskGroup() as group:
                     await self._converse(peer, group)
-        except* (OSError, ValueError, msgspec.DecodeError, Unavailable) as errors:
+        except* (OSError, ValueError, msgspec.DecodeError, Unavailable, Rejected) as errors:
             log.warning("local connection cut", extra={"role": peer.role, "reason": str(errors.exceptions[0])})
         finally:
             self._connections -= 1
@@ -107,18 +119,23 @@ class LocalServer:
                     await places.acquire()
                     group.create_task(self._commit(message, peer, places))
                 case Hello():
-                    peer.role = message.role
+                    peer.role, peer.instance = message.role, message.instance
                     if peer.role == "serve":
-                        self._inference.attach(peer.send)
+                        self._inference.attach(peer.instance, peer.send)
                     elif peer.role == "train" and not pushing:
                         self._reported.in_session.set(True)
                         pushing = [group.create_task(each(peer)) for each in (self._push_hold, self._push_work)]
-                case Prepared() | Serving():
-                    self._inference.received(message)
+                case Prepared() | Tried() | Serving():
+                    self._inference.instance(peer.instance).received(message)
+                case RolledBack():
+                    self._rollbacks.verdict(message)
+                    await peer.send(RollbackKept(manifest=message.manifest))
                 case Traffic():
-                    self._inference.answered(message)
+                    self._inference.instance(peer.instance).answered(message)
                 case Training():
                     self._reported.training(message.state)
+                case Rollback() | Retry() | ModelsRequest():
+                    await peer.send(await self._about_models(message))
                 case StatusRequest():
                     await peer.send(await self._status())
                 case Mend():
@@ -128,10 +145,22 @@ class LocalServer:
 
     def _leave(self, peer: "_Peer") -> None:
         if peer.role == "serve":
-            self._inference.detach(peer.send)
+            self._inference.instance(peer.instance).detach(peer.send)
         elif peer.role == "train":
             self._reported.training("idle")
             self._reported.in_session.set(False)
+
+    async def _about_models(self, asked: Rollback | Retry | ModelsRequest) -> FromRun:
+        try:
+            match asked:
+                case Rollback():
+                    return await self._rollbacks.by_hand(asked.model, asked.reason)
+                case Retry():
+                    return RetryDone(versions=self._rollbacks.retry(asked.model))
+                case ModelsRequest():
+                    return Models(models=await self._rollbacks.listing(self._desired.value.models))
+        except (Rejected, Corrupt, Unavailable) as error:
+            return Declined(reason=error.args[0], hint=error.hint)
 
     async def _commit(self, emit: Emit, peer: "_Peer", places: asyncio.Semaphore) -> None:
         try:
@@ -157,7 +186,8 @@ class _Peer:
         self._writer = writer
         self._decoder: msgspec.json.Decoder[ToRun] = msgspec.json.Decoder(ToRun)
         self.role = ""
-        """As its `Hello` says."""
+        """As its `Hello` says, like `instance`."""
+        self.instance = ""
 
     async def messages(self) -> AsyncIterator[ToRun]:
         """Raises `ValueError` for a line that is too long or no message."""

@@ -16,6 +16,7 @@ from flip_runtime.errors import Corrupt, Rejected
 from flip_wire.models import Manifest, ModelAssignment, Sha256, decode_manifest
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 2**20
 
 
@@ -30,6 +31,9 @@ class ModelStore:
     # ---- reading ----
 
     def blob(self, sha256: Sha256) -> Path:
+        """Where it lies, or would. Raises `Rejected` for a name that is no hash: it would lead elsewhere."""
+        if not _SHA256.fullmatch(sha256):
+            raise Rejected(f"{sha256[:80]!r} is no SHA-256", hint="64 lower-case hexadecimal digits")
         return self._blobs / sha256
 
     def holds(self, sha256: Sha256) -> bool:
@@ -56,7 +60,9 @@ class ModelStore:
         return self._target(model, "active")
 
     def previous(self, model: str) -> Sha256 | None:
-        return self._target(model, "previous")
+        """None when there was none before the active one, or the active one is it."""
+        previous = self._target(model, "previous")
+        return None if previous == self.active(model) else previous
 
     def knows(self, assignment: ModelAssignment) -> bool:
         """Whether it is, or was before, the active version: nothing new."""
@@ -66,7 +72,7 @@ class ModelStore:
 
     def part(self, sha256: Sha256) -> Path:
         """Where an unfinished download lies; it is resumed from its length."""
-        return self._blobs / f"{sha256}.part"
+        return self.blob(sha256).with_suffix(".part")
 
     def admit(self, sha256: Sha256) -> None:
         """Makes a finished download a blob. Raises `Corrupt`, and drops the file, when its hash differs."""
@@ -80,7 +86,8 @@ class ModelStore:
         sync_folder(self._blobs)
 
     def activate(self, model: str, manifest: Sha256) -> None:
-        """Makes it the active version; the one before becomes `previous`."""
+        """Makes it the active version; the one before becomes `previous`. That link goes first: a power cut between
+        the two leaves the earlier version active, and none before it, until the swap is made again."""
         folder = self._folder(model)
         folder.mkdir(exist_ok=True, mode=0o700)
         before = self.active(model)
@@ -90,10 +97,18 @@ class ModelStore:
             replace_link(folder / "previous", f"../blobs/{before}")
         replace_link(folder / "active", f"../blobs/{manifest}")
 
+    def roll_back(self, model: str, given_up: Sha256) -> None:
+        """Makes the version before it the active one, if that one is active, and there is one before. One link is
+        replaced, so no power cut can come between; `previous` then names the active version, which counts as none."""
+        before = self.previous(model)
+        if before is not None and self.active(model) == given_up:
+            replace_link(self._folder(model) / "active", f"../blobs/{before}")
+
     def collect(self, keep: set[Sha256]) -> int:
         """Removes blobs that neither an active or previous version nor `keep` (hashes of manifests) names.
 
-        Returns the bytes freed.
+        Returns the bytes freed. Raises `Corrupt` or `Rejected`, and removes nothing, when one of those manifests cannot
+        be read: any file may be its own.
         """
         used = set(keep)
         for model in self.models():

@@ -1,0 +1,48 @@
+"""All instances of `flip-agent serve` as `run` sees them; each model is held by one of them."""
+
+from collections.abc import Callable
+
+from flip_agent.inference_peer import InferencePeer, Send
+from flip_agent.instances import DEFAULT
+from flip_agent.reported import Reported
+from flip_agent.watched import Watched
+from flip_wire.inference import ModelTraffic
+from flip_wire.models import ModelAssignment
+
+
+class InferencePeers:
+    def __init__(self, reported: Reported, holder: Callable[[str], str] = lambda _: DEFAULT) -> None:
+        """`holder` names the instance that holds a model."""
+        self._reported = reported
+        self._holder = holder
+        self._peers: dict[str, InferencePeer] = {}
+        self.arrivals = Watched(0)
+        """How many processes have connected so far."""
+
+    @property
+    def connected(self) -> bool:
+        return any(peer.connected for peer in self._peers.values())
+
+    @property
+    def p99(self) -> float | None:
+        """Of the slowest instance, in seconds; None when there were no requests."""
+        return max((peer.p99 for peer in self._peers.values() if peer.p99 is not None), default=None)
+
+    @property
+    def traffic(self) -> list[ModelTraffic]:
+        """What each instance has answered, as it told last."""
+        return [each for peer in self._peers.values() for each in peer.traffic]
+
+    def instance(self, name: str) -> InferencePeer:
+        return self._peers.setdefault(name, InferencePeer(self._reported))
+
+    def of(self, model: str) -> InferencePeer:
+        return self.instance(self._holder(model))
+
+    def attach(self, name: str, send: Send) -> None:
+        self.instance(name).attach(send)
+        self.arrivals.set(self.arrivals.value + 1)
+
+    def serves(self, assignment: ModelAssignment) -> bool:
+        serving = self._reported.state.value.serving
+        return any((each.model, each.version) == (assignment.model, assignment.version) for each in serving)
