@@ -5,14 +5,16 @@ import contextlib
 import http.client
 import json
 import sys
-from collections.abc import AsyncGenerator, Mapping
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from artifacts import Array
+from artifacts import Array, make_version
 from flip_agent.models.store import ModelStore
+from flip_demo.ports import free_port
 from flip_runtime.child import Child, port_open
 
 
@@ -20,6 +22,12 @@ class Answer(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: Any
+
+
+class Exchange(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
 
 
 class Client:
@@ -40,22 +48,27 @@ class Client:
     def close(self) -> None:
         self._connection.close()
 
-    def _call(self, method: str, path: str, content: bytes | None, headers: dict[str, str]) -> Answer:
-        self._connection.request(method, path, content, headers)
+    def exchange(self, method: str, path: str, content: bytes | None, headers: Mapping[str, str]) -> Exchange:
+        """The answer as it is."""
+        self._connection.request(method, path, content, dict(headers))
         response = self._connection.getresponse()
-        return Answer(response.status, dict(response.getheaders()), json.loads(response.read()))
+        return Exchange(response.status, dict(response.getheaders()), response.read())
+
+    def _call(self, method: str, path: str, content: bytes | None, headers: dict[str, str]) -> Answer:
+        raw = self.exchange(method, path, content, headers)
+        return Answer(raw.status, raw.headers, json.loads(raw.content))
 
 
 class ServeProcess:
     def __init__(self, state: Path, port: int, **settings: object) -> None:
-        """`settings` are of section `inference`."""
+        """`settings` are of section `inference`; without `grpc=True` it takes no second port."""
         self.state = state
         self.store = ModelStore(state / "models")
         self.store.create()
         self.port = port
         self.log = state / "serve.log"
         self.socket = state / "run" / "agent.sock"
-        named = {"port": port, **settings}
+        named = {"port": port, "grpc": False, **settings}
         environment = {f"FLIP_INFERENCE__{key.upper()}": str(value) for key, value in named.items()}
         self.child = Child(
             "serve",
@@ -81,6 +94,22 @@ class ServeProcess:
         with contextlib.closing(Client(self.port)) as client:
             ready = await asyncio.to_thread(client.get, "/v2/health/ready")
         return ready.status == 200 or "being loaded" not in ready.body["detail"]
+
+
+@contextlib.contextmanager
+def serving(fill: Callable[[ModelStore], None], **settings: object) -> Iterator[Client]:
+    """For fixtures of whole modules: a server whose store `fill` has filled."""
+    with tempfile.TemporaryDirectory(prefix="flip-") as folder, asyncio.Runner() as runner:
+        process = ServeProcess(Path(folder), free_port(), **settings)
+        fill(process.store)
+        running = process.running()
+        yield runner.run(running.__aenter__())
+        runner.run(running.__aexit__(None, None, None))
+
+
+def one_version(store: ModelStore) -> None:
+    """Version 1 of `digits`."""
+    store.activate("digits", make_version(store, "digits", 1, seed=1))
 
 
 def infer_body(rows: Array, **changes: Any) -> dict[str, Any]:

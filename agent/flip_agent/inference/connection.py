@@ -8,7 +8,7 @@ import asyncio
 from typing import Any, ClassVar
 
 import msgspec
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from flip_agent.inference.problems import (
     PROBLEM_JSON,
@@ -98,7 +98,7 @@ class Connection(HttpToolsProtocol):
     def _end(self, refusal: Refusal) -> None:
         """Tells why, unless an answer is on its way or due before."""
         self._forget_deadline()
-        cycle = self.cycle
+        cycle = self._begun()
         between = cycle is None or cycle.response_complete
         if between or not (self._in_head or cycle.response_started or self.pipeline):
             self._write(refusal)
@@ -106,6 +106,10 @@ class Connection(HttpToolsProtocol):
             cycle.disconnected = True
             cycle.message_event.set()
         self.transport.close()
+
+    def _begun(self) -> RequestResponseCycle | None:
+        """The newest request whose head is whole."""
+        return self.cycle
 
     def _write(self, refusal: Refusal) -> None:
         content = msgspec.json.encode(problem_of(refusal))

@@ -22,11 +22,10 @@ Declared = TypeVar("Declared", bound=DeclaredTensor)
 def in_order(tensors: Sequence[Declared], specs: Sequence[TensorSpec]) -> list[Declared]:
     """The inputs in the order of the model's, each there once and of its datatype. Raises `Refusal`."""
     given = {tensor.name: tensor for tensor in tensors}
-    inputs = f"the inputs are {[spec.name for spec in specs]}"
     if missing := next((spec for spec in specs if spec.name not in given), None):
-        raise Refusal(f"{expected(missing)}, and is missing", hint=inputs)
+        raise Refusal(f"{expected(missing)}, and is missing", hint=_names(specs))
     if len(tensors) != len(specs):
-        raise Refusal(f"{len(tensors)} inputs where {len(specs)} are expected", hint=inputs)
+        raise Refusal(f"{len(tensors)} inputs where {len(specs)} are expected", hint=_names(specs))
     ordered = [given[spec.name] for spec in specs]
     for tensor, spec in zip(ordered, specs, strict=True):
         if tensor.datatype != DATATYPES[spec.dtype].name:
@@ -39,3 +38,7 @@ def check_outputs(names: Iterable[str], specs: Sequence[TensorSpec]) -> None:
     known = [spec.name for spec in specs]
     if surplus := next((name for name in names if name not in known), None):
         raise Refusal(f"no output '{surplus[:100]}'", hint=f"the outputs are {known}")
+
+
+def _names(specs: Sequence[TensorSpec]) -> str:
+    return f"the inputs are {[spec.name for spec in specs]}"

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from litestar.types import HTTPScope, Receive, Send
 
+from flip_agent.feedback.prediction_id import prediction_id
 from flip_agent.inference.admission import Headers
 from flip_agent.inference.binary_body import HEADER_LENGTH, only_array, split
 from flip_agent.inference.compression import accepted, deflated
@@ -83,8 +84,9 @@ class InferEndpoint:
         except Refusal as refusal:
             self._tell(name or "", target, refusal)
             raise
-        outputs = await self._engine.infer(target, inputs, gone=lambda: _gone(receive))
-        return Answer(encode_short(target.version.manifest, outputs))
+        id = prediction_id()
+        outputs = await self._engine.infer(target, inputs, id=id, gone=lambda: _gone(receive))
+        return Answer(encode_short(id, target.version.manifest, outputs))
 
     def _tell(self, name: str, target: Target | None, refusal: Refusal) -> None:
         self._engine.refused(name, None if target is None else target.version, refusal)

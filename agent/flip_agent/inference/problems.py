@@ -79,10 +79,8 @@ class NotReady(Refusal):
     retry_after = 1
 
 
-class Unloaded(Refusal):
+class Unloaded(Unknown):
     """The model was unloaded by a call; it waits to be loaded by one."""
-
-    status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class Expired(Refusal):

@@ -5,6 +5,7 @@ answer to it could not be told in JSON (docs/decisions/18-finite-inputs.md).
 """
 
 import math
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ from flip_agent.inference.problems import Refusal
 from flip_agent.inference.tensors import DATATYPES, Array, check_shape, expected, short_shape
 from flip_wire.models import TensorSpec
 
+_LITTLE_ENDIAN = sys.byteorder == "little"
 _DTYPES = {name: np.dtype(name).newbyteorder("<") for name in DATATYPES}
 
 
@@ -35,4 +37,5 @@ def raw_size(spec: TensorSpec, shape: Sequence[int]) -> int:
 
 
 def raw_bytes(values: Array) -> bytes:
-    return values.astype(_DTYPES[values.dtype.name], copy=False).tobytes()
+    """Of an array in this machine's own order of bytes."""
+    return values.tobytes() if _LITTLE_ENDIAN else values.byteswap().tobytes()

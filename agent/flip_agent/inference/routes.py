@@ -1,4 +1,4 @@
-"""Everything but inference itself, as a Litestar application: health, metadata, OpenAPI."""
+"""Everything but inference itself, as a Litestar application: health, metadata, repository, figures, documentation."""
 
 import importlib.metadata
 from collections.abc import Sequence
@@ -11,10 +11,12 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 
 from flip_agent.inference import catalogue
+from flip_agent.inference.extensions import ModelConfig, Statistics
 from flip_agent.inference.metrics import Metrics
 from flip_agent.inference.oip import Live, ModelMetadata, ModelReady, Ready, ServerMetadata
 from flip_agent.inference.openapi import Document
 from flip_agent.inference.problems import Refusal, problem, problem_headers, problem_of
+from flip_agent.inference.repository_routes import load_model, repository_index, unload_model
 from flip_agent.inference.served_models import ServedModels
 from flip_wire.problem import Problem
 
@@ -49,6 +51,22 @@ def model_ready(models: ServedModels, model: str, version: str | None = None) ->
     return ModelReady(name=model, ready=True)
 
 
+@get(["/v2/models/{model:str}/config", "/v2/models/{model:str}/versions/{version:str}/config"], sync_to_thread=False)
+def model_config(models: ServedModels, model: str, version: str | None = None) -> ModelConfig:
+    return catalogue.model_config(models, model, version)
+
+
+@get("/v2/models/stats", sync_to_thread=False)
+def all_statistics(models: ServedModels, metrics: Metrics) -> Statistics:
+    """Since the process started."""
+    return Statistics(model_stats=catalogue.model_statistics(models, metrics))
+
+
+@get(["/v2/models/{model:str}/stats", "/v2/models/{model:str}/versions/{version:str}/stats"], sync_to_thread=False)
+def statistics(models: ServedModels, metrics: Metrics, model: str, version: str | None = None) -> Statistics:
+    return Statistics(model_stats=catalogue.model_statistics(models, metrics, model, version))
+
+
 @get("/metrics", sync_to_thread=False, media_type="text/plain")
 def prometheus(models: ServedModels, metrics: Metrics) -> Response[bytes]:
     from flip_agent.inference.exposition import CONTENT_TYPE, exposition  # costs MiB where nobody asks for it
@@ -58,7 +76,11 @@ def prometheus(models: ServedModels, metrics: Metrics) -> Response[bytes]:
 
 def create_app(models: ServedModels, metrics: Metrics, more: Sequence[HTTPRouteHandler]) -> Litestar:
     return Litestar(
-        [live, ready, server_metadata, model_metadata, model_ready, prometheus, *more],
+        [
+            *(live, ready, server_metadata, model_metadata, model_ready, model_config),
+            *(repository_index, load_model, unload_model, all_statistics, statistics, prometheus),
+            *more,
+        ],
         dependencies={
             "models": Provide(lambda: models, sync_to_thread=False),
             "metrics": Provide(lambda: metrics, sync_to_thread=False),
@@ -84,12 +106,14 @@ def _on_refusal(_: AnyRequest, refusal: Refusal) -> Response[Problem]:
 
 
 def _on_http_error(_: AnyRequest, error: HTTPException) -> Response[Problem]:
+    if error.status_code >= 500:
+        raise error
     hint = "GET /docs/openapi.json describes all calls"
     return _response(problem(error.status_code, error.detail, hint), error.headers)
 
 
 def _on_bug(_: AnyRequest, error: Exception) -> Response[Problem]:
-    raise error  # uvicorn logs it and answers 500
+    raise error  # to `Front`, which logs it
 
 
 def _response(answer: Problem, headers: dict[str, str] | None = None) -> Response[Problem]:

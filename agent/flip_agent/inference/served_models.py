@@ -52,7 +52,8 @@ class ServedModels:
         """`condemned` says why a version must not answer here, by its manifest; `holds`: whether a model of that name
         belongs to this process."""
         self._store = store
-        self._max_rows = max_rows
+        self.max_rows = max_rows
+        """Of one batch."""
         self._max_queue = max_queue
         self._executed = executed
         self._condemned = condemned
@@ -215,7 +216,7 @@ class ServedModels:
 
     def _model(self, name: str) -> ServedModel:
         if (model := self._models.get(name)) is None:
-            batcher = Batcher(name, max_rows=self._max_rows, max_queue=self._max_queue, executed=self._executed)
+            batcher = Batcher(name, max_rows=self.max_rows, max_queue=self._max_queue, executed=self._executed)
             model = self._models[name] = ServedModel(name, batcher)
         return model
 

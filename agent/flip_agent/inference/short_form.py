@@ -21,6 +21,8 @@ class PredictRequest(Struct, frozen=True, kw_only=True):
 
 
 class PredictAnswer(Struct, frozen=True, kw_only=True):
+    id: str
+    """By which feedback is given to it: `POST /v1/feedback`."""
     model: str
     version: int
     outputs: list[Any] | dict[str, list[Any]]
@@ -49,10 +51,11 @@ def short_arrays(request: PredictRequest, specs: Sequence[TensorSpec]) -> list[A
     return [row_array(spec, given[spec.name]) for spec in specs]
 
 
-def encode_short(manifest: Manifest, outputs: Sequence[Array]) -> bytes:
+def encode_short(id: str, manifest: Manifest, outputs: Sequence[Array]) -> bytes:
     """`outputs` are in the order of the manifest's."""
     rows = {spec.name: values.tolist() for spec, values in zip(manifest.outputs, outputs, strict=True)}
     answer = PredictAnswer(
+        id=id,
         model=manifest.model,
         version=manifest.version,
         outputs=rows if len(rows) > 1 else next(iter(rows.values())),
