@@ -60,8 +60,10 @@ class Client:
 
 
 class ServeProcess:
-    def __init__(self, state: Path, port: int, **settings: object) -> None:
-        """`settings` are of section `inference`; without `grpc=True` it takes no second port."""
+    def __init__(
+        self, state: Path, port: int, *, samples: Mapping[str, object] | None = None, **settings: object
+    ) -> None:
+        """`settings` are of section `inference`, `samples` of theirs; without `grpc=True` it takes no second port."""
         self.state = state
         self.store = ModelStore(state / "models")
         self.store.create()
@@ -70,6 +72,7 @@ class ServeProcess:
         self.socket = state / "run" / "agent.sock"
         named = {"port": port, "grpc": False, **settings}
         environment = {f"FLIP_INFERENCE__{key.upper()}": str(value) for key, value in named.items()}
+        environment |= {f"FLIP_SAMPLES__{key.upper()}": str(value) for key, value in (samples or {}).items()}
         self.child = Child(
             "serve",
             [sys.executable, "-m", "flip_agent", "serve"],
