@@ -96,16 +96,21 @@ class Connection(HttpToolsProtocol):
         self._end(TooSlow(f"the request is not whole after {self.whole_within:g} s"))
 
     def _end(self, refusal: Refusal) -> None:
-        """Tells why, unless an answer is on its way or due before."""
+        """Tells why, unless an answer is on its way or another one is due before."""
         self._forget_deadline()
         cycle = self._begun()
-        between = cycle is None or cycle.response_complete
-        if between or not (self._in_head or cycle.response_started or self.pipeline):
+        if cycle is None or self._is_next(cycle):
             self._write(refusal)
         if cycle is not None:
             cycle.disconnected = True
             cycle.message_event.set()
         self.transport.close()
+
+    def _is_next(self, cycle: RequestResponseCycle) -> bool:
+        """Whether what ends this connection is what the client waits for."""
+        if self._in_head or not self._arriving:
+            return cycle.response_complete
+        return not (cycle.response_started or self.pipeline)
 
     def _begun(self) -> RequestResponseCycle | None:
         """The newest request whose head is whole."""
