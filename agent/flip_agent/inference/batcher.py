@@ -147,6 +147,20 @@ class Costs:
         """Seconds of CPU; infinite while nothing of that size was measured."""
         return self._seconds.get(rows.bit_length(), float("inf"))
 
+    def beside(self, other: "Costs") -> float:
+        """How many times the CPU of `other`, at the least; 1 where they cannot be compared."""
+        ratios = [seconds / other._at_most(size) for size, seconds in self._seconds.items() if other._seconds]
+        return min(ratios, default=1.0)
+
+    def _at_most(self, size: int) -> float:
+        """Seconds for so many digits of rows, going by those that were measured: more rows cost more, twice as many at
+        most twice as much."""
+        as_large = [seconds for measured, seconds in self._seconds.items() if measured >= size]
+        if as_large:
+            return min(as_large)
+        largest = max(self._seconds)
+        return self._seconds[largest] * 2.0 ** (size - largest)
+
     def note(self, rows: int, seconds: float) -> None:
         size = rows.bit_length()
         self._seconds[size] = 0.8 * self._seconds.get(size, seconds) + 0.2 * seconds

@@ -10,10 +10,6 @@ LEAST_P99 = 0.02
 """Seconds: an answer within it is slow for nobody, whatever the version before took."""
 
 
-_ENOUGH = 10
-"""Compared calls to tell how much CPU a version takes beside another."""
-
-
 class Limits(Struct, frozen=True, kw_only=True):
     judged_by: int
     """The least number of calls, compared answers or feedbacks."""
@@ -93,17 +89,16 @@ def error_objection(limits: Limits, now: Figures, before: Figures) -> str:
     )
 
 
-def latency_objection(limits: Limits, now: Figures, before: Figures, seen: Agreement) -> str:
-    """Calls are slow for many reasons: only a version whose own work has grown is to blame."""
+def latency_objection(limits: Limits, now: Figures, before: Figures, slowdown: float) -> str:
+    """`slowdown`: how many times the CPU of the version before its forwards take. Calls are slow for many reasons: only
+    a version whose own work has grown is to blame."""
     if not limits.max_slowdown or min(now.calls - now.failed, before.calls - before.failed) < limits.judged_by:
         return ""
-    if now.p99 <= max(LEAST_P99, limits.max_slowdown * before.p99):
-        return ""
-    if seen.calls < min(_ENOUGH, limits.judged_by) or seen.slowdown <= limits.max_slowdown:
+    if now.p99 <= max(LEAST_P99, limits.max_slowdown * before.p99) or slowdown <= limits.max_slowdown:
         return ""
     return (
         f"p99 {1000 * now.p99:.0f} ms where the version before took {1000 * before.p99:.0f} ms, with "
-        f"{seen.slowdown:.1f} times the CPU; models.max_slowdown is {limits.max_slowdown:g}"
+        f"{slowdown:.1f} times the CPU; models.max_slowdown is {limits.max_slowdown:g}"
     )
 
 

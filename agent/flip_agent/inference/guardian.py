@@ -110,7 +110,7 @@ class Guardian:
         await self._remember(model)
         before = _before(model)
         watch = self._watches[model.name] = _Watch(active, before, self._metrics)
-        if self._watch and before is not None and comparable(active, before):
+        if self._watch and self._limits.min_agreement and before is not None and comparable(active, before):
             comparison = Comparison(active, before, model.batcher, self._spare)
             watch.compare(group.create_task(self._compare(comparison, model.name)), comparison)
         return watch
@@ -120,18 +120,18 @@ class Guardian:
             await comparison.run(_COMPARED)
 
     def _objection(self, model: ServedModel, watch: "_Watch") -> str:
-        limits = self._limits
-        now, before = watch.now(), watch.before
-        if self._watch and not watch.ended:
-            seen = watch.seen
-            if reason := (
-                error_objection(limits, now, before)
-                or latency_objection(limits, now, before, seen)
-                or agreement_objection(limits, seen)
-            ):
-                return reason
         judged = [self._of_feedback(model.name, version) for version in (model.active, _before(model))]
-        return accuracy_objection(limits, *judged)
+        return self._beside_the_one_before(model, watch) or accuracy_objection(self._limits, *judged)
+
+    def _beside_the_one_before(self, model: ServedModel, watch: "_Watch") -> str:
+        if not self._watch or watch.ended:
+            return ""
+        now, before = watch.now(), watch.before
+        return (
+            error_objection(self._limits, now, before)
+            or latency_objection(self._limits, now, before, _slowdown(model))
+            or agreement_objection(self._limits, watch.seen)
+        )
 
     async def _condemn(self, model: ServedModel, active: Version, reason: str) -> None:
         before = _before(model)
@@ -229,6 +229,14 @@ def _before(model: ServedModel) -> Version | None:
     if active is None or previous is None or previous.manifest.version >= active.manifest.version:
         return None
     return previous
+
+
+def _slowdown(model: ServedModel) -> float:
+    """How many times the CPU of the version before the active one takes; 1 when that cannot be told."""
+    active, before = model.active, _before(model)
+    if active is None or active.loaded is None or before is None or before.loaded is None:
+        return 1.0
+    return model.batcher.costs(active.loaded).beside(model.batcher.costs(before.loaded))
 
 
 def _figures(counts: Counts, answered: int = 0, failed: int = 0) -> Figures:
