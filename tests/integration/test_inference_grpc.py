@@ -29,6 +29,9 @@ ROOT = Path(__file__).parents[2]
 ROWS = np.random.RandomState(5).rand(4, 64).astype("f4")
 MAX_BODY = 500_000
 
+FP32 = 11
+"""In the protocol's `DataType`."""
+
 wire: Any = service_pb2
 
 
@@ -74,6 +77,41 @@ def test_it_tells_what_it_is_and_what_it_serves(server: Server) -> None:
     metadata = client.get_model_metadata("digits")
     assert (metadata.name, next(iter(metadata.versions)), metadata.platform) == ("digits", "2", "onnxruntime_onnx")
     assert [(each.name, each.datatype, list(each.shape)) for each in metadata.inputs] == [("x", "FP32", [-1, 64])]
+
+
+def test_it_tells_how_a_model_is_set_up_and_what_it_has_answered(server: Server) -> None:
+    config = server.client.get_model_config("digits").config
+    assert (config.name, config.platform, config.max_batch_size) == ("digits", "onnxruntime_onnx", 64)
+    assert [(each.name, each.data_type, list(each.dims)) for each in config.input] == [("x", FP32, [64])]
+    before = server.client.get_inference_statistics("digits", "2").model_stats[0]
+    server.infer()
+    after = server.client.get_inference_statistics("digits", "2").model_stats[0]
+    assert after.inference_count == before.inference_count + len(ROWS)
+    assert after.inference_stats.success.count == before.inference_stats.success.count + 1
+    assert {each.version for each in server.client.get_inference_statistics().model_stats} == {"1", "2"}
+
+
+def test_models_are_listed_unloaded_and_loaded(server: Server) -> None:
+    client = server.client
+    assert [(each.name, each.version, each.state) for each in index(client)] == [
+        ("digits", "2", "READY"),
+        ("digits", "1", "READY"),
+    ]
+    client.unload_model("digits")
+    assert not client.is_model_ready("digits")
+    assert {each.state for each in index(client)} == {"UNAVAILABLE"}
+    with pytest.raises(InferenceServerException, match="unloaded"):
+        server.infer()
+    with refused(grpc.StatusCode.INVALID_ARGUMENT):
+        client.load_model("digits", config="{}")
+    client.load_model("digits")
+    assert np.allclose(server.infer().as_numpy("y"), expected(2, ROWS), atol=1e-5)
+    with refused(grpc.StatusCode.NOT_FOUND):
+        client.load_model("letters")
+
+
+def index(client: Any) -> Any:
+    return client.get_model_repository_index().models
 
 
 def test_it_answers_as_the_model_does_and_names_its_version(server: Server) -> None:
@@ -170,7 +208,8 @@ async def test_tls_and_the_token_hold_for_grpc_too(folder: Path, port: int) -> N
     for name, content in secrets.items():
         write_file(folder / name, content)
     (folder / "ca.pem").write_bytes(authority.certificate)
-    process = ServeProcess(folder, port, grpc=True, **{name: folder / name for name in secrets})
+    files: Any = {name: folder / name for name in secrets}
+    process = ServeProcess(folder, port, grpc=True, **files)
     process.store.activate("digits", make_version(process.store, "digits", 1, seed=1))
     await process.child.start()
     try:

@@ -1,7 +1,7 @@
 """What the server says of itself and its models in the protocol's terms; REST and gRPC both tell it."""
 
 import importlib.metadata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from flip_agent.inference.extensions import (
     EXTENSIONS,
@@ -19,6 +19,7 @@ from flip_agent.inference.extensions import (
 )
 from flip_agent.inference.metrics import BatchStatistics, Duration, Metrics, Statistics
 from flip_agent.inference.oip import ModelMetadata, ServerMetadata, tensor_metadata
+from flip_agent.inference.problems import Refusal
 from flip_agent.inference.served_models import ServedModels
 from flip_agent.inference.tensors import DATATYPES
 from flip_wire.models import TensorSpec
@@ -55,6 +56,13 @@ def repository_index(models: ServedModels, *, ready: bool = False, name: str | N
         for state in models.states()
         if (state.ready or not ready) and name in (None, state.model)
     ]
+
+
+def check_load_parameters(given: Iterable[str]) -> None:
+    """Raises `Refusal`: they would say what the model is made of."""
+    if name := next(iter(given), None):
+        message = f"parameter '{name[:100]}' is not taken: a model is made of what its hub signed"
+        raise Refusal(message, hint="send no parameters")
 
 
 def model_config(models: ServedModels, name: str, version: str | None) -> ModelConfig:

@@ -108,7 +108,7 @@ class Instance:
         from flip_agent.inference.grpc.server import GrpcServer
         from flip_agent.inference.grpc.service import InferenceService
 
-        await GrpcServer(self._where, self._credentials, InferenceService(self._engine)).run()
+        await GrpcServer(self._where, self._credentials, InferenceService(self._engine, self._metrics)).run()
 
 
 def limits(rules: ModelsSection) -> Limits:

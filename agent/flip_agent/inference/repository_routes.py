@@ -6,7 +6,6 @@ from litestar import post
 from flip_agent.inference import catalogue
 from flip_agent.inference.extensions import IndexEntry, IndexRequest, RepositoryRequest
 from flip_agent.inference.json_tensors import decode_json
-from flip_agent.inference.problems import Refusal
 from flip_agent.inference.served_models import ServedModels
 
 _index_request = msgspec.json.Decoder(IndexRequest)
@@ -26,11 +25,7 @@ def repository_index(models: ServedModels, body: bytes) -> list[IndexEntry]:
 @post(f"{_MODEL}/load", status_code=200, request_max_body_size=_MAX_BODY)
 async def load_model(models: ServedModels, model: str, body: bytes) -> list[IndexEntry]:
     """Returns when the model answers."""
-    if given := _parameters(body):
-        raise Refusal(
-            f"parameter '{given[0][:100]}' is not taken: a model is made of what its hub signed",
-            hint="send no parameters",
-        )
+    catalogue.check_load_parameters(_parameters(body))
     await models.load_model(model)
     return catalogue.repository_index(models, name=model)
 

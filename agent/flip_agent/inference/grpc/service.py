@@ -10,7 +10,10 @@ from http import HTTPStatus
 from typing import Any, NoReturn, TypeVar
 
 import grpc
+import msgspec
+from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
+from msgspec import Struct
 
 from flip_agent.inference import catalogue
 from flip_agent.inference.declared import check_outputs
@@ -18,7 +21,7 @@ from flip_agent.inference.engine import Engine
 from flip_agent.inference.grpc import oip_pb2 as pb
 from flip_agent.inference.grpc.tensors import input_arrays, parameters, response
 from flip_agent.inference.infer import patience
-from flip_agent.inference.oip import TensorMetadata
+from flip_agent.inference.metrics import Metrics
 from flip_agent.inference.problems import NotReady, Refusal, Unknown, problem_headers
 
 log = logging.getLogger(__name__)
@@ -41,8 +44,9 @@ Handler = Any
 
 
 class InferenceService:
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, metrics: Metrics) -> None:
         self._engine = engine
+        self._metrics = metrics
         self._models = engine.models
 
     def handlers(self) -> grpc.GenericRpcHandler:
@@ -54,6 +58,11 @@ class InferenceService:
                 "ModelReady": _unary(self.model_ready, pb.ModelReadyRequest),
                 "ServerMetadata": _unary(self.server_metadata, pb.ServerMetadataRequest),
                 "ModelMetadata": _unary(self.model_metadata, pb.ModelMetadataRequest),
+                "ModelConfig": _unary(self.model_config, pb.ModelConfigRequest),
+                "ModelStatistics": _unary(self.model_statistics, pb.ModelStatisticsRequest),
+                "RepositoryIndex": _unary(self.index, pb.RepositoryIndexRequest),
+                "RepositoryModelLoad": _unary(self.load, pb.RepositoryModelLoadRequest),
+                "RepositoryModelUnload": _unary(self.unload, pb.RepositoryModelUnloadRequest),
                 "ModelInfer": _unary(self.infer, pb.ModelInferRequest),
                 "ModelStreamInfer": grpc.stream_stream_rpc_method_handler(self.stream, None, _encode),
             },
@@ -78,19 +87,39 @@ class InferenceService:
             return pb.ModelReadyResponse(ready=False)
         return pb.ModelReadyResponse(ready=True)
 
+    async def server_metadata(self, asked: pb.ServerMetadataRequest, context: Context) -> pb.ServerMetadataResponse:
+        return _message(catalogue.server_metadata(), pb.ServerMetadataResponse)
+
     async def model_metadata(self, asked: pb.ModelMetadataRequest, context: Context) -> pb.ModelMetadataResponse:
-        ours = catalogue.model_metadata(self._models, asked.name, asked.version or None)
-        return pb.ModelMetadataResponse(
-            name=ours.name,
-            versions=ours.versions,
-            platform=ours.platform,
-            inputs=[_tensor(tensor) for tensor in ours.inputs],
-            outputs=[_tensor(tensor) for tensor in ours.outputs],
+        return _message(
+            catalogue.model_metadata(self._models, asked.name, asked.version or None), pb.ModelMetadataResponse
         )
 
-    async def server_metadata(self, asked: pb.ServerMetadataRequest, context: Context) -> pb.ServerMetadataResponse:
-        ours = catalogue.server_metadata()
-        return pb.ServerMetadataResponse(name=ours.name, version=ours.version, extensions=ours.extensions)
+    async def model_config(self, asked: pb.ModelConfigRequest, context: Context) -> pb.ModelConfigResponse:
+        config = catalogue.model_config(self._models, asked.name, asked.version or None)
+        return pb.ModelConfigResponse(config=_message(config, pb.ModelConfig))
+
+    async def model_statistics(self, asked: pb.ModelStatisticsRequest, context: Context) -> pb.ModelStatisticsResponse:
+        found = catalogue.model_statistics(self._models, self._metrics, asked.name or None, asked.version or None)
+        return pb.ModelStatisticsResponse(model_stats=[_message(each, pb.ModelStatistics) for each in found])
+
+    # ---- repository ----
+
+    async def index(self, asked: pb.RepositoryIndexRequest, context: Context) -> pb.RepositoryIndexResponse:
+        found = catalogue.repository_index(self._models, ready=asked.ready)
+        kind = pb.RepositoryIndexResponse.ModelIndex
+        return pb.RepositoryIndexResponse(models=[_message(each, kind) for each in found])
+
+    async def load(self, asked: pb.RepositoryModelLoadRequest, context: Context) -> pb.RepositoryModelLoadResponse:
+        catalogue.check_load_parameters(asked.parameters)
+        await self._models.load_model(asked.model_name)
+        return pb.RepositoryModelLoadResponse()
+
+    async def unload(
+        self, asked: pb.RepositoryModelUnloadRequest, context: Context
+    ) -> pb.RepositoryModelUnloadResponse:
+        await self._models.unload_model(asked.model_name)
+        return pb.RepositoryModelUnloadResponse()
 
     # ---- inference ----
 
@@ -156,8 +185,9 @@ async def _abort(context: Context, refusal: Refusal | None) -> NoReturn:
     raise AssertionError("abort raises")
 
 
-def _tensor(tensor: TensorMetadata) -> pb.ModelMetadataResponse.TensorMetadata:
-    return pb.ModelMetadataResponse.TensorMetadata(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
+def _message(told: Struct, kind: type[Answered]) -> Answered:
+    """The messages have the fields of the protocol's JSON."""
+    return json_format.ParseDict(msgspec.to_builtins(told), kind())
 
 
 def _encode(message: Message) -> bytes:
