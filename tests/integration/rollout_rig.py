@@ -86,6 +86,7 @@ class Device:
         )
         self.rollbacks.settle()
         self.serve = Serve(self.inference)
+        self.link = HubLink()
         self.spans: list[Spans] = []
         self.told: dict[str, RolledBack] = {}
         """Events of rollbacks by their names."""
@@ -120,13 +121,13 @@ async def enrolled(
         await asyncio.to_thread(agent.enrol, hub)
     identity = load_identity(agent.state)
     assert identity is not None
-    device, link = Device(agent.state / "models"), HubLink()
-    client = HubClient(identity, agent.state, link)
+    device = Device(agent.state / "models")
+    client = HubClient(identity, agent.state, device.link)
 
     async def verify(wanted: ModelAssignment) -> None:
         await check_signature(Question(assignment=wanted, learned=identity.model_keys, named=trusted))
 
-    counted = DownloadBudget(agent.state / "models", lambda: budget, lambda: link.hub_time)
+    counted = DownloadBudget(agent.state / "models", lambda: budget, lambda: device.link.hub_time)
     rollout = Rollout(
         *(device.store, Fetch(device.store, client, counted), device.desired),
         *(device.inference, device.rollbacks, device.reported),
