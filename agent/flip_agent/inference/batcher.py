@@ -6,6 +6,7 @@ The queue is bounded; a request whose client has gone or whose deadline has pass
 """
 
 import asyncio
+import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -22,6 +23,9 @@ from flip_runtime.errors import Rejected
 
 QUICK = 200e-6
 """Seconds of CPU: about what it costs to hand a batch to a thread and back."""
+QUICK_EACH = 50e-6
+"""Seconds more for each further request of the batch: less than it takes to watch over one that waits for the thread,
+and than it held the event loop anyway when it was decoded."""
 
 
 class Forward(Protocol):
@@ -108,7 +112,7 @@ class Batcher:
         self._turn_planned = False
         while batch := self._take():
             costs = self.costs(batch[0].forward)
-            if costs.expected(_rows(batch)) > QUICK:
+            if costs.expected(_rows(batch)) > QUICK + QUICK_EACH * (len(batch) - 1):
                 self._start(batch, costs)
                 return
             self._finish(batch, *timed(batch, self._max_rows, costs))
@@ -230,8 +234,8 @@ def _forward(batch: Sequence[Job], max_rows: int) -> list[list[Array]]:
     if len(batch) == 1:
         return [_in_slices(forward, batch[0], max_rows)]
     joined = forward.run([np.concatenate(parts) for parts in zip(*(job.inputs for job in batch), strict=True)])
-    ends = np.cumsum([job.rows for job in batch])[:-1]
-    return [list(parts) for parts in zip(*(np.split(output, ends) for output in joined), strict=True)]
+    ends = itertools.accumulate(job.rows for job in batch)
+    return [[output[end - job.rows : end] for output in joined] for job, end in zip(batch, ends, strict=True)]
 
 
 def _in_slices(forward: Forward, job: Job, max_rows: int) -> list[Array]:
