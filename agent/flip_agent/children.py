@@ -1,7 +1,8 @@
 """`flip-agent serve` and `flip-agent train` as child processes of `run`, where no systemd starts them.
 
-`serve` runs always; `train` while the hub announces work, and it leaves by itself when there is no more. One that was
-cut off is started again even when no work is announced any more: what it has finished is to be delivered.
+`serve` runs always, a process for each of its instances; `train` while the hub announces work, and it leaves by itself
+when there is no more. One that was cut off is started again even when no work is announced any more: what it has
+finished is to be delivered.
 
 One that keeps failing is told of with its last words, and comes back later and later. A configuration that it refuses
 will hardly mend itself: then it waits much longer, or until the configuration is read again.
@@ -14,11 +15,12 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
+from flip_agent.instances import DEFAULT
 from flip_agent.reported import Reported
 from flip_agent.watched import Watched
 from flip_runtime.backoff import Backoff
@@ -46,7 +48,16 @@ _REFUSED_AGAIN = Backoff(first=15.0, most=600.0)  # a port that is taken becomes
 
 
 class Children:
-    def __init__(self, state: Path, config: Path | None, desired: Watched[DesiredState], reported: Reported) -> None:
+    def __init__(
+        self,
+        state: Path,
+        config: Path | None,
+        instances: Sequence[str],
+        desired: Watched[DesiredState],
+        reported: Reported,
+    ) -> None:
+        """`instances` of `serve`, by name."""
+        self._instances = instances
         self._state = state
         self._logs = state / "logs"
         self._config = [] if config is None else ["--config", str(config)]
@@ -56,8 +67,9 @@ class Children:
         self._corrections = Watched(0)
 
     def failing(self, name: str) -> str:
-        """Why it does not run, with its last words; empty when nothing is known to keep it from running."""
-        return self._failing.get(name, "")
+        """Why it does not run, with its last words; empty when nothing is known to keep it, or any instance of it, from
+        running."""
+        return "; ".join(trouble for child, trouble in self._failing.items() if trouble and child.split()[0] == name)
 
     def try_again(self) -> None:
         """At once, what waits after a failure: the configuration may have been corrected."""
@@ -66,7 +78,9 @@ class Children:
         self._corrections.set(self._corrections.value + 1)
 
     async def run_serve(self) -> None:
-        await self._keep("serve", _always)
+        async with asyncio.TaskGroup() as group:
+            for instance in self._instances:
+                group.create_task(self._keep("serve" if instance == DEFAULT else f"serve {instance}", _always))
 
     async def run_train(self) -> None:
         await self._keep("train", self._work)
@@ -77,7 +91,7 @@ class Children:
         await self._reported.in_session.until(lambda there: not there)  # one that a person started
 
     async def _keep(self, name: str, wanted: Callable[[], Awaitable[None]]) -> None:
-        """Starts it whenever it is wanted; after a failure later and later."""
+        """Starts it whenever it is wanted; after a failure later and later. `name`: subcommand, and its argument."""
         failures = 0
         while True:
             await wanted()
@@ -104,7 +118,7 @@ class Children:
         """One life of the process, from start to end."""
         self._logs.mkdir(mode=0o700, exist_ok=True)
         said_before = _size(self._log(name))
-        command = [sys.executable, "-m", "flip_agent", name, *self._config]
+        command = [sys.executable, "-m", "flip_agent", *name.split(), *self._config]
         child = Child(name, command, log_file=self._log(name), stop_within=_STOP_WITHIN)
         try:
             await child.start()
@@ -136,7 +150,7 @@ class Children:
             await asyncio.sleep(_LOOK_AT_LOG)
 
     def _log(self, name: str) -> Path:
-        return self._logs / f"{name}.log"
+        return self._logs / f"{name.replace(' ', '-')}.log"
 
 
 class _End(Struct, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ from flip_agent.hub.client import HubClient
 from flip_agent.hub.link import HubLink
 from flip_agent.identity import Identity
 from flip_agent.inference_peers import InferencePeers
+from flip_agent.instances import Instances
 from flip_agent.live_settings import LiveSettings
 from flip_agent.local.messages import Status
 from flip_agent.local.server import LocalServer
@@ -127,7 +128,8 @@ class Daemon:
         self._enrolment = IdentityWatch(self._settings.state)
         self._desired = Watched(load_desired(self._settings.state))
         self._reported = Reported(self._desired.value.generation)
-        self._inference = InferencePeers(self._reported)
+        instances = Instances(settings.inference)
+        self._inference = InferencePeers(self._reported, instances.holder)
         self._link = HubLink()
         models = self._settings.state / "models"
         self._store = ModelStore(models)
@@ -142,7 +144,7 @@ class Daemon:
             *(self._settings.state, hardware, self._live.governor, self._reported),
             p99=lambda: self._inference.p99,
         )
-        self._children = Children(self._settings.state, config, self._desired, self._reported)
+        self._children = Children(self._settings.state, config, instances.names, self._desired, self._reported)
         self._inspection = Inspection(
             [
                 *machine_checks(lambda: self._live.now, hardware, self._desired),

@@ -23,6 +23,7 @@ from flip_agent.health.hardware import Hardware
 from flip_agent.hub.connection import HubConnection
 from flip_agent.hub.tls import trusting
 from flip_agent.identity import Identity, load_identity
+from flip_agent.instances import Instances
 from flip_agent.local.messages import Status
 from flip_agent.looks import WITHIN, Beside, Verdict, found
 from flip_agent.settings import InferenceSection, Settings
@@ -142,7 +143,7 @@ def _at_rest(settings: Settings) -> Iterator[Verdict]:
         subject="daemon", state=Severity.INFO, text="not running (flip-agent run, or systemctl start flip-agent)"
     )
     yield from found(DATABASE_DAMAGED.subject, partial(_outbox, settings.agent.state))
-    yield from found("port", partial(_port, settings.inference))
+    yield from found("port", partial(_ports, settings.inference))
 
 
 def _outbox(state: Path) -> Iterator[Verdict]:
@@ -164,6 +165,12 @@ def _outbox(state: Path) -> Iterator[Verdict]:
     else:
         text = f"{wrong} (not for --fix: flip-agent run moves it aside and begins anew when it starts; check the disk)"
         yield Verdict(subject=subject, state=DATABASE_DAMAGED.severity, text=text)
+
+
+def _ports(inference: InferenceSection) -> Iterator[Verdict]:
+    instances = Instances(inference)
+    for name in instances.names:
+        yield from _port(instances.settings(name))
 
 
 def _port(inference: InferenceSection) -> Iterator[Verdict]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import asdict, fields, replace
 
+from flip_agent.instances import Instances
 from flip_agent.settings import GovernorSection, Settings
 from flip_agent.watched import Watched
 from flip_runtime.config import load_config
@@ -28,6 +29,9 @@ LIVE = frozenset(
 """Keys, and whole sections."""
 OF_CHILDREN = frozenset({"federation", "inference", "models", "samples"})
 """The other keys of these sections are for `serve` and `train`."""
+
+OF_RUN = frozenset({"inference.instances"})
+"""But for these: `run` itself goes by them, from its own start on."""
 
 
 class Changes(Struct, frozen=True, kw_only=True):
@@ -52,6 +56,7 @@ class LiveSettings:
     def reload(self) -> None:
         try:
             after = load_config(Settings, self._config)
+            Instances(after.inference)
         except ConfigError as error:
             self.refused.set(str(error))
             log.error("configuration refused, the earlier one goes on", extra={"reason": str(error)})
@@ -64,7 +69,8 @@ class LiveSettings:
         self.governor.set(after.governor)
         # what waits for a restart still differs at the next reload
         agent, outbox = replace(self.now.agent, heartbeat=after.agent.heartbeat), self.now.outbox
-        self.now = replace(after, agent=agent, outbox=outbox)
+        inference = replace(after.inference, instances=self.now.inference.instances)
+        self.now = replace(after, agent=agent, outbox=outbox, inference=inference)
         told = {name: ",".join(keys) or "nothing" for name, keys in asdict(changes).items()}
         log.info("configuration read again", extra=told)
 
@@ -75,7 +81,7 @@ def changed_keys(before: Settings, after: Settings) -> Changes:
         section = key.partition(".")[0]
         if key in LIVE or section in LIVE:
             changes.applied.append(key)
-        elif section in OF_CHILDREN:
+        elif section in OF_CHILDREN and key not in OF_RUN:
             changes.at_next_start.append(key)
         else:
             changes.needs_restart.append(key)

@@ -5,7 +5,7 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -27,7 +27,9 @@ IDLE = DesiredState(generation=1)
 class Device:
     """Whose Python is a script that notes how it was started."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, behaviour: str) -> None:
+    def __init__(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, behaviour: str, instances: Sequence[str] = ("default",)
+    ) -> None:
         self.folder = folder
         program = folder / "python"
         program.write_text(f'#!/bin/sh\necho "$@" >> {folder}/starts\n{behaviour}\n')
@@ -38,7 +40,7 @@ class Device:
             (folder / "logs" / f"{name}.log").write_text("what an earlier life said\n")
         self.desired = Watched(IDLE)
         self.reported = Reported(generation=1)
-        self.children = Children(folder, Path("/etc/agent.toml"), self.desired, self.reported)
+        self.children = Children(folder, Path("/etc/agent.toml"), instances, self.desired, self.reported)
 
     def starts(self) -> list[str]:
         path = self.folder / "starts"
@@ -61,6 +63,20 @@ async def test_serve_is_started_with_the_same_configuration(folder: Path, monkey
     device = Device(folder, monkeypatch, "exec sleep 3600")
     async with running(device.children.run_serve):
         await eventually(lambda: device.starts() == ["-m flip_agent serve --config /etc/agent.toml"])
+
+
+@pytest.mark.asyncio
+async def test_each_instance_of_serve_is_a_process_whose_failures_are_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails = 'test "$4" = two && echo "flip-agent: its port is taken" >&2 && exit 78\nexec sleep 3600'
+    device = Device(folder, monkeypatch, fails, ["one", "two"])
+    async with running(device.children.run_serve):
+        command = "-m flip_agent serve {} --config /etc/agent.toml"
+        await eventually(lambda: sorted(device.starts()) == [command.format("one"), command.format("two")])
+        await eventually(lambda: device.children.failing("serve") != "")
+        assert device.children.failing("serve") == "flip-agent serve two does not start: its port is taken"
+    assert (folder / "logs" / "serve-one.log").exists()
 
 
 @pytest.mark.asyncio
