@@ -142,6 +142,13 @@ async def test_a_body_that_goes_on_after_the_answer_ends_with_the_connection(por
 )
 async def test_what_is_no_request_is_a_problem_too(port: int, head: bytes, status: int) -> None:
     assert problem(await says(port, head))["status"] == status
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    async with asyncio.timeout(20):
+        await reader.readuntil(b"\r\n\r\n0")
+        writer.write(head)  # on a connection that has served
+        assert problem(await reader.read())["status"] == status
+    writer.close()
 
 
 async def test_headers_without_end_are_not_gathered(port: int) -> None:

@@ -70,13 +70,13 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
         if len(self.headers) > _HEADERS_LIMIT:
             self._refusal = HeadTooLarge(f"{len(self.headers)} headers, {_HEADERS_LIMIT} are allowed")
         elif len(self.pipeline) >= _PIPELINE_LIMIT:
             self._refusal = Refusal(f"{_PIPELINE_LIMIT} requests already wait on this connection")
         if self._refusal is not None:
             raise self._refusal
+        self._in_head = False
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

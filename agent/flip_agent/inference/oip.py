@@ -99,7 +99,10 @@ _response = msgspec.json.Encoder()
 
 def decode_request(body: Body) -> InferRequest:
     """From the JSON of a body. Raises `Refusal`."""
-    return decode_json(_request, body, "the body")
+    request = decode_json(_request, body, "the body")
+    if not isinstance(request.parameters.get("binary_data_output", False), bool):
+        raise Refusal("parameter 'binary_data_output' takes true or false")
+    return request
 
 
 def input_arrays(request: InferRequest, specs: Sequence[TensorSpec], binary: memoryview = NOTHING) -> list[Array]:
@@ -123,7 +126,7 @@ def _input_array(spec: TensorSpec, tensor: InferInput, pieces: Pieces) -> Array:
 def encode_response(request: InferRequest, manifest: Manifest, outputs: Sequence[Array]) -> tuple[bytes, int | None]:
     """The body, and the length of its JSON where bytes follow; `outputs` are in the order of the manifest's."""
     asked = {output.name: output.parameters.binary_data for output in request.outputs}
-    all_binary = request.parameters.get("binary_data_output") is True
+    all_binary = request.parameters.get("binary_data_output", False)
     binary: list[bytes] = []
     tensors: list[InferOutput] = []
     for spec, values in zip(manifest.outputs, outputs, strict=True):
