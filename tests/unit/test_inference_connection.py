@@ -67,18 +67,24 @@ async def port(echo: Echo) -> AsyncGenerator[int]:
             await serving
 
 
-async def says(port: int, *packets: bytes) -> bytes:
-    """All that is answered to these packets, until the server closes the connection."""
+@contextlib.asynccontextmanager
+async def connected(port: int) -> AsyncGenerator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """For twenty seconds."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        for packet in packets:
-            writer.write(packet)
-            await writer.drain()
-            await asyncio.sleep(0)
         async with asyncio.timeout(20):
-            return await reader.read()
+            yield reader, writer
     finally:
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+async def says(port: int, content: bytes) -> bytes:
+    """All that is answered until the server closes the connection."""
+    async with connected(port) as (reader, writer):
+        writer.write(content)
+        return await reader.read()
 
 
 def problem(answer: bytes) -> dict[str, Any]:
@@ -90,34 +96,31 @@ def problem(answer: bytes) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "packets",
+    "begun",
     [
-        (b"GET / HT",),
-        (HEAD + b"X: ",),
-        (HEAD + b"Content-Length: 10\r\n\r\n12345",),
-        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n",),
+        b"GET / HT",
+        HEAD + b"X: ",
+        HEAD + b"Content-Length: 10\r\n\r\n12345",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n",
     ],
 )
-async def test_what_is_not_whole_in_time_is_answered_408(port: int, packets: tuple[bytes, ...]) -> None:
-    assert problem(await says(port, *packets))["status"] == 408
+async def test_what_is_not_whole_in_time_is_answered_408(port: int, begun: bytes) -> None:
+    assert problem(await says(port, begun))["status"] == 408
 
 
 async def test_a_slow_trickle_wins_no_time(port: int) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(HEAD + b"Content-Length: 1000\r\n\r\n")
-
-    async def trickle() -> None:
+    async def trickle(writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
             while True:
                 writer.write(b"x")
                 await writer.drain()
                 await asyncio.sleep(0.02)
 
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
-        slow = group.create_task(trickle())
+    async with connected(port) as (reader, writer), asyncio.TaskGroup() as group:
+        writer.write(HEAD + b"Content-Length: 1000\r\n\r\n")
+        slow = group.create_task(trickle(writer))
         assert b" 408 " in await reader.readline()
         slow.cancel()
-    writer.close()
 
 
 async def test_a_body_that_goes_on_after_the_answer_ends_with_the_connection(port: int) -> None:
@@ -142,39 +145,33 @@ async def test_a_body_that_goes_on_after_the_answer_ends_with_the_connection(por
 )
 async def test_what_is_no_request_is_a_problem_too(port: int, head: bytes, status: int) -> None:
     assert problem(await says(port, head))["status"] == status
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-    async with asyncio.timeout(20):
+    async with connected(port) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         await reader.readuntil(b"\r\n\r\n0")
         writer.write(head)  # on a connection that has served
         assert problem(await reader.read())["status"] == status
-    writer.close()
 
 
 async def test_headers_without_end_are_not_gathered(port: int) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(HEAD + b"X: ")
-    await writer.drain()
-    with contextlib.suppress(ConnectionError):
-        for _ in range(40):
-            writer.write(b"y" * 2**16)
-            await writer.drain()
-    with contextlib.suppress(ConnectionError):
-        async with asyncio.timeout(20):
+    async with connected(port) as (reader, writer):
+        writer.write(HEAD + b"X: ")
+        with contextlib.suppress(ConnectionError):  # it is closed while this is still being sent
+            while not reader.at_eof():
+                writer.write(b"y" * 2**16)
+                await writer.drain()
+                await asyncio.sleep(0)
+        with contextlib.suppress(ConnectionError):
             answer = await reader.read()
-        assert answer == b"" or problem(answer)["status"] == 431
-    writer.close()
+            assert answer == b"" or problem(answer)["status"] == 431
 
 
 async def test_requests_that_wait_behind_one_another_are_answered_in_turn(port: int) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"".join(HEAD + b"Content-Length: %d\r\n\r\n" % size + b"x" * size for size in range(10)))
-    async with asyncio.timeout(20):
+    async with connected(port) as (reader, writer):
+        writer.write(b"".join(HEAD + b"Content-Length: %d\r\n\r\n" % size + b"x" * size for size in range(10)))
         for size in range(10):
             head = await reader.readuntil(b"\r\n\r\n")
             assert head.startswith(b"HTTP/1.1 200 ")
             assert await reader.readexactly(1) == str(size).encode()
-    writer.close()
 
 
 async def test_more_than_may_wait_end_the_connection(port: int, echo: Echo) -> None:

@@ -76,8 +76,8 @@ class Connection(HttpToolsProtocol):
             self._refusal = Refusal(f"{_PIPELINE_LIMIT} requests already wait on this connection")
         if self._refusal is not None:
             raise self._refusal
-        self._in_head = False
         super().on_headers_complete()
+        self._in_head = False
 
     def on_message_complete(self) -> None:
         self._arriving = False
