@@ -7,7 +7,7 @@ Python, and nothing is allocated by a declared shape, only by values that were s
 import functools
 import math
 import re
-from array import array
+import struct
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -83,10 +83,10 @@ def _flat(spec: TensorSpec, shape: Sequence[int], values: list[Any]) -> Array:
     if not datatype.code:
         return _nested(spec, values).reshape(shape)
     try:
-        flat = np.frombuffer(array(datatype.code, values), dtype=datatype.numpy)
-    except OverflowError as error:
+        packed = struct.pack(f"{count}{datatype.code}", *values)
+    except (OverflowError, struct.error) as error:
         raise _out_of_range(spec) from error
-    return _finite(spec, flat).reshape(shape)
+    return _finite(spec, np.frombuffer(packed, dtype=datatype.numpy)).reshape(shape)
 
 
 def _nested(spec: TensorSpec, values: list[Any]) -> Array:
