@@ -10,7 +10,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 MOST_SPANS = 16
-"""Of one event: a message makes six, a rollout four."""
+"""Of one event: a message makes six, a rollout six."""
 MOST_TEXT = 512
 """Characters of an error or an attribute."""
 
@@ -29,7 +29,7 @@ class Span(Struct, frozen=True, kw_only=True):
     """Empty for the root."""
     name: _Name
     """Of a message: `message`, and under it `receive`, `wait`, `train`, `deliver` and `settle`; of a model version:
-    `rollout`, and under it `fetch`, `prepare` and `activate`."""
+    `rollout`, and under it `verify`, `fetch`, `prepare`, `try` and `activate`."""
     start: _Seconds
     """By the device's wall clock as it stood when the event was made."""
     duration: _Seconds

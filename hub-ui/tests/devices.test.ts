@@ -57,6 +57,19 @@ const event = (kind: string, body: unknown) => ({
   body,
 });
 
+test("a rollback says from which version to which, and why", () => {
+  const body = {
+    model: "digits",
+    version: 6,
+    manifest: "m",
+    to_version: 5,
+    reason: "error rate 12 %",
+    at: 0,
+  };
+  expect(wordsOf(event("rollback", body))).toBe("digits@6 to digits@5: error rate 12 %");
+  expect(isNews(event("rollback", body))).toBe(true);
+});
+
 test("a repair says what was repaired", () => {
   expect(wordsOf(event("repair", { code: "disk-low", text: "old logs removed" }))).toBe(
     "disk-low: old logs removed",

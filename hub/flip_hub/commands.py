@@ -16,7 +16,7 @@ from flip_hub.federation.schemas import Round, Run, RunRequest, RunStatus, Value
 from flip_hub.session_file import SavedSession, load_session, save_session
 from flip_runtime.atomic import write_file
 from flip_runtime.errors import ConfigError, Rejected
-from flip_wire.fleet import EnrolRequest
+from flip_wire.fleet import EnrolRequest, ReportedState
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -266,8 +266,12 @@ def _metrics(done: Round) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in sorted(values.items())) or "no metrics"
 
 
-def _serving(reported: Any) -> str:
-    return "" if reported is None else ", ".join(f"{s.model} {s.version}" for s in reported.serving)
+def _serving(reported: ReportedState | None) -> str:
+    if reported is None:
+        return ""
+    serving = [f"{each.model} {each.version}" for each in reported.serving]
+    refused = [f"not {each.model} {each.version}: {each.reason}" for each in reported.failures]
+    return ", ".join([*serving, *refused])
 
 
 def _when(at: float | None) -> str:

@@ -703,6 +703,9 @@ export interface components {
             ca: string;
             device_id: string;
             fleet_address: string;
+            model_keys?: {
+                [key: string]: string;
+            };
         };
         /** EnrolmentToken */
         EnrolmentToken: {
@@ -727,6 +730,7 @@ export interface components {
             conditions?: components["schemas"]["Condition"][];
             disk_free: number;
             dropped: number;
+            inference?: components["schemas"]["ModelTraffic"][];
             load: number;
             memory_available?: number | null;
             outbox_depth: number;
@@ -803,7 +807,25 @@ export interface components {
         ModelAssignment: {
             manifest: string;
             model: string;
+            signatures?: {
+                [key: string]: string;
+            };
             size: number;
+            version: number;
+        };
+        /** ModelTraffic */
+        ModelTraffic: {
+            failed: number;
+            instance: string;
+            model: string;
+            p50: number;
+            p99: number;
+            queue: number;
+            refused: number;
+            requests: number;
+            rollbacks: number;
+            rows: number;
+            swaps: number;
             version: number;
         };
         /** ModelVersion */
@@ -813,6 +835,9 @@ export interface components {
             manifest_sha256: string;
             model: string;
             promoted: boolean;
+            signatures?: {
+                [key: string]: string;
+            };
             version: number;
         };
         /**

@@ -6,9 +6,17 @@ import { t } from "@/texts";
 export function wordsOf(event: DeviceEvent): string {
   if (typeof event.body !== "object" || event.body === null) return "";
   if (event.kind === "spans") return rolloutText((event.body as { spans: Span[] }).spans);
+  if (event.kind === "rollback") return rollbackText(event.body as RolledBack);
   const body = event.body as Record<string, unknown>;
   const words = [body.code, body.title, body.step, body.text, body.reason, body.detail];
   return words.filter((word) => typeof word === "string" && word !== "").join(": ");
+}
+
+/** `flip_wire.models.RolledBack`, as far as people read it. */
+type RolledBack = { model: string; version: number; to_version: number; reason: string };
+
+function rollbackText({ model, version, to_version, reason }: RolledBack): string {
+  return t.device.rolledBack(t.devices.serves(model, version), t.devices.serves(model, to_version), reason);
 }
 
 function rolloutText([rollout, ...parts]: Span[]): string {

@@ -123,11 +123,16 @@ export const en = {
       condition: "Condition",
       session: "Training",
       spans: "Model rollout",
+      rollback: "Rolled back",
     } as Record<string, string>,
-    rollout: { fetch: "fetched in", prepare: "checked in", activate: "activated in" } as Record<
-      string,
-      string
-    >,
+    rolledBack: (from: string, to: string, reason: string) => `${from} to ${to}: ${reason}`,
+    rollout: {
+      verify: "signature checked in",
+      fetch: "fetched in",
+      prepare: "checked in",
+      try: "tried in",
+      activate: "activated in",
+    } as Record<string, string>,
   },
 
   runs: {

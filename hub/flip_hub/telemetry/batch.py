@@ -12,6 +12,7 @@ from flip_hub.devices.record import Intake
 from flip_hub.problem import TooLarge, Unprocessable
 from flip_wire.fleet import ReportedState
 from flip_wire.health import HealthReport
+from flip_wire.models import RolledBack
 from flip_wire.spans import Spans, trace_of_message
 from flip_wire.telemetry import Batch, Event, Gap, Priority, Seq, Stamp
 
@@ -25,8 +26,14 @@ MAX_EVENTS = 10_000
 _INT64 = range(-(2**63), 2**63)
 """What the registry can hold."""
 
-_KNOWN: dict[str, Any] = {"health": HealthReport, "state": ReportedState, "gap": Gap, "spans": Spans}
-"""Kinds the hub acts on; others are only kept."""
+_KNOWN: dict[str, Any] = {
+    "health": HealthReport,
+    "state": ReportedState,
+    "gap": Gap,
+    "rollback": RolledBack,
+    "spans": Spans,
+}
+"""Kinds the hub acts on or shows in words of their own; others are only kept."""
 
 
 class _Envelope(Struct, frozen=True, kw_only=True):
