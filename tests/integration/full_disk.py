@@ -16,7 +16,7 @@ def small_disk(place: Path, size: int, *, inodes: int | None = None) -> Generato
     root may not either: a suite that says that it passed has filled a disk."""
     if os.geteuid() != 0:
         pytest.skip("only root may mount the small disk that this test fills up")
-    place.mkdir()
+    place.mkdir(parents=True)
     options = f"size={size}" if inodes is None else f"size={size},nr_inodes={inodes}"
     mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
     mounted = subprocess.run(mount, capture_output=True, text=True, check=False)

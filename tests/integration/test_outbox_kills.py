@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from full_disk import small_disk
 from outbox_lives import Line, Notes
 
 from flip_hub.devices.record import Intake
@@ -105,22 +106,10 @@ def served(hub: StandIn) -> Generator[int]:
         thread.join()
 
 
-@contextmanager
-def disk(folder: Path, size: int | None) -> Generator[None]:
-    place = folder / "disk"
-    place.mkdir(parents=True)
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
-    mounted = size is not None and subprocess.run(command, capture_output=True, check=False).returncode == 0
-    try:
-        yield
-    finally:
-        if mounted:
-            subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
 def lead_lives(folder: Path, kills: int, seed: int) -> StandIn:
     hub = StandIn(seed, away_for=3 * kills if seed == 1 else 0)
-    with served(hub) as port, disk(folder, DISK if seed == 0 else None):
+    (folder / "disk").mkdir(parents=True, exist_ok=True)
+    with served(hub) as port:
         script = Path(__file__).with_name("outbox_lives.py")
         command = [sys.executable, str(script), str(folder), str(port), str(kills), str(seed)]
         command.append(str(SMALL if seed == 1 else 2**26))
@@ -139,10 +128,11 @@ def test_nothing_is_lost_or_doubled_however_often_the_agent_is_killed(
         found[seed] = lead_lives(folder / str(seed), kills, seed)
 
     threads = [threading.Thread(target=lead, args=(seed,)) for seed in range(DEVICES)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with small_disk(folder / "0" / "disk", DISK):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     assert len(found) == DEVICES, "a device's process failed"
     for seed, hub in found.items():
         arrived = list(hub.lines.values())
