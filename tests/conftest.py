@@ -14,7 +14,7 @@ from flip_runtime.child import Child, port_open
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", help="five times the kills and damages")
+    parser.addoption("--long", action="store_true", help="five times the kills and damages, and more seeds")
 
 
 @pytest.fixture(scope="session")

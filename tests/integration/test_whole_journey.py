@@ -36,8 +36,12 @@ async def finished(*arguments: str) -> tuple[int, str, str]:
     return process.returncode, out.decode(), err.decode()
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "seed" in metafunc.fixturenames:
+        metafunc.parametrize("seed", [1, 2, 3] if metafunc.config.getoption("--long") else [1])
+
+
 @pytest.mark.asyncio
-@pytest.mark.parametrize("seed", [1, 2])
 async def test_every_device_serves_a_good_model_after_a_federated_run(folder: Path, seed: int) -> None:
     status, out, err = await finished("--check", "--root", str(folder), "--seed", str(seed))
     assert status == 0, out + err
