@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from flip_agent.feedback.accounts import Lost
 from flip_agent.feedback.change import Bulk, Change
 from flip_agent.feedback.judgement import Judged, Labelled
@@ -120,7 +122,8 @@ class SampleStore:
 
     async def status(self) -> SamplesStatus:
         """Raises `Refusal`."""
-        return await self._read(SampleFile.status)
+        status = await self._read(SampleFile.status)
+        return replace(status, lost=self.lost)  # some of it may not be on the disk yet
 
     async def page(self, asked: Asked) -> SamplesPage:
         """Raises `Refusal`."""
