@@ -4,17 +4,18 @@ import importlib.metadata
 from collections.abc import Sequence
 from typing import Any
 
-from litestar import Litestar, Request, Response, get
+from litestar import Request, Response, get
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 
 from flip_agent.inference import catalogue
+from flip_agent.inference.app import App
 from flip_agent.inference.extensions import ModelConfig, Statistics
 from flip_agent.inference.metrics import Metrics
 from flip_agent.inference.oip import Live, ModelMetadata, ModelReady, Ready, ServerMetadata
-from flip_agent.inference.openapi import Document
+from flip_agent.inference.openapi import Document, Page
 from flip_agent.inference.problems import Refusal, problem, problem_headers, problem_of
 from flip_agent.inference.repository_routes import load_model, repository_index, unload_model
 from flip_agent.inference.served_models import ServedModels
@@ -25,6 +26,7 @@ AnyRequest = Request[Any, Any, Any]
 
 @get("/v2/health/live", sync_to_thread=False)
 def live() -> Live:
+    """The process answers."""
     return Live(live=True)
 
 
@@ -37,45 +39,51 @@ def ready(models: ServedModels) -> Ready:
 
 @get("/v2", sync_to_thread=False)
 def server_metadata() -> ServerMetadata:
+    """Its version, and the extensions of the protocol that it has."""
     return catalogue.server_metadata()
 
 
 @get(["/v2/models/{model:str}", "/v2/models/{model:str}/versions/{version:str}"], sync_to_thread=False)
 def model_metadata(models: ServedModels, model: str, version: str | None = None) -> ModelMetadata:
+    """Inputs and outputs, and the versions that answer now."""
     return catalogue.model_metadata(models, model, version)
 
 
 @get(["/v2/models/{model:str}/ready", "/v2/models/{model:str}/versions/{version:str}/ready"], sync_to_thread=False)
 def model_ready(models: ServedModels, model: str, version: str | None = None) -> ModelReady:
+    """404 or 503 unless it answers."""
     models.find(model, version)
     return ModelReady(name=model, ready=True)
 
 
 @get(["/v2/models/{model:str}/config", "/v2/models/{model:str}/versions/{version:str}/config"], sync_to_thread=False)
 def model_config(models: ServedModels, model: str, version: str | None = None) -> ModelConfig:
+    """As Triton would describe it."""
     return catalogue.model_config(models, model, version)
 
 
 @get("/v2/models/stats", sync_to_thread=False)
 def all_statistics(models: ServedModels, metrics: Metrics) -> Statistics:
-    """Since the process started."""
+    """Of all models, since the process started."""
     return Statistics(model_stats=catalogue.model_statistics(models, metrics))
 
 
 @get(["/v2/models/{model:str}/stats", "/v2/models/{model:str}/versions/{version:str}/stats"], sync_to_thread=False)
 def statistics(models: ServedModels, metrics: Metrics, model: str, version: str | None = None) -> Statistics:
+    """Of one model, since the process started."""
     return Statistics(model_stats=catalogue.model_statistics(models, metrics, model, version))
 
 
 @get("/metrics", sync_to_thread=False, media_type="text/plain")
 def prometheus(models: ServedModels, metrics: Metrics) -> Response[bytes]:
+    """The figures for Prometheus."""
     from flip_agent.inference.exposition import CONTENT_TYPE, exposition  # costs MiB where nobody asks for it
 
     return Response(exposition(models, metrics), media_type=CONTENT_TYPE)
 
 
-def create_app(models: ServedModels, metrics: Metrics, more: Sequence[HTTPRouteHandler]) -> Litestar:
-    return Litestar(
+def create_app(models: ServedModels, metrics: Metrics, more: Sequence[HTTPRouteHandler]) -> App:
+    return App(
         [
             *(live, ready, server_metadata, model_metadata, model_ready, model_config),
             *(repository_index, load_model, unload_model, all_statistics, statistics, prometheus),
@@ -90,15 +98,16 @@ def create_app(models: ServedModels, metrics: Metrics, more: Sequence[HTTPRouteH
             title="FLIP inference",
             version=importlib.metadata.version("flip-edge"),
             path="/docs",
-            render_plugins=[Document()],
+            render_plugins=[Page(), Document()],
+            use_handler_docstrings=True,
         ),
         logging_config=None,
     )
 
 
-def local_app(handlers: Sequence[HTTPRouteHandler]) -> Litestar:
+def local_app(handlers: Sequence[HTTPRouteHandler]) -> App:
     """For the Unix socket."""
-    return Litestar(handlers, exception_handlers=_AS_PROBLEMS, openapi_config=None, logging_config=None)
+    return App(handlers, exception_handlers=_AS_PROBLEMS, openapi_config=None, logging_config=None)
 
 
 def _on_refusal(_: AnyRequest, refusal: Refusal) -> Response[Problem]:
