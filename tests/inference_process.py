@@ -6,7 +6,7 @@ import http.client
 import json
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -100,7 +100,7 @@ class ServeProcess:
 
 
 @contextlib.contextmanager
-def serving(fill: Callable[[ModelStore], None], **settings: object) -> Iterator[Client]:
+def serving(fill: Callable[[ModelStore], None], **settings: Any) -> Generator[Client]:
     """For fixtures of whole modules: a server whose store `fill` has filled."""
     with tempfile.TemporaryDirectory(prefix="flip-") as folder, asyncio.Runner() as runner:
         process = ServeProcess(Path(folder), free_port(), **settings)
@@ -126,3 +126,13 @@ def outputs(answer: Answer) -> Array:
     assert answer.status == 200, answer.body
     tensor = answer.body["outputs"][0]
     return np.array(tensor["data"], dtype="f4").reshape(tensor["shape"])
+
+
+def assert_problem(answer: Answer) -> None:
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.body["status"] == answer.status
+    assert answer.body["error"].startswith(answer.body["detail"])
+    text = json.dumps(answer.body)
+    assert len(text) < 1500
+    for leak in ("/tmp", "Traceback", ".py", "site-packages", "blobs"):
+        assert leak not in text

@@ -15,12 +15,17 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ControllerRouterHandler, Message, Scope
 
 from flip_hub.auth.guards import CALLER, Access
-from flip_hub.docs_page import DocsPage
 from flip_hub.problem import answer_error
+from flip_runtime.docs_page import DocsPage
 from flip_runtime.errors import Unavailable
 
 MAX_BODY = 2**20
 """Bytes of a request; routes that take files say so themselves."""
+
+_INTRODUCTION = """
+<p>The whole description: <a href="/api/docs/openapi.json">openapi.json</a>. Errors are problem details (RFC 9457) with
+a hint. Log in with <code>POST /api/v1/auth/login</code>, then send <code>Authorization: Bearer TOKEN</code>.</p>
+"""
 
 
 def create_app(
@@ -65,7 +70,7 @@ def _openapi() -> OpenAPIConfig:
         title="FLIP hub",
         version=version("flip-edge"),
         path="/api/docs",
-        render_plugins=[DocsPage(), JsonRenderPlugin()],
+        render_plugins=[DocsPage(_INTRODUCTION), JsonRenderPlugin()],
         components=Components(security_schemes={"bearer": bearer}),
         security=[{"bearer": []}],
         use_handler_docstrings=True,

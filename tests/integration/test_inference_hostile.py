@@ -16,14 +16,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from artifacts import expected
-from inference_process import Client, Exchange, infer_body, one_version, outputs, serving
+from inference_process import Answer, Client, Exchange, assert_problem, infer_body, one_version, outputs, serving
 
 ROWS = np.random.RandomState(5).rand(4, 64).astype("f4")
 INFER = "/v2/models/digits/infer"
 MAX_BODY = 500_000
 LENGTH = "Inference-Header-Content-Length"
 
-hostile = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+hostile = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +42,9 @@ def goes_on(digits: Client) -> Iterator[None]:
 
 def refused(answer: Exchange, status: int = 400) -> str:
     """What it says is wrong."""
+    assert answer.status == status, answer
     told = json.loads(answer.content)
-    assert (answer.status, told["status"]) == (status, status), told
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert told["error"].startswith(told["detail"])
-    assert len(answer.content) < 1500
-    for leak in ("/tmp", "Traceback", ".py", "site-packages", "blobs"):
-        assert leak not in answer.content.decode()
+    assert_problem(Answer(answer.status, answer.headers, told))
     return told["error"]
 
 
@@ -55,7 +53,7 @@ def framed(body: Any, binary: bytes) -> tuple[bytes, dict[str, str]]:
     return head + binary, {LENGTH: str(len(head))}
 
 
-def x(size: int | None = 1024, **changes: Any) -> dict[str, Any]:
+def x(size: object = 1024, **changes: Any) -> dict[str, Any]:
     parameters = {} if size is None else {"binary_data_size": size}
     return {"inputs": [{"name": "x", "shape": [4, 64], "datatype": "FP32", "parameters": parameters} | changes]}
 

@@ -32,7 +32,7 @@ class RequestedOutput(Struct, frozen=True, kw_only=True):
 
 
 class InferRequest(Struct, frozen=True, kw_only=True):
-    """`POST /v2/models/{model}/infer`."""
+    """Inference by the Open Inference Protocol: tensors in, tensors out."""
 
     inputs: list[InferInput]
     id: str = ""

@@ -18,6 +18,7 @@ _MODEL = "/v2/repository/models/{model:str}"
 
 @post("/v2/repository/index", status_code=200, sync_to_thread=False, request_max_body_size=_MAX_BODY)
 def repository_index(models: ServedModels, body: bytes) -> list[IndexEntry]:
+    """The versions that are here, and whether they answer."""
     asked = decode_json(_index_request, body or b"{}", "the body")
     return catalogue.repository_index(models, ready=asked.ready)
 

@@ -1,4 +1,7 @@
-"""A page that lists the API's calls, made here from the OpenAPI document: no script, nothing from elsewhere."""
+"""A page that lists an API's calls, made here from its OpenAPI document: no script, nothing from elsewhere.
+
+Hub and `flip-agent serve` show it; nothing else imports this, for it needs Litestar.
+"""
 
 from html import escape
 from typing import Any
@@ -10,7 +13,7 @@ from msgspec import Struct
 
 _STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
-body { max-width: 64rem; margin: 2rem auto; padding: 0 1rem }
+pre { overflow-x: auto } body { max-width: 64rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse; width: 100% } td { padding: .35rem .75rem .35rem 0; vertical-align: top }
 tr { border-top: 1px solid #8884 } code { font: .9em ui-monospace, monospace } .method { font-weight: 600 }
 """
@@ -32,10 +35,12 @@ class _Document(Struct, frozen=True):
 
 
 class DocsPage(OpenAPIRenderPlugin):
-    """`GET /api/docs`."""
+    """At the path of the OpenAPI routes itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, introduction: str) -> None:
+        """HTML, with a link to the document."""
         super().__init__(path="/")
+        self._introduction = introduction
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         document = msgspec.convert(openapi_schema, _Document)
@@ -48,9 +53,7 @@ class DocsPage(OpenAPIRenderPlugin):
         title = f"{escape(document.info.title)} {escape(document.info.version)}"
         return (
             f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
-            f'<h1>{title}</h1><p>The whole description: <a href="/api/docs/openapi.json">openapi.json</a>. '
-            "Errors are problem details (RFC 9457) with a hint. Log in with <code>POST /api/v1/auth/login</code>, then "
-            f"send <code>Authorization: Bearer TOKEN</code>.</p><table>{rows}</table></html>"
+            f"<h1>{title}</h1>{self._introduction}<table>{rows}</table></html>"
         ).encode()
 
 
