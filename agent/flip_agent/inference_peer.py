@@ -105,7 +105,8 @@ class InferencePeer:
         """Likewise, after a trial of what is prepared that lasts at most so many seconds."""
         question = Try(model=assignment.model, version=assignment.version)
         answer = await self._ask(question, lambda message: isinstance(message, Tried), within)
-        return answer.reason if isinstance(answer, Tried) else ""
+        assert isinstance(answer, Tried)
+        return ": ".join(filter(None, (answer.reason, answer.detail))) if answer.reason else ""
 
     async def activate(self, assignment: ModelAssignment) -> None:
         """Returns when the process answers with that version."""
