@@ -14,6 +14,9 @@ from typing import Any, NamedTuple
 from flip_agent.sqlite_errors import meaning
 from flip_runtime.errors import Corrupt
 
+_LOG_BYTES = 4 * 2**20
+"""Of the write-ahead log that are kept beside the file; a large transaction may take more for a while."""
+
 
 class Column(NamedTuple):
     table: str
@@ -36,6 +39,7 @@ class DurableFile:
                 self._db.execute("pragma locking_mode = exclusive")  # before WAL: then it needs no shared memory either
                 self._db.execute("pragma journal_mode = wal")
                 self._db.execute("pragma synchronous = full")
+                self._db.execute(f"pragma journal_size_limit = {_LOG_BYTES}")
                 self._db.execute("pragma foreign_keys = on")
                 self._prepare(schema, added)
                 if max_bytes is not None:

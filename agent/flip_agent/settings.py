@@ -107,7 +107,7 @@ class SamplesSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_age: Annotated[float, Meta(ge=60, le=100 * 366 * 86400)] = 30 * 86400.0
     """Seconds after which samples and predictions are removed."""
     max_bytes: Annotated[int, Meta(ge=2**20, le=2**40)] = 128 * 2**20
-    """Of the file on disk; when it is full the oldest go."""
+    """Of the file on disk, without its log of some MiB; when it is full the oldest go."""
 
 
 class FederationSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
