@@ -130,8 +130,9 @@ class Copies:
                 self._takers.pop(model, None)
 
     def answered(self, call: Call) -> None:
-        for comparison in self._takers.get(call.target.model.name, ()):
-            comparison.offer(call.inputs)
+        if self._takers:
+            for comparison in self._takers.get(call.target.model.name, ()):
+                comparison.offer(call.inputs)
 
     def refused(self, model: str, version: Version | None, refusal: Refusal, seconds: float) -> None:
         """There is nothing to compare with."""
