@@ -1,5 +1,5 @@
 """Signs model versions when they are registered: devices bring only what the key has signed that they learned when they
-enrolled (`docs/decisions/18-signed-models.md`).
+enrolled (`docs/decisions/19-signed-models.md`).
 """
 
 import base64
