@@ -37,15 +37,16 @@ def page(file: SampleFile, asked: Asked) -> SamplesPage:
 
 
 def labelled(file: SampleFile, model: str, limit: int) -> Labelled:
-    samples, form = list[Sample](), None
     span = file.span(model, limit, None)
-    if span is not None and decode_form(span.form).label == INDEX:
-        form = decode_form(span.form)
-        samples = _all(file, span)
-    if form is None:
-        return Labelled(inputs={}, labels=np.empty(0, np.int64))
+    if span is None or (form := decode_form(span.form)).label != INDEX:
+        return nothing_labelled()
+    samples = _all(file, span)
     labels = np.frombuffer(b"".join(each.label for each in samples), np.int64)
     return Labelled(inputs=unpack(form.inputs, b"".join(each.inputs for each in samples)), labels=labels)
+
+
+def nothing_labelled() -> Labelled:
+    return Labelled(inputs={}, labels=np.empty(0, np.int64))
 
 
 def _all(file: SampleFile, span: Span) -> list[Sample]:

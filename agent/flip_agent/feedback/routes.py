@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from flip_agent.feedback.change import Bulk
 from flip_agent.feedback.form import Form, pack, parts_of, row_size, split
@@ -66,13 +66,13 @@ def writing(store: SampleStore, manifest_of: ManifestOf, max_body: int) -> list[
 def reading(store: SampleStore) -> list[HTTPRouteHandler]:
     @get("/v1/samples/{model:str}")
     async def samples_of(
-        model: str,
-        newest: Annotated[int | None, Parameter(ge=1)] = None,
-        max_age: Annotated[float | None, Parameter(ge=0)] = None,
-        form: str | None = None,
-        since: float = 0,
-        after: int = 0,
-        until: int = 0,
+        model: FromPath[str],
+        newest: Annotated[int | None, QueryParameter(ge=1)] = None,
+        max_age: Annotated[float | None, QueryParameter(ge=0)] = None,
+        form: FromQuery[str | None] = None,
+        since: FromQuery[float] = 0,
+        after: FromQuery[int] = 0,
+        until: FromQuery[int] = 0,
     ) -> Response[bytes]:
         rest = None if form is None else Span(model=model, form=form, since=since, after=after, until=until)
         page: SamplesPage = await store.page(Asked(model=model, newest=newest, max_age=max_age, rest=rest))

@@ -19,11 +19,12 @@ from flip_agent.feedback.accounts import Lost
 from flip_agent.feedback.change import Bulk, Change
 from flip_agent.feedback.judgement import Judged, Labelled
 from flip_agent.feedback.messages import Feedback, FeedbackKept, SamplesKept, SamplesPage, SamplesStatus
-from flip_agent.feedback.page import Asked, labelled, page
+from flip_agent.feedback.page import Asked, labelled, nothing_labelled, page
 from flip_agent.feedback.prediction_log import PredictionLog
 from flip_agent.feedback.refusals import NoRoom, TooBusy, refusal_of
 from flip_agent.feedback.sample_file import SampleFile
 from flip_agent.feedback.sample_keeper import TRIM_EVERY, Committed, SampleKeeper, Wanted
+from flip_agent.inference.problems import Refusal
 from flip_agent.settings import SamplesSection
 from flip_runtime.errors import Unavailable
 
@@ -130,14 +131,19 @@ class SampleStore:
         return await self._read(lambda file: page(file, asked))
 
     async def recent_outcomes(self, model: str, version: int, limit: int) -> list[bool]:
-        """Whether that version was right, by feedback that is on the disk; oldest first, the newest `limit`.
-
-        Raises `Refusal` when the file cannot be read."""
-        return await self._read(lambda file: file.outcomes(model, version, limit))
+        """Whether that version was right, by feedback that is on the disk; oldest first, the newest `limit`. None while
+        the file cannot be read."""
+        try:
+            return await self._read(lambda file: file.outcomes(model, version, limit))
+        except Refusal:
+            return []
 
     async def labelled(self, model: str, limit: int) -> Labelled:
-        """The newest `limit` samples with a class. Raises `Refusal` as above."""
-        return await self._read(lambda file: labelled(file, model, limit))
+        """The newest `limit` samples with a class; none while the file cannot be read."""
+        try:
+            return await self._read(lambda file: labelled(file, model, limit))
+        except Refusal:
+            return nothing_labelled()
 
     async def _read(self, reading: Callable[[SampleFile], T]) -> T:
         try:
