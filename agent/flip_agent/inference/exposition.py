@@ -15,7 +15,7 @@ from flip_agent.inference.metrics import LATENCY_BOUNDS, Counts, Metrics
 from flip_agent.inference.served_models import ServedModels
 from flip_agent.memory import resident_bytes
 
-_BATCH_BOUNDS = tuple(2**power for power in range(11))
+_BATCH_BOUNDS = tuple(2.0**power for power in range(11))
 """Rows."""
 _VERSION = ["model", "version"]
 
