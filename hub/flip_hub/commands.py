@@ -38,7 +38,7 @@ def list_devices(options: argparse.Namespace) -> None:
     with _hub() as hub:
         devices = hub.devices()
     rows = [
-        (device.id, device.name, device.status, _when(device.last_seen), _serving(device.reported))
+        (device.id, device.name, device.status, _when(device.last_seen), serving_text(device.reported))
         for device in devices
     ]
     _show(options, devices, ("ID", "NAME", "STATUS", "LAST SEEN", "SERVES"), rows)
@@ -266,7 +266,7 @@ def _metrics(done: Round) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in sorted(values.items())) or "no metrics"
 
 
-def _serving(reported: ReportedState | None) -> str:
+def serving_text(reported: ReportedState | None) -> str:
     if reported is None:
         return ""
     serving = [f"{each.model} {each.version}" for each in reported.serving]
