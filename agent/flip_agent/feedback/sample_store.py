@@ -5,7 +5,6 @@ a disk that is full or fails calls are refused, and serving goes on.
 """
 
 import asyncio
-import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -27,8 +26,6 @@ from flip_agent.feedback.sample_keeper import TRIM_EVERY, Committed, SampleKeepe
 from flip_agent.inference.problems import Refusal
 from flip_agent.settings import SamplesSection
 from flip_runtime.errors import Unavailable
-
-log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
