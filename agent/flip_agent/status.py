@@ -9,6 +9,7 @@ from msgspec import Struct
 from flip_agent.local.ask import ask
 from flip_agent.local.messages import Mend, Mended, Status, StatusRequest
 from flip_wire.health import Repair
+from flip_wire.inference import ModelTraffic
 
 NOT_RUNNING = 3
 """Exit status, as of `systemctl status`."""
@@ -60,6 +61,18 @@ def _work(status: Status, now: float) -> Iterator[tuple[str, str]]:
         yield "serving", "nothing yet"
     for failure in reported.failures:
         yield "refused", f"{failure.model} version {failure.version}: {failure.reason}"
+    for traffic in status.health.inference:
+        yield "answers", _answers(traffic)
+
+
+def _answers(traffic: ModelTraffic) -> str:
+    parts = [f"{traffic.requests} requests"]
+    if traffic.requests:
+        parts.append(f"the slowest hundredth {1000 * traffic.p99:.1f} ms")
+    parts += [f"{traffic.refused} refused", f"{traffic.failed} failed"]
+    if traffic.rollbacks:
+        parts.append(f"{traffic.rollbacks} rolled back")
+    return f"{traffic.model} version {traffic.version}: {', '.join(parts)}"
 
 
 def _machine(status: Status, now: float) -> Iterator[tuple[str, str]]:

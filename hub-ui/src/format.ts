@@ -69,6 +69,12 @@ export function brief(seconds: number): string {
   }).format(seconds);
 }
 
+/** "2.1 ms", "340 ms". */
+export function milliseconds(seconds: number): string {
+  const value = seconds * 1000;
+  return `${value < 100 ? tenth.format(value) : whole.format(value)}\u00a0ms`;
+}
+
 /** "now", "12 sec. ago", "3 hr. ago", "yesterday". */
 export function ago(at: number, now: number): string {
   const seconds = Math.max(0, now - at);

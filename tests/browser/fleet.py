@@ -11,6 +11,7 @@ from flip_hub.federation.schemas import Phase, Round, RoundFailure, Run, RunStat
 from flip_hub.models.schemas import ModelVersion
 from flip_wire.fleet import DesiredState, DeviceId, ReportedState, RolloutFailure, ServingModel
 from flip_wire.health import Condition, HealthReport, Severity
+from flip_wire.inference import ModelTraffic
 from flip_wire.models import FileRef, Manifest, ModelAssignment, Sha256
 
 NOW: Final = time.time()
@@ -141,7 +142,26 @@ def ailing() -> HealthReport:
         since=NOW - 3 * MINUTE,
     )
     report = health(disk_free=31 * 2**20, dropped=1_874, conditions=[disk, heat, clock])
-    return msgspec.structs.replace(report, temperature=84.2, memory_available=212 * 2**20, clock_offset=-0.34)
+    return msgspec.structs.replace(
+        report, temperature=84.2, memory_available=212 * 2**20, clock_offset=-0.34, inference=[traffic()]
+    )
+
+
+def traffic() -> ModelTraffic:
+    return ModelTraffic(
+        model=MODEL,
+        version=4,
+        instance="default",
+        requests=1_284_906,
+        rows=1_301_122,
+        refused=37,
+        failed=2,
+        p50=0.0006,
+        p99=0.0213,
+        queue=0,
+        swaps=3,
+        rollbacks=1,
+    )
 
 
 def late_contributions() -> LateContributions:

@@ -6,6 +6,7 @@ from flip_agent.local.messages import Status
 from flip_agent.status import render
 from flip_wire.fleet import ReportedState, RolloutFailure, ServingModel
 from flip_wire.health import Condition, HealthReport, Repair, Severity
+from flip_wire.inference import ModelTraffic
 
 NOW = 1_000_000.0
 
@@ -36,6 +37,22 @@ STATUS = Status(
         temperature=61.2,
         memory_available=512 * 2**20,
         clock_offset=-0.25,
+        inference=[
+            ModelTraffic(
+                model="digits",
+                version=4,
+                instance="default",
+                requests=1204,
+                rows=1300,
+                refused=3,
+                failed=0,
+                p50=0.0006,
+                p99=0.0021,
+                queue=0,
+                swaps=2,
+                rollbacks=1,
+            )
+        ],
         conditions=[Condition(code="disk-low", title="Disk full", severity=Severity.CRITICAL, text="1 MiB", since=NOW)],
     ),
     repairs=[Repair(code="disk-low", text="old logs removed (4.0 MiB)")],
@@ -50,6 +67,7 @@ def test_everything_worth_knowing_is_on_aligned_lines() -> None:
         "training  training, waits: battery at 20 %",
         "serving   digits version 4 for 2.0 h, http://127.0.0.1:8082",
         "refused   digits version 5: probe differs",
+        "answers   digits version 4: 1204 requests, the slowest hundredth 2.1 ms, 3 refused, 0 failed, 1 rolled back",
         "outbox    7 events wait, the oldest for 5 min, 2 dropped",
         "process   up 30 s, 30 MiB",
         "machine   load 0.50, 3.0 GiB free on the disk, 512 MiB of memory left, 61 °C",

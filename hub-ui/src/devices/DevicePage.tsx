@@ -14,6 +14,7 @@ import { Ago } from "@/ui/Time";
 import { DeviceState } from "./DeviceState";
 import { clockText, wordsOf } from "./events";
 import { Gaps } from "./Gaps";
+import { Inference } from "./Inference";
 import { deviceEventsQuery, devicesQuery } from "./queries";
 import { Serving } from "./Serving";
 
@@ -50,6 +51,7 @@ function Account({ device }: { device: Device }) {
           </Callout>
         ))}
       </div>
+      <Inference device={device} />
       <Gaps id={device.id} />
       <Section title={t.device.events}>
         <Events id={device.id} />

@@ -109,6 +109,18 @@ export const en = {
     clockRight: "as the hub's",
     clockBehind: (seconds: string) => `${seconds} s behind the hub's`,
     clockAhead: (seconds: string) => `${seconds} s ahead of the hub's`,
+    inference: "Local inference",
+    trafficColumns: {
+      model: "Model",
+      requests: "Answers",
+      middle: "Median",
+      slowest: "Slowest 1 %",
+      refused: "Refused",
+      failed: "Failed",
+      swaps: "Swaps",
+    },
+    swaps: (swaps: string, rollbacks: string | 0) =>
+      rollbacks === 0 ? swaps : `${swaps}, ${rollbacks} rolled back`,
     gaps: "Dropped events",
     gapColumns: { priority: "Class", when: "When", why: "Why", numbers: "Numbers", count: "Events" },
     priorities: { 0: "Alerts", 1: "Training", 2: "Health", 3: "Logs" },
