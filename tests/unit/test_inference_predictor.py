@@ -35,6 +35,28 @@ def test_a_version_answers_as_its_model_does(store: ModelStore) -> None:
     assert np.allclose(scores, expected(3, rows), atol=1e-5)
 
 
+@pytest.mark.parametrize("sizes", [(64, 32, 10), (784, 512, 10)])
+def test_a_loaded_version_does_not_read_the_arrays_that_it_was_built_from(
+    store: ModelStore, monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, int, int]
+) -> None:
+    """They are freed: a session that kept to them would answer with whatever lies there next."""
+    given: dict[str, np.ndarray] = {}
+    load_file = safetensors.numpy.load_file
+
+    def noted(path: Path) -> dict[str, np.ndarray]:
+        given.update(load_file(path))
+        return given
+
+    monkeypatch.setattr(safetensors.numpy, "load_file", noted)
+    rows = np.random.RandomState(7).rand(5, sizes[0]).astype("f4")
+    predictor = load_version(store, make_version(store, "digits", 1, seed=3, sizes=sizes))
+    assert len(given) == 4
+    for values in given.values():
+        values[...] = np.nan
+    [scores] = predictor.run([rows])
+    assert np.allclose(scores, expected(3, rows, sizes), atol=1e-4)
+
+
 def test_damaged_files_are_corrupt(store: ModelStore) -> None:
     described = manifest(store, "digits", 1, seed=3)
     for reference in described.files:

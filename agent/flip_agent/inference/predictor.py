@@ -59,12 +59,11 @@ _ORT_ERRORS = tuple(
 class Predictor:
     """Immutable; `run` may be called from any thread, one at a time."""
 
-    def __init__(self, manifest: Manifest, session: ort.InferenceSession, weights: Sequence[ort.OrtValue]) -> None:
+    def __init__(self, manifest: Manifest, session: ort.InferenceSession) -> None:
         self.manifest = manifest
         self.batched = all(spec.shape[0] == -1 for spec in (*manifest.inputs, *manifest.outputs))
         """Whether rows of several requests may be computed together."""
         self._session = session
-        self._weights = weights  # the session reads them where they lie
         self._inputs = [spec.name for spec in manifest.inputs]
         self._outputs = [spec.name for spec in manifest.outputs]
 
@@ -84,10 +83,10 @@ class Predictor:
             tensors = safetensors.numpy.load_file(store.blob(weights.sha256))
         except (SafetensorError, KeyError, ValueError, TypeError) as error:
             raise Rejected("the weights are no safetensors file that NumPy can read") from error
-        session, values = _open(content, _supplied(structure, tensors))
+        session = _open(content, _supplied(structure, tensors))
         _check_specs("input", manifest.inputs, session.get_inputs())
         _check_specs("output", manifest.outputs, session.get_outputs())
-        return cls(manifest, session, values)
+        return cls(manifest, session)
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """One forward; `inputs` and outputs in the manifest's order. Raises `Rejected` when these inputs have none."""
@@ -148,7 +147,8 @@ def _supplied(structure: OnnxFile, tensors: Mapping[str, Array]) -> dict[str, Ar
     return {name: tensors[name] for name in structure.external}
 
 
-def _open(graph: bytes, weights: Mapping[str, Array]) -> tuple[ort.InferenceSession, list[ort.OrtValue]]:
+def _open(graph: bytes, weights: Mapping[str, Array]) -> ort.InferenceSession:
+    """The session has the weights in memory of its own: those given to it are free once it is built."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -157,7 +157,7 @@ def _open(graph: bytes, weights: Mapping[str, Array]) -> tuple[ort.InferenceSess
     values = [ort.OrtValue.ortvalue_from_numpy(tensor) for tensor in weights.values()]
     options.add_external_initializers(list(weights), values)
     try:
-        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"]), values
+        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except _ORT_ERRORS as error:
         raise Rejected("onnxruntime cannot build this graph") from error
 
