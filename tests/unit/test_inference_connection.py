@@ -13,7 +13,7 @@ import uvicorn
 
 from flip_agent.inference.connection import Connection
 from flip_agent.inference.engine import ClientGone
-from flip_agent.inference.request_body import read_body
+from flip_agent.inference.request_body import Bodies
 
 pytestmark = pytest.mark.asyncio
 
@@ -36,13 +36,14 @@ class Echo:
     def __init__(self) -> None:
         self.begun = 0
         self.go = asyncio.Event()
+        self.bodies = Bodies(10**6)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.begun += 1
         if scope["path"] == "/held":
             await self.go.wait()
         with contextlib.suppress(ClientGone):
-            body = b"" if scope["path"] == "/early" else await read_body(dict(scope["headers"]), receive, 10**6)
+            body = b"" if scope["path"] == "/early" else await self.bodies.read(dict(scope["headers"]), receive)
             content = str(len(body)).encode()
             headers = [(b"content-length", str(len(content)).encode())]
             await send({"type": "http.response.start", "status": 200, "headers": headers})

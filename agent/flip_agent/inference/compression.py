@@ -31,6 +31,11 @@ class Inflation:
         self._limit = limit
         self._body = bytearray()
 
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        return len(self._body)
+
     async def feed(self, chunk: bytes) -> None:
         """Raises `Refusal` or `TooLarge`."""
         full = True

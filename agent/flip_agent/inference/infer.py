@@ -14,7 +14,7 @@ from flip_agent.inference.declared import check_outputs
 from flip_agent.inference.engine import PATIENCE, ClientGone, Engine, Target
 from flip_agent.inference.oip import InferRequest, Parameter, decode_request, encode_response, input_arrays
 from flip_agent.inference.problems import Refusal, send_content, send_refusal
-from flip_agent.inference.request_body import read_body
+from flip_agent.inference.request_body import Bodies
 from flip_agent.inference.short_form import decode_short, encode_short, short_arrays
 from flip_agent.inference.tensors import Array
 from flip_wire.models import TensorSpec
@@ -38,7 +38,7 @@ class Answer(NamedTuple):
 class InferEndpoint:
     def __init__(self, engine: Engine, max_body: int) -> None:
         self._engine = engine
-        self._max_body = max_body
+        self._bodies = Bodies(max_body)
 
     async def takes(self, scope: HTTPScope, headers: Headers, receive: Receive, send: Send) -> bool:
         """Answers the request if it is one for inference; else it is left alone."""
@@ -62,7 +62,7 @@ class InferEndpoint:
         """The Open Inference Protocol."""
         target = None
         try:
-            content, binary = split(await read_body(headers, receive, self._max_body), headers.get(HEADER_LENGTH))
+            content, binary = split(await self._bodies.read(headers, receive), headers.get(HEADER_LENGTH))
             request = decode_request(content) if len(content) or not len(binary) else _WITHOUT_JSON
             target = await self._engine.find(name, asked)
             inputs = _inputs(request, target.version.manifest.inputs, binary)
@@ -78,7 +78,7 @@ class InferEndpoint:
         """The short form for people; the name may be left out when there is only one model."""
         target = None
         try:
-            request = decode_short(await read_body(headers, receive, self._max_body))
+            request = decode_short(await self._bodies.read(headers, receive))
             target = await self._engine.find(name or self._engine.models.only())
             inputs = short_arrays(request, target.version.manifest.inputs)
         except Refusal as refusal:

@@ -1,8 +1,4 @@
-"""Tensors as bytes: row-major, little-endian, exactly as long as their shape says; the same over HTTP and gRPC.
-
-As in JSON, no input is NaN or infinite: one such value spoils every sample that it is trained with, and the model's
-answer to it could not be told in JSON (docs/decisions/18-finite-inputs.md).
-"""
+"""Tensors as bytes: row-major, little-endian, exactly as long as their shape says; the same over HTTP and gRPC."""
 
 import math
 import sys
@@ -11,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from flip_agent.inference.problems import Refusal
-from flip_agent.inference.tensors import DATATYPES, Array, check_shape, expected, short_shape
+from flip_agent.inference.tensors import DATATYPES, Array, check_finite, check_shape, expected, short_shape
 from flip_wire.models import TensorSpec
 
 _LITTLE_ENDIAN = sys.byteorder == "little"
@@ -24,8 +20,7 @@ def raw_array(spec: TensorSpec, shape: Sequence[int], content: bytes | memoryvie
     if len(content) != (wanted := raw_size(spec, shape)):
         raise Refusal(f"{expected(spec)}, shape {short_shape(shape)} has {wanted} bytes, got {len(content)}")
     values = np.frombuffer(content, _DTYPES[spec.dtype])
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise Refusal(f"{expected(spec)}, got NaN or an infinite number")
+    check_finite(spec, values)
     if values.dtype.kind == "b" and values.view("uint8").max() > 1:
         raise Refusal(f"{expected(spec)}, got a byte that is neither 0 nor 1")
     return (values if values.flags.aligned else values.copy()).reshape(shape)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
@@ -62,6 +63,12 @@ def short_shape(shape: Sequence[int]) -> str:
     if len(shape) <= 8 and all(-_LONGEST <= size <= _LONGEST for size in shape):
         return str(list(shape))
     return f"of {len(shape)} dimensions, too large to show"
+
+
+def check_finite(spec: TensorSpec, values: Array) -> None:
+    """Raises `Refusal`; why it is refused in every encoding: docs/decisions/18-finite-inputs.md."""
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise Refusal(f"{expected(spec)}, got NaN or an infinite number")
 
 
 def _fits(got: int, wanted: int) -> bool:

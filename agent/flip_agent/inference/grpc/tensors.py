@@ -10,7 +10,7 @@ from flip_agent.inference.grpc import oip_pb2 as pb
 from flip_agent.inference.oip import Parameter
 from flip_agent.inference.problems import Refusal
 from flip_agent.inference.raw_tensors import raw_array, raw_bytes
-from flip_agent.inference.tensors import DATATYPES, Array, check_shape, expected, short_shape
+from flip_agent.inference.tensors import DATATYPES, Array, check_finite, check_shape, expected, short_shape
 from flip_wire.models import Manifest, TensorSpec
 
 _FIELDS = {
@@ -51,9 +51,11 @@ def _typed_array(spec: TensorSpec, tensor: pb.ModelInferRequest.InferInputTensor
     if len(values) != (count := math.prod(tensor.shape)):
         raise Refusal(f"{expected(spec)}, shape {short_shape(tensor.shape)} has {count} {field}, got {len(values)}")
     try:
-        return np.array(values, dtype=spec.dtype).reshape(tensor.shape)
+        array = np.array(values, dtype=spec.dtype).reshape(tensor.shape)
     except OverflowError as error:
         raise Refusal(f"{expected(spec)}, got a number that this type cannot hold") from error
+    check_finite(spec, array)
+    return array
 
 
 def parameters(given: Mapping[str, pb.InferParameter]) -> dict[str, Parameter]:
