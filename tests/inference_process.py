@@ -106,8 +106,11 @@ def serving(fill: Callable[[ModelStore], None], **settings: Any) -> Generator[Cl
         process = ServeProcess(Path(folder), free_port(), **settings)
         fill(process.store)
         running = process.running()
-        yield runner.run(running.__aenter__())
-        runner.run(running.__aexit__(None, None, None))
+        client = runner.run(running.__aenter__())
+        try:
+            yield client
+        finally:
+            runner.run(running.__aexit__(None, None, None))
 
 
 def one_version(store: ModelStore) -> None:
