@@ -129,7 +129,7 @@ class Daemon:
         self._desired = Watched(load_desired(self._settings.state))
         self._reported = Reported(self._desired.value.generation)
         instances = Instances(settings.inference)
-        self._inference = InferencePeers(self._reported, instances.holder)
+        self._inference = InferencePeers(self._reported, instances)
         self._link = HubLink()
         models = self._settings.state / "models"
         self._store = ModelStore(models)

@@ -1,27 +1,27 @@
 """All instances of `flip-agent serve` as `run` sees them; each model is held by one of them."""
 
-from collections.abc import Callable
-
 from flip_agent.inference_peer import InferencePeer, Send
-from flip_agent.instances import DEFAULT
+from flip_agent.instances import Instances
 from flip_agent.reported import Reported
+from flip_agent.settings import InferenceSection
 from flip_agent.watched import Watched
 from flip_wire.inference import ModelTraffic
 from flip_wire.models import ModelAssignment
 
 
 class InferencePeers:
-    def __init__(self, reported: Reported, holder: Callable[[str], str] = lambda _: DEFAULT) -> None:
-        """`holder` names the instance that holds a model."""
+    def __init__(self, reported: Reported, instances: Instances | None = None) -> None:
+        """`instances`: which there should be, and what each holds; by default one that holds all."""
         self._reported = reported
-        self._holder = holder
+        self._instances = instances or Instances(InferenceSection())
         self._peers: dict[str, InferencePeer] = {}
         self.arrivals = Watched(0)
         """How many processes have connected so far."""
 
     @property
-    def connected(self) -> bool:
-        return any(peer.connected for peer in self._peers.values())
+    def missing(self) -> list[str]:
+        """Names of the instances that should be connected and are not."""
+        return [name for name in self._instances.names if not self.instance(name).connected]
 
     @property
     def p99(self) -> float | None:
@@ -37,7 +37,7 @@ class InferencePeers:
         return self._peers.setdefault(name, InferencePeer(self._reported))
 
     def of(self, model: str) -> InferencePeer:
-        return self.instance(self._holder(model))
+        return self.instance(self._instances.holder(model))
 
     def attach(self, name: str, send: Send) -> None:
         self.instance(name).attach(send)

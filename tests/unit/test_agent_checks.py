@@ -101,8 +101,9 @@ def test_a_clock_that_is_late_is_told_from_one_that_is_early() -> None:
 
 
 def test_a_missing_inference_server_and_a_refused_version_are_told() -> None:
-    assert inference(lambda: True).look() == ""
-    assert inference(lambda: False).look() != ""
+    assert inference(list[str]).look() == ""
+    assert inference(lambda: ["default"]).look() == "not connected: flip-agent serve"
+    assert inference(lambda: ["faces", "cats"]).look() == "not connected: flip-agent serve faces, flip-agent serve cats"
     refused = reports(failures=[RolloutFailure(model="digits", version=3, reason="probe differs")])
     assert rollout(refused).look() == "digits version 3: probe differs"
 

@@ -53,7 +53,7 @@ def daemon_checks(
         hub.clock(link),
         Check(SERVE_FAILS, lambda: failing("serve")),
         Check(TRAIN_FAILS, lambda: failing("train")),
-        models.inference(lambda: inference.connected),
+        models.inference(lambda: inference.missing),
         models.rollout(lambda: reported.state.value),
         models.freshness(
             lambda: desired.value,

@@ -4,11 +4,18 @@ from collections.abc import Callable
 
 from flip_agent.health.checks.check import Check
 from flip_agent.health.conditions import INFERENCE_DOWN, MODEL_STALE, ROLLOUT_FAILED
+from flip_agent.instances import DEFAULT
 from flip_wire.fleet import DesiredState, ReportedState
 
 
-def inference(connected: Callable[[], bool]) -> Check:
-    return Check(INFERENCE_DOWN, lambda: "" if connected() else "flip-agent serve is not connected")
+def inference(missing: Callable[[], list[str]]) -> Check:
+    """`missing`: names of the instances that should be there and are not."""
+
+    def look() -> str:
+        servers = ["flip-agent serve" if name == DEFAULT else f"flip-agent serve {name}" for name in missing()]
+        return f"not connected: {', '.join(servers)}" if servers else ""
+
+    return Check(INFERENCE_DOWN, look)
 
 
 def rollout(reported: Callable[[], ReportedState]) -> Check:
