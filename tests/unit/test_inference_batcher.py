@@ -166,3 +166,11 @@ async def test_quick_forwards_of_one_turn_share_a_batch_on_the_event_loop() -> N
     assert all(answer.done() for answer in answers)
     assert forward.batches == [3]
     batcher.close()
+
+
+def test_what_a_forward_may_cost_the_event_loop_grows_with_the_requests_that_it_answers() -> None:
+    costs = Costs()
+    assert not costs.quick(rows=32, requests=32), "nobody knows yet"
+    costs.note(32, seconds=1e-3)
+    assert costs.quick(rows=32, requests=32)
+    assert not costs.quick(rows=32, requests=1)

@@ -112,7 +112,7 @@ class Batcher:
         self._turn_planned = False
         while batch := self._take():
             costs = self.costs(batch[0].forward)
-            if costs.expected(_rows(batch)) > QUICK + QUICK_EACH * (len(batch) - 1):
+            if not costs.quick(_rows(batch), len(batch)):
                 self._start(batch, costs)
                 return
             self._finish(batch, *timed(batch, self._max_rows, costs))
@@ -150,6 +150,10 @@ class Costs:
     def expected(self, rows: int) -> float:
         """Seconds of CPU; infinite while nothing of that size was measured."""
         return self._seconds.get(rows.bit_length(), float("inf"))
+
+    def quick(self, rows: int, requests: int) -> bool:
+        """Whether the event loop had better compute it itself."""
+        return self.expected(rows) <= QUICK + QUICK_EACH * (requests - 1)
 
     def beside(self, other: "Costs") -> float:
         """How many times the CPU of `other`, at the least; 1 where they cannot be compared."""
