@@ -28,6 +28,7 @@ from flip_agent.feedback.form import (
 from flip_agent.feedback.labels import label_array, label_part, label_rows
 from flip_agent.feedback.messages import Feedback, FeedbackKept, SamplesKept
 from flip_agent.feedback.prediction_log import Prediction
+from flip_agent.feedback.retention import make_room
 
 _GUESS = np.dtype([("index", "<i4"), ("score", "<f4")])
 """What is kept of each row of an answer with classes."""
@@ -85,11 +86,16 @@ class _Named(Struct, frozen=True):
 
 
 class Change:
-    def __init__(self, db: Connection, accounts: Accounts, at: float) -> None:
+    def __init__(self, db: Connection, accounts: Accounts, at: float, max_bytes: int) -> None:
         self.db = db
         self.accounts = accounts
+        self._max_bytes = max_bytes
         self.judged: list[Judgement] = []
         self._at = at
+
+    def make_room(self, size: int) -> None:
+        """For so many bytes more."""
+        self.accounts = make_room(self.db, self.accounts, size, self._max_bytes)
 
     # ---- predictions ----
 
@@ -125,6 +131,7 @@ class Change:
             for each, named in found
             if named is not None
         ]
+        self.make_room(sum(len(named.inputs or b"") + _ROW for named, _ in truths))  # samples are copies
         samples = sum(self._judge_one(named, truth) for named, truth in truths)
         unknown = [each.id for each, named in found if named is None]
         return FeedbackKept(accepted=len(truths), samples=samples, unknown=unknown)

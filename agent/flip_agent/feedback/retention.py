@@ -12,8 +12,10 @@ from msgspec.structs import replace
 from flip_agent.feedback import schema as sql
 from flip_agent.feedback.accounts import Accounts, Lost
 
-_AT_ONCE = 512
+_AT_ONCE = 256
 """Rows."""
+_LEAST = 2**15
+"""Bytes that go together."""
 _FULL = 0.9
 """Part of the file's size that contents may take; the rest is for the trees above them."""
 _SHARE = 4
@@ -42,7 +44,8 @@ def make_room(db: Connection, accounts: Accounts, size: int, max_bytes: int) -> 
     wanted = size * _PADDING
     while _used(db) + wanted > max_bytes * _FULL:
         crowded = accounts.prediction_bytes * _SHARE > accounts.prediction_bytes + accounts.sample_bytes
-        rows = _up_to(_oldest(db, sql.OLDEST_PREDICTIONS if crowded else sql.OLDEST_SAMPLES), max(wanted, 2**16))
+        oldest = _oldest(db, sql.OLDEST_PREDICTIONS if crowded else sql.OLDEST_SAMPLES)
+        rows = _up_to(oldest, max(_LEAST, wanted // 16))  # bit by bit, so that the share is kept
         if not rows:
             return accounts
         if crowded:

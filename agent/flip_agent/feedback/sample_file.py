@@ -18,7 +18,7 @@ from flip_agent.feedback import schema as sql
 from flip_agent.feedback.accounts import Accounts
 from flip_agent.feedback.change import Change, checksum
 from flip_agent.feedback.messages import ModelSamples, SamplesStatus
-from flip_agent.feedback.retention import drop_expired, make_room
+from flip_agent.feedback.retention import drop_expired
 from flip_runtime.errors import Corrupt
 
 _PAGE_ROWS = 8192
@@ -74,8 +74,9 @@ class SampleFile:
         """All or nothing. Room for `size` bytes is made before, of what is oldest. Raises `Full`, `Unavailable` or
         `Corrupt`."""
         with self._file.transaction() as db:
-            accounts = make_room(db, self.accounts, size, self._max_bytes) if size else self.accounts
-            change = Change(db, accounts, self._clock())
+            change = Change(db, self.accounts, self._clock(), self._max_bytes)
+            if size:
+                change.make_room(size)
             yield change
             _write_accounts(db, change.accounts)
         self.accounts = change.accounts
