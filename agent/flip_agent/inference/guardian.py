@@ -96,17 +96,21 @@ class Guardian:
         active = model.active
         if active is None:
             return
-        watch = self._watches.get(model.name)
-        if watch is None or not watch.is_of(active, _before(model)):
-            watch = await self._begin(model, active, group)
-        if watch.over(self._watch, self._limits.judged_by) or active.loaded is None:
-            watch.end()
-        if reason := self._objection(model, watch):
+        if active.loaded is None:
+            self._end_watch(model.name)  # it would keep in memory what sleeps
+            reason = self._by_feedback(model)
+        else:
+            watch = self._watches.get(model.name)
+            if watch is None or not watch.is_of(active, _before(model)):
+                watch = await self._begin_watch(model, active, group)
+            if watch.over(self._watch, self._limits.judged_by):
+                watch.end()
+            reason = self._beside_the_one_before(model, watch) or self._by_feedback(model)
+        if reason:
             await self._condemn(model, active, reason)
 
-    async def _begin(self, model: ServedModel, active: Version, group: asyncio.TaskGroup) -> "_Watch":
-        if (earlier := self._watches.pop(model.name, None)) is not None:
-            earlier.end()
+    async def _begin_watch(self, model: ServedModel, active: Version, group: asyncio.TaskGroup) -> "_Watch":
+        self._end_watch(model.name)
         await self._remember(model)
         before = _before(model)
         watch = self._watches[model.name] = _Watch(active, before, self._metrics)
@@ -115,13 +119,17 @@ class Guardian:
             watch.compare(group.create_task(self._compare(comparison, model.name)), comparison)
         return watch
 
+    def _end_watch(self, model: str) -> None:
+        if (watch := self._watches.pop(model, None)) is not None:
+            watch.end()
+
     async def _compare(self, comparison: Comparison, model: str) -> None:
         with self._copies.given_to(comparison, model):
             await comparison.run(_COMPARED)
 
-    def _objection(self, model: ServedModel, watch: "_Watch") -> str:
+    def _by_feedback(self, model: ServedModel) -> str:
         judged = [self._of_feedback(model.name, version) for version in (model.active, _before(model))]
-        return self._beside_the_one_before(model, watch) or accuracy_objection(self._limits, *judged)
+        return accuracy_objection(self._limits, *judged)
 
     def _beside_the_one_before(self, model: ServedModel, watch: "_Watch") -> str:
         if not self._watch or watch.ended:
