@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from flip_agent.inference_peers import InferencePeers
-from flip_agent.local.messages import Status
+from flip_agent.local.client import LocalClient
+from flip_agent.local.messages import FromRun, Prepare, Prepared, Status, ToRun
 from flip_agent.local.server import LocalServer
 from flip_agent.models.refused_file import RefusedFile
 from flip_agent.models.rollback import Rollbacks
@@ -45,13 +46,14 @@ class Run:
             mend=self._mend,
             listening=ready.set,
         )
-        task = asyncio.create_task(server.run())
+        tasks = [asyncio.create_task(server.run()), asyncio.create_task(self.rollbacks.run())]
         try:
             async with asyncio.timeout(10):
                 await ready.wait()
             yield
         finally:
-            await ended(task)
+            for task in tasks:
+                await ended(task)
 
     async def _tell(self, event: RolledBack, name: str) -> None:
         await self.outbox.append(Priority.ALERT, "rollback", event, once=name)
@@ -61,6 +63,27 @@ class Run:
 
     async def _mend(self) -> list[Repair]:
         return [Repair(code="disk-low", text="old logs removed")]
+
+
+class Peer:
+    """The other end: `serve` or `train`; no version passes its probe."""
+
+    def __init__(self, run: Run, role: str, *greeting: ToRun) -> None:
+        self.heard: list[FromRun] = []
+        self.client = LocalClient(run.socket, role, lambda: greeting, self._hear)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator["Peer"]:
+        task = asyncio.create_task(self.client.run())
+        try:
+            yield self
+        finally:
+            await ended(task)
+
+    async def _hear(self, message: FromRun) -> None:
+        self.heard.append(message)
+        if isinstance(message, Prepare):
+            await self.client.send(Prepared(model=message.model, version=message.version, reason="probe differs"))
 
 
 async def ended(task: asyncio.Task[None]) -> None:

@@ -2,24 +2,18 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
 from agent_rig import eventually
-from local_run import Run, ended, run_parts
+from local_run import Peer, run_parts
 
 from flip_agent.local.client import WAITING, LocalClient
 from flip_agent.local.messages import (
     LINE_LIMIT,
-    FromRun,
     Hold,
-    Prepare,
-    Prepared,
     Serving,
-    ToRun,
     Traffic,
     Training,
     Work,
@@ -32,27 +26,6 @@ from flip_wire.telemetry import Gap, Priority, SessionEvent
 pytestmark = pytest.mark.asyncio
 
 WANTED = ModelAssignment(model="digits", version=2, manifest=Sha256("0" * 64), size=1)
-
-
-class Peer:
-    """`serve` or `train`."""
-
-    def __init__(self, run: Run, role: str, *greeting: ToRun) -> None:
-        self.heard: list[FromRun] = []
-        self.client = LocalClient(run.socket, role, lambda: greeting, self._hear)
-
-    @asynccontextmanager
-    async def running(self) -> AsyncGenerator["Peer"]:
-        task = asyncio.create_task(self.client.run())
-        try:
-            yield self
-        finally:
-            await ended(task)
-
-    async def _hear(self, message: FromRun) -> None:
-        self.heard.append(message)
-        if isinstance(message, Prepare):
-            await self.client.send(Prepared(model=message.model, version=message.version, reason="probe differs"))
 
 
 def step(number: int) -> SessionEvent:
