@@ -12,7 +12,8 @@ from fake_hub import FakeHub
 from flip_agent.hub.client import HubClient
 from flip_agent.hub.link import HubLink
 from flip_agent.identity import load_identity
-from flip_agent.inference_peers import DEFAULT, InferencePeers
+from flip_agent.inference_peers import InferencePeers
+from flip_agent.instances import DEFAULT
 from flip_agent.local.messages import Activate, FromRun, Prepare, Prepared, Serving, Tried, Try
 from flip_agent.models.download_budget import DownloadBudget
 from flip_agent.models.fetch import Fetch
