@@ -3,9 +3,12 @@ user's programs alone."""
 
 import asyncio
 import contextlib
+import gzip
 import http.client
+import json
 import os
 import signal
+import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,7 +113,7 @@ BAD: list[tuple[str, str, object, int, str]] = [
     ("fewer labels", "/v1/samples", {"model": "digits", "inputs": ROWS.tolist(), "labels": [1]}, 400, "1 labels for 4"),
     ("no rows", "/v1/samples", {"model": "digits", "inputs": [], "labels": []}, 400, "got shape [0]"),
     ("a long name", "/v1/samples", {"model": "digits", "inputs": [], "labels": [], "id": "n" * 129}, 400, "128"),
-    ("a large body", "/v1/samples", b" " * (MAX_BODY + 1), 413, ""),
+    ("a large body", "/v1/samples", b" " * (MAX_BODY + 1), 413, f"more than {MAX_BODY} bytes"),
 ]
 
 
@@ -123,11 +126,22 @@ def test_what_is_wrong_is_refused_by_name(client: Client) -> None:
         assert answer.headers["content-type"] == "application/problem+json", name
 
 
+def test_a_packed_body_is_taken_and_a_client_that_leaves_is_nobody_s_bug(process: ServeProcess, client: Client) -> None:
+    packed = gzip.compress(json.dumps(sent(5)).encode())
+    assert client.post("/v1/samples", packed, **{"Content-Encoding": "gzip"}).status == 200
+    for path in ("/v1/feedback", "/v1/samples"):
+        with socket.create_connection(("127.0.0.1", process.port), timeout=20) as leaving:
+            leaving.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n{{".encode())
+            assert client.get("/v1/samples/status").status == 200  # the half request is known by now
+    assert client.get("/v1/samples/status").status == 200
+    assert "Traceback" not in process.log.read_text()
+
+
 def test_samples_are_not_read_over_tcp_and_other_pages_change_nothing(process: ServeProcess, client: Client) -> None:
     assert client.get("/v1/samples/digits").status == 404
     assert client.post("/v1/feedback", {"id": "x", "label": 1}, Host="evil.example").status == 403
-    socket = process.socket.parent / "serve-default.sock"
-    assert stat.S_IMODE(socket.stat().st_mode) == 0o600
+    place = process.socket.parent / "serve-default.sock"
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600
     assert stat.S_IMODE((process.state / "serve" / "default").stat().st_mode) == 0o700
     described = client.get("/docs/openapi.json").body["paths"]
     assert {"/v1/feedback", "/v1/samples", "/v1/samples/status"} <= set(described)

@@ -19,14 +19,18 @@ from flip_agent.feedback.messages import Feedback, FeedbackKept, SamplesGiven, S
 from flip_agent.feedback.page import Asked
 from flip_agent.feedback.sample_file import Span
 from flip_agent.feedback.sample_store import SampleStore
+from flip_agent.inference.engine import ClientGone
 from flip_agent.inference.json_tensors import decode_json
-from flip_agent.inference.problems import Refusal, TooLarge, Unknown
+from flip_agent.inference.problems import Refusal, TooLarge, TooSlow, Unknown
+from flip_agent.inference.request_body import Bodies
 from flip_agent.inference.short_form import PredictRequest, short_arrays
 from flip_wire.models import Manifest
 
 MOST = 10_000
 """Samples, or predictions that feedback is given to, in one call."""
 _LONGEST_NAME = 128
+_MOST_EVER = 2**62
+"""Samples; no file numbers as many."""
 
 ManifestOf = Callable[[str], Manifest]
 """Of the active version of a model by its name. Raises `Refusal`."""
@@ -37,9 +41,12 @@ _page = msgspec.msgpack.Encoder()
 
 
 def writing(store: SampleStore, manifest_of: ManifestOf, max_body: int) -> list[HTTPRouteHandler]:
-    @post("/v1/feedback", status_code=200, request_max_body_size=max_body)
+    bodies = Bodies(max_body)
+
+    @post("/v1/feedback", status_code=200, request_max_body_size=None)
     async def feedback(request: Request[Any, Any, Any]) -> FeedbackKept:
-        given = decode_json(_feedback, await request.body(), "the body")
+        """The truth about one prediction, or about several (a list). It is on the disk when this is answered."""
+        given = decode_json(_feedback, await _whole(bodies, request), "the body")
         several = given if isinstance(given, list) else [given]
         _check_number(len(several))
         kept = await store.give_feedback(several)
@@ -50,14 +57,16 @@ def writing(store: SampleStore, manifest_of: ManifestOf, max_body: int) -> list[
             )
         return kept
 
-    @post("/v1/samples", status_code=200, request_max_body_size=max_body)
+    @post("/v1/samples", status_code=200, request_max_body_size=None)
     async def samples(request: Request[Any, Any, Any]) -> SamplesKept:
-        given = decode_json(_samples, await request.body(), "the body")
+        """Labelled samples for this device to train on. They are on the disk when this is answered."""
+        given = decode_json(_samples, await _whole(bodies, request), "the body")
         bulk = await asyncio.to_thread(bulk_of, given, manifest_of(given.model))
         return await store.add(bulk)
 
     @get("/v1/samples/status")
     async def status() -> SamplesStatus:
+        """How many samples and predictions are kept, and what was let go."""
         return await store.status()
 
     return [feedback, samples, status]
@@ -67,12 +76,12 @@ def reading(store: SampleStore) -> list[HTTPRouteHandler]:
     @get("/v1/samples/{model:str}")
     async def samples_of(
         model: FromPath[str],
-        newest: Annotated[int | None, QueryParameter(ge=1)] = None,
+        newest: Annotated[int | None, QueryParameter(ge=1, le=_MOST_EVER)] = None,
         max_age: Annotated[float | None, QueryParameter(ge=0)] = None,
         form: FromQuery[str | None] = None,
         since: FromQuery[float] = 0,
-        after: FromQuery[int] = 0,
-        until: FromQuery[int] = 0,
+        after: Annotated[int, QueryParameter(ge=0, le=_MOST_EVER)] = 0,
+        until: Annotated[int, QueryParameter(ge=0, le=_MOST_EVER)] = 0,
     ) -> Response[bytes]:
         rest = None if form is None else Span(model=model, form=form, since=since, after=after, until=until)
         page: SamplesPage = await store.page(Asked(model=model, newest=newest, max_age=max_age, rest=rest))
@@ -100,6 +109,14 @@ def bulk_of(given: SamplesGiven, manifest: Manifest) -> Bulk:
         inputs=split(pack(parts, inputs), row_size(parts)),
         labels=split(labels.tobytes(), row_size([label])),
     )
+
+
+async def _whole(bodies: Bodies, request: Request[Any, Any, Any]) -> bytes | bytearray:
+    """Not by `Request.body`: it takes a client that leaves for a bug of ours. Raises `Refusal`."""
+    try:
+        return await bodies.read(dict(request.scope["headers"]), request.receive)
+    except ClientGone as error:
+        raise TooSlow("the client has left before its body was whole") from error
 
 
 def _check_number(count: int) -> None:
