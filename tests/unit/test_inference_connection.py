@@ -22,6 +22,7 @@ HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
 
 class Hasty(Connection):
     whole_within = 0.3
+    most = 30
 
 
 class Server(uvicorn.Server):
@@ -181,3 +182,14 @@ async def test_more_than_may_wait_end_the_connection(port: int, echo: Echo) -> N
     assert echo.begun == 1
     echo.go.set()
     assert b" 408 " in await says(port, HEAD)  # the next one is heard
+
+
+async def test_more_connections_than_there_may_be_are_told_so(port: int) -> None:
+    async with contextlib.AsyncExitStack() as others:
+        for _ in range(Hasty.most):
+            await others.enter_async_context(connected(port))
+        told = problem(await says(port, HEAD + b"\r\n"))
+        assert (told["status"], told["detail"]) == (429, "30 connections are open")
+    async with connected(port) as (reader, writer):
+        writer.write(HEAD + b"\r\n")
+        assert b" 200 " in await reader.readline()

@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from flip_agent.inference.problems import (
     PROBLEM_JSON,
     HeadTooLarge,
+    QueueFull,
     Refusal,
     TooSlow,
     encode_headers,
@@ -30,6 +31,8 @@ _PIPELINE_LIMIT = 16
 class Connection(HttpToolsProtocol):
     whole_within: ClassVar[float] = 30.0
     """Seconds."""
+    most: ClassVar[int] = 1024
+    """Connections at the same time; on one more requests are refused."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -74,6 +77,8 @@ class Connection(HttpToolsProtocol):
             self._refusal = HeadTooLarge(f"{len(self.headers)} headers, {_HEADERS_LIMIT} are allowed")
         elif len(self.pipeline) >= _PIPELINE_LIMIT:
             self._refusal = Refusal(f"{_PIPELINE_LIMIT} requests already wait on this connection")
+        elif len(self.connections) > self.most:
+            self._refusal = QueueFull(f"{self.most} connections are open", hint="close those that are not used")
         if self._refusal is not None:
             raise self._refusal
         super().on_headers_complete()

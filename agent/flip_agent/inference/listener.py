@@ -19,7 +19,6 @@ from flip_runtime.errors import ConfigError
 
 STOP_WITHIN = 10
 """Seconds for what is in flight after SIGTERM."""
-_MAX_CONNECTIONS = 1024
 _BACKLOG = 1024
 
 
@@ -86,7 +85,6 @@ def _config(app: ASGIApp, tls: ssl.SSLContext | None) -> uvicorn.Config:
         server_header=False,
         date_header=False,
         proxy_headers=False,
-        limit_concurrency=_MAX_CONNECTIONS,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=STOP_WITHIN,
         ssl_context_factory=None if tls is None else lambda *_: tls,
