@@ -1,8 +1,10 @@
 """Requests a second, the slowest hundredth, and CPU for a request: `flip-agent serve` beside LitServe and MLServer.
 
-One row of 784 numbers to a request, to a perceptron 784-256-10, from wrk on the same cores. The servers take turns
-while the others wait idle; a figure is the median over the turns of the ratio within a turn, because machines have
-better and worse minutes. Binary tensors are ours alone: they stand against LitServe's JSON, the only form it has.
+One row of 784 numbers to a request, to a perceptron 784-256-10, from wrk on the same cores; nothing is pinned, because
+LitServe has three processes. The servers take turns while the others wait idle; a figure is the median over the turns
+of the ratio within a turn, because machines have better and worse minutes. Where the machine does other work too, one
+process gets a smaller share of it than three: then only the CPU for a request can be compared. Binary tensors are ours
+alone: they stand against LitServe's JSON, the only form it has.
 """
 
 import statistics
