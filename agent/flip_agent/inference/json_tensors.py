@@ -16,7 +16,7 @@ import numpy as np
 from msgspec import Raw
 
 from flip_agent.inference.problems import Refusal
-from flip_agent.inference.tensors import DATATYPES, Array, check_shape, expected, short_shape
+from flip_agent.inference.tensors import DATATYPES, Array, check_shape, expected, is_finite, short_shape
 from flip_wire.models import TensorSpec
 
 T = TypeVar("T")
@@ -101,7 +101,7 @@ def _nested(spec: TensorSpec, values: list[Any]) -> Array:
 
 def _finite(spec: TensorSpec, values: Array) -> Array:
     """A number beyond a float type's range became infinite."""
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
+    if not is_finite(values):
         raise _out_of_range(spec)
     return values
 

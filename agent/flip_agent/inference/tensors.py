@@ -67,8 +67,13 @@ def short_shape(shape: Sequence[int]) -> str:
 
 def check_finite(spec: TensorSpec, values: Array) -> None:
     """Raises `Refusal`; why it is refused in every encoding: docs/decisions/18-finite-inputs.md."""
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
+    if not is_finite(values):
         raise Refusal(f"{expected(spec)}, got NaN or an infinite number")
+
+
+def is_finite(values: Array) -> bool:
+    """Of numbers of any type."""
+    return values.dtype.kind != "f" or b"\0" not in np.isfinite(values).tobytes()  # `all` takes four times as long
 
 
 def _fits(got: int, wanted: int) -> bool:
