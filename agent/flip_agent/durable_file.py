@@ -66,13 +66,14 @@ class DurableFile:
         (tables,) = self._db.execute("select count(*) from sqlite_master").fetchone()
         if tables and version != self._version:
             raise Corrupt(f"{self._path} has layout {version}, not {self._version}")
-        self._db.executescript(schema)
+        # In one transaction: after a kill in between it would be a file of an unknown layout,
+        # and a mark that is there is not written again, so that the file can be opened on a full disk
+        mark = f"pragma user_version = {self._version};" if version != self._version else ""
+        self._db.executescript(f"begin; {schema} {mark} commit;")
         for column in added:
             known = self._db.execute("select name from pragma_table_info(?)", (column.table,)).fetchall()
             if (column.name,) not in known:
                 self._db.execute(f"alter table {column.table} add column {column.name} {column.kind}")
-        if version != self._version:  # writing it again would keep the file from being opened on a full disk
-            self._db.execute(f"pragma user_version = {self._version}")
 
     @contextlib.contextmanager
     def transaction(self) -> Generator[sqlite3.Connection]:

@@ -22,7 +22,7 @@ def meaning(error: sqlite3.Error, file: str, *, room: str = "make room on the di
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             return Corrupt(f"{file} cannot be read: {error}")
         case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN:
-            return Unavailable(f"{file} cannot be written: {error}", hint="make room on the disk of agent.state, or check it")
+            return Unavailable(f"{file} cannot be written: {error}", hint="make room on the disk, or check it")
         case sqlite3.SQLITE_BUSY:
             return Unavailable(f"{file} cannot be opened: {error}", hint="another process has it open")
         case _:
