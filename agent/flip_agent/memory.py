@@ -18,14 +18,15 @@ def resident_bytes() -> int:
 
 
 def give_memory_back() -> None:
-    """After the imports: they leave 4 MiB of free blocks that glibc would keep. Elsewhere nothing happens."""
-    gc.collect()
-    gc.freeze()
+    """After the imports: they leave 4 MiB of free blocks that glibc would keep. What lives now is taken to live for
+    ever, so that no later collection looks at it."""
     trim()
+    gc.freeze()
 
 
 def trim() -> None:
-    """Gives the kernel back what was freed. glibc only; elsewhere nothing happens."""
+    """Gives the kernel back what is not used any more. glibc keeps it otherwise; elsewhere this may do nothing."""
+    gc.collect()  # what served a request may hang in a cycle, with a model's sessions
     malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if malloc_trim is not None:
         malloc_trim(0)

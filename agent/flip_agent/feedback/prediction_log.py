@@ -93,4 +93,4 @@ class PredictionLog:
         if output.shape[0] > MOST_ROWS or len(call.id) > _LONGEST_ID or self._size + size > _PENDING:
             return None
         kept = [values.copy() for values in inputs] if self._log_inputs else None
-        return Prediction(call.target.version, call.id, now, output.copy(), kept, max(1, size))
+        return Prediction(call.target.version.asleep, call.id, now, output.copy(), kept, max(1, size))

@@ -44,6 +44,11 @@ class Version:
             raise NotReady(f"model '{self.manifest.model}' is asleep", hint="try again in a moment")
         return self.loaded
 
+    @property
+    def asleep(self) -> "Version":
+        """Without its sessions: for those who keep it only to name it."""
+        return replace(self, loaded=None)
+
 
 @dataclass(slots=True)
 class ServedModel:
@@ -111,5 +116,5 @@ class ServedModel:
 
     def sleep(self) -> None:
         """Gives the sessions back as soon as the calls that have them are answered."""
-        self.active = None if self.active is None else replace(self.active, loaded=None)
-        self.previous = None if self.previous is None else replace(self.previous, loaded=None)
+        self.active = None if self.active is None else self.active.asleep
+        self.previous = None if self.previous is None else self.previous.asleep

@@ -15,6 +15,7 @@ from flip_agent.inference.credentials import Credentials, read_credentials
 from flip_agent.inference.instance import Instance
 from flip_agent.inference.listener import Server, listen, url
 from flip_agent.instances import Instances
+from flip_agent.memory import give_memory_back
 from flip_agent.settings import InferenceSection, Settings
 from flip_runtime.errors import ConfigError, Fatal
 from flip_runtime.supervisor import supervise
@@ -34,6 +35,7 @@ async def _serve(
     settings: Settings, name: str, where: InferenceSection, listener: socket.socket, credentials: Credentials
 ) -> None:
     instance = Instance(settings, name, where, credentials)
+    give_memory_back()
     server = Server(instance.app(), credentials.tls)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
