@@ -40,9 +40,9 @@ class Reported:
         others = [each for each in self.state.value.serving if each.model not in models]
         self.state.set(replace(self.state.value, serving=others))
 
-    def failed(self, assignment: ModelAssignment, reason: str) -> bool:
-        """Whether this is news."""
-        failure = RolloutFailure(model=assignment.model, version=assignment.version, reason=reason)
+    def failed(self, assignment: ModelAssignment, reason: str, *, again: bool) -> bool:
+        """Whether this is news. `again`: it is tried again by itself."""
+        failure = RolloutFailure(model=assignment.model, version=assignment.version, reason=reason, again=again)
         news = failure not in self.state.value.failures
         self.state.set(replace(self.state.value, failures=[*self._failures_without(assignment.model), failure]))
         return news

@@ -60,7 +60,8 @@ def _work(status: Status, now: float) -> Iterator[tuple[str, str]]:
     if not reported.serving:
         yield "serving", "nothing yet"
     for failure in reported.failures:
-        yield "refused", f"{failure.model} version {failure.version}: {failure.reason}"
+        how = "waiting" if failure.again else "refused"
+        yield how, f"{failure.model} version {failure.version}: {failure.reason}"
     for traffic in status.health.inference:
         yield "answers", _answers(traffic)
 

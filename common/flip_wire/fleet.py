@@ -84,11 +84,13 @@ class ServingModel(Struct, frozen=True, kw_only=True):
 
 
 class RolloutFailure(Struct, frozen=True, kw_only=True):
-    """A version that the device refused, and why; it goes on serving the earlier one."""
+    """A version that is wanted and not served, and why; the device goes on serving the earlier one."""
 
     model: str
     version: int
     reason: str
+    again: bool = False
+    """Not refused: it is tried again by itself, when the hub, the disk or the day's byte budget allow it."""
 
 
 class ReportedState(Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from screen import NARROW, link_status, linked, photograph, row, sign_in
 
 from flip_hub.devices.schemas import DeviceStatus
 from flip_hub.live import DeviceChanged, Lagged, ListGrew, Listing, ModelVersionChanged, More
+from flip_wire.fleet import RolloutFailure
 
 Visit = Callable[..., Page]
 
@@ -80,9 +81,11 @@ def test_a_device_page_says_how_the_device_is(hub: RecordedHub, visit: Visit) ->
     expect(page.get_by_role("table", name="Newest events").get_by_role("row")).to_have_count(5)
 
     linked(page)
-    safe = msgspec.structs.replace(fleet.reported(4, "idle"), mode="safe")
+    waits = RolloutFailure(model="digits", version=5, reason="today's budget is used up", again=True)
+    safe = msgspec.structs.replace(fleet.reported(4, "idle"), mode="safe", failures=[waits])
     hub.tell(DeviceChanged(data=msgspec.structs.replace(hub.devices[fleet.AILING], reported=safe)))
     expect(fact(page, "Mode")).to_have_text("Safe mode")
+    expect(fact(page, "Serves")).to_have_text("digits@4digits@5 waits: today's budget is used up")
     expect(fact(page, "Training")).to_have_text("Idle")
 
 

@@ -120,7 +120,7 @@ class Rollout:
         stage = self._stage(wanted)
         if stage is Stage.REFUSED:
             self._rollbacks.refuse(wanted, reason)
-        if self._reported.failed(wanted, reason):
+        if self._reported.failed(wanted, reason, again=stage in self._steps):
             about = {"model": wanted.model, "version": wanted.version, "reason": reason}
             log.warning("rollout failed", extra=about)
         if stage not in self._steps:
@@ -196,4 +196,4 @@ class Rollout:
                 self._reported.settled(failure.model)
         for wanted in models:
             if (refusal := self._rollbacks.refusal(wanted.manifest)) is not None:
-                self._reported.failed(wanted, refusal.sentence)
+                self._reported.failed(wanted, refusal.sentence, again=False)

@@ -884,6 +884,8 @@ export interface components {
         Role: "admin";
         /** RolloutFailure */
         RolloutFailure: {
+            /** @default false */
+            again: boolean;
             model: string;
             reason: string;
             version: number;

@@ -23,9 +23,12 @@ export function Serving({ device }: { device: Device }) {
           {t.devices.wanted(t.devices.serves(model, version))}
         </p>
       ))}
-      {failures.map(({ model, version, reason }) => (
-        <p key={`${model}${version}`} className="max-w-72 text-bad text-xs md:text-pretty">
-          {t.devices.refused(t.devices.serves(model, version), reason)}
+      {failures.map(({ model, version, reason, again }) => (
+        <p
+          key={`${model}${version}`}
+          className={`max-w-72 text-xs md:text-pretty ${again ? "text-muted" : "text-bad"}`}
+        >
+          {(again ? t.devices.waits : t.devices.refused)(t.devices.serves(model, version), reason)}
         </p>
       ))}
     </>

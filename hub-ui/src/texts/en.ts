@@ -75,6 +75,7 @@ export const en = {
     neverSeen: "Never seen",
     wanted: (what: string) => `${what} wanted`,
     refused: (what: string, reason: string) => `refused ${what}: ${reason}`,
+    waits: (what: string, reason: string) => `${what} waits: ${reason}`,
     serves: (model: string, version: number) => `${model}@${version}`,
     training: {
       idle: "Idle",
