@@ -15,7 +15,7 @@ from flip_agent.models.store import ModelStore
 from flip_wire.models import Sha256
 
 CLIENTS = 8
-STEPS = 120
+STEPS = 60
 VERSIONS = (1, 2, 3)
 
 
