@@ -20,13 +20,18 @@ def resident_bytes() -> int:
 def give_memory_back() -> None:
     """After the imports: they leave 4 MiB of free blocks that glibc would keep. What lives now is taken to live for
     ever, so that no later collection looks at it."""
-    trim()
+    release()
     gc.freeze()
 
 
+def release() -> None:
+    """After something large was let go, which may still hang in a cycle; milliseconds of nothing else in Python."""
+    gc.collect()
+    trim()
+
+
 def trim() -> None:
-    """Gives the kernel back what is not used any more. glibc keeps it otherwise; elsewhere this may do nothing."""
-    gc.collect()  # what served a request may hang in a cycle, with a model's sessions
+    """Gives the kernel back what was freed. glibc only; elsewhere nothing happens."""
     malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if malloc_trim is not None:
         malloc_trim(0)

@@ -14,7 +14,7 @@ from flip_agent.inference.batcher import Batcher, Executed, unheard
 from flip_agent.inference.problems import NotReady, Refusal, Unknown, Unloaded
 from flip_agent.inference.served_model import ServedModel, Version
 from flip_agent.inference.waking import Waking
-from flip_agent.memory import trim
+from flip_agent.memory import release, trim
 from flip_agent.models.store import ModelStore
 from flip_runtime.errors import FlipError, Rejected
 from flip_wire.health import Condition, Severity
@@ -153,7 +153,7 @@ class ServedModels:
         model.unloaded = True
         model.sleep()
         log.info("unloaded", extra={"model": name})
-        await asyncio.to_thread(trim)
+        await asyncio.to_thread(release)
 
     # ---- told by `flip-agent run`, and by the guard ----
 
@@ -198,13 +198,13 @@ class ServedModels:
             model.take_over(chosen)
             model.used = time.monotonic()
             log.info("swapped", extra={"model": name, "version": version})
-            await asyncio.to_thread(trim)
+            await asyncio.to_thread(release)
 
     async def give_up(self, name: str, sha256: Sha256) -> None:
         """A condemned version answers nothing any more, if there is one before it."""
         model = self._model(name)
         model.give_up(sha256)
-        await asyncio.to_thread(trim)
+        await asyncio.to_thread(release)
 
     def close(self) -> None:
         for model in self._models.values():

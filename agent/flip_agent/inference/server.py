@@ -35,8 +35,8 @@ async def _serve(
     settings: Settings, name: str, where: InferenceSection, listener: socket.socket, credentials: Credentials
 ) -> None:
     instance = Instance(settings, name, where, credentials)
-    give_memory_back()
     server = Server(instance.app(), credentials.tls)
+    give_memory_back()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)

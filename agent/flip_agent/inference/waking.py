@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from flip_agent.inference.problems import Expired, NotReady, QueueFull
 from flip_agent.inference.served_model import ServedModel, Version
-from flip_agent.memory import trim
+from flip_agent.memory import release
 from flip_runtime.errors import FlipError
 from flip_wire.models import Sha256
 
@@ -76,7 +76,7 @@ async def rest(models: Callable[[], Sequence[ServedModel]], keep_alive: float) -
             if model.awake and model.used <= unused_since and model.batcher.idle and model.prepared is None:
                 model.sleep()
                 log.info("asleep", extra={"model": model.name})
-                await asyncio.to_thread(trim)
+                await asyncio.to_thread(release)
 
 
 def _next_look(models: Sequence[ServedModel], keep_alive: float) -> float:
