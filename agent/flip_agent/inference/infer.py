@@ -1,17 +1,18 @@
 """The fast path: inference requests over HTTP as a plain ASGI handler, without framework, from bytes to bytes."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from litestar.types import HTTPScope, Receive, Send
 
 from flip_agent.feedback.prediction_id import prediction_id
 from flip_agent.inference.admission import Headers
-from flip_agent.inference.binary_body import HEADER_LENGTH, only_array, split
+from flip_agent.inference.binary_body import HEADER_LENGTH, Body, only_array, split
 from flip_agent.inference.compression import accepted, deflated
 from flip_agent.inference.declared import check_outputs
 from flip_agent.inference.engine import PATIENCE, ClientGone, Engine, Target
+from flip_agent.inference.flat_request import read_flat
 from flip_agent.inference.oip import InferRequest, Parameter, decode_request, encode_response, input_arrays
 from flip_agent.inference.problems import Refusal, send_content, send_refusal
 from flip_agent.inference.request_body import Bodies
@@ -27,6 +28,9 @@ _BINARY = b"application/octet-stream"
 
 _WITHOUT_JSON = InferRequest(inputs=[], parameters={"binary_data_output": True})
 """What a body of nothing but one tensor asks for."""
+
+
+Arrays = Callable[[Sequence[TensorSpec]], list[Array]]
 
 
 class Answer(NamedTuple):
@@ -62,10 +66,9 @@ class InferEndpoint:
         """The Open Inference Protocol."""
         target = None
         try:
-            content, binary = split(await self._bodies.read(headers, receive), headers.get(HEADER_LENGTH))
-            request = decode_request(content) if len(content) or not len(binary) else _WITHOUT_JSON
+            request, arrays = _read(await self._bodies.read(headers, receive), headers.get(HEADER_LENGTH))
             target = await self._engine.find(name, asked)
-            inputs = _inputs(request, target.version.manifest.inputs, binary)
+            inputs = arrays(target.version.manifest.inputs)
             check_outputs((output.name for output in request.outputs), target.version.manifest.outputs)
             waits = patience(request.parameters)
         except Refusal as refusal:
@@ -92,10 +95,15 @@ class InferEndpoint:
         self._engine.refused(name, None if target is None else target.version, refusal)
 
 
-def _inputs(request: InferRequest, specs: Sequence[TensorSpec], binary: memoryview) -> list[Array]:
-    if request is _WITHOUT_JSON:
-        return [only_array(specs, binary)]
-    return input_arrays(request, specs, binary)
+def _read(body: Body, header_length: bytes | None) -> tuple[InferRequest, Arrays]:
+    """The request, and how its arrays are made once the model's inputs are known. Raises `Refusal`."""
+    if header_length is None and (flat := read_flat(body)) is not None:
+        return flat.request, flat.arrays
+    content, binary = split(body, header_length)
+    if len(binary) and not len(content):
+        return _WITHOUT_JSON, lambda specs: [only_array(specs, binary)]
+    request = decode_request(content)
+    return request, lambda specs: input_arrays(request, specs, binary)
 
 
 def patience(parameters: Mapping[str, Parameter]) -> float:

@@ -48,6 +48,19 @@ def declared_array(spec: TensorSpec, shape: Sequence[int], data: Raw) -> Array:
     return result
 
 
+def flat_array(spec: TensorSpec, shape: Sequence[int], numbers: Array) -> Array:
+    """From numbers of the widest type of their kind. Raises `Refusal`."""
+    check_shape(spec, shape)
+    _check_count(spec, shape, len(numbers))
+    dtype = np.dtype(spec.dtype)
+    if dtype.kind != "f":
+        limits = np.iinfo(dtype)
+        if numbers.min() < limits.min or numbers.max() > limits.max:
+            raise _out_of_range(spec)
+    with np.errstate(over="ignore"):
+        return _finite(spec, numbers.astype(dtype, copy=False)).reshape(shape)
+
+
 def row_array(spec: TensorSpec, data: Raw) -> Array:
     """From a list of rows, each flat or nested: its first dimension is their number. Raises `Refusal`."""
     depth, values = _values(spec, data)
@@ -77,8 +90,7 @@ def _decoder(kind: type[Any], depth: int) -> msgspec.json.Decoder[list[Any]]:
 
 
 def _flat(spec: TensorSpec, shape: Sequence[int], values: list[Any]) -> Array:
-    if len(values) != (count := math.prod(shape)):
-        raise Refusal(f"{expected(spec)}, shape {short_shape(shape)} has {count} values, got {len(values)}")
+    count = _check_count(spec, shape, len(values))
     datatype = DATATYPES[spec.dtype]
     if not datatype.code:
         return _nested(spec, values).reshape(shape)
@@ -87,6 +99,12 @@ def _flat(spec: TensorSpec, shape: Sequence[int], values: list[Any]) -> Array:
     except (OverflowError, struct.error) as error:
         raise _out_of_range(spec) from error
     return _finite(spec, np.frombuffer(packed, dtype=datatype.numpy)).reshape(shape)
+
+
+def _check_count(spec: TensorSpec, shape: Sequence[int], got: int) -> int:
+    if got != (count := math.prod(shape)):
+        raise Refusal(f"{expected(spec)}, shape {short_shape(shape)} has {count} values, got {got}")
+    return count
 
 
 def _nested(spec: TensorSpec, values: list[Any]) -> Array:
