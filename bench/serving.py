@@ -1,7 +1,7 @@
 """Requests a second, the slowest hundredth, and CPU for a request: `flip-agent serve` beside LitServe and MLServer.
 
 One row of 784 numbers to a request, to a perceptron 784-256-10, from wrk on the same cores; nothing is pinned, because
-LitServe has three processes. The servers take turns while the others wait idle; a figure is the median over the turns
+LitServe has three processes. The servers take turns while the others stand still; a figure is the median over the turns
 of the ratio within a turn, because machines have better and worse minutes. Where the machine does other work too, one
 process gets a smaller share of it than three: then only the CPU for a request can be compared. Binary tensors are ours
 alone: they stand against LitServe's JSON, the only form it has.
@@ -16,7 +16,7 @@ from msgspec import Struct
 from bench.progress import say
 from bench.report import Verdict, at_least, at_most
 from bench.servers import Server, litserve, mlserver, ours
-from bench.trees import cpu_seconds
+from bench.trees import cpu_seconds, standing_still
 from bench.wrk import Load, Post, installed, load
 from flip_runtime.errors import Unavailable
 
@@ -47,17 +47,23 @@ async def measure(folder: Path, *, quick: bool) -> Mapping[str, Verdict]:
     turns, seconds = (2, 2) if quick else (9, 5)
     await installed(folder)
     async with ours(folder) as (flip, binary), litserve(folder) as lit, mlserver(folder) as ml:
-        for server in (flip, lit, ml):
-            await _window(server, server.json, _CLIENTS, 1)
+        servers = (flip, lit, ml)
+
+        async def window(server: Server, post: Post, clients: int, seconds: int) -> Window:
+            with standing_still([other.pid for other in servers if other is not server]):
+                return await _window(server, post, clients, seconds)
+
+        for server in servers:
+            await window(server, server.json, _CLIENTS, 1)
         found: list[Turn] = []
         for number in range(turns):
             turn = Turn(
-                flip=await _window(flip, flip.json, _CLIENTS, seconds),
-                litserve=await _window(lit, lit.json, _CLIENTS, seconds),
-                mlserver=await _window(ml, ml.json, _CLIENTS, seconds),
-                binary=await _window(flip, binary, _CLIENTS, seconds),
-                flip_alone=await _window(flip, flip.json, 1, seconds),
-                litserve_alone=await _window(lit, lit.json, 1, seconds),
+                flip=await window(flip, flip.json, _CLIENTS, seconds),
+                litserve=await window(lit, lit.json, _CLIENTS, seconds),
+                mlserver=await window(ml, ml.json, _CLIENTS, seconds),
+                binary=await window(flip, binary, _CLIENTS, seconds),
+                flip_alone=await window(flip, flip.json, 1, seconds),
+                litserve_alone=await window(lit, lit.json, 1, seconds),
             )
             _tell(number + 1, turn)
             found.append(turn)

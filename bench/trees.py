@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 
 import psutil
 
@@ -17,6 +17,20 @@ def cpu_seconds(roots: Sequence[int]) -> float:
 def rss(root: int, without: str = "") -> int:
     """Bytes of the tree, shared pages once for each process; `without` processes with that word in their command."""
     return sum(_rss(process) for process in tree(root) if not without or without not in _command(process))
+
+
+@contextlib.contextmanager
+def standing_still(roots: Sequence[int]) -> Generator[None]:
+    """Nothing of these trees runs meanwhile: what a server does while it waits would be charged to the others."""
+    stopped = [process for root in roots for process in tree(root)]
+    try:
+        for process in stopped:
+            process.suspend()
+        yield
+    finally:
+        for process in stopped:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 def tree(root: int) -> list[psutil.Process]:
