@@ -14,8 +14,8 @@ from flip_agent.feedback.change import Bulk
 from flip_agent.feedback.messages import SamplesGiven
 from flip_agent.feedback.routes import bulk_of
 from flip_agent.feedback.sample_store import SampleStore
-from flip_agent.inference.engine import Call, Target
-from flip_agent.inference.served_model import ServedModel, Version
+from flip_agent.inference.engine.engine import Call, Target
+from flip_agent.inference.engine.served_model import ServedModel, Version
 from flip_agent.settings import SamplesSection
 from flip_wire.models import FileRef, Manifest, Sha256, TensorSpec
 

@@ -62,7 +62,7 @@ def test_torch_is_imported_only_where_models_are_trained_or_exported() -> None:
 
 
 def test_onnxruntime_is_imported_only_by_the_predictor_and_the_exporter() -> None:
-    assert offenders("flip_agent", {"onnxruntime"}, ("flip_agent.inference.predictor",)) == []
+    assert offenders("flip_agent", {"onnxruntime"}, ("flip_agent.inference.engine.predictor",)) == []
     assert offenders("flip_hub", {"onnxruntime", "onnx"}, ("flip_hub.federation.export",)) == []
 
 

@@ -15,7 +15,7 @@ from flip_agent.feedback import sample_file
 from flip_agent.feedback.local_app import serve_locally
 from flip_agent.feedback.routes import reading
 from flip_agent.feedback.sample_store import SampleStore
-from flip_agent.inference.routes import local_app
+from flip_agent.inference.http.routes import local_app
 from flip_runtime.errors import Unavailable
 from sample_stores import Clock, bulk, rows, running
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from artifacts import expected, make_version
-from flip_agent.inference.engine import Engine
-from flip_agent.inference.metrics import Metrics
+from flip_agent.inference.engine.engine import Engine
+from flip_agent.inference.engine.served_models import ServedModels
+from flip_agent.inference.metrics.metrics import Metrics
 from flip_agent.inference.problems import Unloaded
-from flip_agent.inference.served_models import ServedModels
 from flip_agent.models.store import ModelStore
 from flip_wire.models import Sha256
 

@@ -12,11 +12,11 @@ from msgspec.structs import replace
 from artifacts import expected, make_version
 from bad_versions import FAILS_FROM, make_failing
 from flip_agent.feedback.judgement import Labelled
-from flip_agent.inference.comparison import Copies, SpareThread, agreeing_rows
-from flip_agent.inference.engine import Engine
-from flip_agent.inference.guard import Limits
-from flip_agent.inference.served_models import ServedModels
-from flip_agent.inference.trial import Result, Trial
+from flip_agent.inference.engine.engine import Engine
+from flip_agent.inference.engine.served_models import ServedModels
+from flip_agent.inference.guard.comparison import Copies, SpareThread, agreeing_rows
+from flip_agent.inference.guard.objections import Limits
+from flip_agent.inference.guard.trial import Result, Trial
 from flip_agent.models.store import ModelStore
 from flip_wire.models import Sha256
 

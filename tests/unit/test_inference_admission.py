@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from flip_agent.inference.admission import Admission
+from flip_agent.inference.http.admission import Admission
 from flip_agent.inference.problems import Refusal, problem_headers
 
 TOKEN = "0123456789abcdef"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from flip_agent.inference.batcher import Batcher, Costs, Job, compute, take
+from flip_agent.inference.engine.batcher import Batcher, Costs, Job, compute, take
 from flip_agent.inference.problems import Expired, QueueFull
 from flip_agent.inference.tensors import Array
 from flip_runtime.errors import Rejected

@@ -11,9 +11,9 @@ import pytest
 import pytest_asyncio
 import uvicorn
 
-from flip_agent.inference.connection import Connection
-from flip_agent.inference.engine import ClientGone
-from flip_agent.inference.request_body import Bodies
+from flip_agent.inference.engine.engine import ClientGone
+from flip_agent.inference.http.connection import Connection
+from flip_agent.inference.http.request_body import Bodies
 
 pytestmark = pytest.mark.asyncio
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flip_agent.inference.credentials import read_credentials
-from flip_agent.inference.listener import listen, url
+from flip_agent.inference.http.listener import listen, url
 from flip_agent.settings import InferenceSection
 from flip_hub.certificates import make_authority, make_gateway
 from flip_runtime.errors import ConfigError

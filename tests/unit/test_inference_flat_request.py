@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flip_agent.inference.flat_request import FlatRequest, read_flat
-from flip_agent.inference.oip import decode_request, input_arrays
 from flip_agent.inference.problems import Refusal
+from flip_agent.inference.protocol.flat_request import FlatRequest, read_flat
+from flip_agent.inference.protocol.oip import decode_request, input_arrays
 from flip_agent.inference.tensors import DATATYPES, Array
 from flip_wire.models import TensorSpec
 

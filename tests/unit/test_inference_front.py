@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from flip_agent.inference.admission import Admission
-from flip_agent.inference.front import Front
+from flip_agent.inference.http.admission import Admission
+from flip_agent.inference.http.front import Front
 
 pytestmark = pytest.mark.asyncio
 

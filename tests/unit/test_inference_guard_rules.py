@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from flip_agent.inference.batcher import Costs
-from flip_agent.inference.guard import (
+from flip_agent.inference.engine.batcher import Costs
+from flip_agent.inference.guard.objections import (
     Agreement,
     Figures,
     Limits,

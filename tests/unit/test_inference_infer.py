@@ -11,10 +11,10 @@ import pytest
 import pytest_asyncio
 
 from artifacts import expected, make_version
-from flip_agent.inference.engine import Engine
-from flip_agent.inference.infer import InferEndpoint
-from flip_agent.inference.predictor import Predictor
-from flip_agent.inference.served_models import ServedModels
+from flip_agent.inference.engine.engine import Engine
+from flip_agent.inference.engine.predictor import Predictor
+from flip_agent.inference.engine.served_models import ServedModels
+from flip_agent.inference.http.infer import InferEndpoint
 from flip_agent.inference.tensors import Array
 from flip_agent.models.store import ModelStore
 from inference_process import infer_body

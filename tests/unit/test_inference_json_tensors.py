@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from flip_agent.inference.json_tensors import declared_array, row_array
-from flip_agent.inference.oip import decode_request, input_arrays
 from flip_agent.inference.problems import Refusal
-from flip_agent.inference.short_form import decode_short, short_arrays
+from flip_agent.inference.protocol.json_tensors import declared_array, row_array
+from flip_agent.inference.protocol.oip import decode_request, input_arrays
+from flip_agent.inference.protocol.short_form import decode_short, short_arrays
 from flip_wire.models import TensorSpec
 
 

@@ -1,6 +1,6 @@
 """What local inference takes, as told to the governor."""
 
-from flip_agent.inference.latency import Latencies
+from flip_agent.inference.metrics.latency import Latencies
 from flip_agent.inference.problems import Expired
 
 

@@ -6,7 +6,7 @@ import pytest
 from flip_agent.inference.grpc import oip_pb2 as pb
 from flip_agent.inference.grpc.tensors import input_arrays
 from flip_agent.inference.problems import Refusal
-from flip_agent.inference.raw_tensors import raw_array, raw_bytes
+from flip_agent.inference.protocol.raw_tensors import raw_array, raw_bytes
 from flip_agent.inference.tensors import DATATYPES
 from flip_wire.models import TensorSpec
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from flip_agent.inference.compression import accepted, deflated
-from flip_agent.inference.engine import ClientGone
+from flip_agent.inference.engine.engine import ClientGone
+from flip_agent.inference.http.compression import accepted, deflated
+from flip_agent.inference.http.request_body import Bodies
 from flip_agent.inference.problems import QueueFull, Refusal, TooLarge, Unsupported
-from flip_agent.inference.request_body import Bodies
 
 pytestmark = pytest.mark.asyncio
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flip_agent.inference import verdicts
-from flip_agent.inference.verdicts import Verdict, Verdicts
+from flip_agent.inference.guard import verdicts
+from flip_agent.inference.guard.verdicts import Verdict, Verdicts
 from flip_wire.models import Sha256
 
 BAD, WORSE = Sha256("a" * 64), Sha256("b" * 64)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from litestar.types import ASGIApp
 
-from flip_agent.inference.listener import Server
+from flip_agent.inference.http.listener import Server
 from flip_agent.local.listening import listening_socket
 from flip_runtime.errors import ConfigError
 

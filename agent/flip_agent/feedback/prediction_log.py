@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from flip_agent.feedback.accounts import Lost
 from flip_agent.feedback.form import Array
-from flip_agent.inference.engine import Call
+from flip_agent.inference.engine.engine import Call
+from flip_agent.inference.engine.served_model import Version
 from flip_agent.inference.problems import Refusal
-from flip_agent.inference.served_model import Version
 from flip_agent.settings import SamplesSection
 
 MOST_ROWS = 64

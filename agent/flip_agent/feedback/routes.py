@@ -19,11 +19,11 @@ from flip_agent.feedback.messages import Feedback, FeedbackKept, SamplesGiven, S
 from flip_agent.feedback.page import Asked
 from flip_agent.feedback.sample_file import Span
 from flip_agent.feedback.sample_store import SampleStore
-from flip_agent.inference.engine import ClientGone
-from flip_agent.inference.json_tensors import decode_json
+from flip_agent.inference.engine.engine import ClientGone
+from flip_agent.inference.http.request_body import Bodies
 from flip_agent.inference.problems import Refusal, TooLarge, TooSlow, Unknown
-from flip_agent.inference.request_body import Bodies
-from flip_agent.inference.short_form import PredictRequest, short_arrays
+from flip_agent.inference.protocol.json_tensors import decode_json
+from flip_agent.inference.protocol.short_form import PredictRequest, short_arrays
 from flip_wire.models import Manifest
 
 MOST = 10_000

@@ -3,7 +3,10 @@
 import importlib.metadata
 from collections.abc import Iterable, Sequence
 
-from flip_agent.inference.extensions import (
+from flip_agent.inference.engine.served_models import ServedModels
+from flip_agent.inference.metrics.metrics import BatchStatistics, Duration, Metrics, Statistics
+from flip_agent.inference.problems import Refusal
+from flip_agent.inference.protocol.extensions import (
     EXTENSIONS,
     DynamicBatching,
     IndexEntry,
@@ -17,10 +20,7 @@ from flip_agent.inference.extensions import (
     TensorConfig,
     VersionPolicy,
 )
-from flip_agent.inference.metrics import BatchStatistics, Duration, Metrics, Statistics
-from flip_agent.inference.oip import ModelMetadata, ServerMetadata, tensor_metadata
-from flip_agent.inference.problems import Refusal
-from flip_agent.inference.served_models import ServedModels
+from flip_agent.inference.protocol.oip import ModelMetadata, ServerMetadata, tensor_metadata
 from flip_agent.inference.tensors import DATATYPES
 from flip_wire.models import TensorSpec
 

@@ -7,24 +7,24 @@ from litestar.types import ASGIApp
 from flip_agent.feedback.local_app import serve_locally
 from flip_agent.feedback.routes import reading, writing
 from flip_agent.feedback.sample_store import SampleStore
-from flip_agent.inference.admission import Admission
-from flip_agent.inference.comparison import Copies, SpareThread
 from flip_agent.inference.credentials import Credentials
-from flip_agent.inference.engine import Engine
-from flip_agent.inference.front import Front
-from flip_agent.inference.guard import Limits
-from flip_agent.inference.guardian import Guardian
-from flip_agent.inference.infer import InferEndpoint
-from flip_agent.inference.latency import Latencies
-from flip_agent.inference.listener import url
-from flip_agent.inference.metrics import Metrics
-from flip_agent.inference.routes import create_app, local_app
+from flip_agent.inference.engine.engine import Engine
+from flip_agent.inference.engine.served_models import ServedModels
+from flip_agent.inference.engine.waking import rest
+from flip_agent.inference.guard.comparison import Copies, SpareThread
+from flip_agent.inference.guard.guardian import Guardian
+from flip_agent.inference.guard.objections import Limits
+from flip_agent.inference.guard.trial import Trial
+from flip_agent.inference.guard.verdicts import Verdicts
+from flip_agent.inference.http.admission import Admission
+from flip_agent.inference.http.front import Front
+from flip_agent.inference.http.infer import InferEndpoint
+from flip_agent.inference.http.listener import url
+from flip_agent.inference.http.routes import create_app, local_app
+from flip_agent.inference.metrics.latency import Latencies
+from flip_agent.inference.metrics.metrics import Metrics
+from flip_agent.inference.metrics.traffic import TrafficCount
 from flip_agent.inference.run_link import RunLink
-from flip_agent.inference.served_models import ServedModels
-from flip_agent.inference.traffic import TrafficCount
-from flip_agent.inference.trial import Trial
-from flip_agent.inference.verdicts import Verdicts
-from flip_agent.inference.waking import rest
 from flip_agent.instances import Instances
 from flip_agent.models.store import ModelStore
 from flip_agent.settings import InferenceSection, ModelsSection, Settings

@@ -8,10 +8,10 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from flip_agent.inference.served_models import ServedModels
-from flip_agent.inference.traffic import TrafficCount
-from flip_agent.inference.trial import Trial
-from flip_agent.inference.verdicts import Verdict, Verdicts
+from flip_agent.inference.engine.served_models import ServedModels
+from flip_agent.inference.guard.trial import Trial
+from flip_agent.inference.guard.verdicts import Verdict, Verdicts
+from flip_agent.inference.metrics.traffic import TrafficCount
 from flip_agent.local.client import LocalClient
 from flip_agent.local.messages import (
     Activate,

@@ -12,8 +12,8 @@ import socket
 import uvloop
 
 from flip_agent.inference.credentials import Credentials, read_credentials
+from flip_agent.inference.http.listener import Server, listen, url
 from flip_agent.inference.instance import Instance
-from flip_agent.inference.listener import Server, listen, url
 from flip_agent.instances import Instances
 from flip_agent.memory import give_memory_back
 from flip_agent.settings import InferenceSection, Settings

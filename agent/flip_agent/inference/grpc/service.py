@@ -16,13 +16,13 @@ from google.protobuf.message import DecodeError, Message
 from msgspec import Struct
 
 from flip_agent.inference import catalogue
-from flip_agent.inference.declared import check_outputs
-from flip_agent.inference.engine import Engine
+from flip_agent.inference.engine.engine import Engine
 from flip_agent.inference.grpc import oip_pb2 as pb
 from flip_agent.inference.grpc.tensors import input_arrays, parameters, response
-from flip_agent.inference.infer import patience
-from flip_agent.inference.metrics import Metrics
+from flip_agent.inference.http.infer import patience
+from flip_agent.inference.metrics.metrics import Metrics
 from flip_agent.inference.problems import NotReady, Refusal, Unknown, problem_headers
+from flip_agent.inference.protocol.declared import check_outputs
 
 log = logging.getLogger(__name__)
 

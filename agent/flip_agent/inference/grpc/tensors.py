@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from flip_agent.inference.declared import in_order
 from flip_agent.inference.grpc import oip_pb2 as pb
-from flip_agent.inference.oip import Parameter
 from flip_agent.inference.problems import Refusal
-from flip_agent.inference.raw_tensors import raw_array, raw_bytes
+from flip_agent.inference.protocol.declared import in_order
+from flip_agent.inference.protocol.oip import Parameter
+from flip_agent.inference.protocol.raw_tensors import raw_array, raw_bytes
 from flip_agent.inference.tensors import DATATYPES, Array, check_finite, check_shape, expected, short_shape
 from flip_wire.models import Manifest, TensorSpec
 

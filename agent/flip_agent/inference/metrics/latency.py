@@ -4,9 +4,9 @@ import math
 from collections import deque
 from collections.abc import Collection
 
-from flip_agent.inference.engine import Call
+from flip_agent.inference.engine.engine import Call
+from flip_agent.inference.engine.served_model import Version
 from flip_agent.inference.problems import Refusal
-from flip_agent.inference.served_model import Version
 
 _NEWEST = 2048
 _ENOUGH = 20

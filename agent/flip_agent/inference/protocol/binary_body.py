@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from msgspec import Raw, Struct, field
 
 from flip_agent.inference.problems import Refusal
-from flip_agent.inference.raw_tensors import raw_array, raw_size
+from flip_agent.inference.protocol.raw_tensors import raw_array, raw_size
 from flip_agent.inference.tensors import Array, check_shape, expected, short_shape
 from flip_wire.models import TensorSpec
 

@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from flip_agent.inference.binary_body import NOTHING, Body, InferInput, Pieces, TensorParameters
-from flip_agent.inference.declared import in_order
-from flip_agent.inference.json_tensors import declared_array, decode_json
 from flip_agent.inference.problems import Refusal
-from flip_agent.inference.raw_tensors import raw_bytes
+from flip_agent.inference.protocol.binary_body import NOTHING, Body, InferInput, Pieces, TensorParameters
+from flip_agent.inference.protocol.declared import in_order
+from flip_agent.inference.protocol.json_tensors import declared_array, decode_json
+from flip_agent.inference.protocol.raw_tensors import raw_bytes
 from flip_agent.inference.tensors import DATATYPES, Array, expected
 from flip_wire.models import Manifest, TensorSpec
 

@@ -8,8 +8,8 @@ import asyncio
 import time
 from dataclasses import dataclass, field, replace
 
-from flip_agent.inference.batcher import Batcher
-from flip_agent.inference.predictor import Predictor, load_version
+from flip_agent.inference.engine.batcher import Batcher
+from flip_agent.inference.engine.predictor import Predictor, load_version
 from flip_agent.inference.problems import NotReady
 from flip_agent.models.store import ModelStore
 from flip_runtime.errors import Corrupt, Rejected

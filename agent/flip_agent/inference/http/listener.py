@@ -13,7 +13,7 @@ from collections.abc import Generator
 import uvicorn
 from litestar.types import ASGIApp
 
-from flip_agent.inference.connection import Connection
+from flip_agent.inference.http.connection import Connection
 from flip_agent.settings import InferenceSection
 from flip_runtime.errors import ConfigError
 

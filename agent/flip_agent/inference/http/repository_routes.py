@@ -4,9 +4,9 @@ import msgspec
 from litestar import post
 
 from flip_agent.inference import catalogue
-from flip_agent.inference.extensions import IndexEntry, IndexRequest, RepositoryRequest
-from flip_agent.inference.json_tensors import decode_json
-from flip_agent.inference.served_models import ServedModels
+from flip_agent.inference.engine.served_models import ServedModels
+from flip_agent.inference.protocol.extensions import IndexEntry, IndexRequest, RepositoryRequest
+from flip_agent.inference.protocol.json_tensors import decode_json
 
 _index_request = msgspec.json.Decoder(IndexRequest)
 _repository_request = msgspec.json.Decoder(RepositoryRequest)

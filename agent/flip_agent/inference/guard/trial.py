@@ -13,11 +13,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from flip_agent.feedback.judgement import Labelled
-from flip_agent.inference.comparison import Comparison, Copies, SpareThread, comparable
-from flip_agent.inference.guard import Agreement, Figures, Limits, accuracy_objection, shadow_objection
-from flip_agent.inference.predictor import Predictor
-from flip_agent.inference.served_model import ServedModel, Version
-from flip_agent.inference.served_models import ServedModels
+from flip_agent.inference.engine.predictor import Predictor
+from flip_agent.inference.engine.served_model import ServedModel, Version
+from flip_agent.inference.engine.served_models import ServedModels
+from flip_agent.inference.guard.comparison import Comparison, Copies, SpareThread, comparable
+from flip_agent.inference.guard.objections import Agreement, Figures, Limits, accuracy_objection, shadow_objection
 from flip_runtime.errors import Rejected
 
 log = logging.getLogger(__name__)

@@ -11,10 +11,10 @@ import msgspec
 import numpy as np
 import simdjson
 
-from flip_agent.inference.binary_body import Body, InferInput
-from flip_agent.inference.declared import in_order
-from flip_agent.inference.json_tensors import flat_array
-from flip_agent.inference.oip import InferRequest
+from flip_agent.inference.protocol.binary_body import Body, InferInput
+from flip_agent.inference.protocol.declared import in_order
+from flip_agent.inference.protocol.json_tensors import flat_array
+from flip_agent.inference.protocol.oip import InferRequest
 from flip_agent.inference.tensors import Array
 from flip_wire.models import TensorSpec
 

@@ -14,8 +14,10 @@ from collections.abc import Awaitable, Callable
 from itertools import islice
 from typing import Protocol
 
-from flip_agent.inference.comparison import Comparison, Copies, SpareThread, comparable
-from flip_agent.inference.guard import (
+from flip_agent.inference.engine.served_model import ServedModel, Version
+from flip_agent.inference.engine.served_models import ServedModels
+from flip_agent.inference.guard.comparison import Comparison, Copies, SpareThread, comparable
+from flip_agent.inference.guard.objections import (
     Agreement,
     Figures,
     Limits,
@@ -24,11 +26,9 @@ from flip_agent.inference.guard import (
     error_objection,
     latency_objection,
 )
-from flip_agent.inference.latency import percentile
-from flip_agent.inference.metrics import Counts, Metrics
-from flip_agent.inference.served_model import ServedModel, Version
-from flip_agent.inference.served_models import ServedModels
-from flip_agent.inference.verdicts import Verdict, Verdicts
+from flip_agent.inference.guard.verdicts import Verdict, Verdicts
+from flip_agent.inference.metrics.latency import percentile
+from flip_agent.inference.metrics.metrics import Counts, Metrics
 from flip_wire.health import Condition, Severity
 from flip_wire.models import Sha256
 

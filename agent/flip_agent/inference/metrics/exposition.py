@@ -11,8 +11,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from flip_agent.inference.metrics import LATENCY_BOUNDS, Counts, Metrics
-from flip_agent.inference.served_models import ServedModels
+from flip_agent.inference.engine.served_models import ServedModels
+from flip_agent.inference.metrics.metrics import LATENCY_BOUNDS, Counts, Metrics
 from flip_agent.memory import resident_bytes
 
 _BATCH_BOUNDS = tuple(2.0**power for power in range(11))

@@ -7,8 +7,8 @@ import logging
 
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from flip_agent.inference.admission import Admission
-from flip_agent.inference.infer import InferEndpoint
+from flip_agent.inference.http.admission import Admission
+from flip_agent.inference.http.infer import InferEndpoint
 from flip_agent.inference.problems import bug, send_problem, send_refusal
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
+from flip_agent.inference.engine.served_model import ServedModel, Version
 from flip_agent.inference.problems import Expired, NotReady, QueueFull
-from flip_agent.inference.served_model import ServedModel, Version
 from flip_agent.memory import release
 from flip_runtime.errors import FlipError
 from flip_wire.models import Sha256

@@ -12,7 +12,7 @@ import onnxruntime as ort
 import safetensors.numpy
 from safetensors import SafetensorError
 
-from flip_agent.inference.onnx_file import OnnxFile, read_onnx
+from flip_agent.inference.engine.onnx_file import OnnxFile, read_onnx
 from flip_agent.inference.tensors import DATATYPES, Array
 from flip_agent.models.store import ModelStore
 from flip_runtime.errors import Rejected

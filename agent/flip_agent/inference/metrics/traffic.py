@@ -1,9 +1,9 @@
 """The metrics as `flip-agent run` and the hub hear them."""
 
-from flip_agent.inference.latency import Latencies, percentile
-from flip_agent.inference.metrics import Metrics
-from flip_agent.inference.served_model import ServedModel, Version
-from flip_agent.inference.served_models import ServedModels
+from flip_agent.inference.engine.served_model import ServedModel, Version
+from flip_agent.inference.engine.served_models import ServedModels
+from flip_agent.inference.metrics.latency import Latencies, percentile
+from flip_agent.inference.metrics.metrics import Metrics
 from flip_agent.local.messages import Traffic
 from flip_wire.inference import ModelTraffic
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 from msgspec import Struct
 
-from flip_agent.inference.engine import Call
+from flip_agent.inference.engine.engine import Call
+from flip_agent.inference.engine.served_model import Version
 from flip_agent.inference.problems import Refusal, Uncomputable
-from flip_agent.inference.served_model import Version
 
 LATENCY_BOUNDS = (5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Seconds."""

@@ -7,16 +7,16 @@ from typing import NamedTuple
 from litestar.types import HTTPScope, Receive, Send
 
 from flip_agent.feedback.prediction_id import prediction_id
-from flip_agent.inference.admission import Headers
-from flip_agent.inference.binary_body import HEADER_LENGTH, Body, only_array, split
-from flip_agent.inference.compression import accepted, deflated
-from flip_agent.inference.declared import check_outputs
-from flip_agent.inference.engine import PATIENCE, ClientGone, Engine, Target
-from flip_agent.inference.flat_request import read_flat
-from flip_agent.inference.oip import InferRequest, Parameter, decode_request, encode_response, input_arrays
+from flip_agent.inference.engine.engine import PATIENCE, ClientGone, Engine, Target
+from flip_agent.inference.http.admission import Headers
+from flip_agent.inference.http.compression import accepted, deflated
+from flip_agent.inference.http.request_body import Bodies
 from flip_agent.inference.problems import Refusal, send_content, send_refusal
-from flip_agent.inference.request_body import Bodies
-from flip_agent.inference.short_form import decode_short, encode_short, short_arrays
+from flip_agent.inference.protocol.binary_body import HEADER_LENGTH, Body, only_array, split
+from flip_agent.inference.protocol.declared import check_outputs
+from flip_agent.inference.protocol.flat_request import read_flat
+from flip_agent.inference.protocol.oip import InferRequest, Parameter, decode_request, encode_response, input_arrays
+from flip_agent.inference.protocol.short_form import decode_short, encode_short, short_arrays
 from flip_agent.inference.tensors import Array
 from flip_wire.models import TensorSpec
 

@@ -18,12 +18,12 @@ from typing import TypeVar
 import numpy as np
 from msgspec.structs import replace
 
-from flip_agent.inference.batcher import Batcher
-from flip_agent.inference.engine import Call
-from flip_agent.inference.guard import Agreement
-from flip_agent.inference.predictor import Predictor
+from flip_agent.inference.engine.batcher import Batcher
+from flip_agent.inference.engine.engine import Call
+from flip_agent.inference.engine.predictor import Predictor
+from flip_agent.inference.engine.served_model import Version
+from flip_agent.inference.guard.objections import Agreement
 from flip_agent.inference.problems import Refusal
-from flip_agent.inference.served_model import Version
 from flip_agent.inference.tensors import Array
 from flip_runtime.errors import Rejected
 

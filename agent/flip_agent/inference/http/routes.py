@@ -11,14 +11,14 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 
 from flip_agent.inference import catalogue
-from flip_agent.inference.app import App
-from flip_agent.inference.extensions import ModelConfig, Statistics
-from flip_agent.inference.metrics import Metrics
-from flip_agent.inference.oip import Live, ModelMetadata, ModelReady, Ready, ServerMetadata
-from flip_agent.inference.openapi import Document, Page
+from flip_agent.inference.engine.served_models import ServedModels
+from flip_agent.inference.http.app import App
+from flip_agent.inference.http.openapi import Document, Page
+from flip_agent.inference.http.repository_routes import load_model, repository_index, unload_model
+from flip_agent.inference.metrics.metrics import Metrics
 from flip_agent.inference.problems import Refusal, problem, problem_headers, problem_of
-from flip_agent.inference.repository_routes import load_model, repository_index, unload_model
-from flip_agent.inference.served_models import ServedModels
+from flip_agent.inference.protocol.extensions import ModelConfig, Statistics
+from flip_agent.inference.protocol.oip import Live, ModelMetadata, ModelReady, Ready, ServerMetadata
 from flip_wire.problem import Problem
 
 AnyRequest = Request[Any, Any, Any]
@@ -77,7 +77,7 @@ def statistics(models: ServedModels, metrics: Metrics, model: str, version: str 
 @get("/metrics", sync_to_thread=False, media_type="text/plain")
 def prometheus(models: ServedModels, metrics: Metrics) -> Response[bytes]:
     """The figures for Prometheus."""
-    from flip_agent.inference.exposition import CONTENT_TYPE, exposition  # costs MiB where nobody asks for it
+    from flip_agent.inference.metrics.exposition import CONTENT_TYPE, exposition  # costs MiB where nobody asks for it
 
     return Response(exposition(models, metrics), media_type=CONTENT_TYPE)
 

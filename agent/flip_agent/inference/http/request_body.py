@@ -6,9 +6,9 @@ device's memory. How long a body may be on its way is the connection's affair (`
 
 from litestar.types import Receive
 
-from flip_agent.inference.admission import Headers
-from flip_agent.inference.compression import Inflation, too_large
-from flip_agent.inference.engine import ClientGone
+from flip_agent.inference.engine.engine import ClientGone
+from flip_agent.inference.http.admission import Headers
+from flip_agent.inference.http.compression import Inflation, too_large
 from flip_agent.inference.problems import QueueFull
 
 _TOGETHER = 4

@@ -13,10 +13,10 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from msgspec import Struct
 
 from flip_agent.feedback.messages import Feedback, SamplesGiven
-from flip_agent.inference.extensions import IndexRequest, RepositoryRequest
-from flip_agent.inference.oip import InferRequest, InferResponse
 from flip_agent.inference.problems import InferenceProblem
-from flip_agent.inference.short_form import PredictAnswer, PredictRequest
+from flip_agent.inference.protocol.extensions import IndexRequest, RepositoryRequest
+from flip_agent.inference.protocol.oip import InferRequest, InferResponse
+from flip_agent.inference.protocol.short_form import PredictAnswer, PredictRequest
 from flip_runtime.docs_page import DocsPage
 
 _INFERENCE: dict[str, tuple[type[Struct], type[Struct]]] = {

@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from flip_agent.inference.batcher import Batcher, Executed, unheard
+from flip_agent.inference.engine.batcher import Batcher, Executed, unheard
+from flip_agent.inference.engine.served_model import ServedModel, Version
+from flip_agent.inference.engine.waking import Waking
 from flip_agent.inference.problems import NotReady, Refusal, Unknown, Unloaded
-from flip_agent.inference.served_model import ServedModel, Version
-from flip_agent.inference.waking import Waking
 from flip_agent.memory import release, trim
 from flip_agent.models.store import ModelStore
 from flip_runtime.errors import FlipError, Rejected

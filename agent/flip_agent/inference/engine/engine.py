@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from flip_agent.inference.engine.served_model import ServedModel, Version
+from flip_agent.inference.engine.served_models import ServedModels
 from flip_agent.inference.problems import Refusal, Uncomputable
-from flip_agent.inference.served_model import ServedModel, Version
-from flip_agent.inference.served_models import ServedModels
 from flip_agent.inference.tensors import Array
 from flip_runtime.errors import Rejected
 

@@ -7,8 +7,8 @@ import msgspec
 import numpy as np
 from msgspec import Raw, Struct
 
-from flip_agent.inference.json_tensors import decode_json, row_array
 from flip_agent.inference.problems import Refusal
+from flip_agent.inference.protocol.json_tensors import decode_json, row_array
 from flip_agent.inference.tensors import Array
 from flip_wire.models import Manifest, TensorSpec
 

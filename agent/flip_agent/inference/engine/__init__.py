@@ -1,0 +1,1 @@
+"""From checked tensors to outputs: versions of models, their batches, their forwards."""

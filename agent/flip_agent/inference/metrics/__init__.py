@@ -1,0 +1,1 @@
+"""What was answered, counted; for Prometheus, the device and the hub."""
