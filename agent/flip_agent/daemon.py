@@ -162,6 +162,7 @@ class Daemon:
             *(self._settings.state, self._live.heartbeat, hardware, outbox, self._link),
             *(self._desired, self._reported, self._inspection),
             traffic=lambda: self._inference.traffic,
+            samples_lost=lambda: self._inference.samples_lost,
         )
         self._local = LocalServer(
             *(self._settings.run_socket, outbox, self._desired, self._reported, self._inference, self._rollbacks),

@@ -50,6 +50,7 @@ class InferencePeer:
         self._latency: tuple[float, float] = (0.0, -_LATENCY_LASTS)
         """The p99 in seconds, and when it was told."""
         self.traffic: list[ModelTraffic] = []
+        self.samples_lost: dict[str, int] = {}
         """What it has answered, as it told last; empty without a process."""
         self._asked: list[_Asked] = []
 
@@ -76,6 +77,7 @@ class InferencePeer:
 
     def answered(self, traffic: Traffic) -> None:
         self.traffic = traffic.models
+        self.samples_lost = traffic.samples_lost
         if traffic.p99 is not None:
             self._latency = (traffic.p99, time.monotonic())
 

@@ -1,5 +1,7 @@
 """All instances of `flip-agent serve` as `run` sees them; each model is held by one of them."""
 
+from collections import Counter
+
 from flip_agent.inference_peer import InferencePeer, Send
 from flip_agent.instances import Instances
 from flip_agent.reported import Reported
@@ -32,6 +34,14 @@ class InferencePeers:
     def traffic(self) -> list[ModelTraffic]:
         """What each instance has answered, as it told last."""
         return [each for peer in self._peers.values() for each in peer.traffic]
+
+    @property
+    def samples_lost(self) -> dict[str, int]:
+        """Of all instances together."""
+        lost: Counter[str] = Counter()
+        for peer in self._peers.values():
+            lost.update(peer.samples_lost)
+        return dict(lost)
 
     def instance(self, name: str) -> InferencePeer:
         return self._peers.setdefault(name, InferencePeer(self._reported))

@@ -64,6 +64,9 @@ def _work(status: Status, now: float) -> Iterator[tuple[str, str]]:
         yield how, f"{failure.model} version {failure.version}: {failure.reason}"
     for traffic in status.health.inference:
         yield "answers", _answers(traffic)
+    if lost := status.health.samples_lost:
+        told = ", ".join(f"{count} {why.replace('_', ' ')}" for why, count in lost.items())
+        yield "let go", f"by the sample store: {told}"
 
 
 def _answers(traffic: ModelTraffic) -> str:

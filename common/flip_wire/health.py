@@ -46,6 +46,9 @@ class HealthReport(Struct, frozen=True, kw_only=True):
     clock_offset: float = 0.0
     """Seconds to add to the device's clock to get the hub's."""
     inference: list[ModelTraffic] = []
+    samples_lost: dict[str, int] = {}
+    """What the device's sample stores could not keep or had to let go, by why: `samples_expired`, `samples_displaced`,
+    `samples_damaged`, `predictions_...`."""
     """Of each version that answers on the device."""
 
 

@@ -143,7 +143,12 @@ def ailing() -> HealthReport:
     )
     report = health(disk_free=31 * 2**20, dropped=1_874, conditions=[disk, heat, clock])
     return msgspec.structs.replace(
-        report, temperature=84.2, memory_available=212 * 2**20, clock_offset=-0.34, inference=[traffic()]
+        report,
+        temperature=84.2,
+        memory_available=212 * 2**20,
+        clock_offset=-0.34,
+        inference=[traffic()],
+        samples_lost={"samples_expired": 1204},
     )
 
 

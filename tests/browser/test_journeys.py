@@ -76,6 +76,7 @@ def test_a_device_page_says_how_the_device_is(hub: RecordedHub, visit: Visit) ->
     served = page.get_by_role("table", name="Local inference").get_by_role("row").nth(1)
     for told in ("digits@4", "1,284,906", "0.6\u00a0ms", "21.3\u00a0ms", "37", "3, 1 rolled back"):
         expect(served).to_contain_text(told)
+    expect(main).to_contain_text("Its sample store has let go: 1,204 samples expired")
     brought = row(page, "Model rollout")
     expect(brought).to_contain_text("digits@5: fetched in 6.1 secs, checked in 1.3 secs: probe differs by 0.013")
     expect(page.get_by_role("table", name="Newest events").get_by_role("row")).to_have_count(5)

@@ -113,8 +113,10 @@ async def test_train_hears_that_it_must_wait_when_it_connects_and_when_it_may_go
 async def test_the_server_tells_how_long_its_slowest_requests_take(folder: Path) -> None:
     async with run_parts(folder) as run, run.listening():
         assert run.inference.p99 is None
-        async with Peer(run, "serve", Traffic(p99=0.25, requests=40, models=[])).running():
+        told = Traffic(p99=0.25, requests=40, models=[], samples_lost={"samples_expired": 2})
+        async with Peer(run, "serve", told).running():
             await eventually(lambda: run.inference.p99 == 0.25)
+            assert run.inference.samples_lost == {"samples_expired": 2}
 
 
 async def test_what_is_served_is_reported_until_the_server_leaves(folder: Path) -> None:

@@ -54,6 +54,7 @@ async def test_calls_are_counted_by_version_and_outcome(folder: Path, port: int)
     assert value("flip_inference_rejections_total", **ACTIVE, status="400") == 1
     assert value("flip_inference_rejections_total", model="", version="", status="404") == 1
     assert value("flip_inference_rows_total", **ACTIVE) == 15
+    assert value("flip_samples_lost_total", why="samples_displaced") == 0
     assert value("flip_inference_batch_rows_bucket", **ACTIVE, le="2.0") == 0
     assert value("flip_inference_batch_rows_bucket", **ACTIVE, le="4.0") == 5
     assert value("flip_inference_batch_rows_sum", **ACTIVE) == 15

@@ -40,6 +40,7 @@ STATUS = Status(
         temperature=61.2,
         memory_available=512 * 2**20,
         clock_offset=-0.25,
+        samples_lost={"samples_expired": 12, "predictions_displaced": 3},
         inference=[
             ModelTraffic(
                 model="digits",
@@ -72,6 +73,7 @@ def test_everything_worth_knowing_is_on_aligned_lines() -> None:
         "refused   digits version 5: probe differs",
         "waiting   letters version 2: the hub cannot be reached",
         "answers   digits version 4: 1204 requests, the slowest hundredth 2.1 ms, 3 refused, 0 failed, 1 rolled back",
+        "let go    by the sample store: 12 samples expired, 3 predictions displaced",
         "outbox    7 events wait, the oldest for 5 min, 2 dropped",
         "process   up 30 s, 30 MiB",
         "machine   load 0.50, 3.0 GiB free on the disk, 512 MiB of memory left, 61 °C",

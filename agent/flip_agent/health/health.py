@@ -31,6 +31,7 @@ class Health:
         reported: Reported,
         inspection: Inspection,
         traffic: Callable[[], list[ModelTraffic]],
+        samples_lost: Callable[[], dict[str, int]],
     ) -> None:
         self._state = state
         self._heartbeat = heartbeat
@@ -41,6 +42,7 @@ class Health:
         self._reported = reported
         self._inspection = inspection
         self._traffic = traffic
+        self._samples_lost = samples_lost
         self._started = time.monotonic()
         self._told: frozenset[str] = frozenset()
         """Codes of the conditions in the latest event."""
@@ -67,6 +69,7 @@ class Health:
             memory_available=None if memory is None else memory[0],
             clock_offset=self._link.clock_offset,
             inference=self._traffic(),
+            samples_lost=self._samples_lost(),
         )
 
     async def _beat(self) -> None:

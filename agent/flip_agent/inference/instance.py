@@ -4,6 +4,7 @@ from pathlib import Path
 
 from litestar.types import ASGIApp
 
+from flip_agent.feedback.accounts import Lost
 from flip_agent.feedback.local_app import serve_locally
 from flip_agent.feedback.routes import reading, writing
 from flip_agent.feedback.sample_store import SampleStore
@@ -51,7 +52,7 @@ class Instance:
             shadow=rules.shadow_requests,
             within=rules.shadow_within,
         )
-        traffic = TrafficCount(name, self._models, self._metrics, latencies)
+        traffic = TrafficCount(name, self._models, self._metrics, latencies, self._lost)
         self._link = RunLink(
             *(settings.agent.run_socket, name, self._models, trial, self._verdicts, traffic),
             url=url(where),
@@ -65,7 +66,7 @@ class Instance:
     def app(self) -> Front:
         where, credentials = self._where, self._credentials
         feedback = writing(self._samples, self._manifest, where.max_body)
-        rest_of_it = create_app(self._models, self._metrics, feedback)
+        rest_of_it = create_app(self._models, self._metrics, self._lost, feedback)
         infer = InferEndpoint(self._engine, where.max_body)
         return Front(Admission(where.names, credentials.token), infer, rest_of_it)
 
@@ -96,6 +97,9 @@ class Instance:
 
     def _judged(self, model: str, version: int, correct: bool) -> None:
         self._guardian.judged(model, version, correct)
+
+    def _lost(self) -> Lost:
+        return self._samples.lost
 
     def _manifest(self, model: str) -> Manifest:
         return self._models.find(model)[1].manifest

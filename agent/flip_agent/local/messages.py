@@ -129,6 +129,8 @@ class Traffic(Struct, frozen=True, kw_only=True, tag=True):
     """Seconds that the slowest hundredth of the requests since the last message took; None when they were too few."""
     requests: int
     models: list[ModelTraffic]
+    samples_lost: dict[str, int] = {}
+    """As in `HealthReport`."""
 
 
 class Mend(Struct, frozen=True, kw_only=True, tag=True):

@@ -736,6 +736,9 @@ export interface components {
             outbox_depth: number;
             outbox_oldest: number | null;
             rss: number;
+            samples_lost?: {
+                [key: string]: number;
+            };
             temperature?: number | null;
             uptime: number;
         };

@@ -7,6 +7,7 @@ import { Section } from "@/ui/Page";
 /** What the device's own apps have asked its models, since its inference server started; nothing where it serves none. */
 export function Inference({ device }: { device: Device }) {
   const traffic = device.health?.inference ?? [];
+  const lost = Object.entries(device.health?.samples_lost ?? {});
   if (traffic.length === 0) return null;
   return (
     <Section title={t.device.inference}>
@@ -16,6 +17,13 @@ export function Inference({ device }: { device: Device }) {
         rows={traffic}
         rowKey={(each) => `${each.instance} ${each.model}`}
       />
+      {lost.length > 0 && (
+        <p className="mt-2 text-muted text-xs">
+          {t.device.samplesLost(
+            lost.map(([why, number]) => t.device.lost(count(number), why.replaceAll("_", " "))).join(", "),
+          )}
+        </p>
+      )}
     </Section>
   );
 }

@@ -120,6 +120,8 @@ export const en = {
       failed: "Failed",
       swaps: "Swaps",
     },
+    samplesLost: (what: string) => `Its sample store has let go: ${what}`,
+    lost: (number: string, what: string) => `${number} ${what}`,
     swaps: (swaps: string, rollbacks: string | 0) =>
       rollbacks === 0 ? swaps : `${swaps}, ${rollbacks} rolled back`,
     gaps: "Dropped events",

@@ -1,7 +1,7 @@
 """Everything but inference itself, as a Litestar application: health, metadata, repository, figures, documentation."""
 
 import importlib.metadata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from litestar import Request, Response, get
@@ -10,6 +10,7 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 
+from flip_agent.feedback.accounts import Lost
 from flip_agent.inference import catalogue
 from flip_agent.inference.engine.served_models import ServedModels
 from flip_agent.inference.http.app import App
@@ -75,14 +76,17 @@ def statistics(models: ServedModels, metrics: Metrics, model: str, version: str 
 
 
 @get("/metrics", sync_to_thread=False, media_type="text/plain")
-def prometheus(models: ServedModels, metrics: Metrics) -> Response[bytes]:
+def prometheus(models: ServedModels, metrics: Metrics, lost: Lost) -> Response[bytes]:
     """The figures for Prometheus."""
     from flip_agent.inference.metrics.exposition import CONTENT_TYPE, exposition  # costs MiB where nobody asks for it
 
-    return Response(exposition(models, metrics), media_type=CONTENT_TYPE)
+    return Response(exposition(models, metrics, lost), media_type=CONTENT_TYPE)
 
 
-def create_app(models: ServedModels, metrics: Metrics, more: Sequence[HTTPRouteHandler]) -> App:
+def create_app(
+    models: ServedModels, metrics: Metrics, lost: Callable[[], Lost], more: Sequence[HTTPRouteHandler]
+) -> App:
+    """`lost`: samples, and predictions."""
     return App(
         [
             *(live, ready, server_metadata, model_metadata, model_ready, model_config),
@@ -92,6 +96,7 @@ def create_app(models: ServedModels, metrics: Metrics, more: Sequence[HTTPRouteH
         dependencies={
             "models": Provide(lambda: models, sync_to_thread=False),
             "metrics": Provide(lambda: metrics, sync_to_thread=False),
+            "lost": Provide(lost, sync_to_thread=False),
         },
         exception_handlers=_AS_PROBLEMS,
         openapi_config=OpenAPIConfig(

@@ -6,11 +6,13 @@ https://prometheus.io/docs/instrumenting/exposition_formats/
 from collections.abc import Iterator
 from itertools import accumulate
 
+from msgspec.structs import asdict
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from flip_agent.feedback.accounts import Lost
 from flip_agent.inference.engine.served_models import ServedModels
 from flip_agent.inference.metrics.metrics import LATENCY_BOUNDS, Counts, Metrics
 from flip_agent.memory import resident_bytes
@@ -23,21 +25,28 @@ _VERSION = ["model", "version"]
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
-def exposition(models: ServedModels, metrics: Metrics) -> bytes:
+def exposition(models: ServedModels, metrics: Metrics, lost: Lost) -> bytes:
     registry = CollectorRegistry()
-    registry.register(Gathered(models, metrics))
+    registry.register(Gathered(models, metrics, lost))
     return generate_latest(registry)
 
 
 class Gathered(Collector):
-    def __init__(self, models: ServedModels, metrics: Metrics) -> None:
+    def __init__(self, models: ServedModels, metrics: Metrics, lost: Lost) -> None:
         self._models = models
         self._metrics = metrics
+        self._lost = lost
 
     def collect(self) -> Iterator[Metric]:
         yield from self._calls()
         yield from self._batches()
         yield from self._versions()
+        lost = CounterMetricFamily(
+            "flip_samples_lost", "Samples and predictions that could not be kept, or were let go.", labels=["why"]
+        )
+        for why, count in asdict(self._lost).items():
+            lost.add_metric([why], count)
+        yield lost
         rss = GaugeMetricFamily("process_resident_memory_bytes", "Memory of this process.")
         rss.add_metric([], resident_bytes())
         yield rss

@@ -1,5 +1,10 @@
 """The metrics as `flip-agent run` and the hub hear them."""
 
+from collections.abc import Callable
+
+from msgspec.structs import asdict
+
+from flip_agent.feedback.accounts import Lost
 from flip_agent.inference.engine.served_model import ServedModel, Version
 from flip_agent.inference.engine.served_models import ServedModels
 from flip_agent.inference.metrics.latency import Latencies, percentile
@@ -9,22 +14,31 @@ from flip_wire.inference import ModelTraffic
 
 
 class TrafficCount:
-    def __init__(self, instance: str, models: ServedModels, metrics: Metrics, latencies: Latencies) -> None:
+    def __init__(
+        self,
+        instance: str,
+        models: ServedModels,
+        metrics: Metrics,
+        latencies: Latencies,
+        lost: Callable[[], Lost],
+    ) -> None:
         self._instance = instance
         self._models = models
         self._metrics = metrics
         self._latencies = latencies
-        self._told: list[ModelTraffic] | None = None
+        self._lost = lost
+        self._told: tuple[list[ModelTraffic], dict[str, int]] | None = None
 
     def news(self) -> Traffic | None:
         """None when nothing has changed since the last call."""
         models = [self._of(model, version) for model in self._models.all for version in model.answering]
         slowest = self._latencies.take()
-        if slowest is None and models == self._told:
+        lost = {name: count for name, count in asdict(self._lost()).items() if count}
+        if slowest is None and self._told == (models, lost):
             return None
-        self._told = models
+        self._told = models, lost
         p99, requests = slowest or (None, 0)
-        return Traffic(p99=p99, requests=requests, models=models)
+        return Traffic(p99=p99, requests=requests, models=models, samples_lost=lost)
 
     def forget(self) -> None:
         """Another process is to be told everything."""
