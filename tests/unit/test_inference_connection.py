@@ -12,6 +12,7 @@ import pytest_asyncio
 import uvicorn
 
 from flip_agent.inference.engine.engine import ClientGone
+from flip_agent.inference.http.answer import send_content
 from flip_agent.inference.http.connection import Connection
 from flip_agent.inference.http.request_body import Bodies
 
@@ -46,9 +47,7 @@ class Echo:
         with contextlib.suppress(ClientGone):
             body = b"" if scope["path"] == "/early" else await self.bodies.read(dict(scope["headers"]), receive)
             content = str(len(body)).encode()
-            headers = [(b"content-length", str(len(content)).encode())]
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await send({"type": "http.response.body", "body": content, "more_body": False})
+            await send_content(scope, send, 200, b"text/plain", content)
 
 
 @pytest.fixture
@@ -193,3 +192,15 @@ async def test_more_connections_than_there_may_be_are_told_so(port: int) -> None
     async with connected(port) as (reader, writer):
         writer.write(HEAD + b"\r\n")
         assert b" 200 " in await reader.readline()
+
+
+async def test_an_answer_to_head_has_the_headers_alone(port: int) -> None:
+    answer = await says(port, b"HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    head, _, content = answer.partition(b"\r\n\r\n")
+    assert head.split(b"\r\n") == [
+        b"HTTP/1.1 200 OK",
+        b"content-type: text/plain",
+        b"content-length: 1",
+        b"connection: close",
+    ]
+    assert content == b""

@@ -4,9 +4,6 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import ClassVar
 
-import msgspec
-from litestar.types import Send
-
 from flip_runtime.errors import FlipError
 from flip_wire.problem import Problem
 
@@ -123,18 +120,3 @@ def bug() -> InferenceProblem:
 
 def encode_headers(headers: Mapping[str, str]) -> Headers:
     return [(name.encode(), value.encode()) for name, value in headers.items()]
-
-
-async def send_problem(send: Send, answer: InferenceProblem, headers: Headers | None = None) -> None:
-    await send_content(send, answer.status, PROBLEM_JSON, msgspec.json.encode(answer), headers)
-
-
-async def send_refusal(send: Send, refusal: Refusal) -> None:
-    await send_problem(send, problem_of(refusal), encode_headers(problem_headers(refusal)))
-
-
-async def send_content(send: Send, status: int, kind: bytes, content: bytes, headers: Headers | None = None) -> None:
-    """Sends one whole response."""
-    start = [(b"content-type", kind), (b"content-length", str(len(content)).encode()), *(headers or [])]
-    await send({"type": "http.response.start", "status": status, "headers": start})
-    await send({"type": "http.response.body", "body": content, "more_body": False})

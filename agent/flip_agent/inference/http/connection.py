@@ -5,13 +5,17 @@ headers, in its body, or in what is sent on after the answer. A connection witho
 """
 
 import asyncio
+from collections.abc import Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from flip_agent.inference.http.answer import WHOLE_ANSWER
 from flip_agent.inference.problems import (
     PROBLEM_JSON,
+    Headers,
     HeadTooLarge,
     QueueFull,
     Refusal,
@@ -21,6 +25,7 @@ from flip_agent.inference.problems import (
     problem_of,
 )
 
+_CLOSE = (b"connection", b"close")
 _HEAD_LIMIT = 2**16
 """Bytes of address and headers that come after their first packet."""
 _HEADERS_LIMIT = 100
@@ -83,6 +88,9 @@ class Connection(HttpToolsProtocol):
             raise self._refusal
         super().on_headers_complete()
         self._in_head = False
+        if (cycle := self._begun()) is not None:
+            whole: Any = partial(self._answer, cycle)
+            self.scope["extensions"] = {WHOLE_ANSWER: whole}
 
     def on_message_complete(self) -> None:
         self._arriving = False
@@ -90,6 +98,26 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         self._end(self._refusal or Refusal("this is no HTTP request"))
+
+    # ---- how it answers ----
+
+    async def _answer(self, cycle: RequestResponseCycle, status: int, headers: Headers, content: bytes) -> None:
+        """What uvicorn does in two messages with a look at each header, in one write."""
+        if self.flow.write_paused and not cycle.disconnected:
+            await self.flow.drain()
+        if cycle.disconnected:
+            return
+        if _CLOSE in cycle.scope["headers"]:
+            cycle.keep_alive = False
+            headers = [*headers, _CLOSE]
+        if cycle.scope["method"] == "HEAD":
+            content = b""
+        cycle.response_started = cycle.response_complete = True
+        self.transport.write(b"".join((STATUS_LINE[status], *_lines(headers), b"\r\n", content)))
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
 
     # ---- how it ends ----
 
@@ -126,13 +154,17 @@ class Connection(HttpToolsProtocol):
         headers = [
             (b"content-type", PROBLEM_JSON),
             (b"content-length", str(len(content)).encode()),
-            (b"connection", b"close"),
+            _CLOSE,
             *encode_headers(problem_headers(refusal)),
         ]
-        lines = b"".join(b"%b: %b\r\n" % header for header in headers)
-        self.transport.write(STATUS_LINE[refusal.status] + lines + b"\r\n" + content)
+        self.transport.write(b"".join((STATUS_LINE[refusal.status], *_lines(headers), b"\r\n", content)))
 
     def _forget_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+def _lines(headers: Headers) -> Iterator[bytes]:
+    for name, value in headers:
+        yield b"%b: %b\r\n" % (name, value)

@@ -8,8 +8,9 @@ import logging
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from flip_agent.inference.http.admission import Admission
+from flip_agent.inference.http.answer import send_problem, send_refusal
 from flip_agent.inference.http.infer import InferEndpoint
-from flip_agent.inference.problems import bug, send_problem, send_refusal
+from flip_agent.inference.problems import bug
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +28,9 @@ class Front:
         headers = dict(scope["headers"])
         try:
             if refusal := self._admission.refusal(scope, headers):
-                await send_refusal(send, refusal)
+                await send_refusal(scope, send, refusal)
             elif not await self._infer.takes(scope, headers, receive, send):
                 await self._app(scope, receive, send)
         except Exception:  # the one place where a request meets a bug: the next one shall not
             log.exception("bug in a request", extra={"method": scope["method"], "path": scope["path"][:200]})
-            await send_problem(send, bug())
+            await send_problem(scope, send, bug())

@@ -9,9 +9,10 @@ from litestar.types import HTTPScope, Receive, Send
 from flip_agent.feedback.prediction_id import prediction_id
 from flip_agent.inference.engine.engine import PATIENCE, ClientGone, Engine, Target
 from flip_agent.inference.http.admission import Headers
+from flip_agent.inference.http.answer import send_content, send_refusal
 from flip_agent.inference.http.compression import accepted, deflated
 from flip_agent.inference.http.request_body import Bodies
-from flip_agent.inference.problems import Refusal, send_content, send_refusal
+from flip_agent.inference.problems import Refusal
 from flip_agent.inference.protocol.binary_body import HEADER_LENGTH, Body, only_array, split
 from flip_agent.inference.protocol.declared import check_outputs
 from flip_agent.inference.protocol.flat_request import read_flat
@@ -55,9 +56,9 @@ class InferEndpoint:
         else:
             return False
         try:
-            await _send(send, await answer, headers.get(b"accept-encoding"))
+            await _send(scope, send, await answer, headers.get(b"accept-encoding"))
         except Refusal as refusal:
-            await send_refusal(send, refusal)
+            await send_refusal(scope, send, refusal)
         except ClientGone:
             pass
         return True
@@ -119,10 +120,10 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-async def _send(send: Send, answer: Answer, accept_encoding: bytes | None) -> None:
+async def _send(scope: HTTPScope, send: Send, answer: Answer, accept_encoding: bytes | None) -> None:
     content, length = answer
     headers = [] if length is None else [(HEADER_LENGTH, str(length).encode())]
     if encoding := accepted(accept_encoding, content):
         content = await deflated(encoding, content)
         headers += [(b"content-encoding", encoding), (b"vary", b"accept-encoding")]
-    await send_content(send, 200, _JSON if length is None else _BINARY, content, headers)
+    await send_content(scope, send, 200, _JSON if length is None else _BINARY, content, headers)
