@@ -168,9 +168,10 @@ async def test_quick_forwards_of_one_turn_share_a_batch_on_the_event_loop() -> N
     batcher.close()
 
 
-def test_what_a_forward_may_cost_the_event_loop_grows_with_the_requests_that_it_answers() -> None:
+def test_the_event_loop_computes_only_what_is_known_to_be_quick() -> None:
     costs = Costs()
-    assert not costs.quick(rows=32, requests=32), "nobody knows yet"
-    costs.note(32, seconds=1e-3)
-    assert costs.quick(rows=32, requests=32)
-    assert not costs.quick(rows=32, requests=1)
+    assert not costs.quick(rows=32), "nobody knows yet"
+    costs.note(32, seconds=0.5e-3)
+    assert costs.quick(rows=32)
+    costs.note(64, seconds=2e-3)
+    assert not costs.quick(rows=64)

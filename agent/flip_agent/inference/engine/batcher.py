@@ -21,11 +21,9 @@ from flip_agent.inference.problems import Expired, QueueFull
 from flip_agent.inference.tensors import Array
 from flip_runtime.errors import Rejected
 
-QUICK = 200e-6
-"""Seconds of CPU: about what it costs to hand a batch to a thread and back."""
-QUICK_EACH = 50e-6
-"""Seconds more for each further request of the batch: less than it takes to watch over one that waits for the thread,
-and than it held the event loop anyway when it was decoded."""
+QUICK = 1e-3
+"""Seconds of CPU: about what a batch takes longer by way of the thread while the event loop is busy, because the thread
+waits for the interpreter's lock on its way in and out."""
 
 
 class Forward(Protocol):
@@ -112,7 +110,7 @@ class Batcher:
         self._turn_planned = False
         while batch := self._take():
             costs = self.costs(batch[0].forward)
-            if not costs.quick(_rows(batch), len(batch)):
+            if not costs.quick(_rows(batch)):
                 self._start(batch, costs)
                 return
             self._finish(batch, *timed(batch, self._max_rows, costs))
@@ -151,9 +149,9 @@ class Costs:
         """Seconds of CPU; infinite while nothing of that size was measured."""
         return self._seconds.get(rows.bit_length(), float("inf"))
 
-    def quick(self, rows: int, requests: int) -> bool:
+    def quick(self, rows: int) -> bool:
         """Whether the event loop had better compute it itself."""
-        return self.expected(rows) <= QUICK + QUICK_EACH * (requests - 1)
+        return self.expected(rows) <= QUICK
 
     def beside(self, other: "Costs") -> float:
         """How many times the CPU of `other`, at the least; 1 where they cannot be compared."""
