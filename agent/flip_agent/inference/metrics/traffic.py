@@ -12,6 +12,9 @@ from flip_agent.inference.metrics.metrics import Metrics
 from flip_agent.local.messages import Traffic
 from flip_wire.inference import ModelTraffic
 
+_MEANT = frozenset({"over_rate"})
+"""What is left out because somebody wants no more than a sample of it is no loss."""
+
 
 class TrafficCount:
     def __init__(
@@ -33,7 +36,7 @@ class TrafficCount:
         """None when nothing has changed since the last call."""
         models = [self._of(model, version) for model in self._models.all for version in model.answering]
         slowest = self._latencies.take()
-        lost = {name: count for name, count in asdict(self._lost()).items() if count}
+        lost = {name: count for name, count in asdict(self._lost()).items() if count and name not in _MEANT}
         if slowest is None and self._told == (models, lost):
             return None
         self._told = models, lost
