@@ -3,8 +3,8 @@
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from artifacts import file, graph_model, make_version
 from flip_agent.models.store import ModelStore
+from flip_demo.perceptron import file, graph_model, make_version
 from flip_wire.models import GRAPH, Sha256
 
 FAILS_FROM = 10.0

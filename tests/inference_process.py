@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from artifacts import Array, make_version
 from flip_agent.models.store import ModelStore
+from flip_demo.perceptron import Array, make_version
 from flip_demo.ports import free_port
 from flip_runtime.child import Child, port_open
 

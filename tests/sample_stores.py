@@ -9,7 +9,6 @@ from typing import Any, cast
 import msgspec
 import numpy as np
 
-from artifacts import Array
 from flip_agent.feedback.change import Bulk
 from flip_agent.feedback.messages import SamplesGiven
 from flip_agent.feedback.routes import bulk_of
@@ -17,6 +16,7 @@ from flip_agent.feedback.sample_store import SampleStore
 from flip_agent.inference.engine.engine import Call, Target
 from flip_agent.inference.engine.served_model import ServedModel, Version
 from flip_agent.settings import SamplesSection
+from flip_demo.perceptron import Array
 from flip_wire.models import FileRef, Manifest, Sha256, TensorSpec
 
 NAMES = ["cold", "mild", "hot"]

@@ -71,6 +71,11 @@ class Manifest(Struct, frozen=True, kw_only=True):
         return self.graph is not None and self.probe is not None
 
     @property
+    def batched(self) -> bool:
+        """Whether rows of several requests may be computed together."""
+        return all(spec.shape[:1] == [-1] for spec in (*self.inputs, *self.outputs))
+
+    @property
     def files(self) -> list[FileRef]:
         return [self.weights] if self.graph is None else [self.graph, self.weights]
 

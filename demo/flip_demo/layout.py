@@ -3,12 +3,11 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flip_agent.instances import GRPC_ABOVE
 from flip_demo.ports import free_port, is_free
 from flip_runtime.errors import ConfigError
 
 DEVICES = ("north", "east", "south")
-GRPC_OFFSET = 1000
-"""From the port of inference over HTTP."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +32,7 @@ class Ports:
         """Raises `ConfigError` naming a port that is taken."""
         uses = {self.hub: "the hub", self.superlink: "the SuperLink", self.fleet: "the Fleet gateway"}
         for port, name in zip(self.inference, DEVICES, strict=False):
-            uses |= {port: f"inference on device {name}", port + GRPC_OFFSET: f"its gRPC on device {name}"}
+            uses |= {port: f"inference on device {name}", port + GRPC_ABOVE: f"its gRPC on device {name}"}
         for port, use in uses.items():
             if not is_free(port):
                 raise ConfigError(

@@ -14,10 +14,10 @@ import numpy as np
 from agent_rig import Agent, until
 from fake_hub import FakeHub
 
-from artifacts import expected, manifest
 from flip_agent.local.messages import KeptModel
 from flip_agent.models.command import ask_models
 from flip_agent.models.store import ModelStore
+from flip_demo.perceptron import expected, manifest
 from flip_runtime.errors import Unavailable
 from flip_wire.models import Manifest, ModelAssignment
 from inference_process import Client, infer_body, outputs

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from full_disk import fill, small_disk
 
-from artifacts import make_version
+from flip_demo.perceptron import make_version
 from flip_demo.ports import free_port
 from inference_process import Client, ServeProcess, infer_body
 

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from artifacts import Array, make_version
 from flip_agent import samples
+from flip_demo.perceptron import Array, make_version
 from flip_demo.ports import free_port
 from flip_runtime.errors import Unavailable
 from inference_process import Client, ServeProcess, infer_body

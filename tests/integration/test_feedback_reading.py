@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from artifacts import Array
 from flip_agent import samples
 from flip_agent.feedback import sample_file
 from flip_agent.feedback.local_app import serve_locally
 from flip_agent.feedback.routes import reading
 from flip_agent.feedback.sample_store import SampleStore
 from flip_agent.inference.http.routes import local_app
+from flip_demo.perceptron import Array
 from flip_runtime.errors import Unavailable
 from sample_stores import Clock, bulk, rows, running
 

@@ -11,8 +11,8 @@ from agent_rig import Agent, eventually
 from fault_proxy import FaultProxy, Message
 from session_lab import APPS, Hub, reach
 
-from artifacts import Array, make_version
 from flip_agent.models.store import ModelStore
+from flip_demo.perceptron import Array, make_version
 from flip_demo.ports import free_port
 from inference_process import Client, infer_body
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 import tritonclient.http as triton
 
-from artifacts import expected
+from flip_demo.perceptron import expected
 from flip_demo.ports import free_port
 from flip_hub.certificates import make_authority, make_gateway
 from inference_process import ServeProcess, infer_body, one_version

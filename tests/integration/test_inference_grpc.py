@@ -18,7 +18,7 @@ from tritonclient import grpc as triton
 from tritonclient.grpc import service_pb2
 from tritonclient.utils import InferenceServerException
 
-from artifacts import expected, make_version
+from flip_demo.perceptron import expected, make_version
 from flip_demo.ports import free_port
 from flip_hub.certificates import make_authority, make_gateway
 from flip_runtime.atomic import write_file

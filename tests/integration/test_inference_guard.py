@@ -11,11 +11,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from artifacts import expected, make_version
 from bad_versions import FAILS_FROM, make_failing, make_slow
 from fake_run import FakeRun
 from flip_agent.inference.guard.verdicts import Verdict
 from flip_agent.local.messages import Activate, Emit, Prepare, Prepared, RollbackKept, RolledBack, Serving
+from flip_demo.perceptron import expected, make_version
 from flip_wire.health import Condition
 from inference_process import Client, ServeProcess, infer_body
 

@@ -10,7 +10,6 @@ import pytest
 import pytest_asyncio
 from agent_rig import eventually
 
-from artifacts import make_version
 from flip_agent.inference.engine.engine import Engine
 from flip_agent.inference.engine.served_models import ServedModels
 from flip_agent.inference.guard.comparison import Copies, SpareThread
@@ -19,6 +18,7 @@ from flip_agent.inference.guard.objections import Limits
 from flip_agent.inference.guard.verdicts import Verdict, Verdicts
 from flip_agent.inference.metrics.metrics import Metrics
 from flip_agent.models.store import ModelStore
+from flip_demo.perceptron import make_version
 
 LIMITS = Limits(judged_by=10, max_error_rate=1.0, max_slowdown=0.0, min_agreement=0.9, min_accuracy=0.8)
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from artifacts import expected
+from flip_demo.perceptron import expected
 from inference_process import Answer, Client, Exchange, assert_problem, infer_body, one_version, outputs, serving
 
 ROWS = np.random.RandomState(5).rand(4, 64).astype("f4")

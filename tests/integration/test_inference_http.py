@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from artifacts import expected, weights
+from flip_demo.perceptron import expected, weights
 from inference_process import Client, assert_problem, infer_body, one_version, outputs, serving
 
 ROWS = np.random.RandomState(5).rand(4, 64).astype("f4")

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from agent_rig import Agent, until
 
-from artifacts import expected, make_version
 from flip_agent.models.store import ModelStore
+from flip_demo.perceptron import expected, make_version
 from flip_demo.ports import free_port
 from inference_process import Client, infer_body, outputs
 

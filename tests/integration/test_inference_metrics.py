@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from artifacts import make_version
 from fake_run import FakeRun
 from flip_agent.local.messages import Activate, Prepare, Prepared, Serving, Traffic
+from flip_demo.perceptron import make_version
 from inference_process import Client, ServeProcess, infer_body
 
 ROWS = np.random.RandomState(5).rand(3, 64).astype("f4")

@@ -8,9 +8,9 @@ import pytest
 import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from artifacts import Array, expected, make_version
 from echo_model import DTYPES, make_echo
 from flip_agent.models.store import ModelStore
+from flip_demo.perceptron import Array, expected, make_version
 from inference_process import Client, serving
 
 ROWS = np.random.RandomState(5).rand(4, 64).astype("f4")

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from artifacts import expected, make_version
 from fake_run import FakeRun
 from flip_agent.local.messages import Emit, Serving
+from flip_demo.perceptron import expected, make_version
 from flip_wire.telemetry import Priority
 from inference_process import ServeProcess, assert_problem, infer_body, outputs
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from artifacts import expected, make_version
 from flip_agent.inference.engine.engine import Engine
 from flip_agent.inference.engine.served_model import Version
 from flip_agent.inference.engine.served_models import ServedModels
 from flip_agent.inference.engine.waking import rest
 from flip_agent.inference.problems import NotReady, Unknown, Unloaded
 from flip_agent.models.store import ModelStore
+from flip_demo.perceptron import expected, make_version
 from flip_wire.models import Sha256
 from inference_process import Client, ServeProcess, infer_body, outputs
 

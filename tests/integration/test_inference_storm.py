@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from artifacts import expected, make_version
 from flip_agent.inference.engine.engine import Engine
 from flip_agent.inference.engine.served_models import ServedModels
 from flip_agent.inference.metrics.metrics import Metrics
 from flip_agent.inference.problems import Unloaded
 from flip_agent.models.store import ModelStore
+from flip_demo.perceptron import expected, make_version
 from flip_wire.models import Sha256
 
 CLIENTS = 8

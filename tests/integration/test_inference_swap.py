@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from artifacts import expected, make_version
 from fake_run import FakeRun
 from flip_agent.local.messages import Activate, Hello, Prepare, Prepared, Serving
+from flip_demo.perceptron import expected, make_version
 from flip_wire.models import Sha256
 from inference_process import Client, ServeProcess, infer_body, outputs
 

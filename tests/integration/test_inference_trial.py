@@ -9,7 +9,6 @@ import pytest
 import pytest_asyncio
 from msgspec.structs import replace
 
-from artifacts import expected, make_version
 from bad_versions import FAILS_FROM, make_failing
 from flip_agent.feedback.judgement import Labelled
 from flip_agent.inference.engine.engine import Engine
@@ -18,6 +17,7 @@ from flip_agent.inference.guard.comparison import Copies, SpareThread, agreeing_
 from flip_agent.inference.guard.objections import Limits
 from flip_agent.inference.guard.trial import Result, Trial
 from flip_agent.models.store import ModelStore
+from flip_demo.perceptron import expected, make_version
 from flip_wire.models import Sha256
 
 LIMITS = Limits(judged_by=10, max_error_rate=0.1, max_slowdown=0.0, min_agreement=0.9, min_accuracy=0.0)

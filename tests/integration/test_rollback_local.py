@@ -8,7 +8,6 @@ import pytest
 from agent_rig import eventually
 from local_run import Peer, Run, run_parts
 
-from artifacts import make_version
 from flip_agent.local.ask import ask
 from flip_agent.local.messages import (
     Models,
@@ -21,6 +20,7 @@ from flip_agent.local.messages import (
     RolledBack,
 )
 from flip_agent.models.refused_file import RefusedFile
+from flip_demo.perceptron import make_version
 from flip_runtime.errors import Rejected
 from flip_wire import models as wire
 from flip_wire.models import Sha256

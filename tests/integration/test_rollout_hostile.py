@@ -15,7 +15,7 @@ from device_rig import DeviceRig, assigned, perceptron
 from fake_hub import FakeHub, started
 from msgspec.structs import replace
 
-from artifacts import external, graph_model
+from flip_demo.perceptron import external, graph_model
 from flip_wire.models import GRAPH, WEIGHTS, FileRef, Manifest, ModelAssignment, Sha256
 
 WITHIN = 120.0

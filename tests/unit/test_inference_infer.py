@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from artifacts import expected, make_version
 from flip_agent.inference.engine.engine import Engine
 from flip_agent.inference.engine.predictor import Predictor
 from flip_agent.inference.engine.served_models import ServedModels
 from flip_agent.inference.http.infer import InferEndpoint
 from flip_agent.inference.tensors import Array
 from flip_agent.models.store import ModelStore
+from flip_demo.perceptron import expected, make_version
 from inference_process import infer_body
 
 ROWS = np.random.RandomState(5).rand(1, 64).astype("f4")

@@ -12,10 +12,10 @@ import safetensors.numpy
 from msgspec.structs import replace
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from artifacts import expected, external, file, graph, graph_model, make_version, manifest, tensor, weights
 from flip_agent.inference.engine.onnx_file import read_onnx
 from flip_agent.inference.engine.predictor import Predictor, load_version
 from flip_agent.models.store import ModelStore
+from flip_demo.perceptron import expected, external, file, graph, graph_model, make_version, manifest, tensor, weights
 from flip_runtime.errors import Corrupt, FlipError, Rejected
 from flip_wire.models import GRAPH, WEIGHTS, FileRef, Probe, TensorSpec
 

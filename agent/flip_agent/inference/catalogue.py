@@ -69,7 +69,7 @@ def model_config(models: ServedModels, name: str, version: str | None) -> ModelC
     """Raises `NotReady`, `Unknown` or `Unloaded`."""
     _, found = models.find(name, version)
     manifest = found.manifest
-    batched = all(spec.shape[0] == -1 for spec in (*manifest.inputs, *manifest.outputs))
+    batched = manifest.batched
     return ModelConfig(
         name=name,
         platform=PLATFORM,

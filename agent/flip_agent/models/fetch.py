@@ -9,9 +9,10 @@ import shutil
 
 from flip_agent.hub.client import HubClient
 from flip_agent.models.download_budget import DownloadBudget
+from flip_agent.models.servable import servable_files
 from flip_agent.models.store import ModelStore
 from flip_runtime.errors import Corrupt, Rejected, Unavailable
-from flip_wire.models import GRAPH, WEIGHTS, Manifest, ModelAssignment, Sha256
+from flip_wire.models import Manifest, ModelAssignment, Sha256
 
 MANIFEST_LIMIT = 16 * 2**20
 """Bytes of a manifest: probe tensors are its largest part."""
@@ -73,13 +74,6 @@ class Fetch:
 
 
 def _check(manifest: Manifest, wanted: ModelAssignment) -> None:
-    """Files of other kinds (`.pt2`, pickle, TorchScript) are not even downloaded."""
     if (manifest.model, manifest.version) != (wanted.model, wanted.version):
         raise Rejected(f"the manifest is of {manifest.model[:80]} version {manifest.version}")
-    if manifest.graph is None or not manifest.deployable:
-        raise Rejected("weights only: nothing to serve", hint="name an export entry point in the app")
-    for file, name in ((manifest.graph, GRAPH), (manifest.weights, WEIGHTS)):
-        if file.name != name:
-            raise Rejected(f"the manifest names '{file.name[:100]}' where {name} is expected")
-        if file.size < 0:
-            raise Rejected(f"{name} of {file.size} bytes")
+    servable_files(manifest)

@@ -14,9 +14,10 @@ from safetensors import SafetensorError
 
 from flip_agent.inference.engine.onnx_file import OnnxFile, read_onnx
 from flip_agent.inference.tensors import DATATYPES, Array
+from flip_agent.models.servable import servable_files
 from flip_agent.models.store import ModelStore
 from flip_runtime.errors import Rejected
-from flip_wire.models import GRAPH, WEIGHTS, FileRef, Manifest, Sha256, Tensor, TensorSpec
+from flip_wire.models import FileRef, Manifest, Sha256, Tensor, TensorSpec
 
 OPSETS = range(13, 27)
 """Of ONNX's own operators, that onnxruntime 1.31 computes."""
@@ -61,8 +62,7 @@ class Predictor:
 
     def __init__(self, manifest: Manifest, session: ort.InferenceSession) -> None:
         self.manifest = manifest
-        self.batched = all(spec.shape[0] == -1 for spec in (*manifest.inputs, *manifest.outputs))
-        """Whether rows of several requests may be computed together."""
+        self.batched = manifest.batched
         self._session = session
         self._inputs = [spec.name for spec in manifest.inputs]
         self._outputs = [spec.name for spec in manifest.outputs]
@@ -116,14 +116,10 @@ class Predictor:
 
 
 def _files(manifest: Manifest) -> tuple[FileRef, FileRef]:
-    if manifest.graph is None or manifest.probe is None:
-        raise Rejected(f"{manifest.model} version {manifest.version} is weights only, it cannot be served")
-    for file, name in ((manifest.graph, GRAPH), (manifest.weights, WEIGHTS)):
-        if file.name != name:
-            raise Rejected(f"the manifest names '{file.name[:100]}' where {name} is expected")
-    if manifest.graph.size > GRAPH_LIMIT:
-        raise Rejected(f"the graph has {manifest.graph.size} bytes, {GRAPH_LIMIT} are allowed")
-    return manifest.graph, manifest.weights
+    graph, weights = servable_files(manifest)
+    if graph.size > GRAPH_LIMIT:
+        raise Rejected(f"the graph has {graph.size} bytes, {GRAPH_LIMIT} are allowed")
+    return graph, weights
 
 
 def _checked_graph(content: bytes) -> OnnxFile:

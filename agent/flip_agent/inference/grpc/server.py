@@ -9,10 +9,10 @@ import grpc.aio
 
 from flip_agent.inference.credentials import Credentials
 from flip_agent.inference.grpc.service import Handler, InferenceService
+from flip_agent.instances import GRPC_ABOVE
 from flip_agent.settings import InferenceSection
 from flip_runtime.errors import ConfigError
 
-PORT_OFFSET = 1000
 _STOP_WITHIN = 10.0
 """Seconds for what is in flight after SIGTERM."""
 _CALLS_AT_ONCE = 1024
@@ -48,9 +48,11 @@ class GrpcServer:
             await server.stop(_STOP_WITHIN)
 
     def _bind(self, server: grpc.aio.Server) -> None:
-        where, port = self._where, self._where.port + PORT_OFFSET
+        where, port = self._where, self._where.port + GRPC_ABOVE
         address = f"[{where.host}]:{port}" if ":" in where.host else f"{where.host}:{port}"
-        hint = "set inference.port so that both it and the port 1000 above are free, or inference.grpc to false"
+        hint = (
+            f"set inference.port so that both it and the port {GRPC_ABOVE} above are free, or inference.grpc to false"
+        )
         if port > 2**16 - 1:
             raise ConfigError(f"gRPC would listen on port {port}, which does not exist", hint=hint)
         try:

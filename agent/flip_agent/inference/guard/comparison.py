@@ -7,6 +7,7 @@ counted.
 
 import asyncio
 import contextlib
+import logging
 import os
 import sys
 import threading
@@ -26,6 +27,8 @@ from flip_agent.inference.guard.objections import Agreement
 from flip_agent.inference.problems import Refusal
 from flip_agent.inference.tensors import Array
 from flip_runtime.errors import Rejected
+
+log = logging.getLogger(__name__)
 
 _WAITING = 8
 """Calls."""
@@ -74,15 +77,21 @@ class Comparison:
         self._waiting.put_nowait([values[:rows].copy() for values in inputs])
 
     async def run(self, most: int) -> None:
-        """Until so many calls are compared."""
-        while self.seen.calls < most:
-            inputs = await self._waiting.get()
-            if not await self._gap():
-                self.dropped += 1
-                continue
-            began = time.perf_counter()
-            self.seen = await self._spare.run(lambda inputs=inputs: self._compared(inputs))
-            await asyncio.sleep(time.perf_counter() - began)
+        """Until so many calls are compared; the log has how many were, and how many were not."""
+        try:
+            while self.seen.calls < most:
+                await self._next()
+        finally:
+            log.info("compared", extra={"calls": self.seen.calls, "not_compared": self.dropped})
+
+    async def _next(self) -> None:
+        inputs = await self._waiting.get()
+        if not await self._gap():
+            self.dropped += 1
+            return
+        began = time.perf_counter()
+        self.seen = await self._spare.run(lambda: self._compared(inputs))
+        await asyncio.sleep(time.perf_counter() - began)
 
     async def _gap(self) -> bool:
         """Whether the model's worker has nothing to do, now or soon."""
