@@ -58,11 +58,11 @@ class Pieces:
 
     def take(self, spec: TensorSpec, tensor: InferInput, size: int) -> Array:
         """Raises `Refusal`."""
-        check_shape(spec, tensor.shape)
         if len(tensor.data):
             raise Refusal(f"{expected(spec)}, got both `data` and a binary_data_size")
         left = len(self._binary) - self._taken
         if not 0 <= size <= left:
+            check_shape(spec, tensor.shape)
             raise Refusal(f"{_has_bytes(spec, tensor.shape)}, binary_data_size is {_short(size)}, {left} bytes follow")
         self._taken += size
         return raw_array(spec, tensor.shape, self._binary[self._taken - size : self._taken])

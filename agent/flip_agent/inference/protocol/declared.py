@@ -22,14 +22,15 @@ Declared = TypeVar("Declared", bound=DeclaredTensor)
 def in_order(tensors: Sequence[Declared], specs: Sequence[TensorSpec]) -> list[Declared]:
     """The inputs in the order of the model's, each there once and of its datatype. Raises `Refusal`."""
     given = {tensor.name: tensor for tensor in tensors}
-    if missing := next((spec for spec in specs if spec.name not in given), None):
-        raise Refusal(f"{expected(missing)}, and is missing", hint=_names(specs))
-    if len(tensors) != len(specs):
-        raise Refusal(f"{len(tensors)} inputs where {len(specs)} are expected", hint=_names(specs))
-    ordered = [given[spec.name] for spec in specs]
-    for tensor, spec in zip(ordered, specs, strict=True):
+    ordered: list[Declared] = []
+    for spec in specs:
+        if (tensor := given.get(spec.name)) is None:
+            raise Refusal(f"{expected(spec)}, and is missing", hint=_names(specs))
         if tensor.datatype != DATATYPES[spec.dtype].name:
             raise Refusal(f"{expected(spec)}, got {tensor.datatype[:100]}")
+        ordered.append(tensor)
+    if len(tensors) != len(specs):
+        raise Refusal(f"{len(tensors)} inputs where {len(specs)} are expected", hint=_names(specs))
     return ordered
 
 

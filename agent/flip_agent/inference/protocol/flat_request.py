@@ -1,27 +1,28 @@
 """The most common form of a request, read without a Python object for each of its numbers: in half of the time.
 
-That is JSON alone, of which each tensor's `data` is one flat list of numbers. A request of another form, or a wrong
-one, is left to `oip.decode_request`, which says why.
+That is JSON alone, of which each tensor's `data` is one flat list of numbers. The lists are taken out and read as they
+lie, what remains is short. A request of another form, or a wrong one, is left to `oip.decode_request`, which says why.
 """
 
+import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import msgspec
 import numpy as np
 import simdjson
 
-from flip_agent.inference.protocol.binary_body import Body, InferInput
+from flip_agent.inference.problems import Refusal
+from flip_agent.inference.protocol.binary_body import Body
 from flip_agent.inference.protocol.declared import in_order
 from flip_agent.inference.protocol.json_tensors import flat_array
-from flip_agent.inference.protocol.oip import InferRequest
+from flip_agent.inference.protocol.oip import InferRequest, decode_request
 from flip_agent.inference.tensors import Array
 from flip_wire.models import TensorSpec
 
 _parser = simdjson.Parser()  # keeps its memory from request to request; for the event loop's thread alone
 _LARGEST = 2**20
 """Bytes; beyond them the memory that the parser keeps would count."""
-_TENSOR = {"name", "datatype", "shape", "data"}
+_DATA = re.compile(rb'"data"[ \t\r\n]*:[ \t\r\n]*(?=\[)')
 _NUMBERS = {
     **dict.fromkeys(("FP16", "FP32", "FP64"), ("d", np.dtype("f8"))),
     **dict.fromkeys(("INT8", "INT16", "INT32", "INT64"), ("i", np.dtype("i8"))),
@@ -32,7 +33,7 @@ _NUMBERS = {
 
 class FlatRequest(NamedTuple):
     request: InferRequest
-    """The inputs' `data` is empty there."""
+    """Without its lists: their places hold nothing of meaning."""
     numbers: list[Array]
     """Of each input, one-dimensional and of the widest type of its kind."""
 
@@ -49,33 +50,46 @@ def read_flat(body: Body) -> FlatRequest | None:
     """None where the request has another form."""
     if len(body) > _LARGEST:
         return None
-    content = bytes(body)
-    try:
-        return _request(_parser.parse(content), content.count(b"["))
-    except (ValueError, TypeError, KeyError, RuntimeError, AttributeError, msgspec.ValidationError):
-        return None  # no JSON, or not of these types
-
-
-def _request(document: Any, lists: int) -> FlatRequest | None:
-    """`lists`: how many the body holds, at the most. The parser would take a list within a list for a flat one."""
-    tensors = document["inputs"]
-    if lists != 1 + 2 * len(tensors) + ("outputs" in document):
+    rest, lists = _taken_apart(bytes(body))
+    if b"\\" in rest:  # a name may be written so that it was not found
         return None
-    inputs: list[InferInput] = []
-    numbers: list[Array] = []
-    for tensor in tensors:
-        if len(tensor) != len(_TENSOR) or set(tensor.keys()) != _TENSOR:
-            return None
-        code, dtype = _NUMBERS[tensor["datatype"]]
-        numbers.append(np.frombuffer(tensor["data"].as_buffer(of_type=code), dtype))
-        about = {key: tensor[key] for key in ("name", "datatype")}
-        inputs.append(msgspec.convert(about | {"shape": tensor["shape"].as_list()}, InferInput))
-    others = {key: _python(document[key]) for key in document.keys() if key != "inputs"}  # noqa: SIM118  no dict
-    request = msgspec.convert({"inputs": (), **others}, InferRequest)
-    return FlatRequest(msgspec.structs.replace(request, inputs=inputs), numbers)
+    try:
+        request = decode_request(rest)
+        numbers: list[Array] = []
+        for at, (tensor, data) in enumerate(zip(request.inputs, lists, strict=True)):
+            if bytes(tensor.data) != _place(at) or tensor.parameters.binary_data_size is not None:
+                return None
+            numbers.append(_numbers(tensor.datatype, data))
+    except (Refusal, ValueError, TypeError, KeyError):
+        return None  # no JSON, or not of these types
+    return FlatRequest(request, numbers)
 
 
-def _python(value: Any) -> Any:
-    if isinstance(value, simdjson.Object):
-        return value.as_dict()
-    return value.as_list() if isinstance(value, simdjson.Array) else value
+def _taken_apart(content: bytes) -> tuple[bytes, list[bytes]]:
+    """What is beside the lists, with a mark at the place of each, and the lists, each up to the first `]`."""
+    rest: list[bytes] = []
+    lists: list[bytes] = []
+    taken = 0
+    while found := _DATA.search(content, taken):
+        start, end = found.end(), content.find(b"]", found.end()) + 1
+        if not end:
+            break
+        rest += content[taken:start], _place(len(lists))
+        lists.append(content[start:end])
+        taken = end
+    return b"".join((*rest, content[taken:])), lists
+
+
+def _place(at: int) -> bytes:
+    """No other value of a `data` looks like this one: every list was taken out."""
+    return b"[%d]" % at
+
+
+def _numbers(datatype: str, data: bytes) -> Array:
+    """Raises `ValueError`, `TypeError` or `KeyError` when they are not numbers of that kind, or not in one flat list:
+    then its first `]` was not its end."""
+    code, dtype = _NUMBERS[datatype]
+    values = _parser.parse(data)
+    if not isinstance(values, simdjson.Array):
+        raise TypeError("a list was expected")
+    return np.frombuffer(values.as_buffer(of_type=code), dtype)

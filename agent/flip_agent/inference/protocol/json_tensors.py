@@ -4,6 +4,7 @@ What is not JSON (NaN, Infinity), of another type, ragged, or beyond the type's 
 Python, and nothing is allocated by a declared shape, only by values that were sent.
 """
 
+import contextvars
 import functools
 import math
 import re
@@ -21,6 +22,8 @@ from flip_wire.models import TensorSpec
 
 T = TypeVar("T")
 
+_silently = contextvars.copy_context()  # for the event loop's thread alone; a tenth of what `np.errstate` takes
+_silently.run(np.seterr, over="ignore")
 _OPENING_BRACKETS = re.compile(rb"(?:[ \t\r\n]*\[)*")
 
 
@@ -57,8 +60,7 @@ def flat_array(spec: TensorSpec, shape: Sequence[int], numbers: Array) -> Array:
         limits = np.iinfo(dtype)
         if numbers.min() < limits.min or numbers.max() > limits.max:
             raise _out_of_range(spec)
-    with np.errstate(over="ignore"):
-        return _finite(spec, numbers.astype(dtype, copy=False)).reshape(shape)
+    return _finite(spec, _silently.run(numbers.astype, dtype, copy=False)).reshape(shape)
 
 
 def row_array(spec: TensorSpec, data: Raw) -> Array:
