@@ -162,9 +162,24 @@ async def test_quick_forwards_of_one_turn_share_a_batch_on_the_event_loop() -> N
     forward.batches.clear()
     answers = [batcher.submit(forward, rows(value), SOON) for value in (1, 2, 3)]
     assert not batcher.busy
-    await asyncio.sleep(0)
-    assert all(answer.done() for answer in answers)
+    await asyncio.gather(*answers)
     assert forward.batches == [3]
+    batcher.close()
+
+
+@pytest.mark.asyncio
+async def test_what_is_read_while_a_batch_is_about_to_begin_joins_it() -> None:
+    forward = Doubler()
+    batcher = Batcher("m", max_rows=4, max_queue=64)
+    for size in (1, 2, 4):  # as often as is needed to know them as quick
+        await batcher.submit(forward, rows(*range(size)), SOON)
+    forward.batches.clear()
+    answers: list[asyncio.Future[list[Array]]] = []
+    for value in range(6):  # one in each turn of the event loop
+        answers.append(batcher.submit(forward, rows(value), SOON))
+        await asyncio.sleep(0)
+    await asyncio.gather(*answers)
+    assert forward.batches == [4, 2], "no batch waits for more than it may have"
     batcher.close()
 
 

@@ -18,6 +18,7 @@ from flip_agent.inference.http.request_body import Bodies
 
 pytestmark = pytest.mark.asyncio
 
+LARGE = 2**24
 HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
 
 
@@ -33,7 +34,7 @@ class Server(uvicorn.Server):
 
 
 class Echo:
-    """Answers with the length of the body; `/early` without reading it, `/held` when it is let go."""
+    """Answers with the length of the body; `/early` without reading it, `/held` when it is let go, `/large`: a lot."""
 
     def __init__(self) -> None:
         self.begun = 0
@@ -44,6 +45,9 @@ class Echo:
         self.begun += 1
         if scope["path"] == "/held":
             await self.go.wait()
+        if scope["path"] == "/large":
+            await send_content(scope, send, 200, b"text/plain", b"x" * LARGE)
+            return
         with contextlib.suppress(ClientGone):
             body = b"" if scope["path"] == "/early" else await self.bodies.read(dict(scope["headers"]), receive)
             content = str(len(body)).encode()
@@ -204,3 +208,74 @@ async def test_an_answer_to_head_has_the_headers_alone(port: int) -> None:
         b"connection: close",
     ]
     assert content == b""
+
+
+async def test_a_body_is_asked_for_where_the_client_waits_to_be_asked(port: int) -> None:
+    async with connected(port) as (reader, writer):
+        writer.write(HEAD + b"Content-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(b"abc")
+        assert (await reader.readuntil(b"\r\n\r\n3")).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_body_that_nobody_takes_is_not_gathered_and_is_whole_in_the_end(port: int, echo: Echo) -> None:
+    async with connected(port) as (reader, writer):
+        writer.write(HEAD.replace(b" / ", b" /held ") + b"Content-Length: 1000000\r\n\r\n" + b"x" * 10**6)
+        while not echo.begun:
+            await asyncio.sleep(0.01)
+        echo.go.set()
+        assert (await reader.readuntil(b"\r\n\r\n1000000")).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_body_that_is_not_wanted_is_read_away_before_the_next_request(port: int) -> None:
+    async with connected(port) as (reader, writer):
+        writer.write(HEAD.replace(b" / ", b" /early ") + b"Content-Length: 1000000\r\n\r\n" + b"x" * 10**6)
+        await reader.readuntil(b"\r\n\r\n0")
+        writer.write(HEAD + b"Content-Length: 2\r\n\r\nab")
+        assert (await reader.readuntil(b"\r\n\r\n2")).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_client_that_does_not_read_holds_up_nobody_but_itself(port: int, echo: Echo) -> None:
+    request = HEAD.replace(b" / ", b" /large ") + b"\r\n"
+    async with connected(port) as (reader, writer):
+        writer.write(request * 3)
+        assert await says(port, HEAD + b"Connection: close\r\n\r\n")
+        for _ in range(3):
+            await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(LARGE)
+    async with connected(port) as (_, writer):
+        writer.write(request * 3)  # and leaves
+    assert await says(port, HEAD + b"Connection: close\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        b"GET / HTTP/1.0\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+    ],
+)
+async def test_the_last_request_of_a_connection_is_answered_before_it_ends(port: int, last: bytes) -> None:
+    answer = await says(port, HEAD + b"Content-Length: 2\r\n\r\nab" + last + HEAD + b"\r\n")
+    assert answer.count(b"HTTP/1.1 200 OK") == 2
+    assert answer.endswith(b"connection: close\r\n\r\n0")
+
+
+async def test_what_was_asked_before_the_end_of_the_server_is_answered(echo: Echo) -> None:
+    config: Any = uvicorn.Config(echo, http=Hasty, ws="none", lifespan="off", log_config=None, log_level="error")
+    server = Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        async with asyncio.TaskGroup() as group:
+            group.create_task(server.serve(sockets=[listener]))
+            asked = group.create_task(says(port, HEAD.replace(b" / ", b" /held ") + b"\r\n"))
+            while not echo.begun:
+                await asyncio.sleep(0.01)
+            server.should_exit = True
+            while listener.fileno() != -1 and server.servers and server.servers[0].is_serving():
+                await asyncio.sleep(0.01)
+            echo.go.set()
+    assert b"connection: close\r\n" in asked.result()
+    assert asked.result().endswith(b"\r\n\r\n0")

@@ -1,7 +1,8 @@
 """Batches requests without a timer: what arrived while the last forward ran is the next batch.
 
-A forward that is known to be quick runs on the event loop at the end of the turn in which its requests arrived, a
-slower one in the model's one worker thread while the next batch gathers. A batch never mixes versions or row shapes.
+A forward that is known to be quick runs on the event loop as soon as the requests that are already there have been
+read, a slower one in the model's one worker thread while the next batch gathers. A batch never mixes versions or row
+shapes.
 The queue is bounded; a request whose client has gone or whose deadline has passed is never computed.
 """
 
@@ -11,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
@@ -46,22 +46,22 @@ def unheard(model: str, version: int, jobs: int, rows: int, seconds: float) -> N
     """Nobody counts batches."""
 
 
-@dataclass(slots=True, eq=False)
 class Job:
     """The inputs of one request, all with the same number of rows."""
 
-    forward: Forward
-    inputs: list[Array]
-    deadline: float
-    """On the event loop's clock."""
-    answer: asyncio.Future[list[Array]]
-    rows: int = field(init=False)
-    kind: tuple[object, ...] = field(init=False)
-    """Jobs of equal kind may share a batch."""
+    __slots__ = ("answer", "deadline", "forward", "inputs", "kind", "rows")
 
-    def __post_init__(self) -> None:
-        self.rows = self.inputs[0].shape[0]
-        self.kind = (self.forward, *(values.shape[1:] for values in self.inputs))
+    def __init__(
+        self, forward: Forward, inputs: list[Array], deadline: float, answer: asyncio.Future[list[Array]]
+    ) -> None:
+        """`deadline` is on the event loop's clock."""
+        self.forward = forward
+        self.inputs = inputs
+        self.deadline = deadline
+        self.answer = answer
+        self.rows: int = inputs[0].shape[0]
+        self.kind: tuple[object, ...] = (forward, *[values.shape[1:] for values in inputs])
+        """Jobs of equal kind may share a batch."""
 
 
 class Batcher:
@@ -77,6 +77,8 @@ class Batcher:
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"forward-{name}")
         self._costs: WeakKeyDictionary[Forward, Costs] = WeakKeyDictionary()
         self._turn_planned = False
+        self._looked_at = 0
+        """How many waited at the last look, before a turn."""
         self.busy = False
         """A forward is running in the worker thread."""
 
@@ -107,6 +109,12 @@ class Batcher:
         self._worker.shutdown(wait=False, cancel_futures=True)
 
     def _turn(self) -> None:
+        waiting = len(self._waiting)
+        if self._looked_at < waiting < self._max_rows:  # more may have come to the sockets while these were read
+            self._looked_at = waiting
+            self._loop.call_soon(self._turn)
+            return
+        self._looked_at = 0
         self._turn_planned = False
         while batch := self._take():
             costs = self.costs(batch[0].forward)

@@ -6,8 +6,7 @@ Each call keeps the version that it was checked against. Listeners hear of every
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from flip_agent.inference.engine.served_model import ServedModel, Version
 from flip_agent.inference.engine.served_models import ServedModels
@@ -23,16 +22,14 @@ class ClientGone(Exception):
     """Nobody reads the answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """Who shall answer."""
 
     model: ServedModel
     version: Version
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One that was answered. The arrays are the request's and the response's own: read them, keep copies."""
 
     target: Target
@@ -101,7 +98,7 @@ class Engine:
         self, target: Target, inputs: list[Array], patience: float, gone: Callable[[], Awaitable[None]] | None
     ) -> list[Array]:
         manifest, batcher = target.version.manifest, target.model.batcher
-        if len({values.shape[0] for values in inputs}) > 1:
+        if len(inputs) > 1 and len({values.shape[0] for values in inputs}) > 1:
             shapes = {spec.name: list(values.shape) for spec, values in zip(manifest.inputs, inputs, strict=True)}
             raise Refusal(f"the inputs differ in their number of rows: {shapes}")
         waits = batcher.busy

@@ -109,7 +109,9 @@ def _read(body: Body, header_length: bytes | None) -> tuple[InferRequest, Arrays
 
 def patience(parameters: Mapping[str, Parameter]) -> float:
     """Seconds, from `timeout` in microseconds (as Triton has it). Raises `Refusal`."""
-    timeout = parameters.get("timeout", PATIENCE * 1e6)
+    timeout = parameters.get("timeout")
+    if timeout is None:
+        return PATIENCE
     if isinstance(timeout, bool | str) or timeout < 0:
         raise Refusal("parameter 'timeout' takes a number of microseconds")
     return min(PATIENCE, timeout / 1e6)

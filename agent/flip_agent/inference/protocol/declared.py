@@ -36,9 +36,9 @@ def in_order(tensors: Sequence[Declared], specs: Sequence[TensorSpec]) -> list[D
 
 def check_outputs(names: Iterable[str], specs: Sequence[TensorSpec]) -> None:
     """Raises `Refusal` when an output is asked for that the model does not have."""
-    known = [spec.name for spec in specs]
-    if surplus := next((name for name in names if name not in known), None):
-        raise Refusal(f"no output '{surplus[:100]}'", hint=f"the outputs are {known}")
+    for name in names:
+        if name not in (known := [spec.name for spec in specs]):
+            raise Refusal(f"no output '{name[:100]}'", hint=f"the outputs are {known}")
 
 
 def _names(specs: Sequence[TensorSpec]) -> str:

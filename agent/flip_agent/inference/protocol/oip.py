@@ -108,11 +108,15 @@ def decode_request(body: Body) -> InferRequest:
 def input_arrays(request: InferRequest, specs: Sequence[TensorSpec], binary: memoryview = NOTHING) -> list[Array]:
     """The request's tensors in the order of the model's inputs; `binary` is what follows the JSON. Raises `Refusal`."""
     declared = in_order(request.inputs, specs)
-    spec_of = {spec.name: spec for spec in specs}
     pieces = Pieces(binary)
-    arrays = {tensor.name: _input_array(spec_of[tensor.name], tensor, pieces) for tensor in request.inputs}
+    if len(specs) == 1:
+        arrays = [_input_array(specs[0], declared[0], pieces)]
+    else:  # their bytes follow in the order of the request
+        spec_of = {spec.name: spec for spec in specs}
+        given = {tensor.name: _input_array(spec_of[tensor.name], tensor, pieces) for tensor in request.inputs}
+        arrays = [given[spec.name] for spec in specs]
     pieces.check_all_taken(specs[-1], declared[-1])
-    return [arrays[spec.name] for spec in specs]
+    return arrays
 
 
 def _input_array(spec: TensorSpec, tensor: InferInput, pieces: Pieces) -> Array:
