@@ -2,9 +2,9 @@
 
 One row of 784 numbers to a request, to a perceptron 784-256-10, from wrk on the same cores; nothing is pinned, because
 LitServe has three processes. The servers take turns while the others stand still; a figure is the median over the turns
-of the ratio within a turn, because machines have better and worse minutes. Where the machine does other work too, one
-process gets a smaller share of it than three: then only the CPU for a request can be compared. Binary tensors are ours
-alone: they stand against LitServe's JSON, the only form it has.
+of the ratio within a turn, because machines have better and worse minutes (and hosts: `calm`). Where the machine does
+other work too, one process gets a smaller share of it than three: then only the CPU for a request can be compared.
+Binary tensors are ours alone: they stand against LitServe's JSON, the only form it has.
 """
 
 import statistics
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from bench.calm import undisturbed
 from bench.progress import say
 from bench.report import Verdict, at_least, at_most
 from bench.servers import Server, litserve, mlserver, ours
@@ -51,7 +52,7 @@ async def measure(folder: Path, *, quick: bool) -> Mapping[str, Verdict]:
 
         async def window(server: Server, post: Post, clients: int, seconds: int) -> Window:
             with standing_still([other.pid for other in servers if other is not server]):
-                return await _window(server, post, clients, seconds)
+                return await undisturbed(lambda: _window(server, post, clients, seconds))
 
         for server in servers:
             await window(server, server.json, _CLIENTS, 1)

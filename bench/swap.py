@@ -17,6 +17,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
+from bench.calm import undisturbed
 from bench.checker import Checker
 from bench.progress import say
 from bench.report import Verdict, at_least, at_most
@@ -74,26 +75,33 @@ async def _swaps(served: Served, turns: int, seconds: int) -> Mapping[str, Verdi
     swapper, checker = served.swapper, served.checker
     with_swaps: list[Load] = []
     without: list[Load] = []
+    swapping = 0.0
+    clock = asyncio.get_running_loop().time
     async with checker.asking(_CHECKERS):
         await load(served.post, _CLIENTS, 1)
         for turn in range(turns):
-            without.append(await load(served.post, _CLIENTS, seconds))
+            without.append(await _load(served, seconds))
+            began = clock()
             async with _swapping(swapper):
-                with_swaps.append(await load(served.post, _CLIENTS, seconds))
+                with_swaps.append(await _load(served, seconds))
+            swapping += clock() - began
             pace, usual = with_swaps[-1].per_second, without[-1].per_second
             say(f"turn {turn + 1}: {pace:,.0f}/s with swaps, {usual:,.0f}/s without; {swapper.done} swaps so far")
     loads = [*with_swaps, *without]
     ratios = [each.per_second / usual.per_second for each, usual in zip(with_swaps, without, strict=True)]
-    swaps_per_second = swapper.done / sum(each.seconds for each in with_swaps)
     say(f"{sum(each.requests for each in loads):,} answers checked, {checker.answers:,} of them also for their time")
     return {
-        "swaps_per_second": at_least(0.9 / _EVERY, swaps_per_second),
+        "swaps_per_second": at_least(0.9 / _EVERY, swapper.done / swapping),
         "failed_requests": at_most(0, checker.failed + sum(each.failed for each in loads)),
         "wrong_answers": at_most(0, checker.wrong + sum(each.wrong for each in loads)),
         "pace_ratio": at_least(
             0.85, statistics.median(ratios), statistics.median(usual.per_second for usual in without)
         ),
     }
+
+
+async def _load(served: Served, seconds: int) -> Load:
+    return await undisturbed(lambda: load(served.post, _CLIENTS, seconds))
 
 
 @asynccontextmanager
@@ -122,9 +130,9 @@ async def _beside_training(served: Served, folder: Path, turns: int, seconds: in
     async with _training(folder) as training:
         for turn in range(turns):
             training.send_signal(signal.SIGSTOP)
-            alone.append((await load(served.post, _CLIENTS, seconds)).p99)
+            alone.append((await _load(served, seconds)).p99)
             training.send_signal(signal.SIGCONT)
-            beside.append((await load(served.post, _CLIENTS, seconds)).p99)
+            beside.append((await _load(served, seconds)).p99)
             say(f"turn {turn + 1}: p99 {beside[-1] * 1e3:.2f} ms beside training, {alone[-1] * 1e3:.2f} ms alone")
     ratios = [each / usual for each, usual in zip(beside, alone, strict=True)]
     return {"p99_beside_training_ratio": at_most(3.0, statistics.median(ratios), statistics.median(alone))}

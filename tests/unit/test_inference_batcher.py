@@ -21,6 +21,7 @@ class Doubler:
 
     batched = True
     version = 1
+    graph = "doubles"
 
     def __init__(self) -> None:
         self.batches: list[int] = []
@@ -164,6 +165,21 @@ async def test_quick_forwards_of_one_turn_share_a_batch_on_the_event_loop() -> N
     assert not batcher.busy
     await asyncio.gather(*answers)
     assert forward.batches == [3]
+    batcher.close()
+
+
+@pytest.mark.asyncio
+async def test_a_new_version_of_the_same_graph_is_as_quick_as_the_one_before() -> None:
+    class Tripler(Doubler):
+        graph = "triples"
+
+    batcher = Batcher("m", max_rows=64, max_queue=64)
+    before, new, other = Doubler(), Doubler(), Tripler()
+    await batcher.submit(before, rows(1), SOON)
+    assert batcher.costs(new).quick(rows=1)
+    assert not batcher.costs(new).quick(rows=2)
+    assert not batcher.costs(other).quick(rows=1)
+    assert batcher.costs(new).beside(batcher.costs(other)) == 1, "what is assumed is no measurement"
     batcher.close()
 
 

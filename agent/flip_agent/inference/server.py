@@ -15,7 +15,7 @@ from flip_agent.inference.credentials import Credentials, read_credentials
 from flip_agent.inference.http.listener import Server, listen, url
 from flip_agent.inference.instance import Instance
 from flip_agent.instances import Instances
-from flip_agent.memory import give_memory_back
+from flip_agent.memory import give_memory_back, hoard_nothing
 from flip_agent.settings import InferenceSection, Settings
 from flip_runtime.errors import ConfigError, Fatal
 from flip_runtime.supervisor import supervise
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 def serve(settings: Settings, name: str) -> None:
     """The instance of that name. Returns after SIGTERM or SIGINT. Raises `ConfigError`."""
+    hoard_nothing()
     where = Instances(settings.inference).settings(name)
     credentials = read_credentials(where)
     with contextlib.closing(listen(where)) as listener:

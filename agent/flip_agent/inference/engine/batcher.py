@@ -35,6 +35,11 @@ class Forward(Protocol):
     @property
     def batched(self) -> bool: ...
 
+    @property
+    def graph(self) -> str:
+        """What it computes, whatever its weights: versions of one graph cost the same."""
+        ...
+
     def run(self, inputs: Sequence[Array]) -> list[Array]: ...
 
 
@@ -92,7 +97,10 @@ class Batcher:
         return not self.busy and not self._waiting
 
     def costs(self, forward: Forward) -> "Costs":
-        return self._costs.setdefault(forward, Costs())
+        if (known := self._costs.get(forward)) is None:
+            alike = next((costs for other, costs in self._costs.items() if other.graph == forward.graph), None)
+            known = self._costs[forward] = Costs(alike)
+        return known
 
     def submit(self, forward: Forward, inputs: list[Array], deadline: float) -> asyncio.Future[list[Array]]:
         """Cancel the future when nobody waits for it any more. Raises `QueueFull`."""
@@ -149,13 +157,16 @@ class Batcher:
 class Costs:
     """What forwards of one version cost, by their number of rows, as a moving average."""
 
-    def __init__(self) -> None:
+    def __init__(self, alike: "Costs | None" = None) -> None:
+        """`alike` of another version of the same graph."""
+        self._assumed: dict[int, float] = {} if alike is None else {**alike._assumed, **alike._seconds}
+        """By the number of binary digits of the rows, as `_seconds`, which go before."""
         self._seconds: dict[int, float] = {}
-        """By the number of binary digits of the rows."""
 
     def expected(self, rows: int) -> float:
         """Seconds of CPU; infinite while nothing of that size was measured."""
-        return self._seconds.get(rows.bit_length(), float("inf"))
+        size = rows.bit_length()
+        return self._seconds.get(size) or self._assumed.get(size, float("inf"))
 
     def quick(self, rows: int) -> bool:
         """Whether the event loop had better compute it itself."""

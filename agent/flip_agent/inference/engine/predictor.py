@@ -63,6 +63,7 @@ class Predictor:
     def __init__(self, manifest: Manifest, session: ort.InferenceSession) -> None:
         self.manifest = manifest
         self.batched = manifest.batched
+        self.graph = servable_files(manifest)[0].sha256
         self._session = session
         self._inputs = [spec.name for spec in manifest.inputs]
         self._outputs = [spec.name for spec in manifest.outputs]
