@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 _MUCH = 0.03
 """Share of the processors' time."""
-_TRIES = 5
+_TRIES = 3
 _STEAL = 7
 """Of the fields of `cpu` in proc_stat(5)."""
 _FIELDS = 8

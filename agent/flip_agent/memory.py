@@ -33,11 +33,11 @@ def hoard_nothing() -> None:
 
 
 def give_memory_back() -> None:
-    """After the imports: they leave 4 MiB of free blocks that glibc would keep. What lives now is taken to live for
-    ever, so that no later collection looks at it."""
+    """After imports, which leave free blocks that glibc would keep. What lives now is taken to live for ever: no later
+    collection looks at it."""
     release()
     gc.freeze()
-    unmap_code()
+    _unmap_code()
 
 
 def release() -> None:
@@ -53,7 +53,7 @@ def trim() -> None:
         malloc_trim(0)
 
 
-def unmap_code() -> None:
+def _unmap_code() -> None:
     """What libraries run once, to start, counts as this process's memory for as long as it is mapped: 20 of 115 MB.
     What is used again is mapped again, page by page, from the kernel's cache. Linux only."""
     with contextlib.suppress(OSError):

@@ -27,7 +27,7 @@ from flip_agent.inference.metrics.metrics import Metrics
 from flip_agent.inference.metrics.traffic import TrafficCount
 from flip_agent.inference.run_link import RunLink
 from flip_agent.instances import Instances
-from flip_agent.memory import unmap_code
+from flip_agent.memory import give_memory_back
 from flip_agent.models.store import ModelStore
 from flip_agent.settings import InferenceSection, ModelsSection, Settings
 from flip_runtime.supervisor import Service
@@ -113,7 +113,7 @@ class Instance:
         from flip_agent.inference.grpc.server import GrpcServer
         from flip_agent.inference.grpc.service import InferenceService
 
-        unmap_code()
+        give_memory_back()
         await GrpcServer(self._where, self._credentials, InferenceService(self._engine, self._metrics)).run()
 
 

@@ -14,7 +14,7 @@ from flip_agent.inference.engine.batcher import Batcher, Executed, unheard
 from flip_agent.inference.engine.served_model import ServedModel, Version
 from flip_agent.inference.engine.waking import Waking
 from flip_agent.inference.problems import NotReady, Refusal, Unknown, Unloaded
-from flip_agent.memory import release, trim, unmap_code
+from flip_agent.memory import give_memory_back, release, trim
 from flip_agent.models.store import ModelStore
 from flip_runtime.errors import FlipError, Rejected
 from flip_wire.health import Condition, Severity
@@ -165,8 +165,7 @@ class ServedModels:
         self.loaded = True
         for name in names:
             await self._bring_previous(name)
-        await asyncio.to_thread(trim)
-        await asyncio.to_thread(unmap_code)
+        await asyncio.to_thread(give_memory_back)
 
     async def prepare(self, name: str, version: int, sha256: Sha256) -> None:
         """Builds the version and compares its probe, while the earlier one goes on answering.
