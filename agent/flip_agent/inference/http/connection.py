@@ -13,24 +13,14 @@ from typing import Any, ClassVar
 from urllib.parse import unquote
 
 import httptools
-import msgspec
 from litestar.types import HTTPScope
 from uvicorn import Config
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from flip_agent.inference.http.answer import WHOLE_ANSWER
-from flip_agent.inference.http.exchange import Exchange, encode_answer
-from flip_agent.inference.problems import (
-    PROBLEM_JSON,
-    HeadTooLarge,
-    QueueFull,
-    Refusal,
-    TooSlow,
-    encode_headers,
-    problem_headers,
-    problem_of,
-)
+from flip_agent.inference.http.exchange import Exchange, encode_refusal
+from flip_agent.inference.problems import HeadTooLarge, QueueFull, Refusal, TooSlow
 
 log = logging.getLogger(__name__)
 
@@ -291,7 +281,7 @@ class Connection(asyncio.Protocol):
         if self._transport.is_closing():
             return
         if self._is_next():
-            self._transport.write(_encode(refusal))
+            self._transport.write(encode_refusal(refusal))
         self._abandon()
         self._transport.close()
 
@@ -307,14 +297,3 @@ class Connection(asyncio.Protocol):
         for exchange in (self._answering, *self._waiting, self._newest):
             if exchange is not None:
                 exchange.abandon()
-
-
-def _encode(refusal: Refusal) -> bytes:
-    content = msgspec.json.encode(problem_of(refusal))
-    headers = [
-        (b"content-type", PROBLEM_JSON),
-        (b"content-length", str(len(content)).encode()),
-        (b"connection", b"close"),
-        *encode_headers(problem_headers(refusal)),
-    ]
-    return encode_answer(refusal.status, headers, content)

@@ -5,9 +5,17 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, Protocol
 
+import msgspec
 from litestar.types import HTTPScope
 
-from flip_agent.inference.problems import Headers
+from flip_agent.inference.problems import (
+    PROBLEM_JSON,
+    Headers,
+    Refusal,
+    encode_headers,
+    problem_headers,
+    problem_of,
+)
 
 _HEADS = {int(status): f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _CLOSE = (b"connection", b"close")
@@ -132,3 +140,15 @@ class Exchange:
 def encode_answer(status: int, headers: Sequence[tuple[bytes, bytes]], content: bytes) -> bytes:
     lines = [b"%b: %b\r\n" % header for header in headers]
     return b"".join((_HEADS[status], *lines, b"\r\n", content))
+
+
+def encode_refusal(refusal: Refusal) -> bytes:
+    """Of a request that ends its connection."""
+    content = msgspec.json.encode(problem_of(refusal))
+    headers = [
+        (b"content-type", PROBLEM_JSON),
+        (b"content-length", str(len(content)).encode()),
+        _CLOSE,
+        *encode_headers(problem_headers(refusal)),
+    ]
+    return encode_answer(refusal.status, headers, content)
