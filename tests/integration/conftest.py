@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest_asyncio
@@ -10,12 +11,20 @@ if TYPE_CHECKING:
     from session_lab import Hub
 
 
-@pytest_asyncio.fixture
-async def hub(folder: Path, mongo_url: str) -> AsyncGenerator["Hub"]:
-    """One for each test: a device that has left stays online for an hour, and strategies would wait for it."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def started_hub(mongo_url: str) -> AsyncGenerator["Hub"]:
+    """One for each file: it takes ten seconds."""
     from session_lab import Hub  # with Flower, which takes a second: not for tests that need no whole hub
 
-    hub = Hub(folder / "hub", mongo_url)
-    await hub.start()
-    yield hub
-    await hub.stop()
+    with TemporaryDirectory(prefix="flip-") as folder:
+        hub = Hub(Path(folder) / "hub", mongo_url)
+        await hub.start()
+        yield hub
+        await hub.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def hub(started_hub: "Hub") -> AsyncGenerator["Hub"]:
+    """A whole one, without devices and without a run that goes on."""
+    yield started_hub
+    await started_hub.forget()

@@ -26,13 +26,16 @@ from flip_agent.settings import AgentSection, FederationSection, Settings
 from flip_demo.ports import free_port
 from flip_hub.client import HubApi
 from flip_hub.contributions.schemas import LateContributions
+from flip_hub.devices.schemas import DeviceStatus
 from flip_hub.federation.schemas import RunDetail, RunRequest
 from flip_hub.settings import AppsSection, FleetSection, HubSection, MongoSection, SuperlinkSection
 from flip_hub.settings import Settings as HubSettings
 from flip_runtime.backoff import Backoff
 from flip_runtime.child import Child
 from flip_runtime.config import section
+from flip_runtime.errors import Rejected
 from flip_runtime.logs import configure_logs
+from flip_wire.fleet import DeviceId
 from flip_wire.telemetry import SessionEvent
 
 with warnings.catch_warnings():
@@ -95,8 +98,24 @@ class Hub:
         self.api.close()
         await self._process.stop()
 
+    async def forget(self) -> None:
+        """Its devices and its runs: nothing counts on them any more."""
+        async with asyncio.timeout(60):
+            while under_way := [run for run in await asyncio.to_thread(self.api.runs) if run.finished_at is None]:
+                for run in under_way:
+                    with contextlib.suppress(Rejected):  # it ended meanwhile, or is still being submitted
+                        await asyncio.to_thread(self.api.stop_run, run.id)
+                await asyncio.sleep(0.2)
+        for device in await self._enrolled():
+            await asyncio.to_thread(self.api.revoke, device)
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
     def kill_superlink(self) -> None:
-        process(self._process.pid, "superlink_process").kill()
+        process(self.pid, "superlink_process").kill()
 
     async def enrol(self, state: Path, name: str) -> None:
         token = await asyncio.to_thread(self.api.create_enrolment_token)
@@ -121,12 +140,17 @@ class Hub:
         """All that devices have told of their sessions, newest first, once that step is among it so often."""
         async with asyncio.timeout(within):
             while True:
-                devices = await asyncio.to_thread(self.api.devices)
-                found = [event for each in devices for event in await asyncio.to_thread(self.api.events, each.id, 1000)]
+                devices = await self._enrolled()
+                found = [event for each in devices for event in await asyncio.to_thread(self.api.events, each, 1000)]
                 told = [msgspec.json.decode(each.body, type=SessionEvent) for each in found if each.kind == "session"]
                 if sum(event.step == step for event in told) >= count:
                     return told
                 await asyncio.sleep(0.2)
+
+    async def _enrolled(self) -> list[DeviceId]:
+        """And not revoked since."""
+        devices = await asyncio.to_thread(self.api.devices)
+        return [device.id for device in devices if device.status is not DeviceStatus.REVOKED]
 
     async def late(self, run_id: str) -> LateContributions:
         return await asyncio.to_thread(self.api.late, run_id)

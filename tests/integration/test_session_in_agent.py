@@ -18,7 +18,7 @@ from session_lab import APPS, Hub, reach, rounds
 from federation import appears
 from flip_demo.ports import free_port
 
-pytestmark = pytest.mark.asyncio
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 DISK = 24 * 2**20
 FULL_FOR = 5.0

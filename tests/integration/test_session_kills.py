@@ -22,7 +22,7 @@ from federation import left_of
 from flip_agent import start_counter
 from flip_agent.state_folder import DESIRED_FILE
 
-pytestmark = pytest.mark.asyncio
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ARROWS = [
     f"{when}:{step}"

@@ -25,7 +25,7 @@ from flip_hub.contributions.late import ASK_AGAIN
 from flip_runtime.child import Child, port_open
 from flip_wire.models import Sha256
 
-pytestmark = pytest.mark.asyncio
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 COUNTING = APPS / "counting"
 
@@ -144,7 +144,7 @@ class Registry:
         await self._process.stop()
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def mortal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[tuple[Registry, Hub]]:
     """A hub whose registry may die, and whose ServerApps soon give up reporting."""
     monkeypatch.setenv("FLIP_SUPERLINK__PATIENCE", "0.2")
@@ -171,7 +171,7 @@ async def test_no_reply_is_counted_and_late_though_no_report_of_it_reached_the_h
     run_id = await hub.submit(COUNTING, devices=1, num_server_rounds=2 if killed else 1, **config)
     async with training(device) as (run,):
         await run.told("training")
-        app = await serverapp()
+        app = await serverapp(hub)
         app.suspend()
         await run.told("trained")
         await run.training("waiting")
@@ -194,10 +194,10 @@ async def test_no_reply_is_counted_and_late_though_no_report_of_it_reached_the_h
     assert (await hub.late(run_id)).kept == []
 
 
-async def serverapp() -> psutil.Process:
+async def serverapp(hub: Hub) -> psutil.Process:
     async with asyncio.timeout(60):
         while True:
-            for process in psutil.Process().children(recursive=True):
+            for process in psutil.Process(hub.pid).children(recursive=True):
                 with contextlib.suppress(psutil.Error):
                     if "flip_hub.federation.launcher" in process.cmdline():
                         return process

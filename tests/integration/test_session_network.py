@@ -11,7 +11,7 @@ from thin_link import ThinLink
 
 from flip_demo.ports import free_port
 
-pytestmark = pytest.mark.asyncio
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CHUNK = 5 * 2**20
 """Bytes of an array that Flower sends as one object."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from session_lab import APPS, Device, Hub, rounds, training
 
-pytestmark = pytest.mark.asyncio
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_a_stock_app_runs_two_rounds_on_two_devices_and_finds_its_state_again(hub: Hub, folder: Path) -> None:

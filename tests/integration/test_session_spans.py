@@ -15,7 +15,7 @@ from flip_agent import start_counter
 from flip_hub.telemetry.schemas import MessageSpans
 from flip_wire.spans import Span
 
-pytestmark = pytest.mark.asyncio
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HELD = 1.0
 """Seconds at least."""

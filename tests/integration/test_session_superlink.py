@@ -12,7 +12,7 @@ from thin_link import ThinLink
 
 from flip_demo.ports import free_port
 
-pytestmark = pytest.mark.asyncio
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PARAMETERS = 3_000_000
 CALLS_A_SECOND = 10.0

@@ -12,7 +12,7 @@ import pytest
 from full_disk import fill, small_disk
 from session_lab import APPS, Device, Hub, rounds, training
 
-pytestmark = pytest.mark.asyncio
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 COUNTING = APPS / "counting"
 FULL_FOR = 6.0

@@ -149,7 +149,10 @@ class ServedModels:
 
     async def unload_model(self, name: str) -> None:
         """Its sessions are given back, and it answers nothing until it is loaded or another version takes over."""
-        model, _ = self.find(name)
+        try:
+            model, _ = self.find(name)
+        except Unloaded:
+            return
         model.unloaded = True
         model.sleep()
         log.info("unloaded", extra={"model": name})
