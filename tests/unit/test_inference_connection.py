@@ -157,9 +157,17 @@ async def test_what_is_no_request_is_a_problem_too(port: int, head: bytes, statu
         assert problem(await reader.read())["status"] == status
 
 
-async def test_headers_without_end_are_not_gathered(port: int) -> None:
+@pytest.mark.parametrize(
+    "begun",
+    [
+        HEAD + b"X: ",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX: ",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n1;x=",
+    ],
+)
+async def test_headers_and_trailers_without_end_are_not_gathered(port: int, begun: bytes) -> None:
     async with connected(port) as (reader, writer):
-        writer.write(HEAD + b"X: ")
+        writer.write(begun)
         with contextlib.suppress(ConnectionError):  # it is closed while this is still being sent
             while not reader.at_eof():
                 writer.write(b"y" * 2**16)
@@ -225,6 +233,14 @@ async def test_a_body_that_nobody_takes_is_not_gathered_and_is_whole_in_the_end(
             await asyncio.sleep(0.01)
         echo.go.set()
         assert (await reader.readuntil(b"\r\n\r\n1000000")).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_body_in_the_smallest_chunks_is_read_and_so_is_what_follows_its_trailers(port: int) -> None:
+    chunks = b"1\r\nx\r\n" * 20_000
+    async with connected(port) as (reader, writer):
+        for _ in range(2):
+            writer.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\nX: y\r\n\r\n")
+            assert (await reader.readuntil(b"\r\n\r\n20000")).startswith(b"HTTP/1.1 200 ")
 
 
 async def test_a_body_that_is_not_wanted_is_read_away_before_the_next_request(port: int) -> None:

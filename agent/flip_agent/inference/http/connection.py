@@ -24,8 +24,10 @@ from flip_agent.inference.problems import HeadTooLarge, QueueFull, Refusal, TooS
 
 log = logging.getLogger(__name__)
 
-_HEAD_LIMIT = 2**16
-"""Bytes of address and headers that come after their first packet."""
+_BESIDE_LIMIT = 2**16
+"""Bytes of a request after its first packet that are no body: headers, trailers, what frames chunks."""
+_FRAMED = 6
+"""Bytes that one byte of a body comes in, at the most: a chunk of its own."""
 _HEADERS_LIMIT = 100
 _BODY_HELD = 2**16
 """Bytes of a body that nobody takes; then no more of it is read."""
@@ -64,8 +66,8 @@ class Connection(asyncio.Protocol):
         self._arriving = False
         """A request has begun and is not whole."""
         self._in_head = False
-        self._head = 0
-        """Bytes of a head that is not whole."""
+        self._beside = 0
+        """Bytes of the request that are no body, or less where they carried one."""
         self._newest: Exchange | None = None
         """Whose head is whole."""
         self._answering: Exchange | None = None
@@ -92,15 +94,17 @@ class Connection(asyncio.Protocol):
         self._connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        head_goes_on = self._in_head
+        request = self._headers
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             pass  # to nothing that is spoken here: it is answered as it is
         except httptools.HttpParserError:
             self._end(self._refusal or Refusal("this is no HTTP request"))
-        if head_goes_on and self._in_head and self._head_is_too_large(len(data)):
-            self._end(HeadTooLarge(f"address and headers have more than {_HEAD_LIMIT} bytes"))
+        if self._arriving and self._headers is request:
+            self._beside += len(data)
+            if self._beside > _BESIDE_LIMIT:
+                self._end(HeadTooLarge(f"what is beside the body has more than {_BESIDE_LIMIT} bytes"))
 
     def pause_writing(self) -> None:
         self._writable = self._loop.create_future()
@@ -129,13 +133,15 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         self._arriving = self._in_head = True
         self._since = self._loop.time()
-        self._head = 0
+        self._beside = 0
         self._url, self._headers, self._expects_continue = b"", [], False
 
     def on_url(self, url: bytes) -> None:
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:  # a trailer
+            return
         name = name.lower()
         if name == b"expect":
             self._expects_continue = value.lower() == b"100-continue"
@@ -163,6 +169,7 @@ class Connection(asyncio.Protocol):
             self._regulate()
 
     def on_body(self, body: bytes) -> None:
+        self._beside -= _FRAMED * len(body)
         if self._newest is not None:
             self._newest.feed(body)
             if self._newest.held > _BODY_HELD:
@@ -271,10 +278,6 @@ class Connection(asyncio.Protocol):
             self._end(TooSlow(f"the request is not whole after {self.whole_within:g} s"))
         else:
             self._transport.close()
-
-    def _head_is_too_large(self, more: int) -> bool:
-        self._head += more
-        return self._head > _HEAD_LIMIT
 
     def _end(self, refusal: Refusal) -> None:
         """Tells why, unless an answer is on its way or another one is due before."""
