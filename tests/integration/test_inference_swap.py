@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import pytest_asyncio
 
@@ -145,3 +146,21 @@ async def test_swaps_under_load_fail_no_request_and_mix_no_versions(process: Ser
             counts = await asyncio.gather(*clients)
     assert min(counts) > 0
     assert seen == {"1", "2", "3"}
+
+
+async def test_what_only_a_swap_needed_is_given_back_after_it(process: ServeProcess, run: FakeRun) -> None:
+    sizes = (64, 16_384, 10)
+    manifests = [make_version(process.store, "digits", version, seed=version, sizes=sizes) for version in (2, 3, 4)]
+    async with process.running():
+        assert (await run.hears(Serving)).version == 1
+        for version, manifest in enumerate(manifests, start=2):
+            await swap(run, version, manifest)
+        swapped = memory(process)
+        async with asyncio.timeout(60):
+            while memory(process) > swapped - 4 * 2**20:
+                await asyncio.sleep(0.2)
+
+
+def memory(process: ServeProcess) -> int:
+    """Bytes."""
+    return psutil.Process(process.child.pid).memory_info().rss

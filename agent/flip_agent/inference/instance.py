@@ -11,7 +11,7 @@ from flip_agent.feedback.sample_store import SampleStore
 from flip_agent.inference.credentials import Credentials
 from flip_agent.inference.engine.engine import Engine
 from flip_agent.inference.engine.served_models import ServedModels
-from flip_agent.inference.engine.waking import rest
+from flip_agent.inference.engine.waking import rest, tidy
 from flip_agent.inference.guard.comparison import Copies, SpareThread
 from flip_agent.inference.guard.guardian import Guardian
 from flip_agent.inference.guard.objections import Limits
@@ -78,6 +78,7 @@ class Instance:
             Service("samples", self._samples.run),
             Service("local socket", lambda: serve_locally(self._local_socket, self._local_app())),
             Service("rest", lambda: rest(lambda: self._models.all, self._where.keep_alive)),
+            Service("tidy", lambda: tidy(self._models.built)),
         ]
         return [*services, Service("grpc", self._serve_grpc)] if self._where.grpc else services
 

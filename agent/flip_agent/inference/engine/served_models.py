@@ -64,6 +64,8 @@ class ServedModels:
         """What people must be told; the newest are left out when nobody takes them."""
         self.loaded = False
         """What the store holds has been looked at."""
+        self.built = asyncio.Event()
+        """Set whenever sessions were built."""
 
     # ---- asked by requests ----
 
@@ -249,7 +251,10 @@ class ServedModels:
             return None
 
     async def _opened(self, name: str, sha256: Sha256) -> Version:
-        return await asyncio.to_thread(Version.open, self._store, name, sha256)
+        try:
+            return await asyncio.to_thread(Version.open, self._store, name, sha256)
+        finally:
+            self.built.set()
 
     def alarm_damaged(self, name: str, error: FlipError) -> None:
         log.error("stored version refused", extra={"model": name, "reason": str(error)})

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from flip_agent.inference.engine.served_model import ServedModel, Version
 from flip_agent.inference.problems import Expired, NotReady, QueueFull
-from flip_agent.memory import release
+from flip_agent.memory import give_memory_back, release
 from flip_runtime.errors import FlipError
 from flip_wire.models import Sha256
 
@@ -20,6 +20,8 @@ _LOAD_WITHIN = 30.0
 """Seconds that a call waits for a model that is asleep."""
 _LOOK_AGAIN = 1.0
 """Seconds, at a model that is about to sleep and still has work."""
+_QUIET = 3.0
+"""Seconds."""
 
 
 class Waking:
@@ -77,6 +79,15 @@ async def rest(models: Callable[[], Sequence[ServedModel]], keep_alive: float) -
                 model.sleep()
                 log.info("asleep", extra={"model": model.name})
                 await asyncio.to_thread(release)
+
+
+async def tidy(built: asyncio.Event) -> None:
+    """A service: the code that builds sessions is let go once none has been built for a while (`memory`)."""
+    while await built.wait():
+        while built.is_set():
+            built.clear()
+            await asyncio.sleep(_QUIET)
+        await asyncio.to_thread(give_memory_back)
 
 
 def _next_look(models: Sequence[ServedModel], keep_alive: float) -> float:
