@@ -25,6 +25,11 @@ HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
 class Hasty(Connection):
     whole_within = 0.3
     most = 30
+    lost = 0
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        Hasty.lost += 1
+        super().connection_lost(exc)
 
 
 class Server(uvicorn.Server):
@@ -187,20 +192,25 @@ async def test_requests_that_wait_behind_one_another_are_answered_in_turn(port: 
             assert await reader.readexactly(1) == str(size).encode()
 
 
-async def test_more_than_may_wait_end_the_connection(port: int, echo: Echo) -> None:
+async def test_more_than_may_wait_end_the_connection_after_those_that_may(port: int, echo: Echo) -> None:
     first, others = HEAD.replace(b" / ", b" /held ") + b"\r\n", (HEAD + b"\r\n") * 100
-    assert await says(port, first + others) == b""
-    assert echo.begun == 1
+    asked = asyncio.create_task(says(port, first + others))
+    while not echo.begun:
+        await asyncio.sleep(0.01)
     echo.go.set()
-    assert b" 408 " in await says(port, HEAD)  # the next one is heard
+    answer = await asked
+    assert answer.count(b"HTTP/1.1 200 OK") == 17
+    assert problem(answer[answer.index(b"HTTP/1.1 400") :])["detail"] == "16 requests already wait on this connection"
 
 
-async def test_more_connections_than_there_may_be_are_told_so(port: int) -> None:
-    async with contextlib.AsyncExitStack() as others:
-        for _ in range(Hasty.most):
+async def test_more_connections_than_there_may_be_are_told_so_and_the_others_go_on(port: int) -> None:
+    async with connected(port) as (reader, writer), contextlib.AsyncExitStack() as others:
+        for _ in range(Hasty.most - 1):
             await others.enter_async_context(connected(port))
         told = problem(await says(port, HEAD + b"\r\n"))
         assert (told["status"], told["detail"]) == (429, "30 connections are open")
+        writer.write(HEAD + b"\r\n")
+        assert b" 200 " in await reader.readline()
     async with connected(port) as (reader, writer):
         writer.write(HEAD + b"\r\n")
         assert b" 200 " in await reader.readline()
@@ -269,14 +279,51 @@ async def test_a_client_that_does_not_read_holds_up_nobody_but_itself(port: int,
     [
         b"GET / HTTP/1.0\r\nHost: a\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
     ],
 )
 async def test_the_last_request_of_a_connection_is_answered_before_it_ends(port: int, last: bytes) -> None:
     answer = await says(port, HEAD + b"Content-Length: 2\r\n\r\nab" + last + HEAD + b"\r\n")
     assert answer.count(b"HTTP/1.1 200 OK") == 2
     assert answer.endswith(b"connection: close\r\n\r\n0")
+
+
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: 3\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"]
+)
+@pytest.mark.parametrize("to", [b"h2c\r\nHTTP2-Settings: AA", b"websocket"])
+async def test_a_request_to_upgrade_is_answered_as_if_it_were_none(port: int, to: bytes, framing: bytes) -> None:
+    async with connected(port) as (reader, writer):
+        for cut in (1, 40, 90, len(HEAD) + 60):
+            request = HEAD + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: " + to + b"\r\n" + framing
+            writer.write(request[:cut])
+            await asyncio.sleep(0.01)
+            writer.write(request[cut:])
+            assert (await reader.readuntil(b"\r\n\r\n3")).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_what_is_wrong_is_told_after_the_answers_that_are_due(port: int) -> None:
+    answer = await says(port, (HEAD + b"Content-Length: 1\r\n\r\na") * 2 + b"GARBAGE\r\n\r\n")
+    assert answer.count(b"HTTP/1.1 200 OK") == 2
+    assert problem(answer[answer.index(b"HTTP/1.1 400") :])["detail"] == "this is no HTTP request"
+
+
+async def test_a_client_that_takes_nothing_of_its_answer_is_let_go(port: int) -> None:
+    lost = Hasty.lost
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect(("127.0.0.1", port))
+        deaf.sendall(HEAD.replace(b" / ", b" /large ") + b"\r\n")
+        async with asyncio.timeout(20):
+            while Hasty.lost == lost:
+                await asyncio.sleep(0.05)
+
+
+async def test_an_early_answer_is_seen_by_a_client_that_is_still_sending(port: int) -> None:
+    request = HEAD.replace(b" / ", b" /early ") + b"Connection: close\r\nContent-Length: 5000000\r\n\r\n"
+    async with connected(port) as (reader, writer):
+        writer.write(request + b"x" * 2 * 10**6)
+        await asyncio.sleep(0)
+        assert (await reader.read()).endswith(b"\r\n\r\n0")
 
 
 async def test_what_was_asked_before_the_end_of_the_server_is_answered(echo: Echo) -> None:

@@ -1,7 +1,8 @@
 """One HTTP/1.1 connection, bounded in what it may hold and in how long a request may be on its way.
 
 A request is whole half a minute after its first byte, or it is answered 408 and the connection ends: be it slow in its
-headers, in its body, or in what is sent on after the answer. A connection without a request is closed like an idle one.
+headers, in its body, or in what is sent on after the answer. A connection without a request is closed like an idle one,
+and so is one whose client takes nothing of its answer. What ends a connection is told after the answers that are due.
 The parser is llhttp; uvicorn listens and ends. Why it is not uvicorn's: docs/decisions/23-http-connection.md.
 """
 
@@ -20,14 +21,13 @@ from uvicorn.server import ServerState
 
 from flip_agent.inference.http.answer import WHOLE_ANSWER
 from flip_agent.inference.http.exchange import Exchange, encode_refusal
+from flip_agent.inference.http.outlet import Outlet
 from flip_agent.inference.problems import HeadTooLarge, QueueFull, Refusal, TooSlow
 
 log = logging.getLogger(__name__)
 
 _BESIDE_LIMIT = 2**16
-"""Bytes of a request after its first packet that are no body: headers, trailers, what frames chunks."""
-_FRAMED = 6
-"""Bytes that one byte of a body comes in, at the most: a chunk of its own."""
+"""Bytes of a request in a row, after a packet, that are no body: headers, trailers, what frames a chunk."""
 _HEADERS_LIMIT = 100
 _BODY_HELD = 2**16
 """Bytes of a body that nobody takes; then no more of it is read."""
@@ -40,7 +40,7 @@ class Connection(asyncio.Protocol):
     whole_within: ClassVar[float] = 30.0
     """Seconds."""
     most: ClassVar[int] = 1024
-    """Connections at the same time; on one more requests are refused."""
+    """Connections at the same time; a request on one more is refused, and twice as many are not even heard."""
 
     def __init__(
         self,
@@ -58,25 +58,31 @@ class Connection(asyncio.Protocol):
         self._transport: Any = None
         self._about: dict[str, Any] = {}
         """What the scopes of all its requests have in common."""
-        self._parser: Any = httptools.HttpRequestParser(self)
-        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)  # what follows is not read
+        self._outlet: Any = None
+        self._parser: Any = self._new_parser()
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._expects_continue = False
         self._arriving = False
         """A request has begun and is not whole."""
         self._in_head = False
+        self._upgrading = False
+        """The parser is at a request to upgrade."""
         self._beside = 0
-        """Bytes of the request that are no body, or less where they carried one."""
+        """Bytes since the last of a body, or since the packet that the request began in."""
         self._newest: Exchange | None = None
         """Whose head is whole."""
         self._answering: Exchange | None = None
         self._waiting: deque[Exchange] = deque()
         self._reading = True
-        self._writable: asyncio.Future[None] | None = None
-        """While the client does not read what was written."""
+        self._surplus = False
+        """One of more than there may be."""
         self._refusal: Refusal | None = None
-        """Why this connection ends."""
+        """Why the parser was stopped."""
+        self._last_words = b""
+        """To be written when all that is due is answered."""
+        self._deaf = False
+        """Nothing more is heard: this side has ended."""
         self._since = self._loop.time()
         """When the request began that is arriving, or when the connection became idle."""
         self._timer = self._loop.call_later(min(self._idle_for, self.whole_within), self._tick)
@@ -91,28 +97,28 @@ class Connection(asyncio.Protocol):
             "client": get_remote_addr(transport_),
             "scheme": "https" if is_ssl(transport_) else "http",
         }
+        self._outlet = Outlet(transport_, self._loop)
         self._connections.add(self)
+        self._surplus = len(self._connections) > self.most
+        if len(self._connections) > 2 * self.most:
+            transport_.abort()
 
     def data_received(self, data: bytes) -> None:
-        request = self._headers
+        if self._deaf or self._last_words:
+            return
+        self._beside += len(data)
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # to nothing that is spoken here: it is answered as it is
+            self._feed(data)
         except httptools.HttpParserError:
             self._end(self._refusal or Refusal("this is no HTTP request"))
-        if self._arriving and self._headers is request:
-            self._beside += len(data)
-            if self._beside > _BESIDE_LIMIT:
-                self._end(HeadTooLarge(f"what is beside the body has more than {_BESIDE_LIMIT} bytes"))
+        if self._arriving and self._beside > _BESIDE_LIMIT:
+            self._end(HeadTooLarge(f"what is beside the body has more than {_BESIDE_LIMIT} bytes"))
 
     def pause_writing(self) -> None:
-        self._writable = self._loop.create_future()
+        self._outlet.pause()
 
     def resume_writing(self) -> None:
-        if self._writable is not None:
-            self._writable.set_result(None)
-            self._writable = None
+        self._outlet.resume()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
@@ -123,7 +129,7 @@ class Connection(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """After the answers that are due."""
-        if self._newest is None or self._newest.complete:
+        if self._deaf or self._newest is None or self._newest.complete:
             self._transport.close()
         else:
             self._newest.keep_alive = False
@@ -140,8 +146,8 @@ class Connection(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_head:  # a trailer
-            return
+        if not self._in_head:
+            return  # a trailer
         name = name.lower()
         if name == b"expect":
             self._expects_continue = value.lower() == b"100-continue"
@@ -153,11 +159,14 @@ class Connection(asyncio.Protocol):
             raise self._refusal
         parser = self._parser
         version = parser.get_http_version()
+        if parser.should_upgrade():
+            self._upgrading = True
+            return
         exchange = self._newest = Exchange(
             self,
             self._scope(version),
-            keep_alive=version != "1.0" and parser.should_keep_alive() and not parser.should_upgrade(),
-            expects_continue=self._expects_continue,
+            keep_alive=version != "1.0" and parser.should_keep_alive(),
+            expects_continue=version != "1.0" and self._expects_continue,
         )
         whole: Any = exchange.answer
         exchange.scope["extensions"] = {WHOLE_ANSWER: whole}
@@ -169,13 +178,15 @@ class Connection(asyncio.Protocol):
             self._regulate()
 
     def on_body(self, body: bytes) -> None:
-        self._beside -= _FRAMED * len(body)
+        self._beside = 0
         if self._newest is not None:
             self._newest.feed(body)
             if self._newest.held > _BODY_HELD:
                 self._regulate()
 
     def on_message_complete(self) -> None:
+        if self._upgrading:
+            return
         self._arriving = False
         if self._newest is not None:
             self._newest.end()
@@ -183,15 +194,14 @@ class Connection(asyncio.Protocol):
     # ---- what an exchange tells ----
 
     def write(self, content: bytes) -> None:
-        self._transport.write(content)
+        self._outlet.write(content)
 
     @property
     def congested(self) -> bool:
-        return self._writable is not None
+        return self._outlet.congested
 
     async def writable(self) -> None:
-        if self._writable is not None:
-            await self._writable
+        await self._outlet.writable()
 
     def taken(self) -> None:
         if not self._reading:
@@ -200,13 +210,47 @@ class Connection(asyncio.Protocol):
     def answered(self) -> None:
         done, self._answering = self._answering, None
         if done is None or not done.keep_alive:
-            self._transport.close()
+            self._part()
             return
         if not self._arriving:
             self._since = self._loop.time()
         if self._waiting:
             self._begin(self._waiting.popleft())
+        elif self._last_words:
+            self._part()
         self.taken()
+
+    # ---- how requests are read ----
+
+    def _new_parser(self) -> Any:
+        parser: Any = httptools.HttpRequestParser(self)
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)  # what follows is not read
+        return parser
+
+    def _feed(self, data: bytes) -> None:
+        """A request to upgrade is read as if it were none: the parser would leave out its body."""
+        while True:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = self._plain_head() + data[upgrade.args[0] :]
+                self._upgrading = False
+                self._parser = self._new_parser()
+            else:
+                return
+
+    def _plain_head(self) -> bytes:
+        method = self._parser.get_method()
+        if method == b"CONNECT":
+            self._refusal = Refusal("this is no proxy")
+            raise httptools.HttpParserError
+        tokens = b",".join(value for name, value in self._headers if name == b"connection").lower().split(b",")
+        kept = [header for header in self._headers if header[0] not in (b"connection", b"upgrade", b"http2-settings")]
+        if b"close" in (token.strip() for token in tokens):
+            kept.append((b"connection", b"close"))
+        version = self._parser.get_http_version().encode()
+        lines = [b"%b: %b\r\n" % header for header in kept]
+        return b"".join((method, b" ", self._url, b" HTTP/", version, b"\r\n", *lines, b"\r\n"))
 
     # ---- how requests are answered ----
 
@@ -215,20 +259,23 @@ class Connection(asyncio.Protocol):
             return HeadTooLarge(f"{len(self._headers)} headers, {_HEADERS_LIMIT} are allowed")
         if len(self._waiting) >= _PIPELINE_LIMIT:
             return Refusal(f"{_PIPELINE_LIMIT} requests already wait on this connection")
-        if len(self._connections) > self.most:
+        if sum(name == b"host" for name, _ in self._headers) > 1:
+            return Refusal("more than one Host")
+        if self._surplus:
             return QueueFull(f"{self.most} connections are open", hint="close those that are not used")
         return None
 
     def _scope(self, version: str) -> HTTPScope:
         address = httptools.parse_url(self._url)
-        path = address.path.decode("ascii")
+        raw_path = address.path or b"/"
+        path = raw_path.decode("ascii")
         scope: Any = {
             "type": "http",
             "asgi": _ASGI,
             "http_version": version,
             "method": self._parser.get_method().decode("ascii"),
             "path": unquote(path) if "%" in path else path,
-            "raw_path": address.path,
+            "raw_path": raw_path,
             "query_string": address.query or b"",
             "root_path": "",
             "headers": self._headers,
@@ -247,12 +294,12 @@ class Connection(asyncio.Protocol):
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("bug in the application", exc_info=error)
-        if not exchange.complete:
+        if not (exchange.complete or self._deaf):
             self._transport.close()
 
     def _regulate(self) -> None:
         """No more is read than can be held."""
-        wanted = not self._waiting and (self._newest is None or self._newest.held <= _BODY_HELD)
+        wanted = self._deaf or not (self._waiting or (self._newest is not None and self._newest.held > _BODY_HELD))
         if wanted == self._reading or self._transport.is_closing():
             return
         self._reading = wanted
@@ -266,35 +313,53 @@ class Connection(asyncio.Protocol):
     def _tick(self) -> None:
         """At the latest when the first of its times is up: so a request costs no timer of its own."""
         now, period = self._loop.time(), min(self._idle_for, self.whole_within)
-        if self._arriving:
+        arriving = self._arriving and not self._last_words
+        if self._outlet is not None and self._outlet.is_stuck():
+            self._transport.abort()
+            return
+        if arriving:
             due = self._since + self.whole_within
-        elif self._answering is None:
+        elif self._answering is None and not self._transport.is_closing():
             due = self._since + self._idle_for
         else:
             due = now + period
         if now < due:
             self._timer = self._loop.call_at(min(due, now + period), self._tick)
-        elif self._arriving:
+            return
+        self._timer = self._loop.call_later(period, self._tick)
+        if arriving and not self._deaf:
             self._end(TooSlow(f"the request is not whole after {self.whole_within:g} s"))
         else:
             self._transport.close()
 
     def _end(self, refusal: Refusal) -> None:
-        """Tells why, unless an answer is on its way or another one is due before."""
-        if self._transport.is_closing():
+        """Tells why, after the answers that are due before."""
+        if self._deaf or self._last_words or self._transport.is_closing():
             return
-        if self._is_next():
-            self._transport.write(encode_refusal(refusal))
-        self._abandon()
-        self._transport.close()
+        broken = self._newest if self._arriving and not self._in_head else None
+        if broken is None or not broken.complete:
+            self._last_words = encode_refusal(refusal)
+        if broken is not None:
+            broken.abandon()
+            if broken in self._waiting:
+                self._waiting.remove(broken)
+        if self._answering is None or self._answering is broken:
+            self._part()
 
-    def _is_next(self) -> bool:
-        """Whether what ends this connection is what the client waits for."""
-        if self._newest is None:
-            return True
-        if self._in_head or not self._arriving:
-            return self._newest.complete
-        return self._newest is self._answering
+    def _part(self) -> None:
+        """The last words; then what is still being sent is read away, because the client might not see them else."""
+        if self._last_words:
+            self.write(self._last_words)
+        self._abandon()
+        self._answering = None
+        self._waiting.clear()
+        self._deaf = True
+        self._since = self._loop.time()
+        if self._arriving and self._transport.can_write_eof():
+            self._transport.write_eof()
+            self._regulate()
+        else:
+            self._transport.close()
 
     def _abandon(self) -> None:
         for exchange in (self._answering, *self._waiting, self._newest):
