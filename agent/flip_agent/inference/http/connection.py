@@ -11,10 +11,8 @@ import logging
 from collections import deque
 from functools import partial
 from typing import Any, ClassVar
-from urllib.parse import unquote
 
 import httptools
-from litestar.types import HTTPScope
 from uvicorn import Config
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
@@ -22,18 +20,17 @@ from uvicorn.server import ServerState
 from flip_agent.inference.http.answer import WHOLE_ANSWER
 from flip_agent.inference.http.exchange import Exchange, encode_refusal
 from flip_agent.inference.http.outlet import Outlet
+from flip_agent.inference.http.request_head import RequestHead
 from flip_agent.inference.problems import HeadTooLarge, QueueFull, Refusal, TooSlow
 
 log = logging.getLogger(__name__)
 
 _BESIDE_LIMIT = 2**16
 """Bytes of a request in a row, after a packet, that are no body: headers, trailers, what frames a chunk."""
-_HEADERS_LIMIT = 100
 _BODY_HELD = 2**16
 """Bytes of a body that nobody takes; then no more of it is read."""
 _PIPELINE_LIMIT = 16
 """Requests that wait behind the one that is being answered."""
-_ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
 class Connection(asyncio.Protocol):
@@ -60,9 +57,7 @@ class Connection(asyncio.Protocol):
         """What the scopes of all its requests have in common."""
         self._outlet: Any = None
         self._parser: Any = self._new_parser()
-        self._url = b""
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._expects_continue = False
+        self._head = RequestHead()
         self._arriving = False
         """A request has begun and is not whole."""
         self._in_head = False
@@ -140,18 +135,14 @@ class Connection(asyncio.Protocol):
         self._arriving = self._in_head = True
         self._since = self._loop.time()
         self._beside = 0
-        self._url, self._headers, self._expects_continue = b"", [], False
+        self._head = RequestHead()
 
     def on_url(self, url: bytes) -> None:
-        self._url += url
+        self._head.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_head:
-            return  # a trailer
-        name = name.lower()
-        if name == b"expect":
-            self._expects_continue = value.lower() == b"100-continue"
-        self._headers.append((name, value))
+        if self._in_head:  # and no trailer
+            self._head.add(name, value)
 
     def on_headers_complete(self) -> None:
         self._refusal = self._refused()
@@ -164,9 +155,9 @@ class Connection(asyncio.Protocol):
             return
         exchange = self._newest = Exchange(
             self,
-            self._scope(version),
+            self._head.scope(parser.get_method(), version, self._about),
             keep_alive=version != "1.0" and parser.should_keep_alive(),
-            expects_continue=version != "1.0" and self._expects_continue,
+            expects_continue=version != "1.0" and self._head.expects_continue,
         )
         whole: Any = exchange.answer
         exchange.scope["extensions"] = {WHOLE_ANSWER: whole}
@@ -244,45 +235,16 @@ class Connection(asyncio.Protocol):
         if method == b"CONNECT":
             self._refusal = Refusal("this is no proxy")
             raise httptools.HttpParserError
-        tokens = b",".join(value for name, value in self._headers if name == b"connection").lower().split(b",")
-        kept = [header for header in self._headers if header[0] not in (b"connection", b"upgrade", b"http2-settings")]
-        if b"close" in (token.strip() for token in tokens):
-            kept.append((b"connection", b"close"))
-        version = self._parser.get_http_version().encode()
-        lines = [b"%b: %b\r\n" % header for header in kept]
-        return b"".join((method, b" ", self._url, b" HTTP/", version, b"\r\n", *lines, b"\r\n"))
+        return self._head.without_upgrade(method, self._parser.get_http_version())
 
     # ---- how requests are answered ----
 
     def _refused(self) -> Refusal | None:
-        if len(self._headers) > _HEADERS_LIMIT:
-            return HeadTooLarge(f"{len(self._headers)} headers, {_HEADERS_LIMIT} are allowed")
         if len(self._waiting) >= _PIPELINE_LIMIT:
             return Refusal(f"{_PIPELINE_LIMIT} requests already wait on this connection")
-        if sum(name == b"host" for name, _ in self._headers) > 1:
-            return Refusal("more than one Host")
         if self._surplus:
             return QueueFull(f"{self.most} connections are open", hint="close those that are not used")
-        return None
-
-    def _scope(self, version: str) -> HTTPScope:
-        address = httptools.parse_url(self._url)
-        raw_path = address.path or b"/"
-        path = raw_path.decode("ascii")
-        scope: Any = {
-            "type": "http",
-            "asgi": _ASGI,
-            "http_version": version,
-            "method": self._parser.get_method().decode("ascii"),
-            "path": unquote(path) if "%" in path else path,
-            "raw_path": raw_path,
-            "query_string": address.query or b"",
-            "root_path": "",
-            "headers": self._headers,
-            "state": {},
-            **self._about,
-        }
-        return scope
+        return self._head.refusal
 
     def _begin(self, exchange: Exchange) -> None:
         self._answering = exchange
