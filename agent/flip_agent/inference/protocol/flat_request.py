@@ -60,8 +60,8 @@ def read_flat(body: Body) -> FlatRequest | None:
             if bytes(tensor.data) != _place(at) or tensor.parameters.binary_data_size is not None:
                 return None
             numbers.append(_numbers(tensor.datatype, data))
-    except (Refusal, ValueError, TypeError, KeyError):
-        return None  # no JSON, or not of these types
+    except (Refusal, ValueError, TypeError, KeyError, RuntimeError):
+        return None  # no JSON, not of these types, or numbers of more than 64 bits
     return FlatRequest(request, numbers)
 
 
@@ -86,8 +86,8 @@ def _place(at: int) -> bytes:
 
 
 def _numbers(datatype: str, data: bytes) -> Array:
-    """Raises `ValueError`, `TypeError` or `KeyError` when they are not numbers of that kind, or not in one flat list:
-    then its first `]` was not its end."""
+    """Raises `ValueError`, `TypeError`, `KeyError` or `RuntimeError` when they are not numbers of that kind, or not in
+    one flat list: then its first `]` was not its end."""
     code, dtype = _NUMBERS[datatype]
     values = _parser.parse(data)
     if not isinstance(values, simdjson.Array):
