@@ -169,6 +169,30 @@ async def test_quick_forwards_of_one_turn_share_a_batch_on_the_event_loop() -> N
 
 
 @pytest.mark.asyncio
+async def test_the_worker_thread_is_given_one_batch_at_a_time() -> None:
+    forward = Doubler()
+    forward.go.clear()
+    batcher = Batcher("m", max_rows=64, max_queue=64)
+    first = batcher.submit(forward, rows(1), SOON)
+    await asyncio.to_thread(forward.running.wait, 10)
+    second = batcher.submit(forward, rows(2), SOON)
+    forward.go.set()
+    await first
+    forward.running.clear()
+    forward.go.clear()
+    third = batcher.submit(forward, rows(3), SOON)  # between the end of the first batch and the second's turn
+    await asyncio.to_thread(forward.running.wait, 10)
+    fourth = batcher.submit(forward, rows(4), SOON)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert (batcher.busy, batcher.waiting) == (True, 1)
+    forward.go.set()
+    await asyncio.gather(second, third, fourth)
+    assert forward.batches == [1, 2, 1]
+    batcher.close()
+
+
+@pytest.mark.asyncio
 async def test_a_new_version_of_the_same_graph_is_as_quick_as_the_one_before() -> None:
     class Tripler(Doubler):
         graph = "triples"

@@ -216,6 +216,14 @@ async def test_more_connections_than_there_may_be_are_told_so_and_the_others_go_
         assert b" 200 " in await reader.readline()
 
 
+async def test_twice_as_many_connections_as_there_may_be_are_not_even_heard(port: int) -> None:
+    async with contextlib.AsyncExitStack() as others:
+        for _ in range(2 * Hasty.most):
+            await others.enter_async_context(connected(port))
+        with contextlib.suppress(ConnectionError):
+            assert await says(port, HEAD + b"\r\n") == b""
+
+
 async def test_an_answer_to_head_has_the_headers_alone(port: int) -> None:
     answer = await says(port, b"HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     head, _, content = answer.partition(b"\r\n\r\n")

@@ -6,24 +6,34 @@ from typing import Any
 import pytest
 
 from flip_agent.inference.http.exchange import Exchange
+from flip_agent.inference.http.outlet import Outlet
 
 pytestmark = pytest.mark.asyncio
 
 
-class Line:
-    """Keeps what is written."""
-
-    congested = False
+class Transport:
+    """Keeps what is written, of which the client takes what the test says."""
 
     def __init__(self) -> None:
         self.written: list[bytes] = []
-        self.ends = 0
+        self.taken = 0
 
     def write(self, content: bytes) -> None:
         self.written.append(content)
 
-    async def writable(self) -> None:
-        pass
+    def get_write_buffer_size(self) -> int:
+        return sum(map(len, self.written)) - self.taken
+
+
+class Line:
+    def __init__(self) -> None:
+        self.transport = Transport()
+        self.outlet = Outlet(self.transport, asyncio.get_running_loop())
+        self.ends = 0
+
+    @property
+    def written(self) -> list[bytes]:
+        return self.transport.written
 
     def taken(self) -> None:
         pass
@@ -86,3 +96,28 @@ async def test_the_body_is_received_as_it_comes_and_then_that_the_client_has_gon
     assert not gone.done()
     asked.abandon()
     assert await gone == {"type": "http.disconnect"}
+
+
+async def test_an_answer_waits_while_the_one_before_is_not_read() -> None:
+    line = Line()
+    line.outlet.pause()
+    answering = asyncio.create_task(send(exchange(line), 200, [], b"a"))
+    await asyncio.sleep(0)
+    assert not line.written
+    line.outlet.resume()
+    await answering
+    assert line.written
+
+
+async def test_a_client_is_stuck_when_it_takes_next_to_nothing_from_one_look_to_the_next() -> None:
+    transport = Transport()
+    outlet = Outlet(transport, asyncio.get_running_loop())
+    assert not outlet.is_stuck(), "nothing is there for it"
+    outlet.write(b"x" * 200_000)
+    assert not outlet.is_stuck(), "that was written just now"
+    transport.taken = 100_000
+    assert not outlet.is_stuck()
+    transport.taken = 100_001
+    assert outlet.is_stuck()
+    transport.taken = 200_000
+    assert not outlet.is_stuck()

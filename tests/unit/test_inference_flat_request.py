@@ -73,6 +73,7 @@ def test_flat_lists_of_numbers_are_read_quickly_with_all_that_is_beside_them() -
         b'{"more":{"data":[3]},"inputs":[{"name":"x","datatype":"FP32","shape":[1],"data":"[0]"}]}',
         body([1, 2], tensor={"parameters": {"binary_data_size": 8}}),
         body(["]", 2]),
+        b'{"inputs":[' + b'{"name":"x","datatype":"FP32","shape":[1],"data":[1]},' * 1000 + b"]}",
         body([-(2**63) - 1, 2]),
         body([1, 2**64], datatype="UINT64"),
         body([1, 2]).replace(b"]", b""),

@@ -2,8 +2,7 @@
 
 A forward that is known to be quick runs on the event loop as soon as the requests that are already there have been
 read, a slower one in the model's one worker thread while the next batch gathers. A batch never mixes versions or row
-shapes.
-The queue is bounded; a request whose client has gone or whose deadline has passed is never computed.
+shapes. The queue is bounded; a request whose client has gone or whose deadline has passed is never computed.
 """
 
 import asyncio
@@ -109,18 +108,21 @@ class Batcher:
         job = Job(forward, inputs, deadline, self._loop.create_future())
         self._waiting.append(job)
         if not self.busy and not self._turn_planned:
-            self._turn_planned = True
-            self._loop.call_soon(self._turn)
+            self._plan_turn()
         return job.answer
 
     def close(self) -> None:
         self._worker.shutdown(wait=False, cancel_futures=True)
 
+    def _plan_turn(self) -> None:
+        self._turn_planned = True
+        self._loop.call_soon(self._turn)
+
     def _turn(self) -> None:
         waiting = len(self._waiting)
         if self._looked_at < waiting < self._max_rows:  # more may have come to the sockets while these were read
             self._looked_at = waiting
-            self._loop.call_soon(self._turn)
+            self._plan_turn()
             return
         self._looked_at = 0
         self._turn_planned = False

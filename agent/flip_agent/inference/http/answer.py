@@ -23,7 +23,7 @@ async def send_content(
     scope: HTTPScope, send: Send, status: int, kind: bytes, content: bytes, headers: Headers | None = None
 ) -> None:
     """`headers` in lower case, beside its type and length."""
-    start = [(b"content-type", kind), (b"content-length", str(len(content)).encode()), *(headers or [])]
+    start = _headers(kind, content, headers)
     whole: Any = (scope.get("extensions") or {}).get(WHOLE_ANSWER)
     if whole is not None:
         await whole(status, start, content)
@@ -38,3 +38,13 @@ async def send_problem(scope: HTTPScope, send: Send, answer: InferenceProblem, h
 
 async def send_refusal(scope: HTTPScope, send: Send, refusal: Refusal) -> None:
     await send_problem(scope, send, problem_of(refusal), encode_headers(problem_headers(refusal)))
+
+
+def refusal_answer(refusal: Refusal) -> tuple[int, Headers, bytes]:
+    """Status, headers and content."""
+    content = msgspec.json.encode(problem_of(refusal))
+    return refusal.status, _headers(PROBLEM_JSON, content, encode_headers(problem_headers(refusal))), content
+
+
+def _headers(kind: bytes, content: bytes, more: Headers | None) -> Headers:
+    return [(b"content-type", kind), (b"content-length", str(len(content)).encode()), *(more or [])]

@@ -55,7 +55,7 @@ class Connection(asyncio.Protocol):
         self._transport: Any = None
         self._about: dict[str, Any] = {}
         """What the scopes of all its requests have in common."""
-        self._outlet: Any = None
+        self.outlet: Any = None
         self._parser: Any = self._new_parser()
         self._head = RequestHead()
         self._arriving = False
@@ -78,9 +78,9 @@ class Connection(asyncio.Protocol):
         """To be written when all that is due is answered."""
         self._deaf = False
         """Nothing more is heard: this side has ended."""
-        self._since = self._loop.time()
+        self._since = 0.0
         """When the request began that is arriving, or when the connection became idle."""
-        self._timer = self._loop.call_later(min(self._idle_for, self.whole_within), self._tick)
+        self._timer: Any = None
 
     # ---- what the transport and the server tell ----
 
@@ -92,7 +92,9 @@ class Connection(asyncio.Protocol):
             "client": get_remote_addr(transport_),
             "scheme": "https" if is_ssl(transport_) else "http",
         }
-        self._outlet = Outlet(transport_, self._loop)
+        self.outlet = Outlet(transport_, self._loop)
+        self._since = self._loop.time()  # with TLS, after its handshake
+        self._timer = self._loop.call_later(min(self._idle_for, self.whole_within), self._tick)
         self._connections.add(self)
         self._surplus = len(self._connections) > self.most
         if len(self._connections) > 2 * self.most:
@@ -110,10 +112,10 @@ class Connection(asyncio.Protocol):
             self._end(HeadTooLarge(f"what is beside the body has more than {_BESIDE_LIMIT} bytes"))
 
     def pause_writing(self) -> None:
-        self._outlet.pause()
+        self.outlet.pause()
 
     def resume_writing(self) -> None:
-        self._outlet.resume()
+        self.outlet.resume()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
@@ -183,16 +185,6 @@ class Connection(asyncio.Protocol):
             self._newest.end()
 
     # ---- what an exchange tells ----
-
-    def write(self, content: bytes) -> None:
-        self._outlet.write(content)
-
-    @property
-    def congested(self) -> bool:
-        return self._outlet.congested
-
-    async def writable(self) -> None:
-        await self._outlet.writable()
 
     def taken(self) -> None:
         if not self._reading:
@@ -276,7 +268,7 @@ class Connection(asyncio.Protocol):
         """At the latest when the first of its times is up: so a request costs no timer of its own."""
         now, period = self._loop.time(), min(self._idle_for, self.whole_within)
         arriving = self._arriving and not self._last_words
-        if self._outlet is not None and self._outlet.is_stuck():
+        if self.outlet.is_stuck():
             self._transport.abort()
             return
         if arriving:
@@ -311,7 +303,7 @@ class Connection(asyncio.Protocol):
     def _part(self) -> None:
         """The last words; then what is still being sent is read away, because the client might not see them else."""
         if self._last_words:
-            self.write(self._last_words)
+            self.outlet.write(self._last_words)
         self._abandon()
         self._answering = None
         self._waiting.clear()

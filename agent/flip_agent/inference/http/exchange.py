@@ -5,17 +5,11 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, Protocol
 
-import msgspec
 from litestar.types import HTTPScope
 
-from flip_agent.inference.problems import (
-    PROBLEM_JSON,
-    Headers,
-    Refusal,
-    encode_headers,
-    problem_headers,
-    problem_of,
-)
+from flip_agent.inference.http.answer import refusal_answer
+from flip_agent.inference.http.outlet import Outlet
+from flip_agent.inference.problems import Headers, Refusal
 
 _HEADS = {int(status): f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _CLOSE = (b"connection", b"close")
@@ -26,16 +20,8 @@ _WITHOUT_LENGTH = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 class Line(Protocol):
     """The connection that it came by."""
 
-    def write(self, content: bytes) -> None: ...
-
     @property
-    def congested(self) -> bool:
-        """The client does not read what was written."""
-        ...
-
-    async def writable(self) -> None:
-        """Returns when it does, or has gone."""
-        ...
+    def outlet(self) -> Outlet: ...
 
     def taken(self) -> None:
         """There is room for more of the body."""
@@ -92,7 +78,7 @@ class Exchange:
                 return self._next()
             if self._expects_continue and not self._whole:
                 self._expects_continue = False
-                self._line.write(_CONTINUE)
+                self._line.outlet.write(_CONTINUE)
             self._news = asyncio.get_running_loop().create_future()
             await self._news
         return {"type": "http.disconnect"}
@@ -111,8 +97,9 @@ class Exchange:
 
     async def answer(self, status: int, headers: Headers, content: bytes) -> None:
         """In one go; `headers` have the content's length."""
-        if self._line.congested:
-            await self._line.writable()
+        outlet = self._line.outlet
+        if outlet.congested:
+            await outlet.writable()
         if self.complete or self.abandoned:
             return
         self.complete = True
@@ -120,7 +107,7 @@ class Exchange:
         self.held = 0
         if not self.keep_alive:
             headers = [*headers, _CLOSE]
-        self._line.write(encode_answer(status, headers, b"" if self.scope["method"] == "HEAD" else content))
+        outlet.write(encode_answer(status, headers, b"" if self.scope["method"] == "HEAD" else content))
         self._wake()
         self._line.answered()
 
@@ -144,11 +131,5 @@ def encode_answer(status: int, headers: Sequence[tuple[bytes, bytes]], content: 
 
 def encode_refusal(refusal: Refusal) -> bytes:
     """Of a request that ends its connection."""
-    content = msgspec.json.encode(problem_of(refusal))
-    headers = [
-        (b"content-type", PROBLEM_JSON),
-        (b"content-length", str(len(content)).encode()),
-        _CLOSE,
-        *encode_headers(problem_headers(refusal)),
-    ]
-    return encode_answer(refusal.status, headers, content)
+    status, headers, content = refusal_answer(refusal)
+    return encode_answer(status, [*headers, _CLOSE], content)

@@ -12,7 +12,7 @@ class Outlet:
         self._transport = transport
         self._loop = loop
         self._written = 0
-        self._taken = 0
+        self._taken = self._left = 0
         """Bytes, at the last look."""
         self._room: asyncio.Future[None] | None = None
 
@@ -38,7 +38,9 @@ class Outlet:
             await self._room
 
     def is_stuck(self) -> bool:
-        """To be asked now and then: whether the client has taken next to nothing since the last time."""
-        left = self._transport.get_write_buffer_size()
-        before, self._taken = self._taken, self._written - left
-        return left > 0 and self._taken - before < _LEAST
+        """To be asked now and then: whether there was something for the client all the time since the last look, and it
+        has taken next to nothing."""
+        taken, left = self._taken, self._left
+        self._left = self._transport.get_write_buffer_size()
+        self._taken = self._written - self._left
+        return left > 0 and self._left > 0 and self._taken - taken < _LEAST

@@ -22,6 +22,8 @@ from flip_wire.models import TensorSpec
 _parser = simdjson.Parser()  # keeps its memory from request to request; for the event loop's thread alone
 _LARGEST = 2**20
 """Bytes; beyond them the memory that the parser keeps would count."""
+_MOST = 64
+"""Tensors; a body may hold a hundred thousand lists."""
 _DATA = re.compile(rb'"data"[ \t\r\n]*:[ \t\r\n]*(?=\[)')
 _NUMBERS = {
     **dict.fromkeys(("FP16", "FP32", "FP64"), ("d", np.dtype("f8"))),
@@ -70,7 +72,7 @@ def _taken_apart(content: bytes) -> tuple[bytes, list[bytes]]:
     rest: list[bytes] = []
     lists: list[bytes] = []
     taken = 0
-    while found := _DATA.search(content, taken):
+    while len(lists) < _MOST and (found := _DATA.search(content, taken)):
         start, end = found.end(), content.find(b"]", found.end()) + 1
         if not end:
             break
