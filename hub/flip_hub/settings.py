@@ -23,6 +23,16 @@ class MongoSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     database: str = "flip"
 
 
+class RedisSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What several hub processes share; a single one needs none."""
+
+    url: str = ""
+    """`redis://HOST:PORT/0`, or `rediss://` with TLS. Without it sessions and limits are in this process's memory."""
+    password_file: Path | None = None
+    prefix: str = "flip"
+    """Of its keys: hubs of different federations may share a Redis."""
+
+
 class FleetSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The gateway that devices' Flower traffic passes (TLS)."""
 
@@ -71,6 +81,7 @@ class LogsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hub: HubSection = HubSection()
     mongo: MongoSection = MongoSection()
+    redis: RedisSection = RedisSection()
     fleet: FleetSection = FleetSection()
     superlink: SuperlinkSection = SuperlinkSection()
     auth: AuthSection = AuthSection()
