@@ -13,6 +13,7 @@ from flip_hub.auth.routes import AuthController
 from flip_hub.auth.service import AuthService
 from flip_hub.auth.throttle import LoginThrottle
 from flip_hub.auth.tokens import Tokens
+from flip_hub.cluster.shared import Shared, shared_by
 from flip_hub.console.routes import serve_console
 from flip_hub.console.site import Site
 from flip_hub.credentials import CA, load_credentials
@@ -49,6 +50,7 @@ ROUTES: list[ControllerRouterHandler] = [
 
 @dataclass(frozen=True, kw_only=True)
 class Core:
+    shared: Shared
     live: LiveHub
     app_keys: AppKeys
     model_signer: ModelSigner
@@ -63,6 +65,7 @@ class Core:
 def build_core(settings: Settings, database: Database) -> Core:
     """Raises `ConfigError` for a state folder that was never initialised."""
     credentials = load_credentials(settings.hub.state)
+    shared = shared_by(settings.redis)
     live = LiveHub()
     users, registry, enrolment, events, gaps, spans, keys = (
         UserStore(database),
@@ -79,6 +82,7 @@ def build_core(settings: Settings, database: Database) -> Core:
     devices = DeviceService(registry, live, settings)
     ca = settings.hub.state / CA
     return Core(
+        shared=shared,
         live=live,
         app_keys=app_keys,
         model_signer=signer,
@@ -88,6 +92,8 @@ def build_core(settings: Settings, database: Database) -> Core:
         stores=[users, registry, enrolment, events, gaps, spans, keys],
         services={
             "settings": settings,
+            "volatile": shared.volatile,
+            "bus": shared.bus,
             "live": live,
             "devices": devices,
             "auth": AuthService(users, Passwords(), tokens, LoginThrottle()),

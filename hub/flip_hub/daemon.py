@@ -82,7 +82,10 @@ async def serve(settings: Settings) -> None:
     standby = Standby(devices, gateway.nodes, lease=settings.fleet.wakes_within)
     runs = RunService(run_store, control, devices, models, live, mailboxes, apps, receipts, standby)
 
-    health = Health({"mongo": mongo.missing, "superlink": _missing(superlink)})
+    health = Health(
+        {"mongo": mongo.missing, "superlink": _missing(superlink)}
+        | ({} if core.shared.run is None else {"redis": core.shared.volatile.missing})
+    )
     app = create_app(
         [*ROUTES, *FEDERATION_ROUTES],
         {
@@ -110,6 +113,7 @@ async def serve(settings: Settings) -> None:
             Service("gateway", gateway.run),
             Service("late", lambda: mongo.keep_running(late.keep_tidy)),
             Service("runs", lambda: mongo.keep_running(runs.watch)),
+            *([] if core.shared.run is None else [Service("bus", core.shared.run)]),
         ]
     )
 
