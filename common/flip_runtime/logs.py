@@ -1,4 +1,7 @@
-"""Logs as one line per fact: `key=value` on a terminal and in the journal, JSON where a machine reads."""
+"""Logs as one line per fact: `key=value` on a terminal and in the journal, JSON where a machine reads.
+
+What is logged for a request names its trace.
+"""
 
 import logging
 import sys
@@ -6,6 +9,8 @@ import time
 from typing import Any
 
 import msgspec
+
+from flip_runtime.trace import current_trace_id
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 
@@ -43,4 +48,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    if trace_id := current_trace_id():
+        fields.setdefault("trace_id", trace_id)
+    return fields

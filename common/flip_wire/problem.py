@@ -11,3 +11,5 @@ class Problem(Struct, frozen=True, kw_only=True):
     detail: str
     hint: str = ""
     type: str = "about:blank"
+    trace_id: str = ""
+    """Of the request, by which the hub's logs and traces tell the rest; empty where there is none."""

@@ -7,6 +7,7 @@ import uvicorn
 from litestar import Litestar
 
 from flip_hub.listener import KEEP_ALIVE, STOP_WITHIN, listening, serve
+from flip_hub.observability.requests import TracedApp
 from flip_hub.settings import HubSection
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ class ApiServer:
 
     def _config(self) -> uvicorn.Config:
         return uvicorn.Config(
-            self._app,
+            TracedApp(self._app),
             loop="uvloop",
             http="httptools",
             ws="websockets-sansio",

@@ -14,6 +14,7 @@ from litestar.types import ExceptionHandlersMap
 
 from flip_hub.mongo import DatabaseDown
 from flip_runtime.errors import FlipError, Rejected, Unavailable
+from flip_runtime.trace import current_trace_id
 from flip_wire.problem import Problem
 
 log = logging.getLogger(__name__)
@@ -102,7 +103,8 @@ ERROR_MAP: ExceptionHandlersMap = {Exception: answer_error, HTTPException: answe
 
 
 def _problem(status: int, detail: str, hint: str) -> Problem:
-    return Problem(title=HTTPStatus(status).phrase, status=int(status), detail=detail, hint=hint)
+    title = HTTPStatus(status).phrase
+    return Problem(title=title, status=int(status), detail=detail, hint=hint, trace_id=current_trace_id())
 
 
 def _headers(error: Exception, problem: Problem) -> dict[str, str]:

@@ -95,3 +95,15 @@ async def test_the_hub_waits_for_mongodb_and_becomes_ready_by_itself(folder: Pat
         mongo.close()
         await mongod.stop()
         shutil.rmtree(folder / "data")
+
+
+@pytest.mark.asyncio
+async def test_every_answer_names_its_trace_and_errors_name_it_in_their_body(folder: Path, mongo_url: str) -> None:
+    async with running_core(folder, mongo_url) as hub:
+        caller = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
+        for path in ("/api/v1/devices", "/api/v1/nothing"):
+            refused = await hub.http.get(path, headers=caller)
+            assert problem(refused, refused.status_code).trace_id == "4bf92f3577b34da6a3ce929d0e0e4736"
+            assert "4bf92f3577b34da6a3ce929d0e0e4736" in refused.headers["traceresponse"]
+        first, second = [await hub.http.get("/api/v1/devices") for _ in range(2)]
+        assert problem(first, 401).trace_id != problem(second, 401).trace_id

@@ -1,0 +1,1 @@
+"""The hub's account of itself: traces, metrics, health."""
