@@ -6,7 +6,7 @@ it refuses is `Rejected`; a run it does not know (its memory ends with its proce
 
 import hashlib
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -40,8 +40,8 @@ _FRAME_HEADER = 4  # bytes, big endian: the length of the message that follows
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _RUN_ID_NOT_FOUND = 16  # of flwr's ApiErrorCode, whose package would bring FastAPI
 _RUN_ALREADY_FINISHED = 18
-_PROTOBUF = "application/protobuf"
-_PROTOBUF_STREAM = "application/flower-protobuf-stream"
+PROTOBUF = "application/protobuf"
+PROTOBUF_STREAM = "application/flower-protobuf-stream"
 
 
 class FlowerStatus(Struct, frozen=True, kw_only=True):
@@ -124,7 +124,7 @@ class RunControl:
         request = StreamLogsRequest(run_id=int(flower_run_id), after_timestamp=0.0)
         message = StreamLogsResponse()
         try:
-            async with self._post("stream-logs", request, accept=_PROTOBUF_STREAM, read=_LOG_WAIT) as response:
+            async with self._post("stream-logs", request, accept=PROTOBUF_STREAM, read=_LOG_WAIT) as response:
                 message.ParseFromString(await _first_frame(response))
         except _Refused as refusal:
             if refusal.code == _RUN_ID_NOT_FOUND:
@@ -132,8 +132,21 @@ class RunControl:
             raise
         return _COLOURS.sub("", message.log_output)[-LOG_LIMIT:]
 
+    @asynccontextmanager
+    async def follow_log(self, flower_run_id: str, after: float) -> AsyncGenerator[AsyncIterator[bytes] | None]:
+        """What the ServerApp writes from that Unix time on until the run ends, as frames of Flower's stream; None when
+        the SuperLink does not know the run. A stream that breaks raises `Unavailable`."""
+        request = StreamLogsRequest(run_id=int(flower_run_id), after_timestamp=after)
+        try:
+            async with self._post("stream-logs", request, accept=PROTOBUF_STREAM, read=None) as response:
+                yield response.aiter_raw(2**16)
+        except _Refused as refusal:
+            if refusal.code != _RUN_ID_NOT_FOUND:
+                raise
+            yield None
+
     async def _call(self, name: str, request: Message, into: Response) -> Response:
-        async with self._post(name, request, accept=_PROTOBUF, read=30.0) as response:
+        async with self._post(name, request, accept=PROTOBUF, read=30.0) as response:
             content = await response.aread()
         try:
             into.ParseFromString(content)
@@ -142,8 +155,10 @@ class RunControl:
         return into
 
     @asynccontextmanager
-    async def _post(self, name: str, request: Message, *, accept: str, read: float) -> AsyncGenerator[httpx.Response]:
-        headers = {"content-type": _PROTOBUF, "accept": accept, "accept-encoding": "identity"}
+    async def _post(
+        self, name: str, request: Message, *, accept: str, read: float | None
+    ) -> AsyncGenerator[httpx.Response]:
+        headers = {"content-type": PROTOBUF, "accept": accept, "accept-encoding": "identity"}
         timeout = httpx.Timeout(30.0, connect=5.0, read=read)
         try:
             async with self._http.stream(

@@ -60,6 +60,8 @@ class Run(Struct, frozen=True, kw_only=True):
     promoted_version: int | None
     warning: str
     """For example that the app names no export entry point, so that its model cannot be served."""
+    started_by: str = ""
+    """A user; empty for a run of before users were noted."""
 
 
 class Phase(StrEnum):

@@ -98,10 +98,11 @@ class RunService:
         turnout = await self._standby.turnout() if run.status in ACTIVE else None
         return RunDetail(run=run, rounds=rounds, turnout=turnout)
 
-    async def start(self, request: RunRequest) -> Run:
-        """Keeps the run, submits it, and announces it to the devices. Raises `Refused`, or `Unavailable`."""
+    async def start(self, request: RunRequest, by: str = "") -> Run:
+        """Keeps the run, submits it, and announces it to the devices; `by` is the user who asks. Raises `Refused`, or
+        `Unavailable`."""
         app = await self._apps.get(request.fab_hash)
-        new = new_run(new_run_id(), app, request, time.time())
+        new = new_run(new_run_id(), app, request, time.time(), by)
         await self._need_devices()
         fab = await self._apps.file_to_run(app)
         await self._standby.call(first=not await self._store.active())
