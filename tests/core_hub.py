@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from flip_demo.ports import free_port
 from flip_hub.api_server import ApiServer
 from flip_hub.app import create_app
-from flip_hub.auth.schemas import Role
+from flip_hub.auth.permissions import Role
 from flip_hub.core import ROUTES, Core, build_core
 from flip_hub.credentials import make_credentials
 from flip_hub.health import Health

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from flip_hub.auth.passwords import Passwords
-from flip_hub.auth.schemas import Role
+from flip_hub.auth.permissions import Role
 from flip_hub.credentials import make_credentials
 from flip_hub.mongo import DatabaseDown, Mongo
 from flip_hub.settings import Settings

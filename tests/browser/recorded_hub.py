@@ -19,7 +19,8 @@ from litestar.exceptions import HTTPException, WebSocketDisconnect
 from litestar.params import FromPath, JSONBody
 
 from flip_demo.ports import free_port
-from flip_hub.auth.schemas import Login, Me, Role, Session
+from flip_hub.auth.permissions import Role
+from flip_hub.auth.schemas import Login, Me, Session
 from flip_hub.console.routes import serve_console
 from flip_hub.console.site import STATIC, Site
 from flip_hub.contributions.schemas import LateContributions
@@ -193,7 +194,7 @@ class RecordedHub:
         @get("/api/v1/auth/me")
         async def me(request: Request[Any, Any, Any]) -> Me:
             hub._guard(request)
-            return Me(username="admin", role=Role.ADMIN)
+            return Me.of("admin", Role.ADMIN)
 
         @get("/api/v1/devices")
         async def devices(request: Request[Any, Any, Any]) -> list[Device]:

@@ -9,7 +9,7 @@ from screen import CHROMIUM_ARGUMENTS, PATIENCE, chromium
 
 from core_hub import CoreHub, running_core
 from flip_hub.auth.passwords import Passwords
-from flip_hub.auth.schemas import Role
+from flip_hub.auth.permissions import Role
 from flip_hub.users.store import User, UserStore
 
 pytestmark = pytest.mark.asyncio

@@ -19,7 +19,7 @@ from flip_hub.apps.service import AppService
 from flip_hub.apps.signatures import load_private_key, make_private_key
 from flip_hub.apps.store import AppKeyStore, AppStore
 from flip_hub.auth.guards import Access
-from flip_hub.auth.schemas import Role
+from flip_hub.auth.permissions import Role
 from flip_hub.auth.tokens import Tokens
 from flip_hub.contributions.late import Late
 from flip_hub.contributions.receipts import Receipts

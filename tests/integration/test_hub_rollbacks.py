@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from core_hub import CoreHub, TestDevice, log_batch, problem, running_core
-from flip_hub.commands import serving_text
+from flip_hub.commands.devices import serving_text
 from flip_wire.fleet import ReportedState, RolloutFailure, ServingModel
 from flip_wire.models import RolledBack, Sha256
 from flip_wire.telemetry import Priority

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flip_hub.auth.schemas import Role
+from flip_hub.auth.permissions import Role
 from flip_hub.auth.throttle import FAILURES, WINDOW, LoginThrottle
 from flip_hub.auth.tokens import Tokens
 from flip_hub.problem import TooMany, Unauthorized

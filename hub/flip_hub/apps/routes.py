@@ -9,7 +9,8 @@ from litestar.params import FromPath, JSONBody
 from flip_hub.apps.keys import AppKeys
 from flip_hub.apps.schemas import App, AppKey, AppKeyRequest, AppSignature
 from flip_hub.apps.service import AppService
-from flip_hub.auth.guards import user_guard
+from flip_hub.auth.guards import needs
+from flip_hub.auth.permissions import Permission
 from flip_hub.auth.schemas import Me
 from flip_hub.federation.fab import FAB_LIMIT
 from flip_wire.models import Sha256
@@ -22,19 +23,18 @@ assert _BODY_LIMIT > FAB_LIMIT
 class AppController(Controller):
     path = "/api/v1/apps"
     tags = ("runs",)
-    guards = (user_guard,)
 
-    @post(request_max_body_size=_BODY_LIMIT)
+    @post(guards=[needs(Permission.RUNS_OPERATE)], request_max_body_size=_BODY_LIMIT)
     async def upload_app(self, apps: NamedDependency[AppService], request: Request[Any, Any, Any]) -> App:
         """The body is the FAB itself, as `flwr build` makes it; the same file again is the same app."""
         return await apps.add(await request.body())
 
-    @get()
+    @get(guards=[needs(Permission.APPS_READ)])
     async def list_apps(self, apps: NamedDependency[AppService]) -> list[App]:
         """Newest first."""
         return await apps.list()
 
-    @post("/{fab_hash:str}/signatures")
+    @post("/{fab_hash:str}/signatures", guards=[needs(Permission.APPS_SIGN)])
     async def sign_app(
         self, apps: NamedDependency[AppService], fab_hash: FromPath[str], data: JSONBody[AppSignature]
     ) -> App:
@@ -47,19 +47,18 @@ class AppKeyController(Controller):
 
     path = "/api/v1/app-keys"
     tags = ("runs",)
-    guards = (user_guard,)
 
-    @get()
+    @get(guards=[needs(Permission.APPS_READ)])
     async def list_app_keys(self, app_keys: NamedDependency[AppKeys]) -> list[AppKey]:
         return await app_keys.list()
 
-    @post()
+    @post(guards=[needs(Permission.APPS_TRUST)])
     async def add_app_key(
         self, app_keys: NamedDependency[AppKeys], me: NamedDependency[Me], data: JSONBody[AppKeyRequest]
     ) -> AppKey:
         return await app_keys.add(data, me.username)
 
-    @delete("/{key_id:str}", status_code=200)
+    @delete("/{key_id:str}", guards=[needs(Permission.APPS_TRUST)], status_code=200)
     async def remove_app_key(self, app_keys: NamedDependency[AppKeys], key_id: FromPath[str]) -> AppKey:
         """Devices that enrolled before trust it until they enrol again; the hub starts nothing by it any more."""
         return await app_keys.remove(key_id)

@@ -1,7 +1,7 @@
-"""Who may call a route: `user_guard` for people, `device_guard` for devices, `internal_guard` for ServerApps.
+"""Who may call a route: `needs(PERMISSION)` for people, `device_guard` for devices, `internal_guard` for ServerApps.
 
-Behind `device_guard` a handler finds the caller in its parameter `device_id: DeviceId`, behind `user_guard` in
-`me: Me`; app-wide dependencies provide both (`CALLER`).
+Behind `device_guard` a handler finds the caller in its parameter `device_id: DeviceId`, behind `needs` in `me: Me`;
+app-wide dependencies provide both (`CALLER`).
 """
 
 import hmac
@@ -13,10 +13,11 @@ from litestar.di import Provide
 from litestar.handlers import BaseRouteHandler
 from msgspec import Struct
 
+from flip_hub.auth.permissions import Permission
 from flip_hub.auth.schemas import Me
 from flip_hub.auth.tokens import Tokens
 from flip_hub.devices.service import DeviceService
-from flip_hub.problem import Unauthorized
+from flip_hub.problem import Forbidden, Unauthorized
 from flip_wire.fleet import DeviceId
 
 Connection = ASGIConnection[Any, Any, Any, Any]
@@ -39,9 +40,24 @@ def access_of(connection: Connection) -> Access:
     return connection.app.state[_STATE]
 
 
-def user_guard(connection: Connection, _: BaseRouteHandler) -> None:
-    """Raises `Unauthorized` unless a person's token is presented."""
-    connection.state["me"] = access_of(connection).tokens.user(_bearer(connection)).me
+class Needs(Struct, frozen=True):
+    """A guard. Raises `Unauthorized` unless a person is known by a token, `Forbidden` unless this person may."""
+
+    permission: Permission | None
+
+    async def __call__(self, connection: Connection, _: BaseRouteHandler) -> None:
+        me = access_of(connection).tokens.user(_bearer(connection)).me
+        connection.state["me"] = me
+        if self.permission is not None and not me.may(self.permission):
+            raise Forbidden(f"this needs {self.permission}", hint=f"{me.username} is {me.role}; ask an admin")
+
+
+def needs(permission: Permission) -> Needs:
+    return Needs(permission)
+
+
+anyone_known = Needs(None)
+"""A guard for what everybody may who is logged in."""
 
 
 async def device_guard(connection: Connection, _: BaseRouteHandler) -> None:

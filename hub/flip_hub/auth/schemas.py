@@ -1,12 +1,10 @@
 """What login takes and gives."""
 
-from enum import StrEnum
+from typing import Self
 
 from msgspec import Struct
 
-
-class Role(StrEnum):
-    ADMIN = "admin"
+from flip_hub.auth.permissions import GRANTS, Permission, Role
 
 
 class Login(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -23,5 +21,16 @@ class Session(Struct, frozen=True, kw_only=True):
 
 
 class Me(Struct, frozen=True, kw_only=True):
+    """Whoever calls."""
+
     username: str
     role: Role
+    permissions: list[Permission]
+    """Of the role; with an API token, those of them that are in its scope."""
+
+    @classmethod
+    def of(cls, username: str, role: Role) -> Self:
+        return cls(username=username, role=role, permissions=sorted(GRANTS[role]))
+
+    def may(self, permission: Permission) -> bool:
+        return permission in self.permissions

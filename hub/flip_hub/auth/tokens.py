@@ -8,7 +8,8 @@ import jwt
 import msgspec
 from msgspec import Struct
 
-from flip_hub.auth.schemas import Me, Role, Session
+from flip_hub.auth.permissions import Role
+from flip_hub.auth.schemas import Me, Session
 from flip_hub.problem import Unauthorized
 from flip_hub.settings import AuthSection
 from flip_wire.fleet import DeviceId, DeviceToken
@@ -29,7 +30,7 @@ class UserClaims(Struct, frozen=True, kw_only=True):
 
     @property
     def me(self) -> Me:
-        return Me(username=self.sub, role=self.role)
+        return Me.of(self.sub, self.role)
 
     @property
     def expires_at(self) -> float:

@@ -4,7 +4,8 @@ from litestar import Controller, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from flip_hub.auth.guards import user_guard
+from flip_hub.auth.guards import needs
+from flip_hub.auth.permissions import Permission
 from flip_hub.contributions.late import Late
 from flip_hub.contributions.schemas import LateContributions
 from flip_hub.federation.service import RunService
@@ -13,7 +14,7 @@ from flip_hub.federation.service import RunService
 class LateController(Controller):
     path = "/api/v1/runs/{run_id:str}/late"
     tags = ("runs",)
-    guards = (user_guard,)
+    guards = (needs(Permission.RUNS_READ),)
 
     @get()
     async def list_late(

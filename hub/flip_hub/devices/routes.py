@@ -6,7 +6,8 @@ from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from flip_hub.auth.guards import device_guard, user_guard
+from flip_hub.auth.guards import device_guard, needs
+from flip_hub.auth.permissions import Permission
 from flip_hub.devices.assertions import Assertions
 from flip_hub.devices.schemas import Device
 from flip_hub.devices.service import DeviceService
@@ -21,18 +22,17 @@ class DeviceController(Controller):
 
     path = "/api/v1/devices"
     tags = ("devices",)
-    guards = (user_guard,)
 
-    @get()
+    @get(guards=[needs(Permission.DEVICES_READ)])
     async def list_devices(self, devices: NamedDependency[DeviceService]) -> list[Device]:
         """Every device that was ever enrolled, by name."""
         return await devices.list()
 
-    @get("/{device:str}")
+    @get("/{device:str}", guards=[needs(Permission.DEVICES_READ)])
     async def get_device(self, devices: NamedDependency[DeviceService], device: FromPath[str]) -> Device:
         return await devices.get(DeviceId(device))
 
-    @post("/{device:str}/revoke", status_code=200)
+    @post("/{device:str}/revoke", guards=[needs(Permission.DEVICES_OPERATE)], status_code=200)
     async def revoke_device(self, devices: NamedDependency[DeviceService], device: FromPath[str]) -> Device:
         """For good: the device must be enrolled anew, with another key."""
         return await devices.revoke(DeviceId(device))

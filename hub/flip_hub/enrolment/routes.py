@@ -4,7 +4,8 @@ from litestar import Controller, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from flip_hub.auth.guards import user_guard
+from flip_hub.auth.guards import needs
+from flip_hub.auth.permissions import Permission
 from flip_hub.devices.schemas import EnrolmentToken, EnrolmentTokenRequest
 from flip_hub.enrolment.service import EnrolmentService
 from flip_wire.fleet import Enrolled, EnrolRequest
@@ -14,7 +15,7 @@ class EnrolmentController(Controller):
     path = "/api/v1"
     tags = ("enrolment",)
 
-    @post("/enrolment-tokens", guards=[user_guard])
+    @post("/enrolment-tokens", guards=[needs(Permission.DEVICES_ENROL)])
     async def create_token(
         self, enrolment: NamedDependency[EnrolmentService], data: JSONBody[EnrolmentTokenRequest]
     ) -> EnrolmentToken:

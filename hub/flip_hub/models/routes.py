@@ -7,7 +7,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import Stream
 
-from flip_hub.auth.guards import device_guard, user_guard
+from flip_hub.auth.guards import device_guard, needs
+from flip_hub.auth.permissions import Permission
 from flip_hub.models.artifacts import ArtifactStore
 from flip_hub.models.ranges import Part, Unsatisfiable, part_of
 from flip_hub.models.schemas import Model, ModelVersion
@@ -25,18 +26,21 @@ class ModelController(Controller):
 
     path = "/api/v1/models"
     tags = ("models",)
-    guards = (user_guard,)
 
-    @get()
+    @get(guards=[needs(Permission.MODELS_READ)])
     async def list_models(self, models: NamedDependency[ModelService]) -> list[Model]:
         return await models.models()
 
-    @get("/{name:str}/versions")
+    @get("/{name:str}/versions", guards=[needs(Permission.MODELS_READ)])
     async def list_versions(self, models: NamedDependency[ModelService], name: FromPath[str]) -> list[ModelVersion]:
         """Newest first."""
         return await models.versions(name)
 
-    @get("/{name:str}/versions/{version:int}/files/{file:str}", media_type=_BINARY)
+    @get(
+        "/{name:str}/versions/{version:int}/files/{file:str}",
+        guards=[needs(Permission.MODELS_READ)],
+        media_type=_BINARY,
+    )
     async def download_file(
         self,
         models: NamedDependency[ModelService],
@@ -51,7 +55,7 @@ class ModelController(Controller):
         headers = {"Content-Disposition": f'attachment; filename="{name}-{version}-{found.name}"'}
         return await _send(artifacts, found.sha256, request, headers)
 
-    @post("/{name:str}/versions/{version:int}/promote", status_code=200)
+    @post("/{name:str}/versions/{version:int}/promote", guards=[needs(Permission.MODELS_OPERATE)], status_code=200)
     async def promote_version(
         self, models: NamedDependency[ModelService], name: FromPath[str], version: FromPath[int]
     ) -> ModelVersion:

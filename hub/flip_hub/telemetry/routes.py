@@ -6,7 +6,8 @@ from litestar import Controller, Request, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from flip_hub.auth.guards import device_guard, user_guard
+from flip_hub.auth.guards import device_guard, needs
+from flip_hub.auth.permissions import Permission
 from flip_hub.telemetry.batch import MAX_SENT, read_batch
 from flip_hub.telemetry.run_spans import RunSpans
 from flip_hub.telemetry.schemas import DeclaredGap, MessageSpans, StoredEvent
@@ -30,7 +31,7 @@ class TelemetryController(Controller):
         checked = read_batch(await request.body(), request.headers.get("Content-Encoding", ""))
         return await telemetry.accept(device_id, checked)
 
-    @get("/devices/{device:str}/events", guards=[user_guard])
+    @get("/devices/{device:str}/events", guards=[needs(Permission.DEVICES_READ)])
     async def list_events(
         self,
         telemetry: NamedDependency[TelemetryService],
@@ -40,7 +41,7 @@ class TelemetryController(Controller):
         """Newest first, by when they happened."""
         return await telemetry.newest(DeviceId(device), limit)
 
-    @get("/devices/{device:str}/gaps", guards=[user_guard])
+    @get("/devices/{device:str}/gaps", guards=[needs(Permission.DEVICES_READ)])
     async def list_gaps(
         self,
         telemetry: NamedDependency[TelemetryService],
@@ -54,7 +55,7 @@ class TelemetryController(Controller):
 class RunSpansController(Controller):
     path = "/api/v1/runs/{run_id:str}/spans"
     tags = ("telemetry",)
-    guards = (user_guard,)
+    guards = (needs(Permission.RUNS_READ),)
 
     @get()
     async def list_spans(

@@ -4,7 +4,7 @@ import msgspec
 from msgspec import Struct
 from pymongo.errors import DuplicateKeyError
 
-from flip_hub.auth.schemas import Role
+from flip_hub.auth.permissions import Role
 from flip_hub.mongo import Database
 from flip_hub.problem import Conflict
 
@@ -22,9 +22,6 @@ class UserStore:
 
     def __init__(self, database: Database) -> None:
         self._users = database["users"]
-
-    async def ensure_indexes(self) -> None:
-        """The name is the primary key; nothing else is asked for."""
 
     async def get(self, username: str) -> User | None:
         document = await self._users.find_one({"_id": username})

@@ -1,0 +1,1 @@
+"""What the command line does: a module for each group of commands, with `add_parser` and what it adds."""

@@ -1,0 +1,29 @@
+"""How a module of commands adds them to the command line."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+Command = Callable[[argparse.Namespace], None]
+AddParser = Callable[..., argparse.ArgumentParser]
+"""`add_parser` of argparse's subparsers."""
+
+
+def add_command(add: AddParser, name: str, command: Command, text: str) -> argparse.ArgumentParser:
+    parser = add(name, help=text, description=text)
+    parser.set_defaults(command=command)
+    return parser
+
+
+def add_group(add: AddParser, name: str, text: str) -> AddParser:
+    """What adds `flip-hub NAME ACTION`."""
+    return add(name, help=text).add_subparsers(required=True, metavar="ACTION").add_parser
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", help="hub.toml; FLIP_SECTION__KEY sets single values")
+
+
+def add_json(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+    return parser

@@ -1,0 +1,127 @@
+"""`flip-hub runs`: federated runs."""
+
+import argparse
+import time
+from pathlib import Path
+
+import msgspec
+
+from flip_hub.client import HubApi
+from flip_hub.commands.connection import the_hub
+from flip_hub.commands.output import as_json, say, show, when
+from flip_hub.commands.parsing import AddParser, add_command, add_group, add_json
+from flip_hub.federation.schemas import Round, Run, RunRequest, RunStatus, Value
+from flip_runtime.errors import Rejected
+
+LOOK_EVERY = 1.0
+"""Seconds between looks at a run that is followed."""
+_ENDED = (RunStatus.FINISHED, RunStatus.FAILED, RunStatus.STOPPED)
+
+
+def add_parser(add: AddParser) -> None:
+    runs = add_group(add, "runs", "federated runs")
+    start = add_command(runs, "start", start_run, "run a Flower app on the fleet")
+    start.add_argument("folder", type=Path, metavar="APP_FOLDER", help="the folder with the app's pyproject.toml")
+    start.add_argument("--config", action="append", default=[], metavar="KEY=VALUE", help="override the app's config")
+    start.add_argument("--promote", choices=["best", "none"], default="best", help="what devices serve afterwards")
+    start.add_argument("--metric", default="accuracy", metavar="NAME", help="what decides which version is best")
+    start.add_argument("--follow", action="store_true", help="wait for the end and show each round")
+    add_json(add_command(runs, "list", list_runs, "every run, newest first"))
+    for name, command, text in (
+        ("show", show_run, "a run and its rounds"),
+        ("log", show_run_log, "what its ServerApp wrote"),
+        ("stop", stop_run, "end a run"),
+    ):
+        add_json(add_command(runs, name, command, text)).add_argument("id", metavar="ID")
+
+
+def start_run(options: argparse.Namespace) -> None:
+    from flip_hub.federation.fab import build_fab  # imports Flower: a second that no other command should wait
+
+    config = dict(_setting(text) for text in options.config)
+    fab = build_fab(options.folder)
+    with the_hub() as hub:
+        app = hub.upload_app(fab)
+        request = RunRequest(fab_hash=app.fab_hash, config=config, promote=options.promote, metric=options.metric)
+        run = hub.start_run(request)
+        say(f"started {run.id}: {run.app}")
+        if run.warning:
+            say(f"note: {run.warning}")
+        if options.follow:
+            _follow(hub, run.id)
+
+
+def list_runs(options: argparse.Namespace) -> None:
+    with the_hub() as hub:
+        runs = hub.runs()
+    rows = [(run.id, run.app, run.status, _progress(run), when(run.started_at), run.reason) for run in runs]
+    show(options, runs, ("ID", "APP", "STATUS", "ROUND", "STARTED", "REASON"), rows)
+
+
+def show_run(options: argparse.Namespace) -> None:
+    with the_hub() as hub:
+        detail = hub.run(options.id)
+    if not options.json:
+        say(_summary(detail.run))
+    rows = [(r.round, f"{len(r.answered)}/{len(r.sampled)}", _metrics(r), r.version or "") for r in detail.rounds]
+    show(options, detail, ("ROUND", "ANSWERED", "METRICS", "VERSION"), rows)
+
+
+def show_run_log(options: argparse.Namespace) -> None:
+    with the_hub() as hub:
+        text = hub.run_log(options.id)
+    say(as_json({"id": options.id, "log": text}) if options.json else text.rstrip("\n"))
+
+
+def stop_run(options: argparse.Namespace) -> None:
+    with the_hub() as hub:
+        run = hub.stop_run(options.id)
+    say(as_json(run) if options.json else f"{run.id} is {run.status}")
+
+
+def _setting(text: str) -> tuple[str, Value]:
+    """`key=value`, where the value reads as in TOML, or else is text."""
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise Rejected(f"{text!r} is no KEY=VALUE", hint="for example --config num-server-rounds=5")
+    try:
+        return key, msgspec.json.decode(value, type=Value)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return key, value
+
+
+def _follow(hub: HubApi, run_id: str) -> None:
+    """A line for each round. Raises `Rejected` when the run does not finish well."""
+    shown = 0
+    while True:
+        detail = hub.run(run_id)
+        finished = [r for r in detail.rounds if r.finished_at is not None]
+        for done in finished[shown:]:
+            say(f"round {done.round}: {len(done.answered)} of {len(done.sampled)} answered, {_metrics(done)}")
+            for failure in done.failures:
+                say(f"  {failure.phase} failed on {failure.device_id or 'a device'}: {failure.reason}")
+        shown = len(finished)
+        if detail.run.status in _ENDED:
+            say(_summary(detail.run))
+            if detail.run.status is RunStatus.FAILED:
+                raise Rejected(f"{run_id} failed: {detail.run.reason}", hint=f"flip-hub runs log {run_id}")
+            if detail.rounds and not any(r.answered for r in detail.rounds):
+                raise Rejected(f"{run_id}: no device answered in any round", hint=f"flip-hub runs log {run_id}")
+            return
+        time.sleep(LOOK_EVERY)
+
+
+def _summary(run: Run) -> str:
+    promoted = "" if run.promoted_version is None else f", version {run.promoted_version} promoted"
+    reason = f": {run.reason}" if run.reason else ""
+    warning = f"\nwarning: {run.warning}" if run.warning else ""
+    return f"{run.id} ({run.app}) is {run.status}{reason}, round {_progress(run)}{promoted}{warning}"
+
+
+def _progress(run: Run) -> str:
+    return f"{run.round}/{run.rounds}" if run.rounds else str(run.round)
+
+
+def _metrics(done: Round) -> str:
+    values = done.evaluate_metrics or done.train_metrics
+    return ", ".join(f"{name} {value:.4g}" for name, value in sorted(values.items())) or "no metrics"
