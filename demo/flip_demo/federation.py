@@ -88,6 +88,7 @@ class Federation:
             f'[hub]\nstate = "{layout.hub}"\nport = {ports.hub}\n\n'
             f'[mongo]\nurl = "mongodb://127.0.0.1:{ports.mongo}"\n\n'
             f"[fleet]\nport = {ports.fleet}\n\n[superlink]\nport = {ports.superlink}\n\n"
+            f"[control]\nport = {ports.control}\n\n"
             "[apps]\nhub_signs = true\n\n[devices]\nheartbeat = 5\n"
         )
         for name, port in zip(self.devices, ports.inference, strict=True):

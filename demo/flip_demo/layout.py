@@ -17,20 +17,22 @@ class Ports:
     hub: int = 8000
     superlink: int = 9091
     fleet: int = 9092
+    control: int = 9093
     inference: tuple[int, ...] = (8082, 8083, 8084)
     mongo: int = field(default_factory=free_port)
 
     @staticmethod
     def free(devices: int = len(DEVICES)) -> "Ports":
         taken: set[int] = set()
-        while len(taken) < 3 + devices:
+        while len(taken) < 4 + devices:
             taken.add(free_port())
-        hub, superlink, fleet, *inference = taken
-        return Ports(hub=hub, superlink=superlink, fleet=fleet, inference=tuple(inference))
+        hub, superlink, fleet, control, *inference = taken
+        return Ports(hub=hub, superlink=superlink, fleet=fleet, control=control, inference=tuple(inference))
 
     def check(self) -> None:
         """Raises `ConfigError` naming a port that is taken."""
         uses = {self.hub: "the hub", self.superlink: "the SuperLink", self.fleet: "the Fleet gateway"}
+        uses |= {self.control: "the Control port"}
         for port, name in zip(self.inference, DEVICES, strict=False):
             uses |= {port: f"inference on device {name}", port + GRPC_ABOVE: f"its gRPC on device {name}"}
         for port, use in uses.items():

@@ -21,6 +21,12 @@ class HubSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class MongoSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     url: str = "mongodb://127.0.0.1:27017"
     database: str = "flip"
+    pool: Annotated[int, Meta(ge=1, le=1000)] = 32
+    """Connections at most."""
+    pool_idle: Annotated[int, Meta(ge=0, le=1000)] = 0
+    """Connections that stay open when nothing is asked."""
+    pool_wait: Period = 10.0
+    """Seconds that a call waits for a free connection; then it is answered as if the registry were away."""
 
 
 class RedisSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,6 +62,13 @@ class SuperlinkSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     hub's account of the run; which replies it has is known all the same."""
 
 
+class ControlSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Flower's Control API for people with accounts (TLS): `flwr login`, `flwr run`, `flwr list`, ..."""
+
+    host: str = "127.0.0.1"
+    port: Port = 9093
+
+
 class AuthSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     session_lifetime: Lifetime = 12 * 3600.0
     """Seconds that a login lasts."""
@@ -84,6 +97,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     redis: RedisSection = RedisSection()
     fleet: FleetSection = FleetSection()
     superlink: SuperlinkSection = SuperlinkSection()
+    control: ControlSection = ControlSection()
     auth: AuthSection = AuthSection()
     apps: AppsSection = AppsSection()
     devices: DevicesSection = DevicesSection()
