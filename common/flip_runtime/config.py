@@ -44,11 +44,6 @@ def load_config(
     return kind(**{name: sections[name](**keys) for name, keys in values.items()})
 
 
-def section(value: object) -> Any:
-    """Gives a section Struct as plain data, paths as text, for writing a file."""
-    return msgspec.to_builtins(value, enc_hook=str)
-
-
 def _of_file(path: Path | None, sections: Mapping[str, Any]) -> Iterator[_Given]:
     for name, keys in ({} if path is None else _read(path)).items():
         if name not in sections:

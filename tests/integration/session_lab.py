@@ -20,6 +20,7 @@ import msgspec
 from session_deaths import alone, die_at, set_clock
 from stand_in import StandIn
 
+from configuration import toml_of
 from federation import process
 from flip_agent.identity import load_identity, save_identity
 from flip_agent.settings import AgentSection, FederationSection, Settings
@@ -28,11 +29,10 @@ from flip_hub.client import HubApi
 from flip_hub.contributions.schemas import LateContributions
 from flip_hub.devices.schemas import DeviceStatus
 from flip_hub.federation.schemas import RunDetail, RunRequest
-from flip_hub.settings import AppsSection, FleetSection, HubSection, MongoSection, SuperlinkSection
+from flip_hub.settings import AppsSection, ControlSection, FleetSection, HubSection, MongoSection, SuperlinkSection
 from flip_hub.settings import Settings as HubSettings
 from flip_runtime.backoff import Backoff
 from flip_runtime.child import Child
-from flip_runtime.config import section
 from flip_runtime.errors import Rejected
 from flip_runtime.logs import configure_logs
 from flip_wire.fleet import DeviceId
@@ -44,14 +44,6 @@ with warnings.catch_warnings():
 
 APPS = Path(__file__).parent / "apps"
 EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-def toml_of(settings: HubSettings) -> str:
-    lines: list[str] = []
-    for name, values in section(settings).items():
-        lines.append(f"[{name}]")
-        lines += [f"{key} = {msgspec.json.encode(value).decode()}" for key, value in values.items()]
-    return "\n".join(lines)
 
 
 def fab_of(app: Path) -> bytes:
@@ -74,6 +66,7 @@ class Hub:
             mongo=MongoSection(url=mongo_url, database=f"test-{secrets.token_hex(6)}"),
             fleet=FleetSection(port=free_port()),
             superlink=SuperlinkSection(port=free_port()),
+            control=ControlSection(port=free_port()),
             apps=AppsSection(hub_signs=True),
         )
         self.url = f"http://127.0.0.1:{self.settings.hub.port}"

@@ -15,14 +15,14 @@ import msgspec
 import psutil
 import pytest
 
+from configuration import toml_of
 from core_hub import TestDevice, log_batch, new_device
 from flip_demo.ports import free_port
 from flip_hub.client import HubApi
 from flip_hub.credentials import make_credentials
 from flip_hub.founding import found_hub
-from flip_hub.settings import FleetSection, HubSection, MongoSection, Settings, SuperlinkSection
+from flip_hub.settings import ControlSection, FleetSection, HubSection, MongoSection, Settings, SuperlinkSection
 from flip_runtime.child import Child
-from flip_runtime.config import section
 from flip_wire.fleet import EnrolRequest
 
 FLIP_HUB = str(Path(sys.executable).with_name("flip-hub"))
@@ -35,16 +35,13 @@ def _settings(folder: Path, mongo_url: str) -> Settings:
         mongo=MongoSection(url=mongo_url, database=f"test_{secrets.token_hex(6)}"),
         fleet=FleetSection(port=free_port()),
         superlink=SuperlinkSection(port=free_port()),
+        control=ControlSection(port=free_port()),
     )
 
 
 def _write(folder: Path, settings: Settings) -> Path:
-    lines: list[str] = []
-    for name, values in section(settings).items():
-        lines.append(f"[{name}]")
-        lines += [f"{key} = {msgspec.json.encode(value).decode()}" for key, value in values.items()]
     path = folder / "hub.toml"
-    path.write_text("\n".join(lines))
+    path.write_text(toml_of(settings))
     return path
 
 
