@@ -16,6 +16,22 @@ class HubSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     port: Port = 8000
     """API and console."""
+    tls: bool = True
+    """Without it `host` must be a loopback address: for tests, and behind a proxy on the same machine."""
+    names: list[str] = field(default_factory=lambda: ["localhost", "127.0.0.1"])
+    """DNS names and addresses by which people and devices reach the API: those in its certificate, and the only ones
+    that requests may name as their Host."""
+    certificate: Path | None = None
+    """PEM, with the chain; in place of one that the hub makes with its own authority. Replaced files are taken within
+    seconds."""
+    private_key: Path | None = None
+    """PEM, of `certificate`."""
+    url: str = ""
+    """Of the console as people's browsers reach it, without a path; by default made of `host` and `port`."""
+
+    @property
+    def public_url(self) -> str:
+        return self.url.rstrip("/") or f"http://{self.host}:{self.port}"
 
 
 class MongoSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
