@@ -1,4 +1,5 @@
-"""The hub's HTTP application: routes, who may call them, and how every error is answered."""
+"""The hub's HTTP application: routes, who may call them, what all calls have in common (`flip_hub.api`), and how every
+error is answered."""
 
 import asyncio
 import time
@@ -6,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from litestar import Litestar, Request
+from litestar import Litestar, Request, Response
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
@@ -14,7 +15,12 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ControllerRouterHandler, Message, Scope
 
+from flip_hub.api.answer import Answer, PageSchema
+from flip_hub.api.cursors import Cursors, wanted_by
+from flip_hub.api.idempotency import IdempotencyKeys
+from flip_hub.api.plain_text import check_plain_text
 from flip_hub.auth.guards import CALLER, Access
+from flip_hub.cluster.volatile import Memory, Volatile
 from flip_hub.problem import answer_error
 from flip_runtime.docs_page import DocsPage
 from flip_runtime.errors import Unavailable
@@ -34,20 +40,31 @@ def create_app(
     *,
     access: Access,
     prepared: asyncio.Event,
+    volatile: Volatile | None = None,
 ) -> Litestar:
-    """`services` are what handlers name as parameters; calls of the API are answered 503 until `prepared` is set."""
+    """`services` are what handlers name as parameters; calls of the API are answered 503 until `prepared` is set.
 
-    def check_prepared(request: Request[Any, Any, Any]) -> None:
+    Idempotency keys live in `volatile`, or in this application's memory.
+    """
+    keys = IdempotencyKeys(volatile or Memory(), access.tokens.secret_for(b"idempotency keys"))
+    cursors = Cursors(access.tokens.secret_for(b"cursors"))
+
+    async def before(request: Request[Any, Any, Any]) -> Response[bytes] | None:
         if not prepared.is_set() and request.url.path.startswith(("/api/v1/", "/internal/")):
             raise Unavailable("the registry is not reachable", hint="GET /health/ready says what is missing")
+        await check_plain_text(request)
+        return await keys.begin(request)
 
+    given = {name: _given(service) for name, service in services.items()}
     return Litestar(
         routes,
-        dependencies={**CALLER, **{name: _given(service) for name, service in services.items()}},
+        dependencies={**CALLER, "wanted": wanted_by(cursors), **given},
         state=State(access.as_state()),
-        before_request=check_prepared,
-        before_send=[_tell_time],
+        before_request=before,
+        before_send=[_tell_time, keys.keep],
         exception_handlers={Exception: answer_error},
+        response_class=Answer,
+        plugins=[PageSchema()],
         openapi_config=_openapi(),
         request_max_body_size=MAX_BODY,
         logging_config=None,

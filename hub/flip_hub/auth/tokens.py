@@ -1,5 +1,6 @@
 """Bearer tokens: JWTs signed by the hub alone; one for a person is worthless as a device's, and the other way round."""
 
+import hmac
 import time
 from enum import StrEnum
 from typing import TypeVar
@@ -48,6 +49,10 @@ class Tokens:
     def __init__(self, secret: bytes, lifetimes: AuthSection) -> None:
         self._secret = secret
         self._lifetimes = lifetimes
+
+    def secret_for(self, purpose: bytes) -> bytes:
+        """32 bytes for another purpose than tokens, the same on every hub."""
+        return hmac.digest(self._secret, b"flip " + purpose, "sha256")
 
     def for_user(self, username: str, role: Role) -> Session:
         claims = UserClaims(sub=username, role=role, exp=int(time.time() + self._lifetimes.session_lifetime))
