@@ -4,6 +4,7 @@ from typing import NewType
 
 from msgspec import Struct
 
+from flip_wire.actions import Action
 from flip_wire.models import ModelAssignment
 from flip_wire.version import WIRE_VERSION
 
@@ -36,21 +37,25 @@ class Enrolled(Struct, frozen=True, kw_only=True):
 
 
 class TokenRequest(Struct, frozen=True, kw_only=True):
-    """`POST /api/v1/device/token`: a signed assertion, exchanged for a bearer token that lasts hours."""
+    """`POST /api/v1/device/token`: a signed assertion, exchanged for a bearer token that lasts an hour."""
 
     device_id: DeviceId
     issued_at: float
     nonce: str
+    """Printable."""
     signature: str
     """Base64 of the ECDSA P-384 / SHA-256 signature (DER) over `assertion()`."""
+    life: str = ""
+    """Of the running agent, drawn when it starts: two that live at once have one key, so one of them is a clone."""
 
     def assertion(self) -> bytes:
         """The bytes that are signed."""
-        return token_assertion(self.device_id, self.issued_at, self.nonce)
+        return token_assertion(self.device_id, self.issued_at, self.nonce, self.life)
 
 
-def token_assertion(device_id: str, issued_at: float, nonce: str) -> bytes:
-    return f"flip-device-token\n{device_id}\n{issued_at:.3f}\n{nonce}".encode()
+def token_assertion(device_id: str, issued_at: float, nonce: str, life: str = "") -> bytes:
+    told = f"\n{life}" if life else ""
+    return f"flip-device-token\n{device_id}\n{issued_at:.3f}\n{nonce}{told}".encode()
 
 
 class DeviceToken(Struct, frozen=True, kw_only=True):
@@ -67,12 +72,16 @@ class WorkNotice(Struct, frozen=True, kw_only=True):
 class DesiredState(Struct, frozen=True, kw_only=True):
     """`GET /api/v1/device/desired?after=GENERATION&wait=SECONDS`: what the hub wants, whole, never a difference.
 
-    The call waits until the generation differs from `after`, or answers 304 when `wait` (at most 60 s) is over.
+    The call waits until the generation differs from `after`, or answers 304 when `wait` (at most 60 s) is over. By
+    `after` a device says what it has on its disk.
     """
 
     generation: int
+    """Grows for each device by itself, and never goes back."""
     models: list[ModelAssignment] = []
     work: list[WorkNotice] = []
+    actions: list[Action] = []
+    """For this device alone; one that is not named any more is over."""
 
 
 class ServingModel(Struct, frozen=True, kw_only=True):

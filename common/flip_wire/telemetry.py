@@ -30,7 +30,7 @@ class Event(Struct, frozen=True, kw_only=True):
     seq: Seq
     kind: str
     """Names the Struct of the body: `health` HealthReport, `state` ReportedState, `session` SessionEvent,
-    `gap` Gap, `repair` Repair, `rollback` RolledBack, `spans` Spans, `log` any JSON."""
+    `gap` Gap, `repair` Repair, `rollback` RolledBack, `spans` Spans, `action` ActionResult, `log` any JSON."""
     at: Stamp
     body: Raw
 

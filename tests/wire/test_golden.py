@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from flip_wire.actions import ActionResult
 from flip_wire.contributions import LateNeeds, LateReply, Receipt
 from flip_wire.fleet import (
     DesiredState,
@@ -47,8 +48,12 @@ KINDS = (
     LateNeeds,
     Spans,
     RolledBack,
+    ActionResult,
 )
-NEW_IN: dict[type[msgspec.Struct], int] = {Repair: 2, Receipt: 2, LateReply: 2, LateNeeds: 2, Spans: 2, RolledBack: 2}
+NEW_IN: dict[type[msgspec.Struct], int] = {
+    **dict.fromkeys((Repair, Receipt, LateReply, LateNeeds, Spans, RolledBack), 2),
+    ActionResult: 3,
+}
 WRITTEN = [(kind, version) for version in sorted(HISTORY) for kind in KINDS if version >= NEW_IN.get(kind, 1)]
 
 
@@ -71,6 +76,8 @@ def test_a_field_that_a_newer_end_adds_is_ignored(kind: type[msgspec.Struct]) ->
 def test_the_bytes_that_a_device_signs_do_not_change() -> None:
     signed = token_assertion("dev-0123456789ab", 1763740800.25, "bm9uY2U")
     assert base64.b64encode(signed) == b"ZmxpcC1kZXZpY2UtdG9rZW4KZGV2LTAxMjM0NTY3ODlhYgoxNzYzNzQwODAwLjI1MApibTl1WTJV"
+    lived = token_assertion("dev-0123456789ab", 1763740800.25, "bm9uY2U", "00112233aabbccdd")
+    assert lived == signed + b"\n00112233aabbccdd"
 
 
 def test_the_bytes_that_a_hub_signs_for_a_model_version_do_not_change() -> None:
