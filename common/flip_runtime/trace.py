@@ -42,6 +42,12 @@ def current_trace_id() -> str:
     return "" if trace is None else trace.trace_id
 
 
+def current_traceparent() -> str:
+    """As a header; empty outside of any trace."""
+    trace = _current.get()
+    return "" if trace is None else trace.traceparent()
+
+
 def enter_trace(trace: Trace | None) -> None:
     """For the rest of this task, and whatever it starts."""
     _current.set(trace)

@@ -19,6 +19,7 @@ from flip_hub.models.schemas import Model, ModelVersion
 from flip_hub.telemetry.schemas import MessageSpans, StoredEvent
 from flip_runtime.errors import Rejected, Unavailable
 from flip_runtime.patience import retry_after
+from flip_runtime.trace import next_trace
 from flip_wire.fleet import Enrolled, EnrolRequest
 from flip_wire.problem import Problem
 
@@ -152,7 +153,9 @@ class HubApi:
     def _send(self, method: str, path: str, body: msgspec.Struct | bytes | None = None) -> httpx.Response:
         content = msgspec.json.encode(body) if isinstance(body, msgspec.Struct) else body
         media_type = "application/octet-stream" if isinstance(body, bytes) else "application/json"
-        headers = {} if content is None else {"Content-Type": media_type}
+        headers = {"traceparent": next_trace().traceparent()}
+        if content is not None:
+            headers["Content-Type"] = media_type
         try:
             answer = self._http.request(method, path, content=content, headers=headers)
         except httpx.TransportError as error:

@@ -3,6 +3,7 @@ import createClient from "openapi-fetch";
 import { session } from "@/session/session";
 import { Problem, problemOf, unreachable } from "./problem";
 import type { paths } from "./schema";
+import { newTraceparent } from "./trace";
 
 const LOGIN = "/api/v1/auth/login";
 
@@ -12,6 +13,7 @@ hub.use({
   onRequest({ request }) {
     const token = session.get()?.token;
     if (token) request.headers.set("Authorization", `Bearer ${token}`);
+    if (request.method !== "GET") request.headers.set("traceparent", newTraceparent());
     return request;
   },
   async onResponse({ response, schemaPath }) {

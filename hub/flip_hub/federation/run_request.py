@@ -21,7 +21,7 @@ class NewRun(Struct, frozen=True):
     """What Flower is told; `run.config` is the whole configuration."""
 
 
-def new_run(run_id: str, app: App, request: RunRequest, at: float, by: str = "") -> NewRun:
+def new_run(run_id: str, app: App, request: RunRequest, at: float, by: str = "", traceparent: str = "") -> NewRun:
     """Not yet submitted. Raises `Unprocessable` that names the field or key."""
     overrides = checked_overrides(app.config, request.config)
     if request.promote not in ("best", "none"):
@@ -47,6 +47,7 @@ def new_run(run_id: str, app: App, request: RunRequest, at: float, by: str = "")
         promoted_version=None,
         warning="" if app.export else NO_EXPORT,
         started_by=by,
+        traceparent=traceparent,
     )
     return NewRun(run, overrides)
 

@@ -62,6 +62,8 @@ class Run(Struct, frozen=True, kw_only=True):
     """For example that the app names no export entry point, so that its model cannot be served."""
     started_by: str = ""
     """A user; empty for a run of before users were noted."""
+    traceparent: str = ""
+    """W3C trace context of the call that started it: rounds and what devices do for the run belong to that trace."""
 
 
 class Phase(StrEnum):

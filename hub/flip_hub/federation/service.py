@@ -41,6 +41,7 @@ from flip_hub.live import LiveHub, RoundChanged, RunChanged
 from flip_hub.models.service import ModelService
 from flip_hub.problem import Conflict, NotFound
 from flip_runtime.errors import Rejected, Unavailable
+from flip_runtime.trace import current_traceparent
 from flip_wire.fleet import DeviceId
 
 log = logging.getLogger(__name__)
@@ -102,7 +103,7 @@ class RunService:
         """Keeps the run, submits it, and announces it to the devices; `by` is the user who asks. Raises `Refused`, or
         `Unavailable`."""
         app = await self._apps.get(request.fab_hash)
-        new = new_run(new_run_id(), app, request, time.time(), by)
+        new = new_run(new_run_id(), app, request, time.time(), by, current_traceparent())
         await self._need_devices()
         fab = await self._apps.file_to_run(app)
         await self._standby.call(first=not await self._store.active())
