@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Callable
 
-import uvicorn
 from litestar import Litestar
 
-from flip_hub.listener import KEEP_ALIVE, STOP_WITHIN, listening, serve
+from flip_hub.hardening import Hardened
+from flip_hub.listener import listening, serve, server_config
 from flip_hub.observability.requests import TracedApp
 from flip_hub.settings import HubSection
+from flip_hub.tls import ServerCertificate
 
 log = logging.getLogger(__name__)
 
@@ -16,29 +17,24 @@ log = logging.getLogger(__name__)
 class ApiServer:
     """`on_stop` ends long polls, which would otherwise use up the time there is."""
 
-    def __init__(self, app: Litestar, settings: HubSection, on_stop: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        app: Litestar,
+        settings: HubSection,
+        on_stop: Callable[[], None],
+        certificate: ServerCertificate | None = None,
+    ) -> None:
         self._app = app
         self._settings = settings
         self._on_stop = on_stop
+        self._certificate = certificate
 
     async def run(self) -> None:
         """Until it is cancelled. Raises `ConfigError` when the port is taken, `Unavailable` when it ends by itself."""
         with listening(self._settings.host, self._settings.port, "hub") as listener:
-            log.info("api ready", extra={"url": f"http://{self._settings.host}:{self._settings.port}"})
-            await serve(self._config(), listener, self._on_stop)
+            config = server_config(self._hardened(), self._certificate, lifespan=True, websockets=True)
+            log.info("api ready", extra={"url": self._settings.public_url})
+            await serve(config, listener, self._on_stop, self._certificate)
 
-    def _config(self) -> uvicorn.Config:
-        return uvicorn.Config(
-            TracedApp(self._app),
-            loop="uvloop",
-            http="httptools",
-            ws="websockets-sansio",
-            ws_max_size=64 * 1024,
-            lifespan="on",
-            timeout_keep_alive=KEEP_ALIVE,
-            timeout_graceful_shutdown=STOP_WITHIN,
-            server_header=False,
-            access_log=False,
-            log_config=None,
-            log_level="warning",
-        )
+    def _hardened(self) -> Hardened:
+        return Hardened(TracedApp(self._app), self._settings.names, tls=self._certificate is not None)

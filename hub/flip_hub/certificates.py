@@ -1,10 +1,11 @@
-"""The hub's own certificate authority, and the gateway's certificate that devices check against it."""
+"""The hub's own certificate authority, and the certificates of its ports, which devices check against it."""
 
 import ipaddress
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -12,7 +13,10 @@ from msgspec import Struct
 
 AUTHORITY_YEARS = 20
 """A device that was in a drawer for years must still trust its hub."""
-GATEWAY_YEARS = 10
+SERVER_DAYS = 825
+"""More is refused by some browsers."""
+RENEWED_BEFORE = timedelta(days=90)
+"""The end of a server's certificate: a hub that is switched off for a season comes back with a valid one."""
 _SKEW = timedelta(days=1)
 """Devices without a battery-backed clock wake up in the past."""
 
@@ -39,7 +43,7 @@ def make_authority() -> KeyPair:
         decipher_only=False,
     )
     builder = (
-        _builder(name, name, key.public_key(), AUTHORITY_YEARS)
+        _builder(name, name, key.public_key(), 365 * AUTHORITY_YEARS)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(usage, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -47,15 +51,15 @@ def make_authority() -> KeyPair:
     return _pair(builder, key, key)
 
 
-def make_gateway(authority: KeyPair, names: Sequence[str]) -> KeyPair:
-    """`names`: DNS names and addresses by which devices reach the gateway."""
+def make_server(authority: KeyPair, names: Sequence[str]) -> KeyPair:
+    """`names`: DNS names and addresses by which the port is reached, at least one."""
     ca = x509.load_pem_x509_certificate(authority.certificate)
     ca_key = serialization.load_pem_private_key(authority.key, None)
     assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
     key = ec.generate_private_key(ec.SECP384R1())
     identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
     builder = (
-        _builder(_name("FLIP Fleet gateway"), ca.subject, key.public_key(), GATEWAY_YEARS)
+        _builder(_name(names[0]), ca.subject, key.public_key(), SERVER_DAYS)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -65,8 +69,30 @@ def make_gateway(authority: KeyPair, names: Sequence[str]) -> KeyPair:
     return _pair(builder, key, ca_key)
 
 
+def is_to_renew(certificate: bytes, authority: bytes, names: Sequence[str], now: datetime) -> bool:
+    """Whether a server's certificate ends soon, was made for other names, or by another authority."""
+    found = x509.load_pem_x509_certificate(certificate)
+    alternative = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    if set(alternative) != {_general_name(name) for name in names}:
+        return True
+    return found.not_valid_after_utc - now < RENEWED_BEFORE or not _made_by(found, authority)
+
+
+def _made_by(certificate: x509.Certificate, authority: bytes) -> bool:
+    try:
+        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority))
+    except (ValueError, InvalidSignature):
+        return False
+    return True
+
+
+def authority_fingerprint(authority: bytes) -> str:
+    """SHA-256 of the certificate in DER, in hexadecimal: what a person compares, or a command line carries."""
+    return x509.load_pem_x509_certificate(authority).fingerprint(hashes.SHA256()).hex()
+
+
 def _builder(
-    subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey, years: int
+    subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey, days: int
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
@@ -76,7 +102,7 @@ def _builder(
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - _SKEW)
-        .not_valid_after(now + timedelta(days=365 * years))
+        .not_valid_after(now + timedelta(days=days))
     )
 
 

@@ -1,19 +1,23 @@
 """The files that only the hub may read: made once by `flip-hub init`, never overwritten, loaded by `flip-hub serve`."""
 
+import ipaddress
 import secrets
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 
 from flip_hub.apps.signatures import load_private_key, make_private_key
-from flip_hub.certificates import KeyPair, make_authority, make_gateway
+from flip_hub.certificates import KeyPair, is_to_renew, make_authority, make_server
 from flip_hub.settings import Settings
+from flip_hub.tls import ServerCertificate
 from flip_runtime.atomic import write_file
 from flip_runtime.errors import ConfigError, Rejected
 
 CA, CA_KEY = "ca.pem", "ca.key"
 GATEWAY, GATEWAY_KEY = "fleet.pem", "fleet.key"
+API, API_KEY = "api.pem", "api.key"
 TOKEN_SECRET = "token.secret"  # noqa: S105  the name of a file
 APP_KEY, MODEL_KEY = "app.key", "model.key"
 INTERNAL_SECRET = "internal.secret"  # noqa: S105  the name of a file
@@ -32,7 +36,7 @@ class Credentials(Struct, frozen=True, kw_only=True):
 
 def load_credentials(state: Path) -> Credentials:
     """Raises `ConfigError` for a state folder that was never initialised."""
-    for name in (CA, GATEWAY, GATEWAY_KEY):
+    for name in (CA, CA_KEY):
         _read(state / name)
     return Credentials(
         token_secret=_read(state / TOKEN_SECRET),
@@ -48,7 +52,7 @@ def make_credentials(settings: Settings) -> list[str]:
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         state.chmod(0o700)
-        made = _make_certificates(state, settings.fleet.names)
+        made = _make_certificates(settings)
         for name in (TOKEN_SECRET, INTERNAL_SECRET):
             if not (state / name).exists():
                 write_file(state / name, secrets.token_hex(32).encode())
@@ -63,15 +67,58 @@ def make_credentials(settings: Settings) -> list[str]:
     return made
 
 
-def _make_certificates(state: Path, names: list[str]) -> list[str]:
+def gateway_certificate(settings: Settings) -> ServerCertificate:
+    """Of the ports for Flower's traffic: 9092 and 9093. It is renewed before it ends, and when their names change."""
+    state = settings.hub.state
+    return ServerCertificate(
+        state / GATEWAY, state / GATEWAY_KEY, renew=lambda: _renew(state, GATEWAY, GATEWAY_KEY, settings.fleet.names)
+    )
+
+
+def api_certificate(settings: Settings) -> ServerCertificate | None:
+    """Of API and console: the user's, or one of the hub's own; None where they speak plain HTTP."""
+    hub = settings.hub
+    if not hub.tls:
+        if not _is_loopback(hub.host):
+            raise ConfigError(
+                f"without TLS the hub does not listen on {hub.host}", hint="set hub.tls, or hub.host to 127.0.0.1"
+            )
+        return None
+    if hub.certificate is not None and hub.private_key is not None:
+        return ServerCertificate(hub.certificate, hub.private_key)
+    if hub.certificate is not None or hub.private_key is not None:
+        raise ConfigError("hub.certificate and hub.private_key go together", hint="set both, or neither")
+    return ServerCertificate(
+        hub.state / API, hub.state / API_KEY, renew=lambda: _renew(hub.state, API, API_KEY, hub.names)
+    )
+
+
+def _make_certificates(settings: Settings) -> list[str]:
     """Keys go first: a certificate that is there has its key."""
-    made: list[str] = []
+    state, made = settings.hub.state, list[str]()
     if not (state / CA).exists():
         made += _save(state, make_authority(), CA, CA_KEY)
-    if not (state / GATEWAY).exists():
-        authority = KeyPair(_read(state / CA), _read(state / CA_KEY))
-        made += _save(state, make_gateway(authority, names), GATEWAY, GATEWAY_KEY)
-    return made
+    made += _renew(state, GATEWAY, GATEWAY_KEY, settings.fleet.names)
+    return made + _renew(state, API, API_KEY, settings.hub.names)
+
+
+def _renew(state: Path, certificate: str, key: str, names: list[str]) -> list[str]:
+    """Makes it where it is missing, ends soon, or is for other names. Raises `ConfigError`."""
+    authority = _read(state / CA)
+    if (state / certificate).exists() and (state / key).exists():
+        try:
+            if not is_to_renew(_read(state / certificate), authority, names, datetime.now(UTC)):
+                return []
+        except ValueError as error:
+            raise ConfigError(f"{state / certificate} is damaged", hint="move it away: it is made anew") from error
+    return _save(state, make_server(KeyPair(authority, _read(state / CA_KEY)), names), certificate, key)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _save(state: Path, pair: KeyPair, certificate: str, key: str) -> list[str]:

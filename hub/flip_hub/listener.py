@@ -4,23 +4,55 @@ import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import Callable, Generator
-from typing import NoReturn
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any, NoReturn
 
 import uvicorn
 
+from flip_hub.tls import ServerCertificate
 from flip_runtime.errors import ConfigError, Unavailable
 
 STOP_WITHIN = 3
 """Seconds that answers in progress get when the hub stops."""
 KEEP_ALIVE = 75
 """Seconds: longer than a long poll, so that a device keeps its connection."""
+LONGEST_FRAME = 64 * 1024
+"""Bytes that a WebSocket takes at once."""
+
+ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
 
 
-async def serve(config: uvicorn.Config, listener: socket.socket, on_stop: Callable[[], None]) -> NoReturn:
+def server_config(
+    app: ASGIApplication, certificate: ServerCertificate | None, *, lifespan: bool = False, websockets: bool = False
+) -> uvicorn.Config:
+    """With the limits and habits that all ports of the hub have in common; TLS with a certificate."""
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio" if websockets else "none",
+        ws_max_size=LONGEST_FRAME,
+        lifespan="on" if lifespan else "off",
+        ssl_context_factory=None if certificate is None else lambda *_: certificate.context(),
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=STOP_WITHIN,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+    )
+
+
+async def serve(
+    config: uvicorn.Config,
+    listener: socket.socket,
+    on_stop: Callable[[], None],
+    certificate: ServerCertificate | None = None,
+) -> NoReturn:
     """Until it is cancelled; `on_stop` then ends long polls, which would otherwise use up the time there is."""
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
+    watching = None if certificate is None else asyncio.create_task(certificate.watch())
     try:
         await asyncio.shield(serving)
         raise Unavailable("the server on this port has ended")
@@ -29,6 +61,9 @@ async def serve(config: uvicorn.Config, listener: socket.socket, on_stop: Callab
         server.should_exit = True
         await serving
         raise
+    finally:
+        if watching is not None:
+            watching.cancel()
 
 
 def listening(host: str, port: int, section: str) -> socket.socket:

@@ -16,7 +16,7 @@ class HubSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     port: Port = 8000
     """API and console."""
-    tls: bool = True
+    tls: bool = False
     """Without it `host` must be a loopback address: for tests, and behind a proxy on the same machine."""
     names: list[str] = field(default_factory=lambda: ["localhost", "127.0.0.1"])
     """DNS names and addresses by which people and devices reach the API: those in its certificate, and the only ones
@@ -31,7 +31,7 @@ class HubSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def public_url(self) -> str:
-        return self.url.rstrip("/") or f"http://{self.host}:{self.port}"
+        return self.url.rstrip("/") or f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"
 
 
 class MongoSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

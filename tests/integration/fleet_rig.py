@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec.structs import replace
 
-from flip_hub.certificates import make_authority, make_gateway
+from flip_hub.certificates import make_authority, make_server
 from flip_hub.devices.keys import fingerprint_of
 from flip_hub.devices.schemas import Device, DeviceStatus
 from flip_hub.federation.fleet_call import Call
@@ -26,7 +26,7 @@ from flip_wire.fleet import DesiredState, DeviceId
 def hub_settings(folder: Path, *, fleet: int, superlink: int, api: int = 1) -> Settings:
     """Settings of a hub in that folder, which has its certificates and its internal secret."""
     authority = make_authority()
-    gateway = make_gateway(authority, ["localhost", "127.0.0.1"])
+    gateway = make_server(authority, ["localhost", "127.0.0.1"])
     files = {"ca.pem": authority.certificate, "fleet.pem": gateway.certificate, "fleet.key": gateway.key}
     for name, content in {**files, "internal.secret": b"internal"}.items():
         (folder / name).write_bytes(content)

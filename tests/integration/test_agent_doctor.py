@@ -18,7 +18,7 @@ from flip_agent.health.checks import disk
 from flip_agent.identity import load_identity, save_identity
 from flip_agent.looks import Verdict
 from flip_demo.ports import free_port
-from flip_hub.certificates import KeyPair, make_authority, make_gateway
+from flip_hub.certificates import KeyPair, make_authority, make_server
 
 
 class Rig:
@@ -45,7 +45,7 @@ class Rig:
 
     @contextlib.contextmanager
     def _gateway(self, authority: KeyPair) -> Generator[int]:
-        pair = make_gateway(authority, ["127.0.0.1"])
+        pair = make_server(authority, ["127.0.0.1"])
         (self.folder / "gateway.pem").write_bytes(pair.certificate + pair.key)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.folder / "gateway.pem")

@@ -12,7 +12,7 @@ from fake_hub import DEVICE, TOKEN, FakeHub, started
 from flip_agent.hub.client import problem_of
 from flip_agent.hub.connection import Answer
 from flip_agent.identity import load_identity
-from flip_hub.certificates import make_authority, make_gateway
+from flip_hub.certificates import make_authority, make_server
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_a_hub_that_is_not_there_is_named(folder: Path, port: int) -> None:
 
 def test_an_https_hub_is_trusted_by_its_authority_and_no_other(folder: Path, hub: FakeHub) -> None:
     authority = make_authority()
-    certificate = make_gateway(authority, ["127.0.0.1"])
+    certificate = make_server(authority, ["127.0.0.1"])
     for name, content in {
         "ca.pem": authority.certificate,
         "pem": certificate.certificate,

@@ -17,7 +17,7 @@ import tritonclient.http as triton
 
 from flip_demo.perceptron import expected
 from flip_demo.ports import free_port
-from flip_hub.certificates import make_authority, make_gateway
+from flip_hub.certificates import make_authority, make_server
 from inference_process import ServeProcess, infer_body, one_version
 
 TOKEN = "correct-horse-battery-staple"
@@ -56,7 +56,7 @@ def server() -> Iterator[Reached]:
     """On all interfaces, with a token, a certificate and a name."""
     address = own_address()
     authority = make_authority()
-    pair = make_gateway(authority, ["localhost", "127.0.0.1", address])
+    pair = make_server(authority, ["localhost", "127.0.0.1", address])
     with tempfile.TemporaryDirectory(prefix="flip-") as folder, asyncio.Runner() as runner:
         secrets = Path(folder, "secrets")
         secrets.mkdir(0o700)

@@ -20,7 +20,7 @@ from tritonclient.utils import InferenceServerException
 
 from flip_demo.perceptron import expected, make_version
 from flip_demo.ports import free_port
-from flip_hub.certificates import make_authority, make_gateway
+from flip_hub.certificates import make_authority, make_server
 from flip_runtime.atomic import write_file
 from flip_runtime.child import port_open
 from inference_process import ServeProcess
@@ -203,7 +203,7 @@ def test_no_request_whatever_is_answered_with_a_bug(
 @pytest.mark.asyncio
 async def test_tls_and_the_token_hold_for_grpc_too(folder: Path, port: int) -> None:
     authority = make_authority()
-    pair, token = make_gateway(authority, ["127.0.0.1"]), "c0ffee" * 4
+    pair, token = make_server(authority, ["127.0.0.1"]), "c0ffee" * 4
     secrets = {"token_file": token.encode(), "certificate": pair.certificate, "private_key": pair.key}
     for name, content in secrets.items():
         write_file(folder / name, content)

@@ -8,12 +8,12 @@ import pytest
 from flip_agent.inference.credentials import read_credentials
 from flip_agent.inference.http.listener import listen, url
 from flip_agent.settings import InferenceSection
-from flip_hub.certificates import make_authority, make_gateway
+from flip_hub.certificates import make_authority, make_server
 from flip_runtime.errors import ConfigError
 
 AUTHORITY = make_authority()
-PAIR = make_gateway(AUTHORITY, ["localhost"])
-OTHER = make_gateway(AUTHORITY, ["localhost"])
+PAIR = make_server(AUTHORITY, ["localhost"])
+OTHER = make_server(AUTHORITY, ["localhost"])
 
 
 def file(folder: Path, name: str, content: bytes, mode: int = 0o600) -> Path:

@@ -1,0 +1,83 @@
+"""What holds for every answer on the port of API and console: known hosts only, and headers that bind browsers.
+
+A page of somebody else's whose name was made to point here (DNS rebinding) sends its own name as Host, and is refused.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from flip_hub.problem import PROBLEM_JSON, Refused, problem_of
+
+ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
+
+HSTS = b"max-age=31536000"
+"""A year; without subdomains, which may be other people's."""
+_ANYBODY = "/health/"
+"""Load balancers ask by address."""
+_HEADERS = {
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"same-origin",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"permissions-policy": b"camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+_CONTENT_POLICY = b"content-security-policy"
+_NOTHING = b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
+"""For whatever does not say what it may load: answers of the API, and its page of calls."""
+
+
+class Hardened:
+    """`names`: hosts that requests may name, without ports; `tls`: browsers shall come by HTTPS alone from now on."""
+
+    def __init__(self, app: ASGIApplication, names: Iterable[str], *, tls: bool) -> None:
+        self._app = app
+        self._names = frozenset(name.lower().strip("[]") for name in names)
+        self._headers = [*_HEADERS.items(), *([(b"strict-transport-security", HSTS)] if tls else [])]
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_hardened(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = self._with_headers(message.get("headers", []))
+            await send(message)
+
+        host = _host(scope)
+        if host not in self._names and not scope["path"].startswith(_ANYBODY):
+            await _refuse(scope, send_hardened, host)
+        else:
+            await self._app(scope, receive, send_hardened)
+
+    def _with_headers(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        given = list(headers)
+        names = {name.lower() for name, _ in given}
+        added = [(name, value) for name, value in self._headers if name not in names]
+        policy = [] if _CONTENT_POLICY in names else [(_CONTENT_POLICY, _NOTHING)]
+        return [*given, *added, *policy]
+
+
+def _host(scope: Any) -> str:
+    """Without its port; empty when there is none, or more than one."""
+    found = [value for name, value in scope["headers"] if name == b"host"]
+    if len(found) != 1:
+        return ""
+    host = found[0].decode("latin-1").lower()
+    return host[1:].split("]")[0] if host.startswith("[") else host.rsplit(":", 1)[0]
+
+
+async def _refuse(scope: Any, send: Any, host: str) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008, "reason": "unknown host"})
+        return
+    hint = "name it in hub.names, if this hub is meant to be reached by it"
+    problem = problem_of(Refused(f"this hub is not known as {host[:120]!r}", hint=hint))
+    body = msgspec.json.encode(problem)
+    headers = [(b"content-type", PROBLEM_JSON.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": int(HTTPStatus.BAD_REQUEST), "headers": headers})
+    await send({"type": "http.response.body", "body": body})
