@@ -23,6 +23,7 @@ from flip_hub.core import ROUTES, Core, build_core
 from flip_hub.credentials import make_credentials
 from flip_hub.health import Health
 from flip_hub.mongo import Mongo
+from flip_hub.registry.schema import prepare_registry
 from flip_hub.settings import AuthSection, DevicesSection, HubSection, MongoSection, Settings
 from flip_wire.fleet import DeviceId, DeviceToken, Enrolled, EnrolRequest, TokenRequest, token_assertion
 from flip_wire.problem import Problem
@@ -140,7 +141,7 @@ async def running_core(
     watching = asyncio.create_task(core.devices.watch())
     url = f"http://127.0.0.1:{settings.hub.port}"
     try:
-        await mongo.prepare(core.stores)
+        await mongo.prepare(prepare_registry)
         async with httpx.AsyncClient(base_url=url, timeout=60.0, trust_env=False) as http:
             yield CoreHub(url, core, mongo, settings, http)
     finally:

@@ -28,7 +28,7 @@ from flip_hub.health import HealthController
 from flip_hub.live import LiveHub
 from flip_hub.live_routes import live_frames
 from flip_hub.models.signing import ModelSigner
-from flip_hub.mongo import Database, Indexed
+from flip_hub.mongo import Database
 from flip_hub.settings import FleetSection, Settings
 from flip_hub.telemetry.routes import TelemetryController
 from flip_hub.telemetry.service import TelemetryService
@@ -57,7 +57,6 @@ class Core:
     devices: DeviceService
     spans: SpanStore
     access: Access
-    stores: list[Indexed]
     services: dict[str, object]
     """By the name under which handlers ask for them."""
 
@@ -89,7 +88,6 @@ def build_core(settings: Settings, database: Database) -> Core:
         devices=devices,
         spans=spans,
         access=Access(tokens, devices, credentials.internal_secret),
-        stores=[users, registry, enrolment, events, gaps, spans, keys],
         services={
             "settings": settings,
             "volatile": shared.volatile,

@@ -34,6 +34,7 @@ from flip_hub.models.routes import DeviceArtifactController, ModelController
 from flip_hub.models.service import ModelService
 from flip_hub.models.store import ModelStore
 from flip_hub.mongo import Mongo
+from flip_hub.registry.schema import prepare_registry
 from flip_hub.settings import Settings
 from flip_hub.telemetry.routes import RunSpansController
 from flip_hub.telemetry.run_spans import RunSpans
@@ -104,9 +105,7 @@ async def serve(settings: Settings) -> None:
 
     await supervise(
         [
-            Service(
-                "registry", lambda: mongo.prepare([*core.stores, app_store, model_store, run_store, contribution_store])
-            ),
+            Service("registry", lambda: mongo.prepare(prepare_registry)),
             Service("api", ApiServer(app, settings.hub, devices.close).run),
             Service("presence", lambda: mongo.keep_running(devices.watch)),
             Service("superlink", superlink.run),

@@ -2,16 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any
 
-from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
 from pymongo.errors import ConnectionFailure, PyMongoError
 from pymongo.write_concern import WriteConcern
 
 from flip_hub.settings import MongoSection
 from flip_runtime.backoff import Backoff
-from flip_runtime.errors import ConfigError
+from flip_runtime.errors import ConfigError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -21,19 +21,15 @@ DatabaseDown = ConnectionFailure
 Document = dict[str, Any]
 """As the driver takes and gives it; stores convert it to Structs at once."""
 Database = AsyncIOMotorDatabase[Document]
+Collection = AsyncIOMotorCollection[Document]
 
 AWAY_AFTER = 2_000
 """Milliseconds until a call gives up on a server that does not answer: API callers wait that long for their 503."""
 PAUSE = 1.0
 """Seconds after a call that failed."""
-POOL = 32
-"""Connections at most."""
 
-
-class Indexed(Protocol):
-    """A store."""
-
-    async def ensure_indexes(self) -> None: ...
+Prepare = Callable[[Database], Awaitable[None]]
+"""Makes the registry what this hub expects (`flip_hub.registry.schema`)."""
 
 
 class Mongo:
@@ -47,7 +43,9 @@ class Mongo:
                 serverSelectionTimeoutMS=AWAY_AFTER,
                 connectTimeoutMS=AWAY_AFTER,
                 socketTimeoutMS=30_000,
-                maxPoolSize=POOL,
+                maxPoolSize=settings.pool,
+                minPoolSize=min(settings.pool_idle, settings.pool),
+                waitQueueTimeoutMS=int(settings.pool_wait * 1000),
                 appname="flip-hub",
             )
             self.database: Database = self._client.get_database(
@@ -56,18 +54,17 @@ class Mongo:
         except (PyMongoError, ValueError) as error:
             raise ConfigError(f"mongo.url or mongo.database: {error}", hint="correct [mongo] in hub.toml") from error
         self.prepared = asyncio.Event()
-        """Set once the server was there and every store has its indexes."""
+        """Set once the server was there and the registry is as this hub expects it."""
         self._said_away = False
 
-    async def prepare(self, stores: Sequence[Indexed]) -> None:
-        """Waits for the server and makes the indexes: before that nothing may be written."""
+    async def prepare(self, make: Prepare) -> None:
+        """Waits for the server and has the registry made: before that nothing may be written."""
         while not self.prepared.is_set():
             await self._wait_reachable()
             try:
-                for store in stores:
-                    await store.ensure_indexes()
+                await make(self.database)
                 self.prepared.set()
-            except DatabaseDown:
+            except (DatabaseDown, Unavailable):
                 await asyncio.sleep(PAUSE)
         log.info("registry ready")
 
@@ -85,7 +82,7 @@ class Mongo:
         """Says what is wrong, or nothing."""
         if await self._away():
             return "not reachable, see mongo.url"
-        return "" if self.prepared.is_set() else "its indexes are being made"
+        return "" if self.prepared.is_set() else "it is being prepared"
 
     async def _wait_reachable(self) -> None:
         """Says once that the server is away, whoever waits for it, and once that it is back."""

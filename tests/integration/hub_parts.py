@@ -47,6 +47,7 @@ from flip_hub.models.service import ModelService
 from flip_hub.models.signing import ModelSigner
 from flip_hub.models.store import ModelStore
 from flip_hub.mongo import Mongo
+from flip_hub.registry.schema import prepare_registry
 from flip_hub.settings import MongoSection, Settings
 from flip_runtime.errors import Rejected, Unavailable
 from flip_wire.fleet import DeviceId
@@ -245,7 +246,7 @@ async def hub_parts(mongo_url: str, folder: Path) -> AsyncGenerator[HubParts]:
     clock = Clock()
     receipts = Receipts(contribution_store, run_store, mailboxes, Journals(folder / "journals"))
     try:
-        await mongo.prepare([device_store, app_store, key_store, model_store, run_store, contribution_store])
+        await mongo.prepare(prepare_registry)
         yield HubParts(
             mongo=mongo,
             live=live,

@@ -16,6 +16,7 @@ from flip_hub.core import ROUTES, build_core
 from flip_hub.credentials import make_credentials
 from flip_hub.health import Health
 from flip_hub.mongo import Mongo
+from flip_hub.registry.schema import prepare_registry
 from flip_hub.settings import HubSection, MongoSection, Settings
 from flip_runtime.child import Child
 
@@ -66,7 +67,7 @@ async def test_the_hub_waits_for_mongodb_and_becomes_ready_by_itself(folder: Pat
     services = {**core.services, "health": Health({"mongo": mongo.missing})}
     app = create_app(ROUTES, services, access=core.access, prepared=mongo.prepared)
     server = asyncio.create_task(ApiServer(app, settings.hub, core.devices.close).run())
-    preparing = asyncio.create_task(mongo.prepare(core.stores))
+    preparing = asyncio.create_task(mongo.prepare(prepare_registry))
     mongod = Child("mongod", mongod_command(mongo_port, folder / "data"), log_file=folder / "mongod.log")
     url = f"http://127.0.0.1:{settings.hub.port}"
     try:

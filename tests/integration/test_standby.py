@@ -25,6 +25,7 @@ from flip_hub.federation.standby import Standby
 from flip_hub.federation.superlink import Superlink
 from flip_hub.live import LiveHub
 from flip_hub.mongo import Mongo
+from flip_hub.registry.schema import prepare_registry
 from flip_hub.settings import MongoSection, Settings
 from flip_wire.fleet import DeviceId, ReportedState
 from integration.fleet_rig import NodeKey, Registry, device_client, hub_settings, running
@@ -99,7 +100,7 @@ async def fleet_of(settings: Settings, mongo_url: str) -> AsyncGenerator[Fleet]:
     store, registry = DeviceStore(mongo.database), Registry()
     async with AsyncExitStack() as stack:
         stack.callback(mongo.close)
-        await mongo.prepare([store])
+        await mongo.prepare(prepare_registry)
         client = await stack.enter_async_context(device_client(settings))
         devices = DeviceService(store, LiveHub(), settings)
         gateway = Gateway(settings, devices, registry, Mailboxes(), registry)

@@ -15,9 +15,6 @@ class AppStore:
     def __init__(self, database: Database) -> None:
         self._apps = database["apps"]
 
-    async def ensure_indexes(self) -> None:
-        await self._apps.create_index([("uploaded_at", DESCENDING)])
-
     async def add(self, app: App) -> App:
         """The one that is kept: the first with this hash."""
         document = {"_id": app.fab_hash, **msgspec.to_builtins(app)}
@@ -45,9 +42,6 @@ class AppStore:
 class AppKeyStore:
     def __init__(self, database: Database) -> None:
         self._keys = database["app_keys"]
-
-    async def ensure_indexes(self) -> None:
-        """None beyond the ids: there are few keys."""
 
     async def add(self, key: AppKey) -> AppKey:
         """The one that is kept: the first with this id."""

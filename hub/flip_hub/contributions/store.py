@@ -14,8 +14,6 @@ from flip_wire.contributions import Fate
 from flip_wire.fleet import DeviceId
 from flip_wire.models import Sha256
 
-KEPT = 90 * 24 * 3600
-"""Seconds that it is known what became of a reply: a device may come back after a long time without a network."""
 _OLDEST = [("contribution.kept_at", ASCENDING), ("_id", ASCENDING)]
 _NEWEST = [("contribution.kept_at", DESCENDING), ("_id", DESCENDING)]
 
@@ -26,15 +24,6 @@ class ContributionStore:
         self._late = database["late"]
         self._dropped = database["late_dropped"]
         self._made_room = database["late_made_room"]
-
-    async def ensure_indexes(self) -> None:
-        await self._instructions.create_index([("at", ASCENDING)], expireAfterSeconds=KEPT)
-        await self._late.create_index([("run_id", ASCENDING), ("contribution.kept_at", DESCENDING)])
-        await self._late.create_index([("contribution.kept_at", ASCENDING)])
-        await self._late.create_index([("whole", ASCENDING)])
-        await self._late.create_index([("objects", ASCENDING)])
-        await self._late.create_index([("reply", ASCENDING)])
-        await self._made_room.create_index([("at", ASCENDING)], expireAfterSeconds=KEPT)
 
     # ---- what became of replies ----
 

@@ -14,8 +14,6 @@ from flip_hub.problem import Conflict
 from flip_wire.fleet import DesiredState, DeviceId, ReportedState
 from flip_wire.health import HealthReport
 
-NONCES_KEPT = 900
-"""Seconds; longer than an assertion is valid in either direction."""
 _FLEET = "desired"
 
 
@@ -26,14 +24,6 @@ class DeviceStore:
         self._devices = database["devices"]
         self._fleet = database["fleet"]
         self._nonces = database["device_nonces"]
-
-    async def ensure_indexes(self) -> None:
-        await self._devices.create_index([("active_name", ASCENDING)], unique=True, sparse=True)
-        await self._devices.create_index([("fingerprint", ASCENDING)], unique=True)
-        await self._devices.create_index([("node_id", ASCENDING)], sparse=True)
-        await self._devices.create_index([("last_seen", ASCENDING)])
-        await self._devices.create_index([("revoked_at", ASCENDING)], sparse=True)
-        await self._nonces.create_index([("at", ASCENDING)], expireAfterSeconds=NONCES_KEPT)
 
     async def add(self, record: DeviceRecord) -> None:
         """Raises `Conflict` when the name or the key is taken."""

@@ -4,12 +4,9 @@ from datetime import UTC, datetime
 
 import msgspec
 from msgspec import Struct
-from pymongo import ASCENDING, ReturnDocument
+from pymongo import ReturnDocument
 
 from flip_hub.mongo import Database, Document
-
-KEPT = 7 * 24 * 3600
-"""Seconds after its expiry that a token is remembered, so that a late use is told why it is refused."""
 
 
 class TokenRecord(Struct, frozen=True, kw_only=True):
@@ -25,9 +22,6 @@ class EnrolmentStore:
 
     def __init__(self, database: Database) -> None:
         self._tokens = database["enrolment_tokens"]
-
-    async def ensure_indexes(self) -> None:
-        await self._tokens.create_index([("expires", ASCENDING)], expireAfterSeconds=KEPT)
 
     async def add(self, token: TokenRecord) -> None:
         expires = datetime.fromtimestamp(token.expires_at, UTC)

@@ -20,12 +20,6 @@ class RunStore:
         self._rounds = database["rounds"]
         self._logs = database["run_logs"]
 
-    async def ensure_indexes(self) -> None:
-        await self._runs.create_index([("flower_run_id", ASCENDING)])
-        await self._runs.create_index([("status", ASCENDING), ("started_at", ASCENDING)])
-        await self._runs.create_index([("started_at", DESCENDING)])
-        await self._rounds.create_index([("run_id", ASCENDING), ("round", ASCENDING)], unique=True)
-
     # ---- runs ----
 
     async def save_run(self, run: Run) -> None:

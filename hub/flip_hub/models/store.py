@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from pymongo import ASCENDING, DESCENDING
+from pymongo import DESCENDING
 from pymongo.errors import DuplicateKeyError
 
 from flip_hub.models.schemas import Model, ModelVersion
@@ -20,7 +20,7 @@ LISTED = 1000
 """Versions or models in one answer, the newest."""
 
 
-class _Version(Struct, frozen=True, kw_only=True):
+class VersionRecord(Struct, frozen=True, kw_only=True):
     """A document of `model_versions`."""
 
     manifest_sha256: Sha256
@@ -35,16 +35,6 @@ class ModelStore:
         self._versions = database["model_versions"]
         self._promotions = database["promotions"]
 
-    async def ensure_indexes(self) -> None:
-        versions = self._versions
-        await versions.create_index([("manifest.model", ASCENDING), ("manifest.version", DESCENDING)], unique=True)
-        await versions.create_index(
-            [("manifest.run_id", ASCENDING), ("manifest.round", ASCENDING), ("manifest.model", ASCENDING)],
-            unique=True,
-            partialFilterExpression={"manifest.run_id": {"$gt": ""}},
-        )
-        await versions.create_index([("artifacts", ASCENDING)])
-
     async def latest(self, model: str) -> int:
         """The highest number given; 0 before the first."""
         document = await self._versions.find_one(
@@ -54,7 +44,7 @@ class ModelStore:
 
     async def add(self, manifest: Manifest, manifest_sha256: Sha256, signatures: dict[str, str]) -> bool:
         """False when its number is taken, or when its run's round has made a version of this model already."""
-        version = _Version(
+        version = VersionRecord(
             manifest_sha256=manifest_sha256,
             manifest=manifest,
             artifacts=[manifest_sha256, *(file.sha256 for file in manifest.files)],
@@ -124,7 +114,7 @@ class ModelStore:
 
 
 def _shown(document: Document, promoted: dict[str, int]) -> ModelVersion:
-    version = msgspec.convert(document, _Version)
+    version = msgspec.convert(document, VersionRecord)
     manifest = version.manifest
     return ModelVersion(
         model=manifest.model,

@@ -8,7 +8,7 @@ import msgspec
 from bson import Binary
 from motor.motor_asyncio import AsyncIOMotorCollection
 from msgspec import Raw
-from pymongo import ASCENDING, DESCENDING
+from pymongo import DESCENDING
 from pymongo.errors import BulkWriteError
 
 from flip_hub.mongo import Database, Document
@@ -18,10 +18,6 @@ from flip_wire.fleet import DeviceId
 from flip_wire.spans import Span, Spans
 from flip_wire.telemetry import Batch, Event, Gap, Priority, Seq, Stamp
 
-KEPT = 7 * 24 * 3600
-"""Seconds."""
-GAPS_KEPT = 90 * 24 * 3600
-"""Seconds."""
 LATEST = 10_000
 """Events of a device in which an earlier boot is looked for."""
 _DUPLICATE = 11000
@@ -32,12 +28,6 @@ class EventStore:
 
     def __init__(self, database: Database) -> None:
         self._events = database["events"]
-
-    async def ensure_indexes(self) -> None:
-        key = [("device", ASCENDING), ("epoch", ASCENDING), ("seq", ASCENDING)]
-        await self._events.create_index(key, unique=True)
-        await self._events.create_index([("device", ASCENDING), ("happened", DESCENDING), ("seq", DESCENDING)])
-        await self._events.create_index([("received", ASCENDING)], expireAfterSeconds=KEPT)
 
     async def insert(self, device_id: DeviceId, batch: Batch, time: HubTime) -> None:
         """Those that are there already stay as they are. On return all of them are on disk."""
@@ -60,12 +50,6 @@ class GapStore:
 
     def __init__(self, database: Database) -> None:
         self._gaps = database["gaps"]
-
-    async def ensure_indexes(self) -> None:
-        key = [("device", ASCENDING), ("epoch", ASCENDING), ("seq", ASCENDING)]
-        await self._gaps.create_index(key, unique=True)
-        await self._gaps.create_index([("device", ASCENDING), ("declared", DESCENDING)])
-        await self._gaps.create_index([("declared", ASCENDING)], expireAfterSeconds=GAPS_KEPT)
 
     async def insert(self, device_id: DeviceId, batch: Batch, gaps: Sequence[tuple[Event, Gap]], time: HubTime) -> None:
         """Those that are there already stay as they are."""
@@ -93,12 +77,6 @@ class SpanStore:
 
     def __init__(self, database: Database) -> None:
         self._spans = database["spans"]
-
-    async def ensure_indexes(self) -> None:
-        key = [("device", ASCENDING), ("epoch", ASCENDING), ("seq", ASCENDING)]
-        await self._spans.create_index(key, unique=True)
-        await self._spans.create_index([("run", ASCENDING), ("happened", DESCENDING)])
-        await self._spans.create_index([("received", ASCENDING)], expireAfterSeconds=KEPT)
 
     async def insert(
         self, device_id: DeviceId, batch: Batch, spans: Sequence[tuple[Event, Spans]], time: HubTime

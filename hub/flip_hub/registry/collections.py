@@ -1,0 +1,122 @@
+"""Every collection of the registry: who needs another one, or another index, adds it here and nowhere else.
+
+Documents are refused by MongoDB when a field has the wrong type (`shape`). The collections that take a write with each
+call of a device are looked at only on top. What is kept for a time only is named with its time.
+"""
+
+from flip_hub.apps.schemas import App, AppKey
+from flip_hub.contributions.schemas import Instructed, LateRecord
+from flip_hub.devices.record import DeviceRecord
+from flip_hub.enrolment.store import TokenRecord
+from flip_hub.federation.schemas import Round, Run
+from flip_hub.models.store import VersionRecord
+from flip_hub.registry.collection import Collection, TimeSeries, index, kept
+from flip_hub.registry.shape import fields, optional, shape
+from flip_hub.users.store import User
+from flip_wire.fleet import DesiredState
+
+MINUTE, DAY = 60, 24 * 3600
+EVENTS_KEPT = 7 * DAY
+HEALTH_KEPT = 30 * DAY
+LOSSES_KEPT = 90 * DAY
+"""What devices had to drop is known longer than what they said."""
+RECEIPTS_KEPT = 90 * DAY
+"""A device may come back with its reply after a long time without a network."""
+NONCES_KEPT = 15 * MINUTE
+"""Longer than an assertion is valid in either direction."""
+EXPIRED_TOKENS_KEPT = 7 * DAY
+"""So that a late use is told why it is refused."""
+
+_EVENT = index("device", "epoch", "seq", unique=True)
+
+PEOPLE = (Collection(name="users", schema=shape(User, key="username")),)
+
+DEVICES = (
+    Collection(
+        name="devices",
+        schema=optional(shape(DeviceRecord, key="id", depth=1, active_name="string"), "active_name"),
+        indexes=(
+            index("active_name", unique=True, sparse=True),
+            index("fingerprint", unique=True),
+            index("node_id", sparse=True),
+            index("last_seen"),
+            index("revoked_at", sparse=True),
+        ),
+    ),
+    Collection(name="fleet", schema=shape(DesiredState)),
+    Collection(name="device_nonces", schema=fields(_id="string", at="date"), indexes=(kept("at", NONCES_KEPT),)),
+    Collection(
+        name="enrolment_tokens",
+        schema=shape(TokenRecord, expires="date"),
+        indexes=(kept("expires", EXPIRED_TOKENS_KEPT),),
+    ),
+)
+
+TELEMETRY = (
+    Collection(
+        name="events",
+        schema=fields(device="string", epoch="string", seq="int", happened="date", received="date", body="binary"),
+        indexes=(_EVENT, index("device", "-happened", "-seq"), kept("received", EVENTS_KEPT)),
+    ),
+    Collection(
+        name="gaps",
+        schema=fields(device="string", epoch="string", seq="int", declared="date", count="int", reason="string"),
+        indexes=(_EVENT, index("device", "-declared"), kept("declared", LOSSES_KEPT)),
+    ),
+    Collection(
+        name="spans",
+        schema=fields(device="string", run="string", message="string", happened="date", received="date"),
+        indexes=(_EVENT, index("run", "-happened"), kept("received", EVENTS_KEPT)),
+    ),
+    Collection(name="health", series=TimeSeries(at="at", of="device", granularity="minutes", kept=HEALTH_KEPT)),
+)
+
+FEDERATION = (
+    Collection(name="apps", schema=shape(App), indexes=(index("-uploaded_at"),)),
+    Collection(name="app_keys", schema=shape(AppKey)),
+    Collection(
+        name="runs",
+        schema=shape(Run),
+        indexes=(index("flower_run_id"), index("status", "started_at"), index("-started_at")),
+    ),
+    Collection(name="rounds", schema=shape(Round), indexes=(index("run_id", "round", unique=True),)),
+    Collection(name="run_logs", schema=fields(_id="string", text="string")),
+)
+
+CONTRIBUTIONS = (
+    Collection(name="instructions", schema=shape(Instructed, at="date"), indexes=(kept("at", RECEIPTS_KEPT),)),
+    Collection(
+        name="late",
+        schema=shape(LateRecord, depth=2),
+        indexes=(
+            index("run_id", "-contribution.kept_at"),
+            index("contribution.kept_at"),
+            index("whole"),
+            index("objects"),
+            index("reply"),
+        ),
+    ),
+    Collection(name="late_dropped", schema=fields(_id="string", count="int")),
+    Collection(name="late_made_room", schema=fields(_id="string", at="date"), indexes=(kept("at", RECEIPTS_KEPT),)),
+)
+
+MODELS = (
+    Collection(
+        name="model_versions",
+        schema=shape(VersionRecord),
+        indexes=(
+            index("manifest.model", "-manifest.version", unique=True),
+            index(
+                *("manifest.run_id", "manifest.round", "manifest.model"),
+                unique=True,
+                where={"manifest.run_id": {"$gt": ""}},
+            ),
+            index("artifacts"),
+        ),
+    ),
+    Collection(name="promotions", schema=fields(_id="string", version="int", at="number")),
+)
+
+REGISTRY = Collection(name="registry")
+"""Holds the schema version, and the lock of who makes the registry; it is there before any other."""
+COLLECTIONS = (*PEOPLE, *DEVICES, *TELEMETRY, *FEDERATION, *CONTRIBUTIONS, *MODELS)
