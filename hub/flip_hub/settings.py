@@ -55,6 +55,21 @@ class RedisSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Of its keys: hubs of different federations may share a Redis."""
 
 
+class ArtifactsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where files of models, apps and late contributions are kept; several hubs must share the place."""
+
+    folder: Path | None = None
+    """By default `hub.state`."""
+    url: str = ""
+    """`s3://BUCKET/PREFIX`, in place of a folder."""
+    endpoint: str = ""
+    """Of an S3-compatible store; by default Amazon's."""
+    region: str = "us-east-1"
+    access_key_file: Path | None = None
+    """With `secret_key_file`; by default as the environment of the process says."""
+    secret_key_file: Path | None = None
+
+
 class FleetSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The gateway that devices' Flower traffic passes (TLS)."""
 
@@ -76,6 +91,8 @@ class SuperlinkSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     patience: Patience = 60.0
     """Seconds that a ServerApp's process tries to deliver each report to the hub. What it cannot tell is missing in the
     hub's account of the run; which replies it has is known all the same."""
+    hung_after: Period = 30.0
+    """Seconds without an answer after which it is taken to hang, and restarted; the runs under way fail then."""
 
 
 class ControlSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -86,9 +103,34 @@ class ControlSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class AuthSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    session_lifetime: Lifetime = 12 * 3600.0
-    """Seconds that a login lasts."""
+    access_lifetime: Lifetime = 15 * 60.0
+    """Seconds that a token is good for calls; programs and the console renew it by themselves."""
+    session_idle: Lifetime = 12 * 3600.0
+    """Seconds without a renewal after which a login is over."""
+    session_lifetime: Lifetime = 7 * 86400.0
+    """Seconds that a login lasts at most."""
     device_token_lifetime: Lifetime = 6 * 3600.0
+
+
+class OidcSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Login through a provider (OpenID Connect), beside accounts of the hub's own; off without an issuer.
+
+    At the provider, allow `hub.url` + `/api/v1/auth/oidc/callback` as the redirect address.
+    """
+
+    issuer: str = ""
+    """URL below which the provider has `.well-known/openid-configuration`."""
+    name: str = "OpenID Connect"
+    """As the console calls it."""
+    client_id: str = ""
+    client_secret_file: Path | None = None
+    """Without one the hub is a public client (PKCE is used either way)."""
+    scopes: list[str] = field(default_factory=lambda: ["openid", "profile", "email"])
+    username_claim: str = "preferred_username"
+    role_claim: str = "groups"
+    """A text or a list of texts, in the ID token or what the provider says of the user."""
+    roles: dict[str, str] = field(default_factory=dict)
+    """Value of the claim -> `viewer`, `operator` or `admin`; the most powerful counts, and who has none stays out."""
 
 
 class AppsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -111,10 +153,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hub: HubSection = HubSection()
     mongo: MongoSection = MongoSection()
     redis: RedisSection = RedisSection()
+    artifacts: ArtifactsSection = ArtifactsSection()
     fleet: FleetSection = FleetSection()
     superlink: SuperlinkSection = SuperlinkSection()
     control: ControlSection = ControlSection()
     auth: AuthSection = AuthSection()
+    oidc: OidcSection = OidcSection()
     apps: AppsSection = AppsSection()
     devices: DevicesSection = DevicesSection()
     logs: LogsSection = LogsSection()

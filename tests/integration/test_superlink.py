@@ -27,8 +27,9 @@ APP = Path(__file__).parent / "apps" / "stock"
 pytestmark = pytest.mark.asyncio
 
 
-def settings_in(folder: Path, port: int) -> Settings:
-    return Settings(hub=HubSection(state=folder), superlink=SuperlinkSection(port=port))
+def settings_in(folder: Path, port: int, hung_after: float = 60.0) -> Settings:
+    (folder / "internal.secret").write_text("secret")
+    return Settings(hub=HubSection(state=folder), superlink=SuperlinkSection(port=port, hung_after=hung_after))
 
 
 NAMES = {
@@ -98,6 +99,24 @@ async def test_any_killed_process_brings_a_new_boot_and_stopping_leaves_no_proce
     assert not superlink.ready
     assert processes(folder) == {}
     assert not await port_open(port)
+
+
+async def test_a_superlink_that_hangs_is_not_ready_and_is_restarted(folder: Path, port: int) -> None:
+    superlink = Superlink(settings_in(folder, port, hung_after=8.0))
+    async with supervised(superlink):
+        hung = processes(folder)["superlink"]
+        os.kill(hung, signal.SIGSTOP)
+
+        async def not_ready() -> bool:
+            return not superlink.ready
+
+        async def came_back() -> bool:
+            return superlink.boots == 2 and superlink.ready
+
+        await until(not_ready)
+        assert superlink.boots == 1
+        await until(came_back, within=120)
+        assert hung not in processes(folder).values()
 
 
 async def test_a_killed_hub_leaves_no_process(folder: Path, port: int) -> None:

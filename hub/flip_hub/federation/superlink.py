@@ -4,7 +4,8 @@ Its state is in memory: four times cheaper than a database file, and a restart f
 notices by `boots`). It starts `flower-superexec` and that starts `flwr-serverapp`, both by name from PATH. We put
 scripts of those names first, so that a ServerApp runs under our launcher, and so that the kernel ends each of the
 three when its parent ends, however that happens (SuperExec makes a session of its own, out of reach of the group).
-The SuperLink itself is started through `superlink_process`.
+The SuperLink itself is started through `superlink_process`. One that does not answer for `superlink.hung_after` seconds
+is ended like one that has ended: it would never come back by itself.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from flip_hub.federation.journal import JOURNALS
+from flip_hub.federation.superlink_probe import SuperlinkProbe, free_port
 from flip_hub.settings import Settings
 from flip_runtime.atomic import write_file
 from flip_runtime.child import Child, ends_with_parent, port_open
@@ -35,6 +37,10 @@ _STARTS_WITHIN = 90.0
 """Seconds; its imports alone take ten on a small board."""
 _PORT_FREE_WITHIN = 3.0
 """Seconds; the SuperLink of a hub that was killed lets go within moments."""
+LOOK_EVERY = 2.0
+"""Seconds between looks whether it answers."""
+LOOK_WITHIN = 5.0
+"""Seconds that an answer may take; a thousand devices at once keep it busy for one."""
 
 _LARGEST_LOG = 16 * 2**20
 """Bytes; there is one such file and the one before it."""
@@ -65,9 +71,10 @@ class Superlink:
         """Raises `Unavailable` when it ends or does not start, `ConfigError` when its port is taken."""
         self._prepare()
         await self._await_port()
+        health = f"{HOST}:{free_port(HOST)}"
         child = Child(
             "the SuperLink",
-            self._command(),
+            self._command(health),
             log_file=self._log_file,
             environment=self._environment(),
             stop_within=5.0,
@@ -79,7 +86,7 @@ class Superlink:
                 self.boots += 1
                 self._ready.set()
                 log.info("superlink ready", extra={"address": self.address, "pid": child.pid, "boots": self.boots})
-                await _first(child.wait(), superexec_ended.wait(), self._bound_log())
+                await _first(child.wait(), superexec_ended.wait(), self._bound_log(), self._until_hung(health))
         finally:
             self._ready.clear()
             await child.stop()
@@ -108,9 +115,10 @@ class Superlink:
                 )
             await asyncio.sleep(0.1)
 
-    def _command(self) -> list[str]:
+    def _command(self, health: str) -> list[str]:
         command = [sys.executable, "-P", "-m", _PROCESS, "--insecure", "--disable-runtime-dependency-installation"]
-        return [*command, "--host", HOST, "--port", str(self._settings.superlink.port)]
+        address = ["--host", HOST, "--port", str(self._settings.superlink.port)]
+        return [*command, *address, "--health-server-address", health]
 
     def _environment(self) -> dict[str, str]:
         hub = self._settings.hub
@@ -132,6 +140,21 @@ class Superlink:
     async def _answers(self) -> bool:
         written = self._superexec_pid.exists() and self._superexec_pid.stat().st_size > 0
         return written and await port_open(self._settings.superlink.port, HOST)
+
+    async def _until_hung(self, health: str) -> None:
+        """Returns when it has not answered for too long; not ready it is from the first look on that it misses."""
+        loop, patience = asyncio.get_running_loop(), self._settings.superlink.hung_after
+        answered_at = loop.time()
+        async with SuperlinkProbe(health, self.address) as probe:
+            while (left := answered_at + patience - loop.time()) > 0:
+                if await probe.answers(within=min(left, LOOK_WITHIN)):
+                    answered_at = loop.time()
+                    self._ready.set()
+                elif self._ready.is_set():
+                    self._ready.clear()
+                    log.warning("the SuperLink does not answer", extra={"restarted_after": patience})
+                await asyncio.sleep(min(LOOK_EVERY, patience / 4))
+        log.error("the SuperLink hangs and is restarted", extra={"silent_for": patience})
 
     async def _bound_log(self) -> NoReturn:
         """The SuperLink logs each call of the run's status; it appends, so what was copied can be cut off under it."""
