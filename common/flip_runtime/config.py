@@ -44,6 +44,14 @@ def load_config(
     return kind(**{name: sections[name](**keys) for name, keys in values.items()})
 
 
+def secret_of(path: Path, setting: str) -> str:
+    """The one line of a file with a secret. Raises `ConfigError`, which never says what is in it."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{setting}: cannot read {path}", hint="check its owner and mode") from error
+
+
 def _of_file(path: Path | None, sections: Mapping[str, Any]) -> Iterator[_Given]:
     for name, keys in ({} if path is None else _read(path)).items():
         if name not in sections:

@@ -12,12 +12,14 @@ from flip_hub.app import create_app
 from flip_hub.apps.routes import AppController
 from flip_hub.apps.service import AppService
 from flip_hub.apps.store import AppStore
+from flip_hub.artifacts.place import artifacts_in
 from flip_hub.contributions.calls import ContributionCalls
 from flip_hub.contributions.late import OBJECT_LIMIT, Late
 from flip_hub.contributions.receipts import Receipts
 from flip_hub.contributions.routes import LateController
 from flip_hub.contributions.store import ContributionStore
 from flip_hub.core import ROUTES, build_core
+from flip_hub.credentials import api_certificate
 from flip_hub.federation.control import RunControl
 from flip_hub.federation.gateway import Gateway
 from flip_hub.federation.internal import InternalController
@@ -29,7 +31,6 @@ from flip_hub.federation.standby import Standby
 from flip_hub.federation.store import RunStore
 from flip_hub.federation.superlink import Superlink
 from flip_hub.health import Health
-from flip_hub.models.artifacts import ArtifactStore
 from flip_hub.models.routes import DeviceArtifactController, ModelController
 from flip_hub.models.service import ModelService
 from flip_hub.models.store import ModelStore
@@ -64,7 +65,7 @@ async def serve(settings: Settings) -> None:
     core = build_core(settings, mongo.database)
     live, devices = core.live, core.devices
 
-    artifacts = ArtifactStore(settings.hub.state / "artifacts")
+    artifacts = artifacts_in(settings, "artifacts")
     artifacts.create()
     model_store = ModelStore(mongo.database)
     models = ModelService(model_store, artifacts, devices, live, core.model_signer)
@@ -75,7 +76,7 @@ async def serve(settings: Settings) -> None:
     apps = AppService(app_store, artifacts, core.app_keys)
     run_store, contribution_store = RunStore(mongo.database), ContributionStore(mongo.database)
     receipts = Receipts(contribution_store, run_store, mailboxes, Journals(settings.hub.state / JOURNALS))
-    late_objects = ArtifactStore(settings.hub.state / "late", limit=OBJECT_LIMIT)
+    late_objects = artifacts_in(settings, "late", limit=OBJECT_LIMIT)
     late_objects.create()
     late = Late(contribution_store, run_store, late_objects, live)
     gateway = Gateway(settings, devices, apps, mailboxes, ContributionCalls(receipts, late, mailboxes))
@@ -106,7 +107,8 @@ async def serve(settings: Settings) -> None:
     await supervise(
         [
             Service("registry", lambda: mongo.prepare(prepare_registry)),
-            Service("api", ApiServer(app, settings.hub, devices.close).run),
+            Service("api", ApiServer(app, settings.hub, devices.close, api_certificate(settings)).run),
+            Service("set-up", lambda: mongo.keep_running(core.people.first_admin.offer)),
             Service("presence", lambda: mongo.keep_running(devices.watch)),
             Service("superlink", superlink.run),
             Service("gateway", gateway.run),

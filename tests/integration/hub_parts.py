@@ -18,9 +18,11 @@ from flip_hub.apps.routes import AppController
 from flip_hub.apps.service import AppService
 from flip_hub.apps.signatures import load_private_key, make_private_key
 from flip_hub.apps.store import AppKeyStore, AppStore
+from flip_hub.artifacts.folder import FolderArtifacts
 from flip_hub.auth.guards import Access
 from flip_hub.auth.permissions import Role
 from flip_hub.auth.tokens import Tokens
+from flip_hub.cluster.shared import shared_by
 from flip_hub.contributions.late import Late
 from flip_hub.contributions.receipts import Receipts
 from flip_hub.contributions.room import Room
@@ -41,17 +43,18 @@ from flip_hub.federation.standby import Standby
 from flip_hub.federation.store import RunStore
 from flip_hub.federation.upstream import Upstream
 from flip_hub.live import LiveHub
-from flip_hub.models.artifacts import ArtifactStore
 from flip_hub.models.routes import DeviceArtifactController, ModelController
 from flip_hub.models.service import ModelService
 from flip_hub.models.signing import ModelSigner
 from flip_hub.models.store import ModelStore
 from flip_hub.mongo import Mongo
+from flip_hub.people import build_people
 from flip_hub.registry.schema import prepare_registry
 from flip_hub.settings import MongoSection, Settings
 from flip_runtime.errors import Rejected, Unavailable
 from flip_wire.fleet import DeviceId
 from flip_wire.models import GRAPH, WEIGHTS, FileRef, Manifest, Probe, Tensor
+from sessions import log_in
 
 INTERNAL_SECRET = b"internal secret of a test"
 SIGNER = ModelSigner(load_private_key(make_private_key()))
@@ -142,7 +145,7 @@ class HubParts:
     live: LiveHub
     devices: DeviceService
     device_store: DeviceStore
-    artifacts: ArtifactStore
+    artifacts: FolderArtifacts
     models: ModelService
     control: ScriptedControl
     mailboxes: Mailboxes
@@ -193,6 +196,8 @@ class HubParts:
     @asynccontextmanager
     async def http(self) -> AsyncGenerator[httpx.AsyncClient]:
         """The API; a person's token is on every call unless another is given."""
+        settings = Settings()
+        people = build_people(settings, self.mongo.database, shared_by(settings.redis), self.tokens)
         app = create_app(
             [
                 ModelController,
@@ -209,10 +214,10 @@ class HubParts:
                 "runs": self.runs,
                 "late": self.late,
             },
-            access=Access(self.tokens, self.devices, INTERNAL_SECRET),
+            access=Access(people.callers, self.tokens, self.devices, INTERNAL_SECRET),
             prepared=self.mongo.prepared,
         )
-        token = self.tokens.for_user("ada", Role.ADMIN).token
+        token = await log_in(people, "ada", Role.ADMIN)
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(cast(Any, app)),
             base_url="http://hub",
@@ -238,7 +243,7 @@ async def hub_parts(mongo_url: str, folder: Path) -> AsyncGenerator[HubParts]:
     )
     devices = DeviceService(device_store, live, settings)
     standby = Standby(devices, Nodes(Upstream("http://127.0.0.1:1")), lease=60.0)  # without a SuperLink
-    artifacts = ArtifactStore(folder / "artifacts")
+    artifacts = FolderArtifacts(folder / "artifacts")
     models = ModelService(model_store, artifacts, devices, live, SIGNER)
     keys = AppKeys(key_store, load_private_key(make_private_key()), hub_signs=True)
     apps = AppService(app_store, artifacts, keys)
@@ -263,7 +268,7 @@ async def hub_parts(mongo_url: str, folder: Path) -> AsyncGenerator[HubParts]:
             late=Late(
                 contribution_store,
                 run_store,
-                ArtifactStore(folder / "late"),
+                FolderArtifacts(folder / "late"),
                 live,
                 per_run=2,
                 most_bytes=10_000,

@@ -10,9 +10,9 @@ import pytest_asyncio
 from flwr.proto.message_pb2 import ObjectTree
 from hub_parts import HubParts, fab_of, hub_parts
 
+from flip_hub.artifacts.folder import FolderArtifacts
 from flip_hub.contributions.schemas import LateContributions
 from flip_hub.federation.schemas import MessagesPushed, Run, RunRequest
-from flip_hub.models.artifacts import ArtifactStore
 from flip_hub.problem import Conflict, NotFound, TooLarge, TooMany
 from flip_runtime.errors import Rejected
 from flip_wire.contributions import LateReply
@@ -232,7 +232,7 @@ async def test_files_that_a_crash_left_without_a_record_are_removed_and_no_other
     begun = Reply(run, "m1")
     await begun.announce(hub)
     before = stored(folder)
-    await ArtifactStore(folder / "late").put(b"orphan" * 1000)
+    await FolderArtifacts(folder / "late").put(b"orphan" * 1000)
     await hub.late.tidy()
     assert stored(folder) == before
     assert await begun.give(hub) == 1

@@ -9,11 +9,11 @@ from litestar.testing import TestClient
 from litestar.types import ControllerRouterHandler
 
 from flip_hub.app import create_app
+from flip_hub.artifacts.folder import FolderArtifacts
 from flip_hub.core import ROUTES, build_core
 from flip_hub.credentials import make_credentials
 from flip_hub.daemon import FEDERATION_ROUTES
 from flip_hub.health import Health
-from flip_hub.models.artifacts import ArtifactStore
 from flip_hub.mongo import Mongo
 from flip_hub.settings import HubSection, Settings
 
@@ -32,7 +32,7 @@ def document(folder: Path) -> dict[str, Any]:
         "runs": None,
         "late": None,
         "run_spans": None,
-        "artifacts": ArtifactStore(folder / "artifacts"),
+        "artifacts": FolderArtifacts(folder / "artifacts"),
     }
     services = {**core.services, **federation, "health": Health({})}
     app = create_app(ALL, services, access=core.access, prepared=mongo.prepared)

@@ -3,19 +3,20 @@
 import asyncio
 from collections.abc import Sequence
 
+from flip_hub.api.pages import Page, Wanted
 from flip_hub.apps.keys import AppKeys
 from flip_hub.apps.schemas import App, AppSignature
 from flip_hub.apps.signatures import signed_by, verifications
 from flip_hub.apps.store import AppStore
+from flip_hub.artifacts.artifacts import Artifacts
 from flip_hub.federation.fab import read_app
-from flip_hub.models.artifacts import ArtifactStore
 from flip_hub.problem import Conflict, NotFound, Unprocessable
 from flip_runtime.errors import Corrupt
 from flip_wire.models import Sha256
 
 
 class AppService:
-    def __init__(self, store: AppStore, artifacts: ArtifactStore, keys: AppKeys) -> None:
+    def __init__(self, store: AppStore, artifacts: Artifacts, keys: AppKeys) -> None:
         self._store = store
         self._artifacts = artifacts
         self._keys = keys
@@ -26,9 +27,9 @@ class AppService:
         await self._artifacts.put(fab)
         return await self._store.add(app)
 
-    async def list(self) -> list[App]:
+    async def list(self, wanted: Wanted, name: str | None = None) -> Page[App]:
         """Newest first."""
-        return await self._store.all()
+        return await self._store.newest(wanted, name)
 
     async def get(self, fab_hash: Sha256) -> App:
         """Raises `NotFound`."""

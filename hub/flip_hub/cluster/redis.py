@@ -9,7 +9,6 @@ import logging
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, NoReturn
 
 from redis.asyncio import Redis, from_url
@@ -21,6 +20,7 @@ from redis.exceptions import RedisError
 from flip_hub.cluster.bus import Bus, Topic
 from flip_hub.settings import RedisSection
 from flip_runtime.backoff import Backoff
+from flip_runtime.config import secret_of
 from flip_runtime.errors import ConfigError, Unavailable
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def connect(settings: RedisSection) -> Redis:
     try:
         return from_url(
             settings.url,
-            password=_password(settings.password_file),
+            password=secret_of(settings.password_file, "redis.password_file") if settings.password_file else None,
             socket_timeout=AWAY_AFTER,
             socket_connect_timeout=AWAY_AFTER,
             max_connections=32,
@@ -190,12 +190,3 @@ def _bytes(value: bytes | str | None) -> bytes | None:
 
 def _milliseconds(seconds: float) -> int:
     return max(1, round(seconds * 1000))
-
-
-def _password(path: Path | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        return path.read_text().strip()
-    except OSError as error:
-        raise ConfigError(f"redis.password_file: cannot read {path}: {error.strerror}") from error

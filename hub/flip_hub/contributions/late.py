@@ -15,12 +15,12 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable
 import msgspec
 from msgspec.structs import replace
 
+from flip_hub.artifacts.artifacts import Artifacts
 from flip_hub.contributions.room import Room
 from flip_hub.contributions.schemas import LateContribution, LateContributions, LateRecord
 from flip_hub.contributions.store import ContributionStore
 from flip_hub.federation.store import RunStore
 from flip_hub.live import ListGrew, Listing, LiveHub, More
-from flip_hub.models.artifacts import ArtifactStore
 from flip_hub.problem import Conflict, NotFound, TooLarge, TooMany
 from flip_runtime.errors import Rejected
 from flip_wire.contributions import LateNeeds, LateReply
@@ -44,7 +44,7 @@ class Late:
         self,
         store: ContributionStore,
         runs: RunStore,
-        objects: ArtifactStore,
+        objects: Artifacts,
         live: LiveHub,
         *,
         per_run: int = PER_RUN,
@@ -82,7 +82,7 @@ class Late:
                 raise Conflict("another device has answered this message")
             if record.whole:
                 return LateNeeds(objects=[])
-            lacking = [sha256 for sha256 in record.objects if not self._objects.holds(sha256)]
+            lacking = [sha256 for sha256 in record.objects if not await self._objects.holds(sha256)]
             if not lacking:
                 await self._keep(record)
         return LateNeeds(objects=lacking)
@@ -93,10 +93,10 @@ class Late:
         upload = await self._store.uploading(device_id, Sha256(sha256))
         if upload is None:
             raise NotFound("no late contribution of this device consists of this object", hint="announce it first")
-        if self._objects.holds(sha256):  # the answer was lost, or the call came twice
+        if await self._objects.holds(sha256):  # the answer was lost, or the call came twice
             await _hear_out(content)
             return
-        left = upload.declared - await asyncio.to_thread(self._here, upload)
+        left = upload.declared - await self._here(upload)
         await self._objects.put_stream(sha256, self._received(Sha256(sha256), content, left))
         async with self._changing:
             if not await self._store.progress(upload.contribution.message_id, self._clock()):
@@ -123,10 +123,10 @@ class Late:
         async with self._changing:
             await self._give_up_stalled()
             wanted = await self._store.wanted()
-            orphans = [sha256 for sha256 in await asyncio.to_thread(self._objects.all) if sha256 not in wanted]
+            orphans = [sha256 for sha256 in await self._objects.all() if sha256 not in wanted]
             for sha256 in orphans:
                 if sha256 not in self._arriving:
-                    self._objects.remove(sha256)
+                    await self._objects.remove(sha256)
         if orphans:
             log.info("objects of no late contribution removed", extra={"count": len(orphans)})
 
@@ -170,9 +170,10 @@ class Late:
         if lacking:
             raise TooMany(lacking, hint="this one is taken when one of them is whole", retry_after=ASK_AGAIN)
 
-    def _here(self, record: LateRecord) -> int:
+    async def _here(self, record: LateRecord) -> int:
         """Bytes of it."""
-        return sum(self._objects.size(each) for each in [record.reply, *record.objects] if self._objects.holds(each))
+        here = [each for each in [record.reply, *record.objects] if await self._objects.holds(each)]
+        return sum([await self._objects.size(each) for each in here])
 
     async def _received(self, sha256: Sha256, content: AsyncIterable[bytes], left: int) -> AsyncIterator[bytes]:
         try:
@@ -199,7 +200,7 @@ class Late:
             log.info("upload of a late reply stood still, given up until it is announced again", extra=extra)
 
     async def _keep(self, record: LateRecord) -> None:
-        size = await asyncio.to_thread(self._here, record)
+        size = await self._here(record)
         contribution = replace(record.contribution, size=size, kept_at=self._clock())
         await self._store.replace(replace(record, whole=True, contribution=contribution))
         self._live.publish(ListGrew(data=More(of=Listing.LATE, id=record.run_id)))
@@ -221,7 +222,7 @@ class Late:
         """Those that belong to no other; a crash in between leaves them to `tidy`."""
         for sha256 in objects:
             if not await self._store.wants(sha256):
-                self._objects.remove(sha256)
+                await self._objects.remove(sha256)
 
 
 async def _hear_out(content: AsyncIterable[bytes]) -> None:

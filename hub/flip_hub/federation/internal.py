@@ -6,10 +6,10 @@ from litestar import Controller, Request, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
+from flip_hub.artifacts.artifacts import ARTIFACT_LIMIT, Artifacts
 from flip_hub.auth.guards import internal_guard
 from flip_hub.federation.schemas import RunReport
 from flip_hub.federation.service import RunService
-from flip_hub.models.artifacts import ARTIFACT_LIMIT, ArtifactStore
 
 _REPORT_LIMIT = 8 * 2**20
 """Bytes: a manifest carries its probe by value."""
@@ -28,7 +28,7 @@ class InternalController(Controller):
 
     @put("/artifacts/{sha256:str}", status_code=204, request_max_body_size=ARTIFACT_LIMIT)
     async def store_artifact(
-        self, artifacts: NamedDependency[ArtifactStore], request: Request[Any, Any, Any], sha256: FromPath[str]
+        self, artifacts: NamedDependency[Artifacts], request: Request[Any, Any, Any], sha256: FromPath[str]
     ) -> None:
         """Straight to the disk; refused, and nothing kept, when it is not what its name says."""
         await artifacts.put_stream(sha256, request.stream())

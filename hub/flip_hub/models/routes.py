@@ -4,12 +4,13 @@ from typing import Any
 
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
+from flip_hub.api.pages import Page, Wanted
+from flip_hub.artifacts.artifacts import Artifacts
 from flip_hub.auth.guards import device_guard, needs
 from flip_hub.auth.permissions import Permission
-from flip_hub.models.artifacts import ArtifactStore
 from flip_hub.models.ranges import Part, Unsatisfiable, part_of
 from flip_hub.models.schemas import Model, ModelVersion
 from flip_hub.models.service import ModelService
@@ -28,13 +29,20 @@ class ModelController(Controller):
     tags = ("models",)
 
     @get(guards=[needs(Permission.MODELS_READ)])
-    async def list_models(self, models: NamedDependency[ModelService]) -> list[Model]:
-        return await models.models()
+    async def list_models(self, models: NamedDependency[ModelService], wanted: NamedDependency[Wanted]) -> Page[Model]:
+        """By name."""
+        return await models.models(wanted)
 
     @get("/{name:str}/versions", guards=[needs(Permission.MODELS_READ)])
-    async def list_versions(self, models: NamedDependency[ModelService], name: FromPath[str]) -> list[ModelVersion]:
-        """Newest first."""
-        return await models.versions(name)
+    async def list_versions(
+        self,
+        models: NamedDependency[ModelService],
+        name: FromPath[str],
+        wanted: NamedDependency[Wanted],
+        run: FromQuery[str | None] = None,
+    ) -> Page[ModelVersion]:
+        """Newest first; with `run`, those that this run has made."""
+        return await models.versions(name, wanted, run)
 
     @get(
         "/{name:str}/versions/{version:int}/files/{file:str}",
@@ -44,7 +52,7 @@ class ModelController(Controller):
     async def download_file(
         self,
         models: NamedDependency[ModelService],
-        artifacts: NamedDependency[ArtifactStore],
+        artifacts: NamedDependency[Artifacts],
         request: Request[Any, Any, Any],
         name: FromPath[str],
         version: FromPath[int],
@@ -74,7 +82,7 @@ class DeviceArtifactController(Controller):
     async def fetch(
         self,
         models: NamedDependency[ModelService],
-        artifacts: NamedDependency[ArtifactStore],
+        artifacts: NamedDependency[Artifacts],
         request: Request[Any, Any, Any],
         sha256: FromPath[str],
     ) -> Response[Any]:
@@ -85,13 +93,13 @@ class DeviceArtifactController(Controller):
 
 
 async def _send(
-    artifacts: NamedDependency[ArtifactStore], sha256: Sha256, request: Request[Any, Any, Any], headers: dict[str, str]
+    artifacts: NamedDependency[Artifacts], sha256: Sha256, request: Request[Any, Any, Any], headers: dict[str, str]
 ) -> Response[Any]:
     try:
-        await artifacts.sound(sha256)
+        await artifacts.check(sha256)
     except Corrupt as error:
-        raise NotFound(error.args[0], hint="restore the hub's artifacts folder from a backup") from error
-    size = artifacts.size(sha256)
+        raise NotFound(error.args[0], hint="restore the hub's artifacts from a backup") from error
+    size = await artifacts.size(sha256)
     headers |= {"ETag": f'"{sha256}"', "Accept-Ranges": "bytes"}
     wanted = request.headers.get("range")
     if request.headers.get("if-range", headers["ETag"]) != headers["ETag"]:

@@ -10,9 +10,10 @@ import re
 
 from msgspec.structs import replace
 
+from flip_hub.api.pages import Page, Wanted
+from flip_hub.artifacts.artifacts import Artifacts
 from flip_hub.devices.service import DeviceService
 from flip_hub.live import LiveHub, ModelVersionChanged
-from flip_hub.models.artifacts import ArtifactStore
 from flip_hub.models.schemas import Model, ModelVersion
 from flip_hub.models.signing import ModelSigner
 from flip_hub.models.store import ModelStore
@@ -27,7 +28,7 @@ _TRIES = 32
 
 class ModelService:
     def __init__(
-        self, store: ModelStore, artifacts: ArtifactStore, devices: DeviceService, live: LiveHub, signer: ModelSigner
+        self, store: ModelStore, artifacts: Artifacts, devices: DeviceService, live: LiveHub, signer: ModelSigner
     ) -> None:
         self._store = store
         self._artifacts = artifacts
@@ -35,13 +36,14 @@ class ModelService:
         self._live = live
         self._signer = signer
 
-    async def models(self) -> list[Model]:
-        return await self._store.models()
+    async def models(self, wanted: Wanted) -> Page[Model]:
+        """By name."""
+        return await self._store.models(wanted)
 
-    async def versions(self, model: str) -> list[ModelVersion]:
+    async def versions(self, model: str, wanted: Wanted, run_id: str | None = None) -> Page[ModelVersion]:
         """Newest first. Raises `NotFound`."""
-        found = await self._store.of_model(model)
-        if not found:
+        found = await self._store.of_model(model, wanted, run_id)
+        if not found.items and not await self._store.latest(model):
             raise NotFound(f"no model {model[:80]!r}", hint="GET /api/v1/models lists them")
         return found
 
@@ -74,7 +76,7 @@ class ModelService:
 
         Raises `Unprocessable` when it is not fit to be kept, for example because a file it names was never stored.
         """
-        self._check(manifest)
+        await self._check(manifest)
         manifest = replace(manifest, metrics={k: v for k, v in manifest.metrics.items() if math.isfinite(v)})
         for _ in range(_TRIES):
             if manifest.run_id and (known := await self._of_round(manifest)):
@@ -105,7 +107,7 @@ class ModelService:
         await self._verify(made)
         before = await self._store.promoted(model)
         await self._store.promote(model, version)
-        assignment = _assignment(made.manifest, made.manifest_sha256, self._artifacts.size(made.manifest_sha256))
+        assignment = _assignment(made.manifest, made.manifest_sha256, await self._artifacts.size(made.manifest_sha256))
         await self._devices.assign_model(replace(assignment, signatures=made.signatures))
         if before is not None and before != version:
             self._live.publish(ModelVersionChanged(data=await self.get(model, before)))
@@ -126,7 +128,7 @@ class ModelService:
                     hint="promote another version, or restore the hub's artifacts folder from a backup",
                 ) from error
 
-    def _check(self, manifest: Manifest) -> None:
+    async def _check(self, manifest: Manifest) -> None:
         if not _NAME.fullmatch(manifest.model) or manifest.model == _RESERVED:
             raise Unprocessable(
                 f"{manifest.model[:80]!r} is no name for a model",
@@ -137,9 +139,9 @@ class ModelService:
             if found != name:
                 raise Unprocessable(f"a manifest names the file {found[:80]!r} where {name} belongs")
         for file in manifest.files:
-            if not self._artifacts.holds(file.sha256):
+            if not await self._artifacts.holds(file.sha256):
                 raise Unprocessable(f"{file.name} of the new version of {manifest.model} was never stored")
-            if (size := self._artifacts.size(file.sha256)) != file.size:
+            if (size := await self._artifacts.size(file.sha256)) != file.size:
                 raise Unprocessable(f"{file.name} has {size:,} bytes, its manifest says {file.size:,}")
 
 

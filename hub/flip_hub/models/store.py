@@ -9,15 +9,18 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from pymongo import DESCENDING
+from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import DuplicateKeyError
 
+from flip_hub.api.pages import Order, Page, Wanted
 from flip_hub.models.schemas import Model, ModelVersion
 from flip_hub.mongo import Database, Document
 from flip_wire.models import Manifest, Sha256
 
-LISTED = 1000
-"""Versions or models in one answer, the newest."""
+_LATEST = Order(("manifest.version", DESCENDING))
+_BY_NAME = Order(("_id", ASCENDING))
+OF_RUN = 1000
+"""Versions that one run makes at most, or the newest of them."""
 
 
 class VersionRecord(Struct, frozen=True, kw_only=True):
@@ -62,19 +65,24 @@ class ModelStore:
     async def of_round(self, run_id: str, round: int, model: str) -> ModelVersion | None:
         return await self._one({"manifest.run_id": run_id, "manifest.round": round, "manifest.model": model})
 
-    async def of_model(self, model: str) -> list[ModelVersion]:
+    async def of_model(self, model: str, wanted: Wanted, run_id: str | None) -> Page[ModelVersion]:
         """Newest first."""
-        return await self._many({"manifest.model": model})
+        promoted = await self._promoted()
+        where = {"manifest.model": model} if run_id is None else {"manifest.model": model, "manifest.run_id": run_id}
+        return await _LATEST.read(self._versions, where, wanted, lambda document: _shown(document, promoted))
 
     async def of_run(self, run_id: str) -> list[ModelVersion]:
         """Newest first."""
-        return await self._many({"manifest.run_id": run_id})
+        promoted = await self._promoted()
+        found = self._versions.find({"manifest.run_id": run_id}).sort("manifest.version", DESCENDING).limit(OF_RUN)
+        return [_shown(document, promoted) async for document in found]
 
     async def names(self, artifact: Sha256) -> bool:
         """Whether it is the manifest or a file of a version."""
         return await self._versions.find_one({"artifacts": artifact}, {"_id": 1}) is not None
 
-    async def models(self) -> list[Model]:
+    async def models(self, wanted: Wanted) -> Page[Model]:
+        """By name."""
         promoted = await self._promoted()
         stages: list[dict[str, Any]] = [
             {
@@ -85,13 +93,15 @@ class ModelStore:
                     "updated_at": {"$max": "$manifest.created_at"},
                 }
             },
+            {"$match": _BY_NAME.where({}, wanted)},
             {"$sort": {"_id": 1}},
-            {"$limit": LISTED},
+            {"$limit": wanted.limit + 1},
         ]
-        return [
-            msgspec.convert({**group, "name": group["_id"], "promoted": promoted.get(group["_id"])}, Model)
-            async for group in self._versions.aggregate(stages)
-        ]
+
+        def model(group: Document) -> Model:
+            return msgspec.convert({**group, "name": group["_id"], "promoted": promoted.get(group["_id"])}, Model)
+
+        return _BY_NAME.page([group async for group in self._versions.aggregate(stages)], wanted, model)
 
     async def promote(self, model: str, version: int) -> None:
         change = {"$set": {"version": version, "at": time.time()}}
@@ -104,13 +114,8 @@ class ModelStore:
         document = await self._versions.find_one(where)
         return None if document is None else _shown(document, await self._promoted())
 
-    async def _many(self, where: Document) -> list[ModelVersion]:
-        promoted = await self._promoted()
-        found = self._versions.find(where).sort("manifest.version", DESCENDING).limit(LISTED)
-        return [_shown(document, promoted) async for document in found]
-
     async def _promoted(self) -> dict[str, int]:
-        return {document["_id"]: document["version"] async for document in self._promotions.find().limit(LISTED)}
+        return {document["_id"]: document["version"] async for document in self._promotions.find()}
 
 
 def _shown(document: Document, promoted: dict[str, int]) -> ModelVersion:

@@ -1,4 +1,4 @@
-"""Files by their SHA-256: a file is there whole and as its name says, or it is not there.
+"""Artifacts in a folder, of this hub alone or shared by several.
 
 Layout: `SHA256[0:2]/SHA256`; what is being written lies in `incoming/`. A file found damaged is moved aside to
 `damaged/`, so that it is never handed out again, and can be stored anew.
@@ -7,23 +7,23 @@ Layout: `SHA256[0:2]/SHA256`; what is being written lies in `incoming/`. A file 
 import asyncio
 import hashlib
 import os
-import re
 import secrets
+import time
 from collections.abc import AsyncIterable, AsyncIterator
 from pathlib import Path
 from typing import BinaryIO
 
+from flip_hub.artifacts.artifacts import ARTIFACT_LIMIT, Receipt, check_name, damaged, is_name, missing
 from flip_runtime.atomic import sync_folder
-from flip_runtime.errors import Corrupt, Rejected
+from flip_runtime.errors import Corrupt
 from flip_wire.models import Sha256
 
-ARTIFACT_LIMIT = 4 * 2**30
-"""Bytes of one file."""
 _BLOCK = 2**20
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_ABANDONED = 24 * 3600.0
+"""Seconds since its last byte came: another hub may still be writing a younger one."""
 
 
-class ArtifactStore:
+class FolderArtifacts:
     def __init__(self, root: Path, *, limit: int = ARTIFACT_LIMIT) -> None:
         self._root = root
         self._limit = limit
@@ -33,51 +33,43 @@ class ArtifactStore:
         """So that a hundred devices that ask for a large file at once have it read once."""
 
     def create(self) -> None:
-        """Makes the folder, and clears what a crash left half written."""
+        """Clears what a crash left half written, too."""
         self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
         for part in self._incoming.iterdir():
-            part.unlink()
+            if time.time() - part.stat().st_mtime > _ABANDONED:
+                part.unlink(missing_ok=True)
 
     # ---- reading ----
 
     def path(self, sha256: str) -> Path:
         """Where it lies, or would. Raises `Rejected` for a name that is no hash."""
-        if not _SHA256.fullmatch(sha256):
-            raise Rejected(f"{sha256[:80]!r} is no SHA-256", hint="64 lower-case hexadecimal digits")
-        return self._root / sha256[:2] / sha256
+        return self._root / check_name(sha256)[:2] / sha256
 
-    def holds(self, sha256: str) -> bool:
+    async def holds(self, sha256: str) -> bool:
         return self.path(sha256).is_file()
 
-    def size(self, sha256: str) -> int:
-        """Bytes. Raises `Corrupt` when it is missing."""
+    async def size(self, sha256: str) -> int:
         try:
             return self.path(sha256).stat().st_size
         except FileNotFoundError as error:
-            raise _missing(sha256) from error
+            raise missing(sha256) from error
 
-    def all(self) -> list[Sha256]:
-        """What is here; reads every folder."""
-        return [Sha256(path.name) for path in self._root.glob("[0-9a-f][0-9a-f]/*") if _SHA256.fullmatch(path.name)]
+    async def all(self) -> list[Sha256]:
+        return await asyncio.to_thread(self._all)
 
-    async def verify(self, sha256: Sha256) -> None:
-        """Reads the whole file. Raises `Corrupt` when it is missing or damaged, and moves a damaged one aside."""
-        await asyncio.to_thread(self._verify, sha256)
-
-    async def sound(self, sha256: Sha256) -> Path:
-        """Its path, verified by this process at least once since the file changed. Raises `Corrupt`."""
+    async def check(self, sha256: Sha256) -> None:
         async with self._verifying:
             if self._sound.get(sha256) != _state(self.path(sha256)):
                 await self.verify(sha256)
-        return self.path(sha256)
+
+    async def verify(self, sha256: Sha256) -> None:
+        await asyncio.to_thread(self._verify, sha256)
 
     async def read(self, sha256: Sha256) -> bytes:
-        """The content of a small file, verified. Raises `Corrupt`."""
-        path = await self.sound(sha256)
-        return await asyncio.to_thread(path.read_bytes)
+        await self.check(sha256)
+        return await asyncio.to_thread(self.path(sha256).read_bytes)
 
     async def stream(self, sha256: Sha256, start: int, stop: int) -> AsyncIterator[bytes]:
-        """The bytes from `start` up to `stop`, in blocks."""
         with self.path(sha256).open("rb") as file:
             file.seek(start)
             while start < stop:
@@ -99,46 +91,29 @@ class ArtifactStore:
         return sha256
 
     async def put_stream(self, sha256: str, chunks: AsyncIterable[bytes]) -> int:
-        """Stores what arrives, and gives its size. Raises `Rejected`, and keeps nothing, when it is not that hash."""
         path = self.path(sha256)
         self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
         part = self._incoming / f"{sha256}.{secrets.token_hex(4)}"
+        receipt = Receipt(sha256, self._limit)
         try:
             with part.open("xb") as file:
-                size, found = await self._receive(file, chunks)
-                if found != sha256:
-                    raise Rejected(f"the content has hash {found}, not {sha256}", hint="send it again, whole")
+                await _receive(file, chunks, receipt)
+                receipt.check()
                 await asyncio.to_thread(_flush, file)
             await asyncio.to_thread(_rename, part, path)
         finally:
             part.unlink(missing_ok=True)
         self._remember(Sha256(sha256))
-        return size
+        return receipt.size
 
-    def remove(self, sha256: Sha256) -> None:
-        """What is not there is gone already."""
+    async def remove(self, sha256: Sha256) -> None:
         self.path(sha256).unlink(missing_ok=True)
         self._sound.pop(sha256, None)
 
-    async def _receive(self, file: BinaryIO, chunks: AsyncIterable[bytes]) -> tuple[int, str]:
-        digest = hashlib.sha256()
+    # ---- parts ----
 
-        def keep(block: bytes) -> None:
-            digest.update(block)
-            file.write(block)
-
-        size = 0
-        waiting = bytearray()
-        async for chunk in chunks:
-            size += len(chunk)
-            if size > self._limit:
-                raise Rejected(f"more than {self._limit:,} bytes", hint="that is the largest file the hub takes")
-            waiting += chunk
-            if len(waiting) >= _BLOCK:  # a thread for each of a server's 64 KiB chunks would cost more than the write
-                await asyncio.to_thread(keep, bytes(waiting))
-                waiting.clear()
-        await asyncio.to_thread(keep, bytes(waiting))
-        return size, digest.hexdigest()
+    def _all(self) -> list[Sha256]:
+        return [Sha256(path.name) for path in self._root.glob("[0-9a-f][0-9a-f]/*") if is_name(path.name)]
 
     def _verify(self, sha256: Sha256) -> None:
         path = self.path(sha256)
@@ -146,7 +121,7 @@ class ArtifactStore:
             with path.open("rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
         except FileNotFoundError as error:
-            raise _missing(sha256) from error
+            raise missing(sha256) from error
         if found == sha256:
             self._remember(sha256)
             return
@@ -154,7 +129,7 @@ class ArtifactStore:
         aside.mkdir(exist_ok=True, mode=0o700)
         path.replace(aside / sha256)
         self._sound.pop(sha256, None)
-        raise Corrupt(f"artifact {sha256[:12]} is damaged: its hash is {found[:12]}", hint=f"moved to {aside}")
+        raise damaged(sha256, found, str(aside))
 
     def _remember(self, sha256: Sha256) -> None:
         state = _state(self.path(sha256))
@@ -166,16 +141,27 @@ class ArtifactStore:
         return self._root / "incoming"
 
 
+async def _receive(file: BinaryIO, chunks: AsyncIterable[bytes], receipt: Receipt) -> None:
+    def keep(block: bytes) -> None:
+        receipt.add(block)
+        file.write(block)
+
+    waiting = bytearray()
+    async for chunk in chunks:
+        receipt.expect(len(chunk))
+        waiting += chunk
+        if len(waiting) >= _BLOCK:  # a thread for each of a server's 64 KiB chunks would cost more than the write
+            await asyncio.to_thread(keep, bytes(waiting))
+            waiting.clear()
+    await asyncio.to_thread(keep, bytes(waiting))
+
+
 def _state(path: Path) -> tuple[int, int] | None:
     try:
         status = path.stat()
     except FileNotFoundError:
         return None
     return status.st_size, status.st_mtime_ns
-
-
-def _missing(sha256: str) -> Corrupt:
-    return Corrupt(f"artifact {sha256[:12]} is missing", hint="restore the hub's artifacts folder from a backup")
 
 
 def _flush(file: BinaryIO) -> None:
