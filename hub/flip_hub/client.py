@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 """Seconds; a model's file is on its way for a while."""
+PAGE = 1000
+"""Items that are asked for at once of a list."""
 
 
 class HubApi:
@@ -64,7 +66,7 @@ class HubApi:
     # ---- devices ------------------------------------------------------------------------------------------------
 
     def devices(self) -> list[Device]:
-        return self._get("/api/v1/devices", list[Device])
+        return self._all("/api/v1/devices", Device)
 
     def device(self, device_id: str) -> Device:
         return self._get(f"/api/v1/devices/{_part(device_id)}", Device)
@@ -90,14 +92,14 @@ class HubApi:
         return self._post("/api/v1/apps", App, fab)
 
     def apps(self) -> list[App]:
-        return self._get("/api/v1/apps", list[App])
+        return self._all("/api/v1/apps", App)
 
     def sign_app(self, fab_hash: str, signature: AppSignature) -> App:
         return self._post(f"/api/v1/apps/{_part(fab_hash)}/signatures", App, signature)
 
     def app_keys(self) -> list[AppKey]:
         """Those whose signature devices trust."""
-        return self._get("/api/v1/app-keys", list[AppKey])
+        return self._all("/api/v1/app-keys", AppKey)
 
     def add_app_key(self, public_key: str, name: str) -> AppKey:
         """`public_key` is a line of OpenSSH's format."""
@@ -110,7 +112,7 @@ class HubApi:
         return self._post("/api/v1/runs", Run, request)
 
     def runs(self) -> list[Run]:
-        return self._get("/api/v1/runs", list[Run])
+        return self._all("/api/v1/runs", Run)
 
     def run(self, run_id: str) -> RunDetail:
         return self._get(f"/api/v1/runs/{_part(run_id)}", RunDetail)
@@ -131,10 +133,10 @@ class HubApi:
     # ---- models -------------------------------------------------------------------------------------------------
 
     def models(self) -> list[Model]:
-        return self._get("/api/v1/models", list[Model])
+        return self._all("/api/v1/models", Model)
 
     def versions(self, model: str) -> list[ModelVersion]:
-        return self._get(f"/api/v1/models/{_part(model)}/versions", list[ModelVersion])
+        return self._all(f"/api/v1/models/{_part(model)}/versions", ModelVersion)
 
     def promote(self, model: str, version: int) -> ModelVersion:
         return self._post(f"/api/v1/models/{_part(model)}/versions/{version}/promote", ModelVersion)
@@ -146,6 +148,16 @@ class HubApi:
 
     def _get(self, path: str, kind: type[T]) -> T:
         return self._decoded(self._send("GET", path), kind)
+
+    def _all(self, path: str, kind: type[T]) -> list[T]:
+        """The whole of a list, page by page."""
+        items: list[T] = []
+        next = f"{path}?limit={PAGE}"
+        while next:
+            answer = self._send("GET", next)
+            items += self._decoded(answer, list[kind])
+            next = answer.links.get("next", {}).get("url", "")
+        return items
 
     def _post(self, path: str, kind: type[T], body: msgspec.Struct | bytes | None = None) -> T:
         return self._decoded(self._send("POST", path, body), kind)

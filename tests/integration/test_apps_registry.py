@@ -8,6 +8,7 @@ import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hub_parts import HubParts, fab_of, hub_parts
 
+from flip_hub.api.pages import Wanted
 from flip_hub.apps.keys import AppKeys
 from flip_hub.apps.schemas import AppKey, AppKeyRequest
 from flip_hub.apps.service import AppService
@@ -125,5 +126,5 @@ async def test_starting_a_run_has_its_app_signed_where_the_hub_may(hub: HubParts
     app = await hub.apps.add(fab_of())
     assert app.signatures == []
     await hub.runs.start(RunRequest(fab_hash=app.fab_hash))
-    (signed,) = await hub.apps.list()
+    (signed,) = (await hub.apps.list(Wanted())).items
     assert len(signed.signatures) == 1

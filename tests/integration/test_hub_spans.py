@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from core_hub import CoreHub, TestDevice, log_batch, problem, running_core
+from flip_hub.api.pages import Wanted
 from flip_wire.spans import MOST_SPANS, Span, Spans, span_id, trace_of_message
 from flip_wire.telemetry import Stamp
 
@@ -40,14 +41,14 @@ async def test_spans_are_kept_once_with_their_times_by_the_hub_s_clock(folder: P
         device = await hub.enrol()
         for _ in range(2):
             assert (await send(hub, device, 1, message_spans())).status_code == 200
-        (stored,) = await hub.core.spans.newest(RUN, 10)
+        (stored,) = (await hub.core.spans.newest(RUN, Wanted())).items
         assert (stored.device_id, stored.message_id) == (device.id, MESSAGE)
         root, train = stored.spans
         events = await hub.http.get(f"/api/v1/devices/{device.id}/events", headers=hub.as_user())
         happened = events.json()[0]["happened_at"]
         assert [root.start, train.start] == pytest.approx([happened - 100, happened - 90], abs=0.01)
         assert [root.duration, train.duration] == [100.0, 80.0]
-        assert await hub.core.spans.newest("another run", 10) == []
+        assert (await hub.core.spans.newest("another run", Wanted())).items == []
 
 
 async def test_a_console_is_told_when_there_are_more_spans_or_gaps(folder: Path, mongo_url: str) -> None:
@@ -88,4 +89,4 @@ async def test_spans_that_cannot_be_true_are_refused_by_their_number(
         device = await hub.enrol()
         told = problem(await send(hub, device, 7, {**msgspec.to_builtins(message_spans()), **change}), 422)
         assert "event 0 (seq 7)" in told.detail
-        assert await hub.core.spans.newest(RUN, 10) == []
+        assert (await hub.core.spans.newest(RUN, Wanted())).items == []

@@ -13,6 +13,7 @@ import pytest_asyncio
 from hub_parts import INTERNAL_SECRET, SIGNER, HubParts, hub_parts
 from msgspec.structs import replace
 
+from flip_hub.api.pages import Wanted
 from flip_hub.apps.signatures import load_public_key
 from flip_hub.models.schemas import Model, ModelVersion
 from flip_hub.models.service import ModelService
@@ -45,14 +46,14 @@ async def test_versions_are_numbered_and_their_manifests_are_artifacts(hub: HubP
     stored = decode_manifest(await hub.artifacts.read(second.manifest_sha256))
     assert stored == second.manifest
     assert (stored.version, stored.run_id, stored.round) == (2, "run-1", 2)
-    assert [version.version for version in await hub.models.versions("tiny")] == [2, 1]
+    assert [version.version for version in (await hub.models.versions("tiny", Wanted())).items] == [2, 1]
 
 
 async def test_the_same_round_of_the_same_run_is_registered_once(hub: HubParts) -> None:
     manifest = await hub.manifest(run_id="run-1", round=1)
     first = await hub.models.register(manifest)
     assert await hub.models.register(manifest) == first
-    assert len(await hub.models.versions("tiny")) == 1
+    assert len((await hub.models.versions("tiny", Wanted())).items) == 1
 
 
 async def test_versions_registered_at_once_get_numbers_of_their_own(hub: HubParts) -> None:
@@ -94,7 +95,7 @@ async def test_a_manifest_of_files_that_were_never_stored_is_refused(hub: HubPar
     with pytest.raises(Unprocessable, match=r"weights\.safetensors belongs"):
         await hub.models.register(replace(manifest, weights=replace(manifest.weights, name="../weights")))
     with pytest.raises(NotFound):
-        await hub.models.versions("tiny")
+        await hub.models.versions("tiny", Wanted())
 
 
 async def test_what_is_registered_is_signed_with_the_hub_s_key_and_shown_so(hub: HubParts) -> None:
@@ -130,7 +131,9 @@ async def test_promotion_changes_what_every_device_shall_serve(hub: HubParts) ->
     bare = ModelAssignment(model="tiny", version=2, manifest=second.manifest_sha256, size=size)
     assert desired.models == [replace(bare, signatures=second.signatures)]
     assert not (await hub.models.get("tiny", first.version)).promoted
-    assert [(model.name, model.versions, model.promoted) for model in await hub.models.models()] == [("tiny", 2, 2)]
+    assert [(model.name, model.versions, model.promoted) for model in (await hub.models.models(Wanted())).items] == [
+        ("tiny", 2, 2)
+    ]
 
 
 async def test_the_console_is_told_of_both_versions_whose_standing_changed(hub: HubParts) -> None:

@@ -11,6 +11,7 @@ import pytest_asyncio
 from hub_parts import HubParts, fab_of, hub_parts
 from msgspec import Struct
 
+from flip_hub.api.pages import Wanted
 from flip_hub.apps.schemas import App
 from flip_hub.federation import service
 from flip_hub.federation.schemas import (
@@ -131,7 +132,7 @@ async def test_a_version_reported_twice_is_one_version(hub: HubParts, app: App) 
     made = VersionMade(manifest=await hub.manifest(round=1), warning="")
     await asyncio.gather(report(hub, run, made), report(hub, run, made))
     await report(hub, run, made)
-    assert [version.version for version in await hub.models.versions("tiny")] == [1]
+    assert [version.version for version in (await hub.models.versions("tiny", Wanted())).items] == [1]
 
 
 async def test_reports_of_an_unknown_run_are_refused(hub: HubParts) -> None:
@@ -197,7 +198,7 @@ async def test_a_failed_run_tells_why_and_keeps_its_log_and_versions(hub: HubPar
         run = await next_run(reader, ended)
     assert (run.status, run.reason, run.promoted_version) == (RunStatus.FAILED, "ValueError: no data", None)
     assert (await hub.devices.desired()).models == []
-    assert len(await hub.models.versions("tiny")) == 1
+    assert len((await hub.models.versions("tiny", Wanted())).items) == 1
     hub.control.runs.clear()
     assert await hub.runs.logs(run.id) == hub.control.text
 

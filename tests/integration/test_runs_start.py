@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 from hub_parts import HubParts, fab_of, hub_parts
 
+from flip_hub.api.pages import Wanted
 from flip_hub.apps.schemas import App
 from flip_hub.federation.run_request import NO_EXPORT
 from flip_hub.federation.schemas import RunRequest, RunStatus
@@ -36,7 +37,7 @@ async def work(hub: HubParts) -> list[str]:
 
 async def test_the_same_app_twice_is_one_app(hub: HubParts, app: App) -> None:
     assert await hub.apps.add(fab_of(export="tiny.export:export")) == app
-    assert await hub.apps.list() == [app]
+    assert (await hub.apps.list(Wanted())).items == [app]
 
 
 async def test_a_run_is_submitted_with_its_overrides_and_announced_to_devices(hub: HubParts, app: App) -> None:
@@ -44,7 +45,7 @@ async def test_a_run_is_submitted_with_its_overrides_and_announced_to_devices(hu
     assert (run.status, run.app, run.warning) == (RunStatus.PENDING, "tiny 1.2.0", "")
     assert run.config == {"num-server-rounds": 5, "rate": 0.1}
     assert hub.control.started == [{"num-server-rounds": 5}]
-    assert await hub.runs.runs() == [run]
+    assert (await hub.runs.runs(Wanted())).items == [run]
     assert await work(hub) == [run.id]
 
 
@@ -66,7 +67,7 @@ async def test_what_cannot_run_is_refused_and_nothing_is_registered(hub: HubPart
         await hub.runs.start(RunRequest(fab_hash=Sha256("0" * 64)))
     with pytest.raises(Unprocessable, match="num-rounds"):
         await hub.runs.start(RunRequest(fab_hash=app.fab_hash, config={"num-rounds": 5}))
-    assert await hub.runs.runs() == []
+    assert (await hub.runs.runs(Wanted())).items == []
     assert await work(hub) == []
 
 
@@ -77,7 +78,7 @@ async def test_a_submission_that_fails_is_kept_as_a_failed_run(hub: HubParts, ap
     hub.control.away = True
     with pytest.raises(Unavailable):
         await hub.runs.start(RunRequest(fab_hash=app.fab_hash))
-    later, earlier = await hub.runs.runs()
+    later, earlier = (await hub.runs.runs(Wanted())).items
     assert (earlier.status, earlier.reason) == (RunStatus.FAILED, "the SuperLink refused start-run")
     assert (later.status, later.reason) == (RunStatus.FAILED, "the SuperLink does not answer")
     assert await work(hub) == []

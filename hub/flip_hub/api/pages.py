@@ -5,22 +5,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-Document = dict[str, Any]
+from msgspec import Struct
+
+from flip_hub.mongo import Collection, Document
 
 T = TypeVar("T")
-D = TypeVar("D")
 
 DEFAULT = 100
 MOST = 1000
 """Items of one page."""
 
-Key = str | int | float | bool | datetime | None
-Position = tuple[Key, ...]
-"""What a list is ordered by, of one of its items; of no two items the same."""
+Position = tuple[Any, ...]
+"""What a list is ordered by, of one of its items: texts, numbers, dates; of no two items the same."""
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """The part of a list that is asked for."""
 
     limit: int = DEFAULT
@@ -41,6 +40,12 @@ class Order:
     def __init__(self, *fields: tuple[str, int]) -> None:
         self.sort = list(fields)
         """As the driver takes it; an index should agree."""
+
+    async def read(
+        self, collection: Collection, filter: Mapping[str, Any], wanted: Wanted, convert: Callable[[Document], T]
+    ) -> Page[T]:
+        found = collection.find(self.where(filter, wanted)).sort(self.sort).limit(wanted.limit + 1)
+        return self.page([document async for document in found], wanted, convert)
 
     def where(self, filter: Mapping[str, Any], wanted: Wanted) -> Document:
         """The filter, and what comes after the position."""
@@ -70,7 +75,7 @@ def cut(items: Iterable[T], wanted: Wanted, key: Callable[[T], Position]) -> Pag
     return Page(page, key(page[-1]) if len(rest) > len(page) else None)
 
 
-def _key(document: Document, field: str) -> Key:
+def _key(document: Document, field: str) -> Any:
     value: Any = document
     for part in field.split("."):
         value = value[part]

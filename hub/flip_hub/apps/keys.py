@@ -7,6 +7,7 @@ import time
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from flip_hub.api.pages import Page, Wanted, cut
 from flip_hub.apps.schemas import AppKey, AppKeyRequest, AppSignature
 from flip_hub.apps.signatures import load_public_key, public_line, sign_app
 from flip_hub.apps.store import AppKeyStore
@@ -30,6 +31,9 @@ class AppKeys:
 
     async def list(self) -> list[AppKey]:
         return [*([self._own] if self.hub_signs else []), *await self._store.all()]
+
+    async def page(self, wanted: Wanted) -> Page[AppKey]:
+        return cut(await self.list(), wanted, lambda key: (key.added_at or 0.0, key.id))
 
     async def trusted(self) -> dict[str, str]:
         """Public keys by their id."""

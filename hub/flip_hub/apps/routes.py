@@ -4,8 +4,9 @@ from typing import Any
 
 from litestar import Controller, Request, delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 
+from flip_hub.api.pages import Page, Wanted
 from flip_hub.apps.keys import AppKeys
 from flip_hub.apps.schemas import App, AppKey, AppKeyRequest, AppSignature
 from flip_hub.apps.service import AppService
@@ -30,9 +31,11 @@ class AppController(Controller):
         return await apps.add(await request.body())
 
     @get(guards=[needs(Permission.APPS_READ)])
-    async def list_apps(self, apps: NamedDependency[AppService]) -> list[App]:
+    async def list_apps(
+        self, apps: NamedDependency[AppService], wanted: NamedDependency[Wanted], name: FromQuery[str | None] = None
+    ) -> Page[App]:
         """Newest first."""
-        return await apps.list()
+        return await apps.list(wanted, name)
 
     @post("/{fab_hash:str}/signatures", guards=[needs(Permission.APPS_SIGN)])
     async def sign_app(
@@ -49,8 +52,9 @@ class AppKeyController(Controller):
     tags = ("runs",)
 
     @get(guards=[needs(Permission.APPS_READ)])
-    async def list_app_keys(self, app_keys: NamedDependency[AppKeys]) -> list[AppKey]:
-        return await app_keys.list()
+    async def list_app_keys(self, app_keys: NamedDependency[AppKeys], wanted: NamedDependency[Wanted]) -> Page[AppKey]:
+        """The hub's own first, where it signs; then as they were added."""
+        return await app_keys.page(wanted)
 
     @post(guards=[needs(Permission.APPS_TRUST)])
     async def add_app_key(

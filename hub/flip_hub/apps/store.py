@@ -3,12 +3,12 @@
 import msgspec
 from pymongo import ASCENDING, DESCENDING
 
+from flip_hub.api.pages import Order, Page, Wanted
 from flip_hub.apps.schemas import App, AppKey, AppSignature
 from flip_hub.mongo import Database, Document
 from flip_wire.models import Sha256
 
-LISTED = 200
-"""Apps in one answer, the newest."""
+_NEWEST = Order(("uploaded_at", DESCENDING), ("_id", DESCENDING))
 
 
 class AppStore:
@@ -31,12 +31,10 @@ class AppStore:
 
     async def get(self, fab_hash: Sha256) -> App | None:
         document = await self._apps.find_one({"_id": fab_hash})
-        return None if document is None else msgspec.convert(document, App)
+        return None if document is None else _app(document)
 
-    async def all(self) -> list[App]:
-        """Newest first."""
-        found = self._apps.find().sort("uploaded_at", DESCENDING).limit(LISTED)
-        return [msgspec.convert(document, App) async for document in found]
+    async def newest(self, wanted: Wanted, name: str | None) -> Page[App]:
+        return await _NEWEST.read(self._apps, {} if name is None else {"name": name}, wanted, _app)
 
 
 class AppKeyStore:
@@ -60,6 +58,10 @@ class AppKeyStore:
         """Oldest first."""
         found = self._keys.find().sort("added_at", ASCENDING)
         return [msgspec.convert(document, AppKey) async for document in found]
+
+
+def _app(document: Document) -> App:
+    return msgspec.convert(document, App)
 
 
 def _key(document: Document | None) -> AppKey | None:

@@ -1,5 +1,7 @@
 """A device as the registry keeps it, and how the API's `Device` follows from it."""
 
+from typing import Any
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -107,3 +109,19 @@ class DeviceRecord(Struct, frozen=True, kw_only=True):
             events_accepted=self.intake.accepted,
             events_dropped=self.intake.dropped,
         )
+
+
+def having(status: DeviceStatus, now: float, heartbeat: float) -> dict[str, Any]:
+    """The documents of the devices that `DeviceRecord.status` says this of, as a filter of the registry."""
+    since = now - SILENT_HEARTBEATS * heartbeat
+    enrolled: dict[str, Any] = {"revoked_at": {"$exists": False}}
+    ill = {"health.conditions": {"$elemMatch": {"severity": {"$ne": Severity.INFO}}}}
+    match status:
+        case DeviceStatus.REVOKED:
+            return {"revoked_at": {"$exists": True}}
+        case DeviceStatus.UNKNOWN:
+            return {**enrolled, "$or": [{"last_seen": None}, {"last_seen": {"$lt": since}}]}
+        case DeviceStatus.UNHEALTHY:
+            return {**enrolled, "last_seen": {"$gte": since}, **ill}
+        case DeviceStatus.OK:
+            return {**enrolled, "last_seen": {"$gte": since}, "$nor": [ill]}

@@ -6,10 +6,11 @@ from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
+from flip_hub.api.pages import Page, Wanted
 from flip_hub.auth.guards import device_guard, needs
 from flip_hub.auth.permissions import Permission
 from flip_hub.devices.assertions import Assertions
-from flip_hub.devices.schemas import Device
+from flip_hub.devices.schemas import Device, DeviceStatus
 from flip_hub.devices.service import DeviceService
 from flip_wire.fleet import DesiredState, DeviceId, DeviceToken, TokenRequest
 
@@ -24,9 +25,15 @@ class DeviceController(Controller):
     tags = ("devices",)
 
     @get(guards=[needs(Permission.DEVICES_READ)])
-    async def list_devices(self, devices: NamedDependency[DeviceService]) -> list[Device]:
+    async def list_devices(
+        self,
+        devices: NamedDependency[DeviceService],
+        wanted: NamedDependency[Wanted],
+        status: FromQuery[DeviceStatus | None] = None,
+        name: FromQuery[str | None] = None,
+    ) -> Page[Device]:
         """Every device that was ever enrolled, by name."""
-        return await devices.list()
+        return await devices.page(wanted, status, name)
 
     @get("/{device:str}", guards=[needs(Permission.DEVICES_READ)])
     async def get_device(self, devices: NamedDependency[DeviceService], device: FromPath[str]) -> Device:

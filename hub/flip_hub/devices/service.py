@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
+from flip_hub.api.pages import Page, Wanted
 from flip_hub.devices.presence import Presence
-from flip_hub.devices.record import SILENT_HEARTBEATS, DeviceRecord, Intake
+from flip_hub.devices.record import SILENT_HEARTBEATS, DeviceRecord, Intake, having
 from flip_hub.devices.remembered import Remembered
-from flip_hub.devices.schemas import Absence, Device
+from flip_hub.devices.schemas import Absence, Device, DeviceStatus
 from flip_hub.devices.store import DeviceStore
 from flip_hub.live import DeviceChanged, LiveHub
 from flip_hub.problem import Forbidden, NotFound, Unauthorized
@@ -46,6 +47,13 @@ class DeviceService:
     async def list(self) -> list[Device]:
         desired = await self.desired()
         return [self._shown(record, desired) for record in await self._store.all()]
+
+    async def page(self, wanted: Wanted, status: DeviceStatus | None = None, name: str | None = None) -> Page[Device]:
+        """By name."""
+        filter = {} if status is None else having(status, time.time(), self._heartbeat)
+        found = await self._store.page(wanted, filter if name is None else {**filter, "name": name})
+        desired = await self.desired()
+        return Page([self._shown(record, desired) for record in found.items], found.next)
 
     async def get(self, device_id: DeviceId) -> Device:
         """Raises `NotFound`."""

@@ -8,6 +8,7 @@ import msgspec
 from pymongo import ASCENDING, ReturnDocument, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
+from flip_hub.api.pages import Order, Page, Wanted
 from flip_hub.devices.record import DeviceRecord, Intake
 from flip_hub.mongo import Database, Document
 from flip_hub.problem import Conflict
@@ -15,6 +16,7 @@ from flip_wire.fleet import DesiredState, DeviceId, ReportedState
 from flip_wire.health import HealthReport
 
 _FLEET = "desired"
+_BY_NAME = Order(("name", ASCENDING), ("_id", ASCENDING))
 
 
 class DeviceStore:
@@ -46,6 +48,10 @@ class DeviceStore:
 
     async def all(self) -> list[DeviceRecord]:
         return [_convert(document) async for document in self._devices.find().sort("name", ASCENDING)]
+
+    async def page(self, wanted: Wanted, filter: Document) -> Page[DeviceRecord]:
+        """By name."""
+        return await _BY_NAME.read(self._devices, filter, wanted, _convert)
 
     async def last_seen_between(self, since: float, until: float) -> list[DeviceRecord]:
         found = self._devices.find({"last_seen": {"$gte": since, "$lt": until}})

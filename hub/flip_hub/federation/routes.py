@@ -2,12 +2,13 @@
 
 from litestar import Controller, MediaType, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 
+from flip_hub.api.pages import Page, Wanted
 from flip_hub.auth.guards import needs
 from flip_hub.auth.permissions import Permission
 from flip_hub.auth.schemas import Me
-from flip_hub.federation.schemas import Run, RunDetail, RunRequest
+from flip_hub.federation.schemas import Run, RunDetail, RunRequest, RunStatus
 from flip_hub.federation.service import RunService
 
 
@@ -22,9 +23,14 @@ class RunController(Controller):
         return await runs.start(data, me.username)
 
     @get(guards=[needs(Permission.RUNS_READ)])
-    async def list_runs(self, runs: NamedDependency[RunService]) -> list[Run]:
+    async def list_runs(
+        self,
+        runs: NamedDependency[RunService],
+        wanted: NamedDependency[Wanted],
+        status: FromQuery[RunStatus | None] = None,
+    ) -> Page[Run]:
         """Newest first."""
-        return await runs.runs()
+        return await runs.runs(wanted, status)
 
     @get("/{run_id:str}", guards=[needs(Permission.RUNS_READ)])
     async def get_run(self, runs: NamedDependency[RunService], run_id: FromPath[str]) -> RunDetail:

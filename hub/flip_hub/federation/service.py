@@ -13,6 +13,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
+from flip_hub.api.pages import Page, Wanted
 from flip_hub.apps.service import AppService
 from flip_hub.contributions.receipts import Receipts
 from flip_hub.devices.schemas import DeviceStatus
@@ -90,8 +91,18 @@ class RunService:
 
     # ---- for people ---------------------------------------------------------------------------------------------
 
-    async def runs(self) -> list[Run]:
-        return await self._store.runs()
+    async def runs(self, wanted: Wanted, status: RunStatus | None = None) -> Page[Run]:
+        """Newest first."""
+        return await self._store.runs(wanted, status)
+
+    async def newest(self, skip: int, limit: int) -> list[Run]:
+        return await self._store.newest(skip, limit)
+
+    async def of_flower(self, flower_run_id: str) -> Run | None:
+        return await self._store.run_of_flower(flower_run_id)
+
+    async def known(self, run_id: str) -> Run | None:
+        return await self._store.run(run_id)
 
     async def detail(self, run_id: str) -> RunDetail:
         """Raises `NotFound`."""

@@ -6,11 +6,11 @@ Collections: `runs`, `rounds` by run and number, `run_logs`.
 import msgspec
 from pymongo import ASCENDING, DESCENDING
 
+from flip_hub.api.pages import Order, Page, Wanted
 from flip_hub.federation.schemas import Round, Run, RunStatus
 from flip_hub.mongo import Database, Document
 
-LISTED = 200
-"""Runs in one answer, the newest."""
+_NEWEST = Order(("started_at", DESCENDING), ("_id", DESCENDING))
 ACTIVE = (RunStatus.PENDING, RunStatus.RUNNING)
 
 
@@ -31,10 +31,13 @@ class RunStore:
     async def run_of_flower(self, flower_run_id: str) -> Run | None:
         return _run(await self._runs.find_one({"flower_run_id": flower_run_id}, sort=[("started_at", DESCENDING)]))
 
-    async def runs(self) -> list[Run]:
+    async def runs(self, wanted: Wanted, status: RunStatus | None) -> Page[Run]:
         """Newest first."""
-        found = self._runs.find().sort("started_at", DESCENDING).limit(LISTED)
-        return [msgspec.convert(document, Run) async for document in found]
+        return await _NEWEST.read(self._runs, {} if status is None else {"status": status}, wanted, _convert)
+
+    async def newest(self, skip: int, limit: int) -> list[Run]:
+        found = self._runs.find().sort("started_at", DESCENDING).skip(skip).limit(limit)
+        return [_convert(document) async for document in found]
 
     async def active(self) -> list[Run]:
         """Those that may still send messages to devices, oldest first."""
@@ -67,4 +70,8 @@ def _document(value: Run, key: str) -> Document:
 
 
 def _run(document: Document | None) -> Run | None:
-    return None if document is None else msgspec.convert(document, Run)
+    return None if document is None else _convert(document)
+
+
+def _convert(document: Document) -> Run:
+    return msgspec.convert(document, Run)

@@ -1,11 +1,12 @@
 """Telemetry over HTTP: devices send batches, people read the newest events."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Controller, Request, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath, FromQuery
 
+from flip_hub.api.pages import Page, Wanted
 from flip_hub.auth.guards import device_guard, needs
 from flip_hub.auth.permissions import Permission
 from flip_hub.telemetry.batch import MAX_SENT, read_batch
@@ -36,20 +37,21 @@ class TelemetryController(Controller):
         self,
         telemetry: NamedDependency[TelemetryService],
         device: FromPath[str],
-        limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
-    ) -> list[StoredEvent]:
+        wanted: NamedDependency[Wanted],
+        kind: FromQuery[str | None] = None,
+    ) -> Page[StoredEvent]:
         """Newest first, by when they happened."""
-        return await telemetry.newest(DeviceId(device), limit)
+        return await telemetry.newest(DeviceId(device), wanted, kind)
 
     @get("/devices/{device:str}/gaps", guards=[needs(Permission.DEVICES_READ)])
     async def list_gaps(
         self,
         telemetry: NamedDependency[TelemetryService],
         device: FromPath[str],
-        limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
-    ) -> list[DeclaredGap]:
+        wanted: NamedDependency[Wanted],
+    ) -> Page[DeclaredGap]:
         """What the device had to drop in the last 90 days, newest first."""
-        return await telemetry.gaps(DeviceId(device), limit)
+        return await telemetry.gaps(DeviceId(device), wanted)
 
 
 class RunSpansController(Controller):
@@ -62,7 +64,7 @@ class RunSpansController(Controller):
         self,
         run_spans: NamedDependency[RunSpans],
         run_id: FromPath[str],
-        limit: Annotated[int, QueryParameter(ge=1, le=2000)] = 200,
-    ) -> list[MessageSpans]:
+        wanted: NamedDependency[Wanted],
+    ) -> Page[MessageSpans]:
         """Where the time went on the devices in the last 7 days, by message; the one that ended last first."""
-        return await run_spans.newest(run_id, limit)
+        return await run_spans.newest(run_id, wanted)

@@ -6,6 +6,7 @@ in between is mended by the device, which sends the batch again.
 
 import time
 
+from flip_hub.api.pages import Page, Wanted
 from flip_hub.devices.service import DeviceService
 from flip_hub.live import ListGrew, Listing, LiveHub, More
 from flip_hub.telemetry.batch import CheckedBatch
@@ -52,12 +53,12 @@ class TelemetryService:
         for run_id in {body.run_id for _, body in checked.spans()} - {""}:
             self._live.publish(ListGrew(data=More(of=Listing.SPANS, id=run_id)))
 
-    async def newest(self, device_id: DeviceId, limit: int) -> list[StoredEvent]:
+    async def newest(self, device_id: DeviceId, wanted: Wanted, kind: str | None = None) -> Page[StoredEvent]:
         """Raises `NotFound` for an unknown device."""
         await self._devices.get(device_id)
-        return await self._store.newest(device_id, limit)
+        return await self._store.newest(device_id, wanted, kind)
 
-    async def gaps(self, device_id: DeviceId, limit: int) -> list[DeclaredGap]:
+    async def gaps(self, device_id: DeviceId, wanted: Wanted) -> Page[DeclaredGap]:
         """Raises `NotFound` for an unknown device."""
         await self._devices.get(device_id)
-        return await self._gaps.newest(device_id, limit)
+        return await self._gaps.newest(device_id, wanted)

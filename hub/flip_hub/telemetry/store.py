@@ -11,6 +11,7 @@ from msgspec import Raw
 from pymongo import DESCENDING
 from pymongo.errors import BulkWriteError
 
+from flip_hub.api.pages import Order, Page, Wanted
 from flip_hub.mongo import Database, Document
 from flip_hub.telemetry.hub_time import HubTime, moved
 from flip_hub.telemetry.schemas import DeclaredGap, StoredEvent, StoredSpans
@@ -21,6 +22,9 @@ from flip_wire.telemetry import Batch, Event, Gap, Priority, Seq, Stamp
 LATEST = 10_000
 """Events of a device in which an earlier boot is looked for."""
 _DUPLICATE = 11000
+_EVENTS = Order(("happened", DESCENDING), ("seq", DESCENDING), ("epoch", DESCENDING))
+_GAPS = Order(("declared", DESCENDING), ("seq", DESCENDING), ("epoch", DESCENDING))
+_SPANS = Order(("happened", DESCENDING), ("seq", DESCENDING), ("device", DESCENDING), ("epoch", DESCENDING))
 
 
 class EventStore:
@@ -40,9 +44,9 @@ class EventStore:
         each = {"$group": {"_id": "$boot_id", "began": {"$first": "$began"}}}
         return {found["_id"]: found["began"] async for found in self._events.aggregate([*latest, heard, each])}
 
-    async def newest(self, device_id: DeviceId, limit: int) -> list[StoredEvent]:
-        found = self._events.find({"device": device_id}).sort([("happened", DESCENDING), ("seq", DESCENDING)])
-        return [_event(document) async for document in found.limit(limit)]
+    async def newest(self, device_id: DeviceId, wanted: Wanted, kind: str | None) -> Page[StoredEvent]:
+        of_kind = {} if kind is None else {"kind": kind}
+        return await _EVENTS.read(self._events, {"device": device_id, **of_kind}, wanted, _event)
 
 
 class GapStore:
@@ -67,9 +71,8 @@ class GapStore:
             ],
         )
 
-    async def newest(self, device_id: DeviceId, limit: int) -> list[DeclaredGap]:
-        found = self._gaps.find({"device": device_id}).sort([("declared", DESCENDING), ("seq", DESCENDING)])
-        return [_gap(document) async for document in found.limit(limit)]
+    async def newest(self, device_id: DeviceId, wanted: Wanted) -> Page[DeclaredGap]:
+        return await _GAPS.read(self._gaps, {"device": device_id}, wanted, _gap)
 
 
 class SpanStore:
@@ -84,10 +87,9 @@ class SpanStore:
         """Those that are there already stay as they are."""
         await _insert_new(self._spans, [_spans_document(device_id, batch, event, body, time) for event, body in spans])
 
-    async def newest(self, flower_run_id: str, limit: int) -> list[StoredSpans]:
-        """Of that many messages of the run, the one that ended last first."""
-        found = self._spans.find({"run": flower_run_id}).sort([("happened", DESCENDING), ("seq", DESCENDING)])
-        return [_stored_spans(document) async for document in found.limit(limit)]
+    async def newest(self, flower_run_id: str, wanted: Wanted) -> Page[StoredSpans]:
+        """By message of the run, the one that ended last first."""
+        return await _SPANS.read(self._spans, {"run": flower_run_id}, wanted, _stored_spans)
 
 
 async def _insert_new(collection: AsyncIOMotorCollection[Document], documents: list[Document]) -> None:
