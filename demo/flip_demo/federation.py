@@ -85,7 +85,7 @@ class Federation:
     def _write_configuration(self) -> None:
         layout, ports = self.layout, self.ports
         layout.hub_config.write_text(
-            f'[hub]\nstate = "{layout.hub}"\nport = {ports.hub}\n\n'
+            f'[hub]\nstate = "{layout.hub}"\nport = {ports.hub}\ntls = false\n\n'
             f'[mongo]\nurl = "mongodb://127.0.0.1:{ports.mongo}"\n\n'
             f"[fleet]\nport = {ports.fleet}\n\n[superlink]\nport = {ports.superlink}\n\n"
             f"[control]\nport = {ports.control}\n\n"

@@ -31,7 +31,7 @@ def hub_settings(folder: Path, *, fleet: int, superlink: int, api: int = 1) -> S
     for name, content in {**files, "internal.secret": b"internal"}.items():
         (folder / name).write_bytes(content)
     return Settings(
-        hub=HubSection(state=folder, port=api),
+        hub=HubSection(state=folder, port=api, tls=False),
         fleet=FleetSection(port=fleet),
         superlink=SuperlinkSection(port=superlink),
     )

@@ -62,7 +62,7 @@ class Hub:
         folder.mkdir()
         self._password = folder / "password"
         self.settings = HubSettings(
-            hub=HubSection(state=folder / "state", port=free_port()),
+            hub=HubSection(state=folder / "state", port=free_port(), tls=False),
             mongo=MongoSection(url=mongo_url, database=f"test-{secrets.token_hex(6)}"),
             fleet=FleetSection(port=free_port()),
             superlink=SuperlinkSection(port=free_port()),

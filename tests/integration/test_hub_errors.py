@@ -58,7 +58,7 @@ async def test_unknown_calls_wrong_methods_and_large_bodies_are_problems(folder:
 async def test_the_hub_waits_for_mongodb_and_becomes_ready_by_itself(folder: Path) -> None:
     mongo_port = free_port()
     settings = Settings(
-        hub=HubSection(state=folder / "hub", port=free_port()),
+        hub=HubSection(state=folder / "hub", port=free_port(), tls=False),
         mongo=MongoSection(url=f"mongodb://127.0.0.1:{mongo_port}"),
     )
     make_credentials(settings)

@@ -31,7 +31,7 @@ CONFIGURATION = 78
 
 def _settings(folder: Path, mongo_url: str) -> Settings:
     return Settings(
-        hub=HubSection(state=folder / "hub", port=free_port()),
+        hub=HubSection(state=folder / "hub", port=free_port(), tls=False),
         mongo=MongoSection(url=mongo_url, database=f"test_{secrets.token_hex(6)}"),
         fleet=FleetSection(port=free_port()),
         superlink=SuperlinkSection(port=free_port()),
