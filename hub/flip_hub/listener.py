@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import Any, NoReturn
 
 import uvicorn
@@ -23,9 +23,17 @@ ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 def server_config(
-    app: ASGIApplication, certificate: ServerCertificate | None, *, lifespan: bool = False, websockets: bool = False
+    app: ASGIApplication,
+    certificate: ServerCertificate | None,
+    *,
+    lifespan: bool = False,
+    websockets: bool = False,
+    proxies: Sequence[str] = (),
 ) -> uvicorn.Config:
-    """With the limits and habits that all ports of the hub have in common; TLS with a certificate."""
+    """With the limits and habits that all ports of the hub have in common; TLS with a certificate.
+
+    `proxies` are addresses whose `X-Forwarded-For` is believed.
+    """
     return uvicorn.Config(
         app,
         loop="uvloop",
@@ -33,6 +41,8 @@ def server_config(
         ws="websockets-sansio" if websockets else "none",
         ws_max_size=LONGEST_FRAME,
         lifespan="on" if lifespan else "off",
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
         ssl_context_factory=None if certificate is None else lambda *_: certificate.context(),
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=STOP_WITHIN,

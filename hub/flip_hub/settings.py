@@ -1,11 +1,11 @@
 """The hub's configuration: `hub.toml` and `FLIP_SECTION__KEY`, loaded once."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from flip_runtime.ranges import LogLevel, Patience, Period, Port
+from flip_runtime.ranges import LogLevel, Patience, Period, Port, Share
 
 Lifetime = Annotated[float, Meta(ge=60, le=366 * 86400)]
 
@@ -21,6 +21,8 @@ class HubSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     names: list[str] = field(default_factory=lambda: ["localhost", "127.0.0.1"])
     """DNS names and addresses by which people and devices reach the API: those in its certificate, and the only ones
     that requests may name as their Host."""
+    proxies: list[str] = []
+    """Addresses or networks of proxies whose `X-Forwarded-For` says who calls."""
     certificate: Path | None = None
     """PEM, with the chain; in place of one that the hub makes with its own authority. Replaced files are taken within
     seconds."""
@@ -109,7 +111,7 @@ class AuthSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Seconds without a renewal after which a login is over."""
     session_lifetime: Lifetime = 7 * 86400.0
     """Seconds that a login lasts at most."""
-    device_token_lifetime: Lifetime = 6 * 3600.0
+    device_token_lifetime: Lifetime = 3600.0
 
 
 class OidcSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -142,6 +144,36 @@ class AppsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class DevicesSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     heartbeat: Period = 30.0
     """Seconds between a device's signs of life; after two without one its state is unknown."""
+    batches: Annotated[float, Meta(ge=0, le=10_000)] = 10.0
+    """Of telemetry that each device may send in a second, on average; 0 allows any number. What comes oftener is
+    answered 429, and the device waits."""
+    batches_at_once: Annotated[int, Meta(ge=1, le=100_000)] = 200
+    """That it may send after a pause: what has piled up while it had no network."""
+
+
+class OtlpSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Traces and metrics for a collector (OpenTelemetry); off without an endpoint."""
+
+    endpoint: str = ""
+    """`http://HOST:4317` for gRPC, `http://HOST:4318` for HTTP; `https:` with TLS."""
+    protocol: Literal["grpc", "http"] = "grpc"
+    headers_file: Path | None = None
+    """A line `NAME: VALUE` for each header, such as an API key."""
+    certificate: Path | None = None
+    """PEM of the authority that has signed the collector's certificate, where the system does not know it."""
+    sample: Share = 0.05
+    """Of the traces that begin at the hub, mostly with devices' calls. What people change by console or command line
+    begins a trace there that is always exported, with the runs that come of it."""
+    interval: Annotated[float, Meta(ge=0.5, le=3600)] = 15.0
+    """Seconds."""
+
+
+class MetricsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`GET /metrics`, for Prometheus."""
+
+    token_file: Path | None = None
+    """With a bearer token that opens it also while the registry is away. People and API tokens that may read the hub
+    need none."""
 
 
 class LogsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -161,4 +193,6 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     oidc: OidcSection = OidcSection()
     apps: AppsSection = AppsSection()
     devices: DevicesSection = DevicesSection()
+    otlp: OtlpSection = OtlpSection()
+    metrics: MetricsSection = MetricsSection()
     logs: LogsSection = LogsSection()

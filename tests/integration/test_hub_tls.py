@@ -101,6 +101,20 @@ async def test_every_answer_binds_browsers(folder: Path, mongo_url: str, path: s
         assert "Strict-Transport-Security" not in headers  # plain HTTP, on loopback
 
 
+@pytest.mark.asyncio
+@pytest.mark.parametrize("proxies", [[], ["127.0.0.1"]])
+async def test_who_calls_is_taken_from_a_proxy_only_when_it_is_known(
+    folder: Path, mongo_url: str, proxies: list[str]
+) -> None:
+    async with running_core(folder, mongo_url, proxies=proxies) as hub:
+        statuses: list[int] = []
+        for number in range(30):
+            headers = {"X-Forwarded-For": f"192.0.2.{number}"}
+            wrong = {"username": f"nobody-{number}", "password": "guess"}
+            statuses.append((await hub.post("/api/v1/auth/login", wrong, headers)).status_code)
+        assert (429 in statuses) is not bool(proxies)
+
+
 def test_a_certificate_is_renewed_before_it_ends_and_when_its_names_change() -> None:
     authority = make_authority()
     pair = make_server(authority, ["hub.example", "10.0.0.1"])
