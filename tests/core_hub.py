@@ -28,6 +28,7 @@ from flip_hub.settings import AuthSection, DevicesSection, HubSection, MongoSect
 from flip_wire.fleet import DeviceId, DeviceToken, Enrolled, EnrolRequest, TokenRequest, token_assertion
 from flip_wire.problem import Problem
 from flip_wire.telemetry import Batch, Event, Priority, Seq, Stamp
+from sessions import log_in_each_role
 
 _UNKNOWN = DeviceId("")
 
@@ -66,9 +67,11 @@ class CoreHub:
     mongo: Mongo
     settings: Settings
     http: httpx.AsyncClient
+    bearers: dict[Role, str]
 
-    def as_user(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.core.access.tokens.for_user('admin', Role.ADMIN).token}"}
+    def as_user(self, role: Role = Role.ADMIN) -> dict[str, str]:
+        """Named as the role."""
+        return {"Authorization": f"Bearer {self.bearers[role]}"}
 
     async def post(self, path: str, body: object, headers: dict[str, str] | None = None) -> httpx.Response:
         return await self.http.post(path, content=msgspec.json.encode(body), headers=headers)
@@ -123,14 +126,14 @@ def log_batch(seqs: Sequence[int], *, epoch: str = "e1", kind: str = "log", body
 
 @asynccontextmanager
 async def running_core(
-    folder: Path, mongo_url: str, *, heartbeat: float = 30.0, session_lifetime: float = 3600.0
+    folder: Path, mongo_url: str, *, heartbeat: float = 30.0, access_lifetime: float = 900.0, people: bool = True
 ) -> AsyncGenerator[CoreHub]:
     database = f"test_{secrets.token_hex(6)}"
     settings = Settings(
         hub=HubSection(state=folder / "hub", port=free_port()),
         mongo=MongoSection(url=mongo_url, database=database),
         devices=DevicesSection(heartbeat=heartbeat),
-        auth=AuthSection(session_lifetime=session_lifetime),
+        auth=AuthSection(access_lifetime=access_lifetime),
     )
     make_credentials(settings)
     mongo = Mongo(settings.mongo)
@@ -142,8 +145,9 @@ async def running_core(
     url = f"http://127.0.0.1:{settings.hub.port}"
     try:
         await mongo.prepare(prepare_registry)
+        bearers = await log_in_each_role(core.people) if people else {}
         async with httpx.AsyncClient(base_url=url, timeout=60.0, trust_env=False) as http:
-            yield CoreHub(url, core, mongo, settings, http)
+            yield CoreHub(url, core, mongo, settings, http, bearers)
     finally:
         for task in (watching, server):
             task.cancel()

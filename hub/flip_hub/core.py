@@ -8,10 +8,6 @@ from flip_hub.apps.keys import AppKeys
 from flip_hub.apps.routes import AppKeyController
 from flip_hub.apps.store import AppKeyStore
 from flip_hub.auth.guards import Access
-from flip_hub.auth.passwords import Passwords
-from flip_hub.auth.routes import AuthController
-from flip_hub.auth.service import AuthService
-from flip_hub.auth.throttle import LoginThrottle
 from flip_hub.auth.tokens import Tokens
 from flip_hub.cluster.shared import Shared, shared_by
 from flip_hub.console.routes import serve_console
@@ -29,14 +25,14 @@ from flip_hub.live import LiveHub
 from flip_hub.live_routes import live_frames
 from flip_hub.models.signing import ModelSigner
 from flip_hub.mongo import Database
+from flip_hub.people import PEOPLE_ROUTES, People, build_people
 from flip_hub.settings import FleetSection, Settings
 from flip_hub.telemetry.routes import TelemetryController
 from flip_hub.telemetry.service import TelemetryService
 from flip_hub.telemetry.store import EventStore, GapStore, SpanStore
-from flip_hub.users.store import UserStore
 
 ROUTES: list[ControllerRouterHandler] = [
-    AuthController,
+    *PEOPLE_ROUTES,
     DeviceController,
     DesiredController,
     EnrolmentController,
@@ -51,6 +47,7 @@ ROUTES: list[ControllerRouterHandler] = [
 @dataclass(frozen=True, kw_only=True)
 class Core:
     shared: Shared
+    people: People
     live: LiveHub
     app_keys: AppKeys
     model_signer: ModelSigner
@@ -66,8 +63,7 @@ def build_core(settings: Settings, database: Database) -> Core:
     credentials = load_credentials(settings.hub.state)
     shared = shared_by(settings.redis)
     live = LiveHub()
-    users, registry, enrolment, events, gaps, spans, keys = (
-        UserStore(database),
+    registry, enrolment, events, gaps, spans, keys = (
         DeviceStore(database),
         EnrolmentStore(database),
         EventStore(database),
@@ -78,23 +74,25 @@ def build_core(settings: Settings, database: Database) -> Core:
     app_keys = AppKeys(keys, credentials.app_key, hub_signs=settings.apps.hub_signs)
     signer = ModelSigner(credentials.model_key)
     tokens = Tokens(credentials.token_secret, settings.auth)
+    people = build_people(settings, database, shared, tokens)
     devices = DeviceService(registry, live, settings)
     ca = settings.hub.state / CA
     return Core(
         shared=shared,
+        people=people,
         live=live,
         app_keys=app_keys,
         model_signer=signer,
         devices=devices,
         spans=spans,
-        access=Access(tokens, devices, credentials.internal_secret),
+        access=Access(people.callers, tokens, devices, credentials.internal_secret),
         services={
+            **people.services,
             "settings": settings,
             "volatile": shared.volatile,
             "bus": shared.bus,
             "live": live,
             "devices": devices,
-            "auth": AuthService(users, Passwords(), tokens, LoginThrottle()),
             "assertions": Assertions(devices, registry, tokens),
             "enrolment": EnrolmentService(
                 *(enrolment, registry, devices, app_keys),

@@ -3,7 +3,6 @@
 import asyncio
 import re
 import secrets
-import time
 from pathlib import Path
 
 from flip_hub.auth.passwords import Passwords
@@ -11,7 +10,7 @@ from flip_hub.auth.permissions import Role
 from flip_hub.credentials import make_credentials
 from flip_hub.mongo import DatabaseDown, Mongo
 from flip_hub.settings import Settings
-from flip_hub.users.store import User, UserStore
+from flip_hub.users.store import UserStore, new_user
 from flip_runtime.atomic import write_file
 from flip_runtime.errors import ConfigError, Unavailable
 
@@ -40,7 +39,7 @@ async def _make_admin(settings: Settings, admin: str, password_file: Path | None
             # The file first: a password that nobody knows would lock everybody out.
             _write_password(password_file, password)
         password_hash = await Passwords().hash(password)
-        await users.add(User(username=admin, password_hash=password_hash, role=Role.ADMIN, created_at=time.time()))
+        await users.add(new_user(admin, password_hash, Role.ADMIN))
     except DatabaseDown as error:
         raise Unavailable(
             "MongoDB is not reachable", hint="start it, or correct mongo.url, then run init again"

@@ -45,7 +45,7 @@ async def live_frames(socket: Socket, live: NamedDependency[LiveHub]) -> None:
 async def _expiry_of_token(socket: Socket) -> float:
     async with asyncio.timeout(HELLO_WITHIN):
         hello = msgspec.json.decode(await socket.receive_data("text"), type=Hello)
-    return access_of(socket).tokens.user(hello.token).expires_at
+    return (await access_of(socket).callers.known(hello.token)).expires_at
 
 
 async def _forward(socket: Socket, live: NamedDependency[LiveHub]) -> None:

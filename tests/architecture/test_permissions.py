@@ -13,11 +13,15 @@ from flip_hub.core import ROUTES
 from flip_hub.daemon import FEDERATION_ROUTES
 
 ANYBODY = {
+    "GET /api/v1/auth/ways",
     "POST /api/v1/auth/login",
+    "POST /api/v1/auth/logout",
+    "POST /api/v1/auth/refresh",
+    "POST /api/v1/auth/setup",
     "POST /api/v1/device/token",
     "POST /api/v1/enrol",
 }
-"""They check what is presented in the body."""
+"""They say nothing of worth, or check what is presented in the body or the cookie."""
 
 
 @pytest.fixture(scope="module")

@@ -52,7 +52,7 @@ async def test_without_a_good_token_the_connection_is_closed(hello: str, folder:
 @pytest.mark.asyncio
 async def test_the_connection_ends_with_its_token(folder: Path, mongo_url: str) -> None:
     async with (
-        running_core(folder, mongo_url, session_lifetime=1.5) as hub,
+        running_core(folder, mongo_url, access_lifetime=1.5) as hub,
         _connected(hub, _hello(hub)) as socket,
         asyncio.timeout(10),
     ):

@@ -1,7 +1,7 @@
 """Who may call a route: `needs(PERMISSION)` for people, `device_guard` for devices, `internal_guard` for ServerApps.
 
 Behind `device_guard` a handler finds the caller in its parameter `device_id: DeviceId`, behind `needs` in `me: Me`;
-app-wide dependencies provide both (`CALLER`).
+app-wide dependencies provide both (`CALLER`), and `caller: Caller` for who must know the session, too.
 """
 
 import hmac
@@ -13,7 +13,8 @@ from litestar.di import Provide
 from litestar.handlers import BaseRouteHandler
 from msgspec import Struct
 
-from flip_hub.auth.permissions import Permission
+from flip_hub.auth.callers import Caller, Callers
+from flip_hub.auth.permissions import Permission, Role
 from flip_hub.auth.schemas import Me
 from flip_hub.auth.tokens import Tokens
 from flip_hub.devices.service import DeviceService
@@ -23,11 +24,14 @@ from flip_wire.fleet import DeviceId
 Connection = ASGIConnection[Any, Any, Any, Any]
 
 _STATE = "access"
+LOCAL_USER = "flip.local"
+"""In the scope of a request that came over the admin socket: `local:UID`."""
 
 
 class Access(Struct, frozen=True):
     """What the guards decide by; the application keeps one."""
 
+    callers: Callers
     tokens: Tokens
     devices: DeviceService
     internal_secret: bytes
@@ -46,10 +50,19 @@ class Needs(Struct, frozen=True):
     permission: Permission | None
 
     async def __call__(self, connection: Connection, _: BaseRouteHandler) -> None:
-        me = access_of(connection).tokens.user(_bearer(connection)).me
-        connection.state["me"] = me
+        caller = await _caller(connection)
+        me = caller.me
+        connection.state["caller"], connection.state["me"] = caller, me
         if self.permission is not None and not me.may(self.permission):
             raise Forbidden(f"this needs {self.permission}", hint=f"{me.username} is {me.role}; ask an admin")
+
+
+async def _caller(connection: Connection) -> Caller:
+    """Whoever came in over the hub's own socket needs no token."""
+    user = connection.scope.get(LOCAL_USER)
+    if user is not None:
+        return Caller(me=Me.of(str(user), Role.ADMIN), expires_at=float("inf"))
+    return await access_of(connection).callers.known(bearer(connection))
 
 
 def needs(permission: Permission) -> Needs:
@@ -63,19 +76,23 @@ anyone_known = Needs(None)
 async def device_guard(connection: Connection, _: BaseRouteHandler) -> None:
     """Raises `Unauthorized` unless a device's token is presented, `Forbidden` when it was revoked since."""
     access = access_of(connection)
-    device_id = access.tokens.device(_bearer(connection)).sub
+    device_id = access.tokens.device(bearer(connection)).sub
     await access.devices.check_enrolled(device_id)
     connection.state["device_id"] = device_id
 
 
 def internal_guard(connection: Connection, _: BaseRouteHandler) -> None:
     """Raises `Unauthorized` unless the secret is presented that this hub gives to its own child processes."""
-    if not hmac.compare_digest(_bearer(connection).encode(), access_of(connection).internal_secret):
+    if not hmac.compare_digest(bearer(connection).encode(), access_of(connection).internal_secret):
         raise Unauthorized("the internal secret is wrong", hint="only the hub's own processes call this")
 
 
 def provide_me(request: Request[Any, Any, Any]) -> Me:
     return request.state["me"]
+
+
+def provide_caller(request: Request[Any, Any, Any]) -> Caller:
+    return request.state["caller"]
 
 
 def provide_device_id(request: Request[Any, Any, Any]) -> DeviceId:
@@ -84,11 +101,12 @@ def provide_device_id(request: Request[Any, Any, Any]) -> DeviceId:
 
 CALLER = {
     "me": Provide(provide_me, sync_to_thread=False),
+    "caller": Provide(provide_caller, sync_to_thread=False),
     "device_id": Provide(provide_device_id, sync_to_thread=False),
 }
 
 
-def _bearer(connection: Connection) -> str:
+def bearer(connection: Connection) -> str:
     scheme, _, token = connection.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthorized("this call needs a token", hint="send Authorization: Bearer TOKEN")

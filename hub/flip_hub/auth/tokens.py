@@ -1,4 +1,4 @@
-"""Bearer tokens: JWTs signed by the hub alone; one for a person is worthless as a device's, and the other way round."""
+"""Bearer tokens: JWTs signed by the hub alone, each good for one audience: a call, a refresh, or a device's call."""
 
 import hmac
 import time
@@ -9,8 +9,6 @@ import jwt
 import msgspec
 from msgspec import Struct
 
-from flip_hub.auth.permissions import Role
-from flip_hub.auth.schemas import Me, Session
 from flip_hub.problem import Unauthorized
 from flip_hub.settings import AuthSection
 from flip_wire.fleet import DeviceId, DeviceToken
@@ -21,26 +19,31 @@ C = TypeVar("C", bound=Struct)
 
 class Audience(StrEnum):
     USER = "user"
+    REFRESH = "refresh"
     DEVICE = "device"
 
 
 class UserClaims(Struct, frozen=True, kw_only=True):
     sub: str
-    role: Role
+    sid: str
+    """The session, which may have ended meanwhile."""
     exp: float
 
-    @property
-    def me(self) -> Me:
-        return Me.of(self.sub, self.role)
 
-    @property
-    def expires_at(self) -> float:
-        return self.exp
+class RefreshClaims(Struct, frozen=True, kw_only=True):
+    sub: str
+    sid: str
+    turn: int
+    """Which of the session's refresh tokens it is, counted from 0."""
+    exp: float
 
 
 class DeviceClaims(Struct, frozen=True, kw_only=True):
     sub: DeviceId
     exp: float
+    iat: float
+    life: str = ""
+    """Of the agent that asked for it; empty when it did not tell."""
 
 
 class Tokens:
@@ -54,27 +57,39 @@ class Tokens:
         """32 bytes for another purpose than tokens, the same on every hub."""
         return hmac.digest(self._secret, b"flip " + purpose, "sha256")
 
-    def for_user(self, username: str, role: Role) -> Session:
-        claims = UserClaims(sub=username, role=role, exp=int(time.time() + self._lifetimes.session_lifetime))
-        return Session(token=self._signed(claims, Audience.USER), expires_at=claims.exp, username=username, role=role)
+    def for_user(self, username: str, session: str, until: float) -> tuple[str, float]:
+        """And when it expires, which is not after `until`."""
+        expires = int(min(time.time() + self._lifetimes.access_lifetime, until))
+        return self._signed(UserClaims(sub=username, sid=session, exp=expires), Audience.USER), expires
 
-    def for_device(self, device_id: DeviceId) -> DeviceToken:
-        claims = DeviceClaims(sub=device_id, exp=int(time.time() + self._lifetimes.device_token_lifetime))
+    def for_refresh(self, username: str, session: str, turn: int, until: float) -> str:
+        return self._signed(RefreshClaims(sub=username, sid=session, turn=turn, exp=int(until)), Audience.REFRESH)
+
+    def for_device(self, device_id: DeviceId, life: str = "") -> DeviceToken:
+        now = time.time()
+        claims = DeviceClaims(
+            sub=device_id, exp=int(now + self._lifetimes.device_token_lifetime), iat=round(now, 3), life=life
+        )
         return DeviceToken(token=self._signed(claims, Audience.DEVICE), expires_at=claims.exp)
 
     def user(self, token: str) -> UserClaims:
         return self._read(token, Audience.USER, UserClaims, hint="log in again")
 
+    def refresh(self, token: str) -> RefreshClaims:
+        return self._read(token, Audience.REFRESH, RefreshClaims, hint="log in again")
+
     def device(self, token: str) -> DeviceClaims:
         return self._read(token, Audience.DEVICE, DeviceClaims, hint="ask for a new one at /api/v1/device/token")
 
     def _signed(self, claims: Struct, audience: Audience) -> str:
-        payload = {**msgspec.to_builtins(claims), "aud": audience.value, "iat": int(time.time())}
+        payload = {"iat": int(time.time()), **msgspec.to_builtins(claims), "aud": audience.value}
         return jwt.encode(payload, self._secret, _ALGORITHM)
 
     def _read(self, token: str, audience: Audience, kind: type[C], hint: str) -> C:
         try:
-            payload = jwt.decode(token, self._secret, [_ALGORITHM], audience=audience.value)
+            payload = jwt.decode(
+                token, self._secret, [_ALGORITHM], audience=audience.value, options={"require": ["exp", "aud", "sub"]}
+            )
             return msgspec.convert(payload, kind)
         except jwt.ExpiredSignatureError as error:
             raise Unauthorized("the token has expired", hint=hint) from error

@@ -4,6 +4,7 @@ Documents are refused by MongoDB when a field has the wrong type (`shape`). The 
 call of a device are looked at only on top. What is kept for a time only is named with its time.
 """
 
+from flip_hub.api_tokens.store import ApiTokenRecord
 from flip_hub.apps.schemas import App, AppKey
 from flip_hub.contributions.schemas import Instructed, LateRecord
 from flip_hub.devices.record import DeviceRecord
@@ -29,7 +30,10 @@ EXPIRED_TOKENS_KEPT = 7 * DAY
 
 _EVENT = index("device", "epoch", "seq", unique=True)
 
-PEOPLE = (Collection(name="users", schema=shape(User, key="username")),)
+PEOPLE = (
+    Collection(name="users", schema=shape(User, key="username"), indexes=(index("role"),)),
+    Collection(name="api_tokens", schema=shape(ApiTokenRecord, key="id"), indexes=(index("username", "-created_at"),)),
+)
 
 DEVICES = (
     Collection(
