@@ -9,7 +9,7 @@ from screen import CHROMIUM_ARGUMENTS, PATIENCE, ROOT, chromium
 
 from federation import small_federation, start_run
 
-APP = ROOT / "tests" / "integration" / "apps" / "counting"
+APP = ROOT / "tests" / "apps" / "counting"
 ACCOUNT = re.compile(r"Receive .*sec.*, Train .*sec.*, Deliver .*sec.*, Settle .*sec")
 ROUND = 120_000
 """Milliseconds that the first round may take: its devices wake up for it."""

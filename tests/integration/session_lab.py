@@ -42,7 +42,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # typer's use of click, when flwr is imported
     from flwr.cli.build import build_fab_from_disk
 
-APPS = Path(__file__).parent / "apps"
+APPS = Path(__file__).parents[1] / "apps"
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 

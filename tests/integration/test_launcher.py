@@ -35,7 +35,7 @@ from integration.recording_hub import RecordingHub, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-APPS = Path(__file__).parent / "apps"
+APPS = Path(__file__).parents[1] / "apps"
 Kind = TypeVar("Kind")
 
 

@@ -22,7 +22,7 @@ from flip_runtime.child import port_open
 from flip_runtime.errors import ConfigError, Unavailable
 from flip_runtime.supervisor import Service, supervise
 
-APP = Path(__file__).parent / "apps" / "stock"
+APP = Path(__file__).parents[1] / "apps" / "stock"
 
 pytestmark = pytest.mark.asyncio
 

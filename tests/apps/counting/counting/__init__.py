@@ -1,0 +1,1 @@
+"""The smallest stock Flower app, which knows nothing of FLIP."""
