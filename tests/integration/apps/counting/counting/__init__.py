@@ -1,1 +1,0 @@
-"""The smallest stock Flower app, which knows nothing of FLIP."""
