@@ -13,7 +13,8 @@ import msgspec
 from flip_hub.apps.schemas import App, AppKey, AppKeyRequest, AppSignature
 from flip_hub.auth.schemas import Login, Me, Session
 from flip_hub.contributions.schemas import LateContributions
-from flip_hub.devices.schemas import Device, EnrolmentToken, EnrolmentTokenRequest
+from flip_hub.devices.schemas import Device
+from flip_hub.enrolment.schemas import EnrolmentToken, EnrolmentTokenRequest, ListedToken
 from flip_hub.federation.schemas import Run, RunDetail, RunRequest
 from flip_hub.models.schemas import Model, ModelVersion
 from flip_hub.telemetry.schemas import MessageSpans, StoredEvent
@@ -78,9 +79,14 @@ class HubApi:
     def revoke(self, device_id: str) -> Device:
         return self._post(f"/api/v1/devices/{_part(device_id)}/revoke", Device)
 
-    def create_enrolment_token(self, lifetime: float = 3600.0) -> EnrolmentToken:
-        """`lifetime` in seconds."""
-        return self._post("/api/v1/enrolment-tokens", EnrolmentToken, EnrolmentTokenRequest(lifetime=lifetime))
+    def create_enrolment_token(self, wanted: EnrolmentTokenRequest | None = None) -> EnrolmentToken:
+        return self._post("/api/v1/enrolment-tokens", EnrolmentToken, wanted or EnrolmentTokenRequest())
+
+    def enrolment_tokens(self) -> list[ListedToken]:
+        return self._all("/api/v1/enrolment-tokens", ListedToken)
+
+    def revoke_enrolment_token(self, token_id: str) -> ListedToken:
+        return self._decoded(self._send("DELETE", f"/api/v1/enrolment-tokens/{_part(token_id)}"), ListedToken)
 
     def enrol(self, request: EnrolRequest) -> Enrolled:
         """In a device's place. The token in the request is used up."""

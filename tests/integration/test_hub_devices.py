@@ -21,7 +21,7 @@ async def test_a_long_poll_wakes_when_a_model_is_assigned(folder: Path, mongo_ur
     async with running_core(folder, mongo_url) as hub:
         device = await hub.enrol()
         first = await hub.http.get("/api/v1/device/desired", headers=device.headers)
-        assert first.json() == {"generation": 0, "models": [], "work": []}
+        assert first.json() == {"generation": 0, "models": [], "work": [], "actions": []}
         poll = asyncio.create_task(hub.http.get("/api/v1/device/desired?after=0&wait=30", headers=device.headers))
         await asyncio.sleep(0)
         await hub.core.devices.assign_model(DIGITS)

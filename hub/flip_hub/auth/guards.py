@@ -17,9 +17,13 @@ from flip_hub.auth.callers import Caller, Callers
 from flip_hub.auth.permissions import Permission, Role
 from flip_hub.auth.schemas import Me
 from flip_hub.auth.tokens import Tokens
+from flip_hub.devices.leashed import tie
+from flip_hub.devices.lives import Call
 from flip_hub.devices.service import DeviceService
+from flip_hub.devices.wire_version import spoken
 from flip_hub.problem import Forbidden, Unauthorized
 from flip_wire.fleet import DeviceId
+from flip_wire.version import HEADER
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
@@ -74,11 +78,16 @@ anyone_known = Needs(None)
 
 
 async def device_guard(connection: Connection, _: BaseRouteHandler) -> None:
-    """Raises `Unauthorized` unless a device's token is presented, `Forbidden` when it was revoked since."""
+    """Raises `Unauthorized` unless a device's token is presented, `Forbidden` when it was revoked since, or when its
+    agent is too old or too new for this hub."""
     access = access_of(connection)
-    device_id = access.tokens.device(bearer(connection)).sub
-    await access.devices.check_enrolled(device_id)
-    connection.state["device_id"] = device_id
+    claims = access.tokens.device(bearer(connection))
+    tie(connection, access.devices.leashes, claims.sub)
+    address = connection.client.host if connection.client else ""
+    version = spoken(connection.headers.get(HEADER))
+    call = Call(wire_version=version, life=claims.life, born=claims.iat, address=address)
+    await access.devices.called(claims.sub, call)
+    connection.state["device_id"] = claims.sub
 
 
 def internal_guard(connection: Connection, _: BaseRouteHandler) -> None:

@@ -5,7 +5,11 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from flip_hub.devices.differences import differences
+from flip_hub.devices.fleet_state import FleetState
+from flip_hub.devices.lives import Clone, Life
 from flip_hub.devices.schemas import Absence, Device, DeviceStatus
+from flip_wire.actions import Action
 from flip_wire.fleet import DesiredState, DeviceId, ReportedState
 from flip_wire.health import HealthReport, Severity
 from flip_wire.telemetry import Priority, Seq
@@ -31,6 +35,8 @@ class Intake(Struct, frozen=True, kw_only=True):
     """Marks of the epochs before this one: a request may be on its way for long."""
     accepted: int = 0
     dropped: int = 0
+    unsaved: int = 0
+    """Health samples that are kept with the record (`flip_hub.vitals`)."""
     revision: int = 0
     """Grows with each change: two batches at once cannot overwrite each other."""
 
@@ -54,6 +60,13 @@ class Intake(Struct, frozen=True, kw_only=True):
         return replace(self, earlier={**self.earlier, epoch: marks})
 
 
+class OpenAction(Struct, frozen=True, kw_only=True):
+    """Asked of the device, and not known to be over."""
+
+    action: Action
+    since: float
+
+
 class DeviceRecord(Struct, frozen=True, kw_only=True):
     id: DeviceId
     name: str
@@ -68,6 +81,19 @@ class DeviceRecord(Struct, frozen=True, kw_only=True):
     reported: ReportedState | None = None
     health: HealthReport | None = None
     intake: Intake = Intake()
+    wire_version: int = 0
+    """That its last call spoke; 0 when none has told."""
+    site: str = ""
+    tags: list[str] = []
+    groups: list[str] = []
+    note: str = ""
+    enrolled_by: str = ""
+    """Id of the enrolment token."""
+    lives: list[Life] = []
+    clone: Clone | None = None
+    actions: list[OpenAction] = []
+    own_generation: int = 0
+    """Grows with each change of its `actions`."""
 
     @property
     def revoked(self) -> bool:
@@ -94,7 +120,21 @@ class DeviceRecord(Struct, frozen=True, kw_only=True):
             return Absence.SAFE_MODE
         return Absence.HELD if reported is not None and reported.held_because else None
 
-    def shown(self, status: DeviceStatus, desired: DesiredState) -> Device:
+    def desired(self, fleet: FleetState) -> DesiredState:
+        """Both counts only grow, so their sum does: what is newer has a higher generation."""
+        return DesiredState(
+            generation=fleet.generation + self.own_generation,
+            models=fleet.models,
+            work=fleet.work,
+            actions=[each.action for each in self.actions],
+        )
+
+    def unknown_since(self, status: DeviceStatus) -> float | None:
+        if status is not DeviceStatus.UNKNOWN:
+            return None
+        return self.enrolled_at if self.last_seen is None else self.last_seen
+
+    def shown(self, status: DeviceStatus, fleet: FleetState) -> Device:
         return Device(
             id=self.id,
             name=self.name,
@@ -103,11 +143,19 @@ class DeviceRecord(Struct, frozen=True, kw_only=True):
             last_seen=self.last_seen,
             agent_version=self.agent_version if self.reported is None else self.reported.agent_version,
             node_id=self.node_id,
-            desired=desired,
+            desired=self.desired(fleet),
             reported=self.reported,
+            differences=differences(self, fleet),
             health=self.health,
             events_accepted=self.intake.accepted,
             events_dropped=self.intake.dropped,
+            unknown_since=self.unknown_since(status),
+            wire_version=self.wire_version,
+            site=self.site,
+            tags=self.tags,
+            groups=self.groups,
+            note=self.note,
+            clone=self.clone,
         )
 
 

@@ -22,6 +22,12 @@ class Remembered(Generic[K, V]):
         at, value = self._values.get(key, (float("-inf"), None))
         return value if self._clock() - at < self._seconds else None
 
+    def forget(self, key: K) -> None:
+        self._values.pop(key, None)
+
+    def clear(self) -> None:
+        self._values.clear()
+
     def put(self, key: K, value: V) -> None:
         self._values[key] = (self._clock(), value)
         self._values.move_to_end(key)

@@ -1,8 +1,8 @@
 """Devices over HTTP: for people, and the two calls by which a device asks who it is and what it shall do."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from litestar import Controller, Response, get, post
+from litestar import Controller, Request, Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
@@ -10,9 +10,11 @@ from flip_hub.api.pages import Page, Wanted
 from flip_hub.auth.guards import device_guard, needs
 from flip_hub.auth.permissions import Permission
 from flip_hub.devices.assertions import Assertions
-from flip_hub.devices.schemas import Device, DeviceStatus
+from flip_hub.devices.schemas import Device, DevicePatch, DeviceStatus
 from flip_hub.devices.service import DeviceService
+from flip_hub.devices.wire_version import spoken
 from flip_wire.fleet import DesiredState, DeviceId, DeviceToken, TokenRequest
+from flip_wire.version import HEADER
 
 LONGEST_WAIT = 60.0
 """Seconds of a long poll: proxies cut idle connections soon after."""
@@ -39,6 +41,18 @@ class DeviceController(Controller):
     async def get_device(self, devices: NamedDependency[DeviceService], device: FromPath[str]) -> Device:
         return await devices.get(DeviceId(device))
 
+    @patch("/{device:str}", guards=[needs(Permission.DEVICES_OPERATE)])
+    async def patch_device(
+        self, devices: NamedDependency[DeviceService], device: FromPath[str], data: JSONBody[DevicePatch]
+    ) -> Device:
+        """Site, tags, groups, note: what is left out stays as it is."""
+        return await devices.patch(DeviceId(device), data)
+
+    @delete("/{device:str}/clone", guards=[needs(Permission.DEVICES_OPERATE)], status_code=200)
+    async def clear_clone(self, devices: NamedDependency[DeviceService], device: FromPath[str]) -> Device:
+        """One of the two agents was stopped. It is flagged again if both go on."""
+        return await devices.clear_clone(DeviceId(device))
+
     @post("/{device:str}/revoke", guards=[needs(Permission.DEVICES_OPERATE)], status_code=200)
     async def revoke_device(self, devices: NamedDependency[DeviceService], device: FromPath[str]) -> Device:
         """For good: the device must be enrolled anew, with another key."""
@@ -52,8 +66,11 @@ class DesiredController(Controller):
     tags = ("device",)
 
     @post("/token", status_code=200)
-    async def make_token(self, assertions: NamedDependency[Assertions], data: JSONBody[TokenRequest]) -> DeviceToken:
+    async def make_token(
+        self, request: Request[Any, Any, Any], assertions: NamedDependency[Assertions], data: JSONBody[TokenRequest]
+    ) -> DeviceToken:
         """Exchanges a signed assertion, good once and for five minutes, for a bearer token."""
+        spoken(request.headers.get(HEADER))
         return await assertions.exchange(data)
 
     @get("/desired", guards=[device_guard], raises=[])

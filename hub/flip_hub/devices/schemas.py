@@ -1,9 +1,11 @@
 """Devices as the API shows them."""
 
 from enum import StrEnum
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
+from flip_hub.devices.lives import Clone
 from flip_wire.fleet import DesiredState, DeviceId, ReportedState
 from flip_wire.health import HealthReport
 
@@ -13,7 +15,7 @@ class DeviceStatus(StrEnum):
     UNHEALTHY = "unhealthy"
     """It reports a condition that is at least a warning."""
     UNKNOWN = "unknown"
-    """Silent for two heartbeats; `last_seen` says since when."""
+    """Silent for two heartbeats; `unknown_since` says when it was last heard of."""
     REVOKED = "revoked"
 
 
@@ -29,6 +31,22 @@ class Absence(StrEnum):
     """Its governor holds training: battery, heat, load, disk, a metered link, busy inference."""
 
 
+class Difference(Struct, frozen=True, kw_only=True):
+    """Something that is wanted of a device, and that it does not report."""
+
+    what: str
+    """`model`, `work` or `action`."""
+    name: str
+    """Of the model, or the action's id."""
+    wanted: str
+    """The version, the runs, or the kind of action."""
+    reported: str
+    """Empty when the device has said nothing of it."""
+    since: float
+    because: str = ""
+    """Why, as far as the device says."""
+
+
 class Device(Struct, frozen=True, kw_only=True):
     id: DeviceId
     name: str
@@ -40,21 +58,35 @@ class Device(Struct, frozen=True, kw_only=True):
     """Flower's node id (a decimal number past 2^53, so a string), once the device has joined a run."""
     desired: DesiredState
     reported: ReportedState | None
+    differences: list[Difference]
+    """What is wanted and not so yet."""
     health: HealthReport | None
     events_accepted: int
     """Telemetry events inserted since enrolment."""
     events_dropped: int
     """Events the device declared dropped in gap records."""
+    unknown_since: float | None
+    """When it was last heard of, while its state is unknown."""
+    wire_version: int
+    """That its last call spoke; 0 before the first."""
+    site: str
+    tags: list[str]
+    groups: list[str]
+    note: str
+    clone: Clone | None
+    """Two agents that live at once have this device's key."""
 
 
-class EnrolmentTokenRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`lifetime` in seconds, at most 30 days."""
+Label = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\w.:=/@+-]+$")]
+Labels = Annotated[list[Label], Meta(max_length=32)]
+Site = Annotated[str, Meta(max_length=64)]
+Note = Annotated[str, Meta(max_length=4000)]
 
-    lifetime: float = 3600.0
 
+class DevicePatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is left out stays as it is."""
 
-class EnrolmentToken(Struct, frozen=True, kw_only=True):
-    """Shown once; only its hash is kept."""
-
-    token: str
-    expires_at: float
+    site: Site | UnsetType = UNSET
+    tags: Labels | UnsetType = UNSET
+    groups: Labels | UnsetType = UNSET
+    note: Note | UnsetType = UNSET

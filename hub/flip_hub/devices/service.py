@@ -1,27 +1,38 @@
 """The registry of devices: who is enrolled, what the fleet shall do, and what each device last said of itself.
 
-Everything lasting is in the store; here are only the waiters of long polls and short memories of what was read.
-One hub process is assumed: it hears of every change because it makes every change.
+Everything lasting is in the store; here are only the waiters of long polls, what is under way, and short memories of
+what was read. Any number of hubs may do this with one registry: what one of them changes, the others hear of at once
+over the bus, and without one within a second (`changes`).
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping, Sequence
 
-from msgspec.structs import replace
-
 from flip_hub.api.pages import Page, Wanted
+from flip_hub.cluster.bus import Bus, Topic
+from flip_hub.devices import lives
+from flip_hub.devices.announcements import Announcements
+from flip_hub.devices.changes import Changes
+from flip_hub.devices.fleet_desired import FleetDesired
+from flip_hub.devices.fleet_state import FleetState
+from flip_hub.devices.leash import Leashes, revoked
+from flip_hub.devices.polls import Polls, Woken
 from flip_hub.devices.presence import Presence
-from flip_hub.devices.record import SILENT_HEARTBEATS, DeviceRecord, Intake, having
+from flip_hub.devices.record import SILENT_HEARTBEATS, DeviceRecord, OpenAction, having
 from flip_hub.devices.remembered import Remembered
-from flip_hub.devices.schemas import Absence, Device, DeviceStatus
+from flip_hub.devices.schemas import Absence, Device, DevicePatch, DeviceStatus
 from flip_hub.devices.store import DeviceStore
 from flip_hub.live import DeviceChanged, LiveHub
-from flip_hub.problem import Forbidden, NotFound, Unauthorized
+from flip_hub.mongo import DatabaseDown
+from flip_hub.problem import NotFound, Unauthorized
 from flip_hub.settings import Settings
-from flip_wire.fleet import DesiredState, DeviceId, ReportedState, WorkNotice
-from flip_wire.health import HealthReport
+from flip_wire.actions import ActionId
+from flip_wire.fleet import DesiredState, DeviceId
 from flip_wire.models import ModelAssignment
+
+log = logging.getLogger(__name__)
 
 REMEMBERED_FOR = 2.0
 """Seconds that a record may be used without reading it again; changes made here are forgotten at once."""
@@ -30,34 +41,40 @@ REMEMBERED_FOR = 2.0
 class DeviceService:
     """What the other parts of the hub ask about devices and tell them."""
 
-    def __init__(self, store: DeviceStore, live: LiveHub, settings: Settings) -> None:
+    def __init__(self, store: DeviceStore, live: LiveHub, bus: Bus, settings: Settings) -> None:
         self._store = store
         self._live = live
+        self._bus = bus
         self._heartbeat = settings.devices.heartbeat
         self._presence = Presence(self._heartbeat)
+        self._announcements = Announcements(self._publish)
         self._records: Remembered[DeviceId, DeviceRecord] = Remembered(REMEMBERED_FOR)
         self._by_key: Remembered[str, DeviceRecord] = Remembered(REMEMBERED_FOR)
-        self._desired: DesiredState | None = None
-        self._desired_lock = asyncio.Lock()
-        self._changed = asyncio.Event()
+        self._fleet = FleetDesired(store, bus)
+        self._polls = Polls()
+        self.leashes = Leashes()
+        self._changes = Changes(store, self._fleet, self._take, self._polls.wake_all)
         self._closing = False
+        bus.on(Topic.DEVICE, self._heard_of)
+        bus.on(Topic.DESIRED, lambda _: self._polls.wake_all())
+        bus.on_gap(self._forget_all)
 
     # ---- who is enrolled ----------------------------------------------------------------------------------------
 
     async def list(self) -> list[Device]:
-        desired = await self.desired()
-        return [self._shown(record, desired) for record in await self._store.all()]
+        fleet = await self._fleet.read()
+        return [self._shown(record, fleet) for record in await self._store.all()]
 
     async def page(self, wanted: Wanted, status: DeviceStatus | None = None, name: str | None = None) -> Page[Device]:
         """By name."""
         filter = {} if status is None else having(status, time.time(), self._heartbeat)
         found = await self._store.page(wanted, filter if name is None else {**filter, "name": name})
-        desired = await self.desired()
-        return Page([self._shown(record, desired) for record in found.items], found.next)
+        fleet = await self._fleet.read()
+        return Page([self._shown(record, fleet) for record in found.items], found.next)
 
     async def get(self, device_id: DeviceId) -> Device:
         """Raises `NotFound`."""
-        return self._shown(await self._read(device_id), await self.desired())
+        return self._shown(await self._read(device_id), await self._fleet.read())
 
     async def by_key(self, fingerprint: str) -> Device | None:
         """The device with that key (`flip_hub.devices.keys`), revoked or not; may be two seconds old."""
@@ -67,7 +84,7 @@ class DeviceService:
             if record is None:
                 return None
             self._remember(record)
-        return self._shown(record, await self.desired())
+        return self._shown(record, await self._fleet.read())
 
     async def public_key(self, device_id: DeviceId) -> str:
         """PEM. Raises `NotFound`."""
@@ -82,13 +99,9 @@ class DeviceService:
         """Raises `Unauthorized` for a device that is not known, `Forbidden` for one that is revoked."""
         record = self._records.get(device_id)
         if record is None:
-            record = await self._store.get(device_id)
-            if record is None:
-                raise Unauthorized("this device is not known here", hint="enrol it: flip-agent enrol")
+            record = admitted(await self._store.get(device_id))
             self._remember(record)
-        if record.revoked:
-            raise Forbidden("this device is revoked", hint="delete its device.key, then flip-agent enrol --again")
-        return record
+        return admitted(record)
 
     async def add(self, record: DeviceRecord) -> None:
         """Raises `Conflict` when its name or key is taken."""
@@ -96,12 +109,55 @@ class DeviceService:
         await self._publish(record)
 
     async def revoke(self, device_id: DeviceId) -> Device:
-        """From now on none of its calls is answered. Raises `NotFound`."""
-        device = await self._publish(await self._store.revoke(device_id, time.time()))
-        self._wake()  # its long poll shall end too
-        return device
+        """From now on none of its calls is answered, and what it has under way is cut. Raises `NotFound`."""
+        return await self._change(await self._store.revoke(device_id, time.time()))
+
+    async def patch(self, device_id: DeviceId, patch: DevicePatch) -> Device:
+        """Raises `NotFound`."""
+        return await self._change(await self._store.patch(device_id, patch))
+
+    async def clear_clone(self, device_id: DeviceId) -> Device:
+        """An operator has stopped one of the two; it is flagged again if that is not so. Raises `NotFound`."""
+        return await self._change(await self._store.forget_lives(device_id))
+
+    # ---- what is asked of one device ----------------------------------------------------------------------------
+
+    async def open_action(self, device_id: DeviceId, asked: OpenAction, most: int) -> bool:
+        """From now on its desired state has it; False when so many are open already."""
+        record = await self._store.open_action(device_id, asked, most)
+        if record is not None:
+            await self._change(record)
+        return record is not None
+
+    async def close_action(self, device_id: DeviceId, action_id: ActionId) -> None:
+        """Nothing changes when it is not open."""
+        record = await self._store.close_action(device_id, action_id)
+        if record is not None:
+            await self._change(record)
 
     # ---- what a device says of itself ---------------------------------------------------------------------------
+
+    async def called(self, device_id: DeviceId, call: lives.Call) -> None:
+        """Takes what a request tells beside what it asks. Raises as `check_enrolled` does."""
+        record = await self.check_enrolled(device_id)
+        if record.wire_version != call.wire_version:
+            record = await self._store.set_wire_version(device_id, call.wire_version) or record
+            self._remember(record)
+        now = time.time()
+        after = lives.heard(record.lives, call, now)
+        if after is not record.lives:
+            await self._take_lives(record, after, record.clone or lives.clone(after, now))
+
+    async def _take_lives(self, record: DeviceRecord, after: Sequence[lives.Life], clone: lives.Clone | None) -> None:
+        changed = await self._store.set_lives(record.id, record.lives, [*after], clone)
+        if changed is None:
+            self._forget(record.id)
+        elif clone is None or record.clone is not None:
+            self._remember(changed)
+        else:
+            two = ", ".join(life.address for life in clone.lives)
+            log.warning("two agents live with the key of one device", extra={"device": record.id, "addresses": two})
+            await self._change(changed)
 
     async def seen(self, device_id: DeviceId) -> None:
         """A sign of life; written down when the last one is a third of a heartbeat old."""
@@ -126,24 +182,27 @@ class DeviceService:
         for record in await self._store.set_nodes(nodes):
             await self._publish(record)
 
-    async def intake(self, device_id: DeviceId) -> Intake:
-        """Raises `NotFound`."""
-        return (await self._read(device_id)).intake
+    async def accounted(self, changes: Sequence[tuple[DeviceRecord, DeviceRecord]]) -> None:
+        """Telemetry has been counted: each record as it was, and as it is now."""
+        now = time.time()
+        for before, after in changes:
+            self._remember(after)
+            await self._announcements.heard(before, after, news=self._presence.changes(after, now))
 
-    async def account(
-        self, device_id: DeviceId, intake: Intake, health: HealthReport | None, reported: ReportedState | None
-    ) -> bool:
-        """Takes what a batch of telemetry changes; False when another batch was counted since `intake` was read."""
-        counted = replace(intake, revision=intake.revision + 1)
-        record = await self._store.account(
-            device_id, revision=intake.revision, intake=counted, now=time.time(), health=health, reported=reported
-        )
-        if record is not None:
-            await self._publish(record)
-        return record is not None
+    async def announce(self) -> None:
+        """Tells the consoles who was heard, as far as they can follow; runs until it is cancelled."""
+        await self._announcements.run()
 
     async def watch(self) -> None:
-        """Tells the console when a device has fallen silent; runs until it is cancelled."""
+        """Notices what other hubs have changed, and which devices have fallen silent; runs until it is cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._changes.watch())
+                group.create_task(self._watch_presence())
+        except* DatabaseDown as errors:
+            raise errors.exceptions[0] from None
+
+    async def _watch_presence(self) -> None:
         while True:
             await asyncio.sleep(self._presence.look_every)
             now = time.time()
@@ -173,57 +232,49 @@ class DeviceService:
 
     async def desired(self) -> DesiredState:
         """The same for every device, so one that joins late wants what the others want."""
-        if self._desired is None:
-            self._desired = await self._store.desired()
-        return self._desired
+        return (await self._fleet.read()).desired
+
+    async def desired_of(self, device_id: DeviceId) -> DesiredState:
+        """Raises as `check_enrolled` does."""
+        return (await self.check_enrolled(device_id)).desired(await self._fleet.read())
 
     async def assign_model(self, assignment: ModelAssignment) -> None:
         """Every device shall serve this version of that model."""
-        async with self._desired_lock:
-            desired = await self.desired()
-            others = [held for held in desired.models if held.model != assignment.model]
-            await self._want(replace(desired, models=[*others, assignment]))
+        if await self._fleet.assign_model(assignment):
+            await self._publish_all()
 
     async def announce_work(self, run_ids: Sequence[str]) -> None:
         """These runs, and no others, may send messages."""
-        async with self._desired_lock:
-            await self._want(replace(await self.desired(), work=[WorkNotice(run_id=run_id) for run_id in run_ids]))
+        if await self._fleet.announce_work(run_ids):
+            await self._publish_all()
 
     async def wait_desired(self, device_id: DeviceId, after: int | None, wait: float) -> DesiredState | None:
-        """Answers at once unless the generation is `after`; else waits that many seconds for another, or None."""
+        """Answers at once unless the generation is `after`; else waits that many seconds for another, or None.
+
+        When all are woken, the record of a device for which nothing has changed is not read again.
+        """
         deadline = asyncio.get_running_loop().time() + wait
+        record: DeviceRecord | None = None
         while True:
-            changed = self._changed
-            await self.check_enrolled(device_id)
-            desired = await self.desired()
-            if desired.generation != after:
-                return desired
-            if self._closing:
+            with self._polls.listening(device_id) as poll:
+                record = record or await self.check_enrolled(device_id)
+                desired = record.desired(await self._fleet.read())
+                if after is not None and desired.generation < after:  # this hub remembers less than another has told
+                    self._forget(device_id)
+                    record = await self.check_enrolled(device_id)
+                    desired = record.desired(await self._fleet.look())
+                if desired.generation != after:
+                    return desired
+                woken = Woken.NOT if self._closing else await poll.woken(deadline)
+            if woken is Woken.NOT:
                 return None
-            try:
-                async with asyncio.timeout_at(deadline):
-                    await changed.wait()
-            except TimeoutError:
-                return None
+            if woken is Woken.ALONE:
+                record = None
 
     def close(self) -> None:
         """Ends the long polls, so that the hub can stop."""
         self._closing = True
-        self._wake()
-
-    async def _want(self, wanted: DesiredState) -> None:
-        if wanted == self._desired:
-            return
-        wanted = replace(wanted, generation=wanted.generation + 1)
-        await self._store.save_desired(wanted)
-        self._desired = wanted
-        self._wake()
-        for record in await self._store.all():
-            await self._publish(record)
-
-    def _wake(self) -> None:
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
+        self._polls.wake_all()
 
     # ---- reading and telling ------------------------------------------------------------------------------------
 
@@ -233,18 +284,63 @@ class DeviceService:
             raise NotFound(f"no device {device_id!r}", hint="GET /api/v1/devices lists them")
         return record
 
+    async def _change(self, record: DeviceRecord | None) -> Device:
+        """Publishes it, here and at the other hubs. Raises `NotFound` when there is none."""
+        device = await self._publish(record)
+        assert record is not None
+        self._bus.tell(Topic.DEVICE, device.id.encode())
+        self._take(record)
+        return device
+
     async def _publish(self, record: DeviceRecord | None) -> Device:
         if record is None:
             raise NotFound("no such device", hint="GET /api/v1/devices lists them")
         self._remember(record)
-        device = self._shown(record, await self.desired())
+        device = self._shown(record, await self._fleet.read())
         self._presence.told(device)
         self._live.publish(DeviceChanged(data=device))
         return device
+
+    async def _publish_all(self) -> None:
+        for record in await self._store.all():
+            await self._publish(record)
+
+    def _take(self, record: DeviceRecord) -> None:
+        """It has changed, whoever changed it."""
+        self._remember(record)
+        if record.revoked:
+            self.leashes.cut(record.id)
+        self._polls.wake(record.id)
+
+    def _heard_of(self, payload: bytes) -> None:
+        """A hub has changed this device's record: nothing that is remembered of it is trusted any more."""
+        self._forget(DeviceId(payload.decode()))
+        self._changes.hint()
+
+    def _forget(self, device_id: DeviceId) -> None:
+        record = self._records.get(device_id)
+        self._records.forget(device_id)
+        if record is not None:
+            self._by_key.forget(record.fingerprint)
+
+    def _forget_all(self) -> None:
+        self._records.clear()
+        self._by_key.clear()
+        self._polls.wake_all()
+        self._changes.hint()
 
     def _remember(self, record: DeviceRecord) -> None:
         self._records.put(record.id, record)
         self._by_key.put(record.fingerprint, record)
 
-    def _shown(self, record: DeviceRecord, desired: DesiredState) -> Device:
-        return record.shown(record.status(time.time(), self._heartbeat), desired)
+    def _shown(self, record: DeviceRecord, fleet: FleetState) -> Device:
+        return record.shown(record.status(time.time(), self._heartbeat), fleet)
+
+
+def admitted(record: DeviceRecord | None) -> DeviceRecord:
+    """Of a device that calls. Raises `Unauthorized` when there is none, `Forbidden` when it is revoked."""
+    if record is None:
+        raise Unauthorized("this device is not known here", hint="enrol it: flip-agent enrol")
+    if record.revoked:
+        raise revoked()
+    return record

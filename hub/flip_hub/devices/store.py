@@ -9,13 +9,18 @@ from pymongo import ASCENDING, ReturnDocument, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from flip_hub.api.pages import Order, Page, Wanted
-from flip_hub.devices.record import DeviceRecord, Intake
+from flip_hub.devices.fleet_state import FleetState
+from flip_hub.devices.lives import Clone, Life
+from flip_hub.devices.record import DeviceRecord, OpenAction
+from flip_hub.devices.schemas import DevicePatch
 from flip_hub.mongo import Database, Document
 from flip_hub.problem import Conflict
-from flip_wire.fleet import DesiredState, DeviceId, ReportedState
-from flip_wire.health import HealthReport
+from flip_wire.actions import ActionId
+from flip_wire.fleet import DeviceId
 
 _FLEET = "desired"
+_TELL = {"changed_at": True}
+"""For `$currentDate`, by the registry's clock: the other hubs look for it."""
 _BY_NAME = Order(("name", ASCENDING), ("_id", ASCENDING))
 
 
@@ -78,26 +83,56 @@ class DeviceStore:
 
     async def revoke(self, device_id: DeviceId, now: float) -> DeviceRecord | None:
         """Keeps the time of the first revocation, and frees the name."""
-        return await self._update(device_id, {"$min": {"revoked_at": now}, "$unset": {"active_name": ""}})
+        change = {"$min": {"revoked_at": now}, "$unset": {"active_name": ""}, "$currentDate": _TELL}
+        return await self._update(device_id, change)
 
-    async def account(
-        self,
-        device_id: DeviceId,
-        *,
-        revision: int,
-        intake: Intake,
-        now: float,
-        health: HealthReport | None,
-        reported: ReportedState | None,
+    async def patch(self, device_id: DeviceId, patch: DevicePatch) -> DeviceRecord | None:
+        change: Document = {"$currentDate": _TELL}
+        if values := msgspec.to_builtins(patch):
+            change["$set"] = values
+        return await self._update(device_id, change)
+
+    async def set_wire_version(self, device_id: DeviceId, version: int) -> DeviceRecord | None:
+        return await self._update(device_id, {"$set": {"wire_version": version}})
+
+    async def set_lives(
+        self, device_id: DeviceId, before: list[Life], lives: list[Life], clone: Clone | None
     ) -> DeviceRecord | None:
-        """Stores `intake`, and what is new of the others; None when it is no longer at that revision."""
-        values: Document = {"intake": msgspec.to_builtins(intake)}
-        if health is not None:
-            values["health"] = msgspec.to_builtins(health)
-        if reported is not None:
-            values["reported"] = msgspec.to_builtins(reported)
-        change = {"$set": values, "$max": {"last_seen": now}}
-        return await self._update(device_id, change, {"intake.revision": revision})
+        """None when another hub has heard of another life meanwhile."""
+        values: Document = {"lives": msgspec.to_builtins(lives), "clone": msgspec.to_builtins(clone)}
+        known: Document = {"lives": msgspec.to_builtins(before) if before else {"$in": [None, []]}}
+        return await self._update(device_id, {"$set": values, "$currentDate": _TELL}, known)
+
+    async def forget_lives(self, device_id: DeviceId) -> DeviceRecord | None:
+        change = {"$set": {"lives": [], "clone": None}, "$currentDate": _TELL}
+        return await self._update(device_id, change)
+
+    async def open_action(self, device_id: DeviceId, asked: OpenAction, most: int) -> DeviceRecord | None:
+        """None when so many are open already."""
+        change = {
+            "$push": {"actions": msgspec.to_builtins(asked)},
+            "$inc": {"own_generation": 1},
+            "$currentDate": _TELL,
+        }
+        return await self._update(device_id, change, {f"actions.{most - 1}": {"$exists": False}})
+
+    async def close_action(self, device_id: DeviceId, action_id: ActionId) -> DeviceRecord | None:
+        """None when it was not open."""
+        change = {
+            "$pull": {"actions": {"action.id": action_id}},
+            "$inc": {"own_generation": 1},
+            "$currentDate": _TELL,
+        }
+        return await self._update(device_id, change, {"actions.action.id": action_id})
+
+    async def changed_since(self, at: datetime) -> list[tuple[datetime, DeviceRecord]]:
+        """What was revoked, named or asked otherwise, and when, by the registry's clock."""
+        found = self._devices.find({"changed_at": {"$gte": at}})
+        return [(document["changed_at"], _convert(document)) async for document in found]
+
+    async def now(self) -> datetime:
+        """By the registry's clock, in UTC and without a zone, as the driver gives times."""
+        return (await self._devices.database.command("hello"))["localTime"]
 
     async def use_nonce(self, device_id: DeviceId, nonce: str) -> bool:
         """False when it was used before."""
@@ -107,13 +142,19 @@ class DeviceStore:
             return False
         return True
 
-    async def desired(self) -> DesiredState:
-        """Of the whole fleet; generation 0 before anything was wanted."""
+    async def fleet(self) -> FleetState:
+        """Generation 0 before anything was wanted."""
         document = await self._fleet.find_one({"_id": _FLEET})
-        return DesiredState(generation=0) if document is None else msgspec.convert(document, DesiredState)
+        return FleetState(generation=0) if document is None else msgspec.convert(document, FleetState)
 
-    async def save_desired(self, desired: DesiredState) -> None:
-        await self._fleet.replace_one({"_id": _FLEET}, msgspec.to_builtins(desired), upsert=True)
+    async def replace_fleet(self, state: FleetState, generation: int) -> bool:
+        """False when it is not of that generation any more."""
+        known = {"_id": _FLEET, "generation": generation}
+        try:
+            done = await self._fleet.replace_one(known, msgspec.to_builtins(state), upsert=generation == 0)
+        except DuplicateKeyError:
+            return False
+        return bool(done.matched_count or done.upserted_id)
 
     async def _update(
         self, device_id: DeviceId, change: Document, where: dict[str, Any] | None = None
