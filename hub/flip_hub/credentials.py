@@ -18,6 +18,7 @@ from flip_runtime.errors import ConfigError, Rejected
 CA, CA_KEY = "ca.pem", "ca.key"
 GATEWAY, GATEWAY_KEY = "fleet.pem", "fleet.key"
 API, API_KEY = "api.pem", "api.key"
+PROXY, PROXY_KEY = "proxy.pem", "proxy.key"
 TOKEN_SECRET = "token.secret"  # noqa: S105  the name of a file
 APP_KEY, MODEL_KEY = "app.key", "model.key"
 INTERNAL_SECRET = "internal.secret"  # noqa: S105  the name of a file
@@ -91,6 +92,19 @@ def api_certificate(settings: Settings) -> ServerCertificate | None:
     return ServerCertificate(
         hub.state / API, hub.state / API_KEY, renew=lambda: _renew(hub.state, API, API_KEY, hub.names)
     )
+
+
+def issue_certificate(state: Path, names: list[str], folder: Path) -> list[Path]:
+    """For a proxy: its certificate, key, and the authority, written to `folder`. Raises `ConfigError`."""
+    authority = KeyPair(_read(state / CA), _read(state / CA_KEY))
+    pair = make_server(authority, names)
+    files = {PROXY_KEY: pair.key, PROXY: pair.certificate, CA: authority.certificate + b"\n"}
+    try:
+        for name, content in files.items():
+            write_file(folder / name, content)
+    except OSError as error:
+        raise ConfigError(f"cannot write to {folder}: {error.strerror}", hint="name another with --folder") from error
+    return [folder / name for name in files]
 
 
 def _make_certificates(settings: Settings) -> list[str]:

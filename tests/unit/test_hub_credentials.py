@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store
 
-from flip_hub.credentials import load_credentials, make_credentials
+from flip_hub.credentials import issue_certificate, load_credentials, make_credentials
 from flip_hub.settings import FleetSection, HubSection, Settings
 from flip_runtime.errors import ConfigError
 
@@ -40,3 +40,17 @@ def test_nobody_else_may_read_what_is_made_and_nothing_is_made_twice(folder: Pat
 def test_a_state_folder_that_was_never_initialised_names_the_way_out(folder: Path) -> None:
     with pytest.raises(ConfigError, match="flip-hub init"):
         load_credentials(folder)
+
+
+def test_a_proxy_gets_a_certificate_that_devices_trust(folder: Path) -> None:
+    state, proxy = folder / "hub", folder / "proxy"
+    proxy.mkdir()
+    make_credentials(_settings(state))
+    files = issue_certificate(state, ["hub.example"], proxy)
+    assert [path.name for path in files] == ["proxy.key", "proxy.pem", "ca.pem"]
+    assert stat.S_IMODE((proxy / "proxy.key").stat().st_mode) == 0o600
+    ca = x509.load_pem_x509_certificate((proxy / "ca.pem").read_bytes())
+    issued = x509.load_pem_x509_certificate((proxy / "proxy.pem").read_bytes())
+    PolicyBuilder().store(Store([ca])).build_server_verifier(x509.DNSName("hub.example")).verify(issued, [])
+    with pytest.raises(ConfigError, match="--folder"):
+        issue_certificate(state, ["hub.example"], folder / "nowhere")
