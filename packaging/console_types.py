@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from build_console import UI, install, npm
 
+from flip_hub.api.describe import described
 from flip_hub.app import create_app
 from flip_hub.core import ROUTES, build_core
 from flip_hub.credentials import make_credentials
@@ -52,7 +53,7 @@ def hub_document() -> dict[str, Any]:
         services = {**core.services, **FEDERATION_SERVICES}
         app = create_app([*ROUTES, *FEDERATION_ROUTES], services, access=core.access, prepared=mongo.prepared)
         mongo.close()
-    return app.openapi_schema.to_schema()
+    return described(app)
 
 
 if __name__ == "__main__":

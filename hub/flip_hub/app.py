@@ -11,12 +11,12 @@ from litestar import Litestar, Request, Response
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ControllerRouterHandler, Message, Scope
 
 from flip_hub.api.answer import Answer, PageSchema
 from flip_hub.api.cursors import Cursors, wanted_by
+from flip_hub.api.describe import DescribedJson
 from flip_hub.api.idempotency import IdempotencyKeys
 from flip_hub.api.plain_text import check_plain_text
 from flip_hub.auth.guards import CALLER, Access
@@ -87,7 +87,7 @@ def _openapi() -> OpenAPIConfig:
         title="FLIP hub",
         version=version("flip-edge"),
         path="/api/docs",
-        render_plugins=[DocsPage(_INTRODUCTION), JsonRenderPlugin()],
+        render_plugins=[DocsPage(_INTRODUCTION), DescribedJson()],
         components=Components(security_schemes={"bearer": bearer}),
         security=[{"bearer": []}],
         use_handler_docstrings=True,

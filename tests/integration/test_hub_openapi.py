@@ -1,8 +1,10 @@
 """The API describes itself, wholly and without help from elsewhere."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import msgspec
 import pytest
 from litestar.testing import TestClient
@@ -16,6 +18,7 @@ from flip_hub.daemon import FEDERATION_ROUTES
 from flip_hub.health import Health
 from flip_hub.mongo import Mongo
 from flip_hub.settings import HubSection, Settings
+from flip_wire.problem import Problem
 
 ALL: list[ControllerRouterHandler] = [*ROUTES, *FEDERATION_ROUTES]
 
@@ -77,3 +80,50 @@ def test_the_calls_of_the_architecture_are_there(document: dict[str, Any]) -> No
         "GET /health/ready",
     }
     assert not [call for call in calls if "/internal/" in call]
+
+
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            yield f"{method} {path}", operation
+
+
+def test_every_body_and_answer_has_an_example_that_is_one(document: dict[str, Any]) -> None:
+    shown = 0
+    for name, operation in _operations(document):
+        answers = [answer for status, answer in operation["responses"].items() if status.startswith("2")]
+        for content in [operation.get("requestBody", {}), *answers]:
+            described = content.get("content", {}).get("application/json", {})
+            schema = described.get("schema", {})
+            if not schema:
+                continue
+            whole = {**schema, "components": document["components"]}
+            assert jsonschema_rs.is_valid(whole, described["example"]), f"{name}: {described['example']}"
+            shown += 1
+    assert shown > 20
+
+
+def test_every_call_says_which_errors_it_may_answer_and_what_it_needs(document: dict[str, Any]) -> None:
+    for name, operation in _operations(document):
+        if "/api/v1/" not in name:
+            continue
+        errors = {status for status in operation["responses"] if status >= "400"}
+        assert {"400", "429", "503"} <= errors, name
+        assert ("401" in errors) >= (operation.get("security") != []), name
+        for status in errors:
+            described = document["components"]["responses"][operation["responses"][status]["$ref"].split("/")[-1]]
+            example = described["content"]["application/problem+json"]["example"]
+            assert str(msgspec.convert(example, Problem).status) == status
+    permissions = {name: operation.get("x-permission") for name, operation in _operations(document)}
+    assert permissions["get /api/v1/devices"] == "devices:read"
+    assert permissions["post /api/v1/enrol"] is None
+
+
+def test_pages_keys_and_tags_are_described(document: dict[str, Any]) -> None:
+    listed = document["paths"]["/api/v1/runs"]["get"]
+    assert {"limit", "cursor", "fields", "status"} <= {each["name"] for each in listed["parameters"]}
+    assert {"ETag", "Link"} == set(listed["responses"]["200"]["headers"])
+    assert "304" in listed["responses"]
+    started = document["paths"]["/api/v1/runs"]["post"]
+    assert "Idempotency-Key" in {each["name"] for each in started["parameters"]}
+    assert document["components"]["schemas"]["RunRequest"]["additionalProperties"] is False, "it is refused, too"

@@ -6,6 +6,7 @@ from litestar import Controller, Request, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
+from flip_hub.api.describe import TAKES
 from flip_hub.api.pages import Page, Wanted
 from flip_hub.apps.keys import AppKeys
 from flip_hub.apps.schemas import App, AppKey, AppKeyRequest, AppSignature
@@ -25,7 +26,11 @@ class AppController(Controller):
     path = "/api/v1/apps"
     tags = ("runs",)
 
-    @post(guards=[needs(Permission.RUNS_OPERATE)], request_max_body_size=_BODY_LIMIT)
+    @post(
+        guards=[needs(Permission.RUNS_OPERATE)],
+        request_max_body_size=_BODY_LIMIT,
+        opt={TAKES: "application/octet-stream"},
+    )
     async def upload_app(self, apps: NamedDependency[AppService], request: Request[Any, Any, Any]) -> App:
         """The body is the FAB itself, as `flwr build` makes it; the same file again is the same app."""
         return await apps.add(await request.body())

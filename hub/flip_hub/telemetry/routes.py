@@ -6,6 +6,7 @@ from litestar import Controller, Request, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
+from flip_hub.api.describe import TAKES
 from flip_hub.api.pages import Page, Wanted
 from flip_hub.auth.guards import device_guard, needs
 from flip_hub.auth.permissions import Permission
@@ -21,7 +22,13 @@ class TelemetryController(Controller):
     path = "/api/v1"
     tags = ("telemetry",)
 
-    @post("/device/telemetry", guards=[device_guard], status_code=200, request_max_body_size=MAX_SENT)
+    @post(
+        "/device/telemetry",
+        guards=[device_guard],
+        status_code=200,
+        request_max_body_size=MAX_SENT,
+        opt={TAKES: "application/json"},
+    )
     async def accept_batch(
         self,
         request: Request[Any, Any, Any],
