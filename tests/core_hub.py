@@ -142,6 +142,7 @@ async def running_core(
     app = create_app(ROUTES, services, access=core.access, prepared=mongo.prepared)
     server = asyncio.create_task(ApiServer(app, settings.hub, core.devices.close).run())
     watching = asyncio.create_task(core.devices.watch())
+    taking = asyncio.create_task(core.telemetry.run())
     url = f"http://127.0.0.1:{settings.hub.port}"
     try:
         await mongo.prepare(prepare_registry)
@@ -149,8 +150,8 @@ async def running_core(
         async with httpx.AsyncClient(base_url=url, timeout=60.0, trust_env=False) as http:
             yield CoreHub(url, core, mongo, settings, http, bearers)
     finally:
-        for task in (watching, server):
+        for task in (watching, taking, server):
             task.cancel()
-        await asyncio.wait((watching, server))
+        await asyncio.wait((watching, taking, server))
         await mongo.database.client.drop_database(database)
         mongo.close()

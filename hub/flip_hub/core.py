@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from litestar.types import ControllerRouterHandler
 
+from flip_hub.accounts.store import AccountStore
 from flip_hub.apps.keys import AppKeys
 from flip_hub.apps.routes import AppKeyController
 from flip_hub.apps.store import AppKeyStore
@@ -27,9 +28,14 @@ from flip_hub.models.signing import ModelSigner
 from flip_hub.mongo import Database
 from flip_hub.people import PEOPLE_ROUTES, People, build_people
 from flip_hub.settings import FleetSection, Settings
+from flip_hub.telemetry.allowance import Allowance
+from flip_hub.telemetry.ingest import Ingest
 from flip_hub.telemetry.routes import TelemetryController
 from flip_hub.telemetry.service import TelemetryService
 from flip_hub.telemetry.store import EventStore, GapStore, SpanStore
+from flip_hub.vitals.routes import VitalsController
+from flip_hub.vitals.service import Vitals
+from flip_hub.vitals.store import HealthStore
 
 ROUTES: list[ControllerRouterHandler] = [
     *PEOPLE_ROUTES,
@@ -38,6 +44,7 @@ ROUTES: list[ControllerRouterHandler] = [
     EnrolmentController,
     AppKeyController,
     TelemetryController,
+    VitalsController,
     HealthController,
     live_frames,
     serve_console,
@@ -52,6 +59,7 @@ class Core:
     app_keys: AppKeys
     model_signer: ModelSigner
     devices: DeviceService
+    telemetry: TelemetryService
     spans: SpanStore
     access: Access
     services: dict[str, object]
@@ -76,6 +84,10 @@ def build_core(settings: Settings, database: Database) -> Core:
     tokens = Tokens(credentials.token_secret, settings.auth)
     people = build_people(settings, database, shared, tokens)
     devices = DeviceService(registry, live, settings)
+    accounts, health = AccountStore(database), HealthStore(database)
+    ingest = Ingest(events, gaps, spans, health, accounts, devices)
+    allowance = Allowance(settings.devices.batches, settings.devices.batches_at_once)
+    telemetry = TelemetryService(events, gaps, ingest, devices, live, allowance)
     ca = settings.hub.state / CA
     return Core(
         shared=shared,
@@ -84,6 +96,7 @@ def build_core(settings: Settings, database: Database) -> Core:
         app_keys=app_keys,
         model_signer=signer,
         devices=devices,
+        telemetry=telemetry,
         spans=spans,
         access=Access(people.callers, tokens, devices, credentials.internal_secret),
         services={
@@ -101,7 +114,8 @@ def build_core(settings: Settings, database: Database) -> Core:
                 ca=ca,
             ),
             "app_keys": app_keys,
-            "telemetry": TelemetryService(events, gaps, spans, devices, live),
+            "telemetry": telemetry,
+            "vitals": Vitals(health, devices),
             "site": Site(),
         },
     )

@@ -110,6 +110,7 @@ async def serve(settings: Settings) -> None:
             Service("api", ApiServer(app, settings.hub, devices.close, api_certificate(settings)).run),
             Service("set-up", lambda: mongo.keep_running(core.people.first_admin.offer)),
             Service("presence", lambda: mongo.keep_running(devices.watch)),
+            Service("telemetry", core.telemetry.run),
             Service("superlink", superlink.run),
             Service("gateway", gateway.run),
             Service("late", lambda: mongo.keep_running(late.keep_tidy)),

@@ -45,6 +45,8 @@ class _Envelope(Struct, frozen=True, kw_only=True):
 
 class CheckedBatch(Struct, frozen=True, kw_only=True):
     batch: Batch
+    size: int
+    """Bytes, decompressed."""
     bodies: list[Any]
     """Of the kinds the hub acts on decoded, in the order of the events."""
 
@@ -72,11 +74,19 @@ class CheckedBatch(Struct, frozen=True, kw_only=True):
     def newest_state(self, since: Intake) -> ReportedState | None:
         return self._newest(ReportedState, since, since.in_epoch(self.batch.epoch).state)
 
-    def gaps(self) -> list[tuple[Event, Gap]]:
-        return [(event, body) for event, body in self._pairs() if isinstance(body, Gap)]
+    def of(self, kind: type[T]) -> list[tuple[Event, T]]:
+        """Those events whose body is one, in the order of the batch."""
+        return [(event, body) for event, body in self._pairs() if isinstance(body, kind)]
 
-    def spans(self) -> list[tuple[Event, Spans]]:
-        return [(event, body) for event, body in self._pairs() if isinstance(body, Spans)]
+    def news(self, known: ReportedState | None) -> list[Event]:
+        """Those that say something which neither health's history nor the state that is `known` tells."""
+        kept: list[Event] = []
+        for event, body in self._pairs():
+            if isinstance(body, HealthReport) or (isinstance(body, ReportedState) and body == known):
+                continue
+            known = body if isinstance(body, ReportedState) else known
+            kept.append(event)
+        return kept
 
     def _newest(self, kind: type[T], since: Intake, known: Seq) -> T | None:
         if since.in_epoch(self.batch.epoch).epoch != self.batch.epoch:
@@ -104,7 +114,7 @@ def read_batch(content: bytes, encoding: str) -> CheckedBatch:
     pairs = [_read_event(index, raw) for index, raw in enumerate(envelope.events)]
     events = [event for event, _ in pairs]
     batch = Batch(epoch=envelope.epoch, priority=envelope.priority, events=events, sent=envelope.sent)
-    return CheckedBatch(batch=batch, bodies=[body for _, body in pairs])
+    return CheckedBatch(batch=batch, size=len(plain), bodies=[body for _, body in pairs])
 
 
 def decompress(content: bytes) -> bytes:

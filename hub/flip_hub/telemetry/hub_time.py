@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
@@ -54,3 +55,8 @@ def earlier_boots(batch: Batch) -> set[str]:
 def moved(span: Span, at: Stamp, happened: float) -> Span:
     """With its start by the hub's clock: it is as long before its event, which `happened`, as on the device's clock."""
     return replace(span, start=max(0.0, happened - (at.wall - span.start)))
+
+
+def moment(seconds: float) -> datetime:
+    """As the registry orders and expires it; nothing a device says happened before 1970."""
+    return datetime.fromtimestamp(max(0.0, seconds), UTC)

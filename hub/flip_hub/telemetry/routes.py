@@ -36,6 +36,7 @@ class TelemetryController(Controller):
         device_id: NamedDependency[DeviceId],
     ) -> BatchAccepted:
         """Takes a `flip_wire.telemetry.Batch` as JSON, plain or zstd; answers once it is on disk."""
+        telemetry.admit(device_id)
         checked = read_batch(await request.body(), request.headers.get("Content-Encoding", ""))
         return await telemetry.accept(device_id, checked)
 

@@ -1,6 +1,6 @@
 """Events from devices, in MongoDB: each once, for a week, spans as long; what devices declared dropped for longer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 
@@ -11,13 +11,14 @@ from msgspec import Raw
 from pymongo import DESCENDING
 from pymongo.errors import BulkWriteError
 
+from flip_hub.accounts.account import Delivery
 from flip_hub.api.pages import Order, Page, Wanted
 from flip_hub.mongo import Database, Document
-from flip_hub.telemetry.hub_time import HubTime, moved
+from flip_hub.telemetry.hub_time import moment, moved
 from flip_hub.telemetry.schemas import DeclaredGap, StoredEvent, StoredSpans
 from flip_wire.fleet import DeviceId
 from flip_wire.spans import Span, Spans
-from flip_wire.telemetry import Batch, Event, Gap, Priority, Seq, Stamp
+from flip_wire.telemetry import Event, Gap, Priority, Seq, Stamp
 
 LATEST = 10_000
 """Events of a device in which an earlier boot is looked for."""
@@ -33,9 +34,9 @@ class EventStore:
     def __init__(self, database: Database) -> None:
         self._events = database["events"]
 
-    async def insert(self, device_id: DeviceId, batch: Batch, time: HubTime) -> None:
+    async def insert(self, events: Iterable[tuple[Delivery, Event]]) -> None:
         """Those that are there already stay as they are. On return all of them are on disk."""
-        await _insert_new(self._events, [_document(device_id, batch, event, time) for event in batch.events])
+        await _insert_new(self._events, [_document(delivery, event) for delivery, event in events])
 
     async def began(self, device_id: DeviceId, boots: AbstractSet[str]) -> dict[str, float]:
         """When those boots began, by the hub's clock; of those that sent some of the device's latest events."""
@@ -55,21 +56,10 @@ class GapStore:
     def __init__(self, database: Database) -> None:
         self._gaps = database["gaps"]
 
-    async def insert(self, device_id: DeviceId, batch: Batch, gaps: Sequence[tuple[Event, Gap]], time: HubTime) -> None:
+    async def insert(self, deliveries: Iterable[Delivery]) -> None:
         """Those that are there already stay as they are."""
-        await _insert_new(
-            self._gaps,
-            [
-                {
-                    "device": device_id,
-                    "epoch": batch.epoch,
-                    "seq": event.seq,
-                    "declared": _moment(time.of(event.at)),
-                    **msgspec.to_builtins(gap),
-                }
-                for event, gap in gaps
-            ],
-        )
+        gaps = [_gap_document(each, event, gap) for each in deliveries for event, gap in each.checked.of(Gap)]
+        await _insert_new(self._gaps, gaps)
 
     async def newest(self, device_id: DeviceId, wanted: Wanted) -> Page[DeclaredGap]:
         return await _GAPS.read(self._gaps, {"device": device_id}, wanted, _gap)
@@ -81,11 +71,10 @@ class SpanStore:
     def __init__(self, database: Database) -> None:
         self._spans = database["spans"]
 
-    async def insert(
-        self, device_id: DeviceId, batch: Batch, spans: Sequence[tuple[Event, Spans]], time: HubTime
-    ) -> None:
+    async def insert(self, deliveries: Iterable[Delivery]) -> None:
         """Those that are there already stay as they are."""
-        await _insert_new(self._spans, [_spans_document(device_id, batch, event, body, time) for event, body in spans])
+        spans = [_spans_document(each, event, body) for each in deliveries for event, body in each.checked.of(Spans)]
+        await _insert_new(self._spans, spans)
 
     async def newest(self, flower_run_id: str, wanted: Wanted) -> Page[StoredSpans]:
         """By message of the run, the one that ended last first."""
@@ -102,9 +91,10 @@ async def _insert_new(collection: AsyncIOMotorCollection[Document], documents: l
             raise
 
 
-def _document(device_id: DeviceId, batch: Batch, event: Event, time: HubTime) -> Document:
+def _document(delivery: Delivery, event: Event) -> Document:
+    batch, time = delivery.checked.batch, delivery.times
     return {
-        "device": device_id,
+        "device": delivery.device_id,
         "epoch": batch.epoch,
         "seq": event.seq,
         "priority": int(batch.priority),
@@ -113,22 +103,32 @@ def _document(device_id: DeviceId, batch: Batch, event: Event, time: HubTime) ->
         "monotonic": event.at.monotonic,
         "boot_id": event.at.boot_id,
         "began": time.began(event.at),
-        "happened": _moment(time.of(event.at)),
-        "received": _moment(time.received),
+        "happened": moment(time.of(event.at)),
+        "received": moment(time.received),
         "body": Binary(bytes(event.body)),
     }
 
 
-def _spans_document(device_id: DeviceId, batch: Batch, event: Event, body: Spans, time: HubTime) -> Document:
-    happened = time.of(event.at)
+def _gap_document(delivery: Delivery, event: Event, gap: Gap) -> Document:
     return {
-        "device": device_id,
-        "epoch": batch.epoch,
+        "device": delivery.device_id,
+        "epoch": delivery.checked.batch.epoch,
+        "seq": event.seq,
+        "declared": moment(delivery.times.of(event.at)),
+        **msgspec.to_builtins(gap),
+    }
+
+
+def _spans_document(delivery: Delivery, event: Event, body: Spans) -> Document:
+    happened = delivery.times.of(event.at)
+    return {
+        "device": delivery.device_id,
+        "epoch": delivery.checked.batch.epoch,
         "seq": event.seq,
         "run": body.run_id,
         "message": body.message_id,
-        "happened": _moment(happened),
-        "received": _moment(time.received),
+        "happened": moment(happened),
+        "received": moment(delivery.times.received),
         "spans": Binary(msgspec.json.encode([moved(span, event.at, happened) for span in body.spans])),
     }
 
@@ -157,11 +157,6 @@ def _event(document: Document) -> StoredEvent:
 
 def _gap(document: Document) -> DeclaredGap:
     return msgspec.convert({**document, "declared_at": _seconds(document["declared"])}, DeclaredGap)
-
-
-def _moment(seconds: float) -> datetime:
-    """As the registry orders and expires it; nothing a device says happened before 1970."""
-    return datetime.fromtimestamp(max(0.0, seconds), UTC)
 
 
 def _seconds(moment: datetime) -> float:

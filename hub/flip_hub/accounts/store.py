@@ -1,0 +1,49 @@
+"""Accounts in MongoDB, as part of the devices' records: many are read and written at once."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from pymongo import UpdateOne
+
+from flip_hub.accounts.account import Account
+from flip_hub.devices.record import DeviceRecord
+from flip_hub.mongo import Database, Document
+from flip_hub.vitals.store import FIELD, document
+from flip_wire.fleet import DeviceId
+
+
+class AccountStore:
+    """Fields of the collection `devices`."""
+
+    def __init__(self, database: Database) -> None:
+        self._devices = database["devices"]
+
+    async def records(self, device_ids: Iterable[DeviceId]) -> dict[DeviceId, DeviceRecord]:
+        """As they are now; of those that are known."""
+        found = self._devices.find({"_id": {"$in": list(device_ids)}}, {FIELD: 0})
+        records = [msgspec.convert({**each, "id": each["_id"]}, DeviceRecord) async for each in found]
+        return {record.id: record for record in records}
+
+    async def write(self, accounts: Sequence[Account]) -> bool:
+        """False when a record had been changed since it was read, or its device revoked: then some are not written."""
+        written = await self._devices.bulk_write([_update(each) for each in accounts], ordered=False)
+        return written.matched_count == len(accounts)
+
+
+def _update(account: Account) -> UpdateOne:
+    values: Document = {"intake": msgspec.to_builtins(account.intake)}
+    if account.health is not None:
+        values["health"] = msgspec.to_builtins(account.health)
+    if account.reported is not None and account.reported != account.before.reported:
+        values["reported"] = msgspec.to_builtins(account.reported)
+    if account.save is not None:
+        values[FIELD] = []
+    change: Document = {"$set": values, "$max": {"last_seen": account.now}}
+    if account.samples:
+        change["$push"] = {FIELD: {"$each": [document(sample) for sample in account.samples]}}
+    unchanged = {
+        "_id": account.before.id,
+        "intake.revision": account.before.intake.revision,
+        "revoked_at": {"$exists": False},
+    }
+    return UpdateOne(unchanged, change)

@@ -1,0 +1,100 @@
+"""Writes batches of many devices at once: each event once, each counted once, with any number of hubs.
+
+The order makes it safe. What is new is inserted under unique keys; then one update of each device's record counts the
+batch, keeps its health samples, and is made only if no other hub has counted since the record was read. A crash in
+between leaves events that are not counted: the device was not answered, sends the batch again, and finds them there.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from flip_hub.accounts.account import Account, Delivery, account
+from flip_hub.accounts.store import AccountStore
+from flip_hub.devices.record import DeviceRecord
+from flip_hub.devices.service import DeviceService, admitted
+from flip_hub.telemetry.store import EventStore, GapStore, SpanStore
+from flip_hub.vitals.store import HealthStore
+from flip_runtime.errors import FlipError, Unavailable
+from flip_wire.fleet import DeviceId
+
+ATTEMPTS = 5
+"""A device has at most a batch of each priority on the way."""
+
+Records = Mapping[DeviceId, DeviceRecord]
+
+
+class Ingest:
+    def __init__(
+        self,
+        events: EventStore,
+        gaps: GapStore,
+        spans: SpanStore,
+        health: HealthStore,
+        accounts: AccountStore,
+        devices: DeviceService,
+    ) -> None:
+        self._events = events
+        self._gaps = gaps
+        self._spans = spans
+        self._health = health
+        self._accounts = accounts
+        self._devices = devices
+
+    async def write(self, deliveries: Sequence[Delivery]) -> list[FlipError | None]:
+        """Says of each why it is not on disk, or None. Raises what the registry raises: then none is acknowledged."""
+        told: dict[int, FlipError | None] = {}
+        for attempt in range(ATTEMPTS):
+            left = [number for number in range(len(deliveries)) if number not in told]
+            records = await self._accounts.records({deliveries[number].device_id for number in left})
+            for number in left:
+                record = records.get(deliveries[number].device_id)
+                if refusal := _refusal(record):
+                    told[number] = refusal
+                elif attempt and record is not None and deliveries[number].counted(record.intake):
+                    told[number] = None
+            taken = [deliveries[number] for number in left if number not in told]
+            if await self._take(taken, records):
+                return [told.get(number) for number in range(len(deliveries))]
+        return [told.get(number, _TOO_MANY) for number in range(len(deliveries))]
+
+    async def _take(self, deliveries: Sequence[Delivery], records: Records) -> bool:
+        """False when some of them are not counted, because a record is no longer as it was read."""
+        if not deliveries:
+            return True
+        accounts = _accounts(deliveries, records)
+        await self._insert(deliveries, records)
+        await self._health.save({each.before.id: each.save for each in accounts if each.save is not None})
+        if not await self._accounts.write(accounts):
+            return False
+        await self._devices.accounted([(each.before, each.record) for each in accounts])
+        return True
+
+    async def _insert(self, deliveries: Sequence[Delivery], records: Records) -> None:
+        """What is there already stays as it is."""
+        known = {device_id: record.reported for device_id, record in records.items()}
+        news = [(each, event) for each in deliveries for event in each.checked.news(known[each.device_id])]
+        async with asyncio.TaskGroup() as group:
+            for inserting in (self._events.insert(news), self._gaps.insert(deliveries), self._spans.insert(deliveries)):
+                group.create_task(inserting)
+
+
+_TOO_MANY = Unavailable("too many batches of this device at once", hint="send them one after the other")
+
+
+def _refusal(record: DeviceRecord | None) -> FlipError | None:
+    try:
+        admitted(record)
+    except FlipError as refusal:
+        return refusal
+    return None
+
+
+def _accounts(deliveries: Sequence[Delivery], records: Records) -> list[Account]:
+    """One for each device."""
+    of: dict[DeviceId, list[Delivery]] = defaultdict(list)
+    for each in deliveries:
+        of[each.device_id].append(each)
+    now = time.time()
+    return [account(records[device_id], its, now) for device_id, its in of.items()]

@@ -1,0 +1,1 @@
+"""What devices said of their health over time."""

@@ -1,0 +1,89 @@
+"""Health samples in MongoDB: the latest of a device with its record, all earlier ones in a time series.
+
+A sample is written to the record in the same update that counts its event, so it is there exactly once. When a record
+has `SAVED_AT_ONCE` of them, they go to the time series in one insert, which costs a third of as many single ones. A
+time series has no unique index: samples that a crash in between left in both places are told by their epoch and number,
+and read once (`docs/decisions/35-heartbeats.md`).
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from flip_hub.mongo import Database, Document
+from flip_hub.vitals.sample import Sample
+from flip_hub.vitals.schemas import HealthPoint
+from flip_wire.fleet import DeviceId
+
+SAVED_AT_ONCE = 10
+FIELD = "samples"
+"""Of a device's record: those that are not in the time series yet."""
+
+
+class HealthStore:
+    """Collection `health`, and the field `samples` of `devices`."""
+
+    def __init__(self, database: Database) -> None:
+        self._health = database["health"]
+        self._devices = database["devices"]
+
+    async def save(self, new: Mapping[DeviceId, Sequence[Sample]]) -> None:
+        """Adds to the time series what the records of these devices hold, and then these; the records stay as they are.
+
+        On return all of it is on disk.
+        """
+        found = self._devices.find({"_id": {"$in": list(new)}}, {FIELD: 1})
+        documents = [{**sample, "device": each["_id"]} async for each in found for sample in each.get(FIELD, [])]
+        documents += [{**document(each), "device": device} for device, samples in new.items() for each in samples]
+        if documents:
+            await self._health.insert_many(documents, ordered=False)
+
+    async def points(self, device_id: DeviceId, since: float, until: float, step: float) -> list[HealthPoint]:
+        """Of each step in which there are samples, the oldest first."""
+        during = {"at": {"$gte": _moment(since), "$lt": _moment(until)}}
+        unsaved = [{"$match": {"_id": device_id}}, {"$unwind": f"${FIELD}"}, {"$replaceWith": f"${FIELD}"}]
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"device": device_id, **during}},
+            {"$unionWith": {"coll": self._devices.name, "pipeline": [*unsaved, {"$match": during}]}},
+            {"$group": {"_id": {"epoch": "$epoch", "seq": "$seq"}, "sample": {"$first": "$$ROOT"}}},
+            {"$replaceWith": "$sample"},
+            {"$group": {"_id": _step_of("$at", step), "samples": {"$sum": 1}, **_FIGURES}},
+            {"$sort": {"_id": 1}},
+        ]
+        return [_point(found) async for found in self._health.aggregate(pipeline)]
+
+
+def document(sample: Sample) -> Document:
+    return {name: getattr(sample, name) for name in sample.__struct_fields__}
+
+
+_FIGURES = {
+    "uptime": {"$max": "$uptime"},
+    "rss": {"$max": "$rss"},
+    "load": {"$avg": "$load"},
+    "load_max": {"$max": "$load"},
+    "disk_free": {"$min": "$disk_free"},
+    "outbox_depth": {"$max": "$outbox_depth"},
+    "dropped": {"$max": "$dropped"},
+    "clock_offset": {"$avg": "$clock_offset"},
+    "temperature": {"$avg": "$temperature"},
+    "temperature_max": {"$max": "$temperature"},
+    "memory_available": {"$min": "$memory_available"},
+    "conditions": {"$push": "$conditions"},
+}
+
+
+def _step_of(at: str, step: float) -> Document:
+    seconds = {"$divide": [{"$toLong": at}, 1000]}
+    return {"$multiply": [{"$floor": {"$divide": [seconds, step]}}, step]}
+
+
+def _point(found: Document) -> HealthPoint:
+    codes = sorted({code for held in found["conditions"] for code in held})
+    return msgspec.convert({**found, "at": found["_id"], "conditions": codes}, HealthPoint)
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
