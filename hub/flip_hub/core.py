@@ -83,7 +83,7 @@ def build_core(settings: Settings, database: Database) -> Core:
     signer = ModelSigner(credentials.model_key)
     tokens = Tokens(credentials.token_secret, settings.auth)
     people = build_people(settings, database, shared, tokens)
-    devices = DeviceService(registry, live, settings)
+    devices = DeviceService(registry, live, shared.bus, settings)
     accounts, health = AccountStore(database), HealthStore(database)
     ingest = Ingest(events, gaps, spans, health, accounts, devices)
     allowance = Allowance(settings.devices.batches, settings.devices.batches_at_once)
