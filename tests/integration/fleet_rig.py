@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from flip_hub.certificates import make_authority, make_server
 from flip_hub.devices.keys import fingerprint_of
+from flip_hub.devices.leash import Leashes
 from flip_hub.devices.schemas import Device, DeviceStatus
 from flip_hub.federation.fleet_call import Call
 from flip_hub.problem import NotFound
@@ -67,6 +68,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.devices: dict[str, Device] = {}
+        self.leashes = Leashes()
         self.nodes: dict[DeviceId, str] = {}
         self.signatures: dict[str, str] = {}
         """Of whatever app is asked for."""
@@ -83,14 +85,23 @@ class Registry:
             node_id=None,
             desired=DesiredState(generation=1),
             reported=None,
+            differences=[],
             health=None,
             events_accepted=0,
             events_dropped=0,
+            unknown_since=None,
+            wire_version=0,
+            site="",
+            tags=[],
+            groups=[],
+            note="",
+            clone=None,
         )
         return device_id
 
     def revoke(self, key: NodeKey) -> None:
         self.devices[key.fingerprint] = replace(self.devices[key.fingerprint], status=DeviceStatus.REVOKED)
+        self.leashes.cut(self.devices[key.fingerprint].id)
 
     async def by_key(self, fingerprint: str) -> Device | None:
         return self.devices.get(fingerprint)

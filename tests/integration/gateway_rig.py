@@ -13,6 +13,7 @@ from flwr.proto.message_pb2 import Message, Metadata, ObjectTree
 from flwr.proto.node_pb2 import Node
 
 from flip_demo.ports import free_port
+from flip_hub.federation.fast_lane import NEWS
 from flip_hub.federation.gateway import Gateway
 from flip_hub.federation.mailboxes import Mailboxes
 from flip_hub.settings import Settings
@@ -27,7 +28,9 @@ MIB = 2**20
 
 
 class StubSuperlink:
-    """Answers pulls from a list (empty when it is used up), `pull-object` with 20 MiB, and counts what it is sent."""
+    """Answers pulls from a list (empty when it is used up), `pull-object` with 20 MiB, and counts what it is sent.
+
+    It tells no news: so every call goes to it."""
 
     def __init__(self) -> None:
         self.answers: list[bytes] = []
@@ -42,6 +45,8 @@ class StubSuperlink:
         receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
         send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
     ) -> None:
+        if scope["path"] == NEWS:
+            return await _away(send)
         self.headers = dict(scope["headers"])
         more = True
         while more:
@@ -61,6 +66,11 @@ class StubSuperlink:
             self.pulls += 1
             self.on_pull()
             yield self.answers.pop(0) if self.answers else EMPTY
+
+
+async def _away(send: Callable[[MutableMapping[str, Any]], Awaitable[None]]) -> None:
+    await send({"type": "http.response.start", "status": 503, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
 
 
 class Rig:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from flwr.proto.fleet_pb2 import ActivateNodeRequest, ActivateNodeResponse
 from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest, SendNodeHeartbeatResponse
+from flwr.proto.message_pb2 import PullObjectRequest
 from flwr.proto.node_pb2 import Node
 
 from flip_demo.ports import free_port
@@ -19,7 +20,7 @@ from flip_hub.federation.superlink import Superlink
 from flip_runtime.errors import ConfigError
 from flip_wire.problem import Problem
 from integration.fleet_rig import NodeKey, Registry, device_client, hub_settings, running
-from integration.gateway_rig import MIB, PULL, StubSuperlink, rig_in, serving
+from integration.gateway_rig import MESSAGE, MIB, PULL, StubSuperlink, rig_in, serving
 
 pytestmark = pytest.mark.asyncio
 
@@ -103,13 +104,15 @@ async def test_large_objects_pass_in_both_directions_without_being_held_in_memor
             yield bytes(2**16)
 
     async with rig_in(folder) as rig:
+        rig.superlink.answers = [MESSAGE]
         await rig.pull()
+        wanted = PullObjectRequest(node=Node(node_id=7), object_id="m").SerializeToString()
         tracemalloc.start()
         try:
             received = rig.superlink.received
             answer = await rig.client.post("/push-object", content=upload(), headers=rig.key.headers())
             assert (answer.status_code, rig.superlink.received - received) == (200, 20 * MIB)
-            async with rig.client.stream("POST", "/pull-object", headers=rig.key.headers()) as stream:
+            async with rig.client.stream("POST", "/pull-object", content=wanted, headers=rig.key.headers()) as stream:
                 assert sum([len(chunk) async for chunk in stream.aiter_raw()]) == 20 * MIB
             _, peak = tracemalloc.get_traced_memory()
         finally:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from flip_demo.ports import free_port
-from flip_hub.federation.gateway import AT_ONCE, Gateway
+from flip_hub.federation.device_calls import AT_ONCE
+from flip_hub.federation.gateway import Gateway
 from integration.fleet_rig import device_client, hub_settings, running
 from integration.gateway_rig import EMPTY, MESSAGE, PULL, Rig, rig_in, serving, until
 
@@ -69,6 +70,7 @@ async def test_a_device_has_few_requests_at_once(folder: Path) -> None:
         await until(lambda: rig.superlink.pulls == AT_ONCE)
         answer = await rig.post("/get-run", rig.key.headers())
         assert (answer.status_code, "retry-after" in answer.headers) == (429, True)
+        rig.superlink.answers = [MESSAGE] * AT_ONCE
         rig.mailboxes.wake(["7"])
         await asyncio.wait(waiting)
         assert (await rig.post("/get-run", rig.key.headers())).status_code == 200

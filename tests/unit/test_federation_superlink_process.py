@@ -17,16 +17,20 @@ from flip_hub.federation.nodes import NodesOnline, NodesWanted
 @pytest.fixture
 def extensions() -> Iterator[Any]:
     module: Any = importlib.import_module("flwr.superlink.extensions")
-    original = module.configure_app
+    factory: Any = importlib.import_module("flwr.server.superlink.linkstate.linkstate_factory")
+    logs: Any = importlib.import_module("flwr.supercore.http_logging")
+    names = {module: ["configure_app", "get_middleware"], factory: ["InMemoryLinkState"], logs: ["ROUTINE_ACCESS_PATHS"]}
+    original = [(place, name, getattr(place, name)) for place, of in names.items() for name in of]
     yield module
-    module.configure_app = original
+    for place, name, value in original:
+        setattr(place, name, value)
 
 
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("extensions")
 async def test_flower_calls_the_hook_that_adds_the_route() -> None:
     create_app: Any = importlib.import_module("flwr.superlink.main").create_app
-    superlink_process.install()
+    superlink_process.install("internal")
     app: FastAPI = create_app()
     wanted = NodesWanted(online=["a key", "another"], lease=60.0)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://superlink") as client:
@@ -38,7 +42,7 @@ async def test_flower_calls_the_hook_that_adds_the_route() -> None:
 def test_a_changed_flower_is_refused_with_the_reason(extensions: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(extensions, "configure_app")
     with pytest.raises(ImportError, match=r"expects flwr 1\.41"):
-        superlink_process.install()
+        superlink_process.install("internal")
 
 
 def test_a_lease_is_extended_and_never_shortened_and_a_key_keeps_its_node() -> None:

@@ -2,10 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Generator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
+from google.protobuf.message import DecodeError
 
 from flip_hub.federation.upstream import Answer
 from flip_hub.mongo import DatabaseDown
@@ -56,6 +58,12 @@ class Call:
             raise NotFound("the Fleet gateway has no such call", hint="the API and console are on the hub's own port")
         return name
 
+    @property
+    def length(self) -> int:
+        """Bytes of the body as the device says, 0 when it does not."""
+        said = self.headers.get(b"content-length", b"0")
+        return int(said) if said.isdigit() else 0
+
     def wait(self) -> float:
         """Seconds that an empty answer may be held back."""
         try:
@@ -94,9 +102,15 @@ class Call:
             raise Gone
 
     async def give(self, answer: Answer) -> None:
-        await self.start(answer.status, answer.headers)
-        await self.more(answer.body)
-        await self.end()
+        await self._start(answer.status, answer.headers)
+        await self._send({"type": "http.response.body", "body": answer.body, "more_body": False})
+
+    async def stream(self, status: int, headers: Mapping[bytes, bytes], chunks: AsyncIterator[bytes]) -> None:
+        """As the chunks come; an error of theirs is raised here, and leaves half an answer."""
+        await self._start(status, headers)
+        async for chunk in chunks:
+            await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def refuse(self, error: Exception) -> None:
         problem = problem_of(error)
@@ -106,13 +120,16 @@ class Call:
             headers[b"retry-after"] = str(max(1, round(wait or 1.0))).encode()
         await self.give(Answer(status=problem.status, headers=headers, body=msgspec.json.encode(problem)))
 
-    async def start(self, status: int, headers: Mapping[bytes, bytes]) -> None:
+    async def _start(self, status: int, headers: Mapping[bytes, bytes]) -> None:
         self.answered = True
         stamped = [*headers.items(), (b"flip-time", f"{time.time():.3f}".encode())]
         await self._send({"type": "http.response.start", "status": status, "headers": stamped})
 
-    async def more(self, chunk: bytes) -> None:
-        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
 
-    async def end(self) -> None:
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+@contextmanager
+def decoding() -> Generator[None]:
+    """Raises `Refused` for a body that is not Flower's."""
+    try:
+        yield
+    except DecodeError as error:
+        raise Refused("the body is not the protobuf message of this call") from error
