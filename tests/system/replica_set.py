@@ -33,7 +33,7 @@ class ReplicaSet:
         return f"mongodb://{','.join(self._hosts)}/?replicaSet={NAME}"
 
     async def start(self) -> None:
-        """Returns when there is a primary."""
+        """Returns when each member holds the data: any of them may then be killed."""
         for index in range(len(self._members)):
             await self.start_member(index)
         members = [{"_id": index, "host": host} for index, host in enumerate(self._hosts)]
@@ -42,7 +42,9 @@ class ReplicaSet:
         config = {"_id": NAME, "members": members, "settings": settings}
         async with _client(f"mongodb://{self._hosts[0]}/?directConnection=true") as admin:
             await admin.command("replSetInitiate", config)
-        await self.primary()
+            async with asyncio.timeout(60):
+                while {each["stateStr"] for each in await _members(admin)} != {"PRIMARY", "SECONDARY"}:
+                    await asyncio.sleep(0.1)
 
     async def start_member(self, index: int) -> None:
         member, port = self._members[index], self._ports[index]
@@ -73,6 +75,10 @@ class ReplicaSet:
     @property
     def _hosts(self) -> list[str]:
         return [f"127.0.0.1:{port}" for port in self._ports]
+
+
+async def _members(admin: Any) -> list[dict[str, Any]]:
+    return (await admin.command("replSetGetStatus"))["members"]
 
 
 class _client:
