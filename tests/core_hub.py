@@ -139,9 +139,10 @@ async def running_core(
     mongo = Mongo(settings.mongo)
     core = build_core(settings, mongo.database)
     services = {**core.services, "health": Health({"mongo": mongo.missing})}
-    app = create_app(ROUTES, services, access=core.access, prepared=mongo.prepared)
+    app = create_app(ROUTES, services, access=core.access, prepared=mongo.prepared, audit=core.audit)
     server = asyncio.create_task(ApiServer(app, settings.hub, core.devices.close).run())
     watching = asyncio.create_task(core.devices.watch())
+    auditing = asyncio.create_task(mongo.keep_running(core.audit.run))
     taking = asyncio.create_task(core.telemetry.run())
     url = f"http://127.0.0.1:{settings.hub.port}"
     try:
@@ -150,8 +151,8 @@ async def running_core(
         async with httpx.AsyncClient(base_url=url, timeout=60.0, trust_env=False) as http:
             yield CoreHub(url, core, mongo, settings, http, bearers)
     finally:
-        for task in (watching, taking, server):
+        for task in (watching, auditing, taking, server):
             task.cancel()
-        await asyncio.wait((watching, taking, server))
+        await asyncio.wait((watching, auditing, taking, server))
         await mongo.database.client.drop_database(database)
         mongo.close()

@@ -10,6 +10,7 @@ from typing import Any
 from litestar import Litestar, Request, Response
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.di import Provide
+from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ControllerRouterHandler, Message, Scope
@@ -19,6 +20,8 @@ from flip_hub.api.cursors import Cursors, wanted_by
 from flip_hub.api.describe import DescribedJson
 from flip_hub.api.idempotency import IdempotencyKeys
 from flip_hub.api.plain_text import check_plain_text
+from flip_hub.audit.calls import AuditedCalls
+from flip_hub.audit.service import Audit
 from flip_hub.auth.guards import CALLER, Access
 from flip_hub.cluster.volatile import Memory, Volatile
 from flip_hub.problem import answer_error
@@ -41,10 +44,11 @@ def create_app(
     access: Access,
     prepared: asyncio.Event,
     volatile: Volatile | None = None,
+    audit: Audit | None = None,
 ) -> Litestar:
     """`services` are what handlers name as parameters; calls of the API are answered 503 until `prepared` is set.
 
-    Idempotency keys live in `volatile`, or in this application's memory.
+    Idempotency keys live in `volatile`, or in this application's memory; calls are noted in `audit`.
     """
     keys = IdempotencyKeys(volatile or Memory(), access.tokens.secret_for(b"idempotency keys"))
     cursors = Cursors(access.tokens.secret_for(b"cursors"))
@@ -61,6 +65,7 @@ def create_app(
         dependencies={**CALLER, "wanted": wanted_by(cursors), **given},
         state=State(access.as_state()),
         before_request=before,
+        middleware=[] if audit is None else [DefineMiddleware(AuditedCalls, audit=audit)],
         before_send=[_tell_time, keys.keep],
         exception_handlers={Exception: answer_error},
         response_class=Answer,

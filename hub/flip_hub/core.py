@@ -8,6 +8,10 @@ from flip_hub.accounts.store import AccountStore
 from flip_hub.apps.keys import AppKeys
 from flip_hub.apps.routes import AppKeyController
 from flip_hub.apps.store import AppKeyStore
+from flip_hub.audit.head import PURPOSE, HeadFile
+from flip_hub.audit.routes import AuditController
+from flip_hub.audit.service import Audit
+from flip_hub.audit.store import AuditStore
 from flip_hub.auth.guards import Access
 from flip_hub.auth.tokens import Tokens
 from flip_hub.cluster.shared import Shared, shared_by
@@ -45,6 +49,7 @@ ROUTES: list[ControllerRouterHandler] = [
     AppKeyController,
     TelemetryController,
     VitalsController,
+    AuditController,
     HealthController,
     live_frames,
     serve_console,
@@ -59,6 +64,7 @@ class Core:
     app_keys: AppKeys
     model_signer: ModelSigner
     devices: DeviceService
+    audit: Audit
     telemetry: TelemetryService
     spans: SpanStore
     access: Access
@@ -88,6 +94,7 @@ def build_core(settings: Settings, database: Database) -> Core:
     ingest = Ingest(events, gaps, spans, health, accounts, devices)
     allowance = Allowance(settings.devices.batches, settings.devices.batches_at_once)
     telemetry = TelemetryService(events, gaps, ingest, devices, live, allowance)
+    audit = Audit(AuditStore(database), HeadFile(settings.hub.state, tokens.secret_for(PURPOSE)))
     ca = settings.hub.state / CA
     return Core(
         shared=shared,
@@ -96,6 +103,7 @@ def build_core(settings: Settings, database: Database) -> Core:
         app_keys=app_keys,
         model_signer=signer,
         devices=devices,
+        audit=audit,
         telemetry=telemetry,
         spans=spans,
         access=Access(people.callers, tokens, devices, credentials.internal_secret),
@@ -116,6 +124,7 @@ def build_core(settings: Settings, database: Database) -> Core:
             "app_keys": app_keys,
             "telemetry": telemetry,
             "vitals": Vitals(health, devices),
+            "audit": audit,
             "site": Site(),
         },
     )

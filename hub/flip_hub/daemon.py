@@ -102,6 +102,7 @@ async def serve(settings: Settings) -> None:
         },
         access=core.access,
         prepared=mongo.prepared,
+        audit=core.audit,
     )
 
     await supervise(
@@ -109,6 +110,7 @@ async def serve(settings: Settings) -> None:
             Service("registry", lambda: mongo.prepare(prepare_registry)),
             Service("api", ApiServer(app, settings.hub, devices.close, api_certificate(settings)).run),
             Service("set-up", lambda: mongo.keep_running(core.people.first_admin.offer)),
+            Service("audit", lambda: mongo.keep_running(core.audit.run)),
             Service("presence", lambda: mongo.keep_running(devices.watch)),
             Service("telemetry", core.telemetry.run),
             Service("superlink", superlink.run),

@@ -6,6 +6,7 @@ call of a device are looked at only on top. What is kept for a time only is name
 
 from flip_hub.api_tokens.store import ApiTokenRecord
 from flip_hub.apps.schemas import App, AppKey
+from flip_hub.audit.entry import Entry
 from flip_hub.contributions.schemas import Instructed, LateRecord
 from flip_hub.devices.record import DeviceRecord
 from flip_hub.enrolment.store import TokenRecord
@@ -121,6 +122,14 @@ MODELS = (
     Collection(name="promotions", schema=fields(_id="string", version="int", at="number")),
 )
 
+AUDIT = (
+    Collection(
+        name="audit",
+        schema=shape(Entry, key="seq", _id="int"),
+        indexes=(index("actor", "-_id"), index("action", "-_id"), index("subject", "-_id"), index("at")),
+    ),
+)
+
 REGISTRY = Collection(name="registry")
 """Holds the schema version, and the lock of who makes the registry; it is there before any other."""
-COLLECTIONS = (*PEOPLE, *DEVICES, *TELEMETRY, *FEDERATION, *CONTRIBUTIONS, *MODELS)
+COLLECTIONS = (*PEOPLE, *DEVICES, *TELEMETRY, *FEDERATION, *CONTRIBUTIONS, *MODELS, *AUDIT)
