@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError, Message
 from msgspec import Struct
 
 from flip_hub.federation.control import PROTOBUF, PROTOBUF_STREAM
-from flip_hub.federation.control_port.table import LARGEST_BODY, PREFIX
+from flip_hub.federation.control_port.table import CALLS, LARGEST_BODY, PREFIX
 from flip_hub.federation.fleet_call import Call, Gone
 from flip_hub.federation.upstream import Answer
 from flip_hub.mongo import DatabaseDown
@@ -50,6 +50,14 @@ class ControlCall(Call):
     def __init__(self, scope: Any, receive: Any, send: Any) -> None:
         super().__init__(scope, receive, send)
         self.address: str = scope["client"][0] if scope["client"] else ""
+        self.actor = ""
+        """Who calls, once that is known."""
+
+    @property
+    def action(self) -> str:
+        """As the audit names it."""
+        name = self.path.removeprefix(PREFIX)
+        return f"flwr {name}" if name in CALLS else "flwr (no such call)"
 
     def name(self) -> str:
         """Of the call; Raises `NotFound` for what is no call at all."""
@@ -83,11 +91,8 @@ class ControlCall(Call):
         headers[b"content-length"] = str(len(body)).encode()
         await self.give(Answer(status=HTTPStatus.OK, headers=headers, body=body))
 
-    async def stream(self, frames: AsyncIterator[bytes]) -> None:
-        await self.start(HTTPStatus.OK, {b"content-type": PROTOBUF_STREAM.encode()})
-        async for chunk in frames:
-            await self.more(chunk)
-        await self.end()
+    async def stream_frames(self, frames: AsyncIterator[bytes]) -> None:
+        await self.stream(HTTPStatus.OK, {b"content-type": PROTOBUF_STREAM.encode()}, frames)
 
     async def hung_up(self) -> NoReturn:
         """Raises `Gone` when the other side has; the body must have been read."""

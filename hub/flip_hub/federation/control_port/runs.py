@@ -6,8 +6,9 @@ process lives: so only the log of a run that goes on is the SuperLink's to tell.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
+from typing import Protocol
 
 from flwr.common.serde import user_config_from_proto
 from flwr.proto.control_pb2 import (
@@ -25,7 +26,6 @@ from flwr.proto.control_pb2 import (
 from flip_hub.apps.service import AppService
 from flip_hub.auth.schemas import Me
 from flip_hub.devices.service import DeviceService
-from flip_hub.federation.control import RunControl
 from flip_hub.federation.control_port.call import Elsewhere, NoSuchRun, RunHasEnded
 from flip_hub.federation.control_port.flower_run import flower_node, flower_run, own_id
 from flip_hub.federation.schemas import Run, RunRequest, Value
@@ -42,9 +42,17 @@ _FEDERATIONS = ("", "@none/default")
 _FRAME_HEADER = 4  # bytes, big endian: the length of the message that follows
 
 
+class LiveLogs(Protocol):
+    """The SuperLink's (`RunControl`)."""
+
+    def follow_log(
+        self, flower_run_id: str, after: float
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes] | None]: ...
+
+
 class RunCalls:
     def __init__(
-        self, runs: RunService, apps: AppService, control: RunControl, devices: DeviceService, console: str
+        self, runs: RunService, apps: AppService, control: LiveLogs, devices: DeviceService, console: str
     ) -> None:
         """`console` is its URL, for people."""
         self._runs = runs
@@ -53,20 +61,21 @@ class RunCalls:
         self._devices = devices
         self._console = console
 
-    async def start(self, request: StartRunRequest, me: Me) -> StartRunResponse:
+    async def start(self, request: StartRunRequest, me: Me) -> tuple[Run, StartRunResponse]:
         """Raises `Rejected`, or `Unavailable`."""
         _refuse_what_is_elsewhere(request)
         app = await self._apps.add(request.fab.content)
         run = await self._runs.start(RunRequest(fab_hash=app.fab_hash, config=_config(request)), me.username)
-        return StartRunResponse(run_id=int(run.flower_run_id), note=f"{run.id}, see {self._console}/runs/{run.id}")
+        note = f"{run.id}, see {self._console}/runs/{run.id}"
+        return run, StartRunResponse(run_id=int(run.flower_run_id), note=note)
 
-    async def stop(self, request: StopRunRequest) -> StopRunResponse:
+    async def stop(self, request: StopRunRequest) -> tuple[Run, StopRunResponse]:
         """Raises `NoSuchRun`, `RunHasEnded`, `Conflict` or `Unavailable`."""
         run = await self.find(request.run_id)
         if run.status not in ACTIVE:
             raise RunHasEnded(f"run {request.run_id} has ended: {run.status}")
         await self._runs.stop(run.id)
-        return StopRunResponse(success=True)
+        return run, StopRunResponse(success=True)
 
     async def list(self, request: ListRunsRequest) -> ListRunsResponse:
         """Everybody's; newest first. Raises `NoSuchRun`."""

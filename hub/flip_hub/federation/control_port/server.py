@@ -20,6 +20,7 @@ from flwr.proto.control_pb2 import (
     StreamLogsRequest,
 )
 
+from flip_hub.audit.service import Audit
 from flip_hub.auth.callers import Caller, Callers
 from flip_hub.auth.permissions import Permission
 from flip_hub.auth.schemas import Me
@@ -34,7 +35,7 @@ from flip_hub.mongo import DatabaseDown
 from flip_hub.observability.requests import TracedApp
 from flip_hub.problem import Forbidden, NotFound
 from flip_hub.settings import Settings
-from flip_runtime.errors import FlipError
+from flip_runtime.errors import FlipError, Rejected
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +46,9 @@ LOOK_EVERY = 2.0
 
 
 class ControlPort:
-    def __init__(self, settings: Settings, callers: Callers, sign_in: SignIn, runs: RunCalls) -> None:
+    def __init__(self, settings: Settings, callers: Callers, sign_in: SignIn, runs: RunCalls, audit: Audit) -> None:
         self._settings = settings
+        self._audit = audit
         self._callers = callers
         self._sign_in = sign_in
         self._runs = runs
@@ -70,6 +72,8 @@ class ControlPort:
         except (FlipError, DatabaseDown) as error:
             if call.answered:
                 raise  # uvicorn cuts the connection, so that half an answer is seen as none
+            if isinstance(error, Rejected):
+                self._audit.refuse(call.action, actor=call.actor, detail=error.args[0], address=call.address)
             await call.refuse(error)
 
     async def _answer(self, call: ControlCall) -> None:
@@ -78,6 +82,7 @@ class ControlPort:
             await self._let_in(name, call)
             return
         caller = await self._callers.known(call.bearer())
+        call.actor = caller.me.username
         if name in ELSEWHERE:
             raise Elsewhere(f"this hub does not do {name} by Flower's Control API", hint=ELSEWHERE[name])
         if name not in ANSWERED:
@@ -92,7 +97,10 @@ class ControlPort:
                 await call.answer(await self._sign_in.details(call.address))
             case "get-auth-tokens":
                 await call.message(asked := GetAuthTokensRequest())
-                await call.answer(await self._sign_in.tokens(asked, call.address))
+                call.actor, tokens = await self._sign_in.tokens(asked, call.address)
+                if call.actor:
+                    await self._note(call)
+                await call.answer(tokens)
             case _:
                 await call.message(shown := RefreshAuthTokensRequest())
                 await call.answer(await self._sign_in.renewed(shown))
@@ -102,10 +110,14 @@ class ControlPort:
             case "start-run":
                 async with self._apps:
                     await call.message(start := StartRunRequest(), LARGEST_START)
-                    await call.answer(await self._runs.start(start, caller.me))
+                    run, started = await self._runs.start(start, caller.me)
+                await self._note(call, run.id)
+                await call.answer(started)
             case "stop-run":
                 await call.message(stop := StopRunRequest())
-                await call.answer(await self._runs.stop(stop))
+                run, stopped = await self._runs.stop(stop)
+                await self._note(call, run.id)
+                await call.answer(stopped)
             case "list-runs":
                 await call.message(listed := ListRunsRequest())
                 await call.answer(await self._runs.list(listed))
@@ -116,6 +128,10 @@ class ControlPort:
                 await call.message(ListNodesRequest())
                 await call.answer(await self._runs.nodes())
 
+    async def _note(self, call: ControlCall, subject: str = "") -> None:
+        """Before it is answered. Raises `DatabaseDown`: then it is owed."""
+        await self._audit.note(call.action, actor=call.actor, subject=subject, address=call.address)
+
     async def _stream_log(self, call: ControlCall, request: StreamLogsRequest, caller: Caller) -> None:
         run = await self._runs.find(request.run_id)
         async with self._runs.log(request, run) as frames:
@@ -123,7 +139,7 @@ class ControlPort:
                 async with asyncio.TaskGroup() as group:
                     hung_up = group.create_task(call.hung_up())
                     shut_out = group.create_task(self._until_shut_out(call.bearer(), caller))
-                    await call.stream(frames)
+                    await call.stream_frames(frames)
                     hung_up.cancel()
                     shut_out.cancel()
             except* (Gone, FlipError, DatabaseDown) as errors:

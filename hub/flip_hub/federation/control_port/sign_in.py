@@ -42,16 +42,17 @@ class SignIn:
             interval=POLL_EVERY,
         )
 
-    async def tokens(self, request: GetAuthTokensRequest, address: str) -> GetAuthTokensResponse:
-        """Without tokens while nobody has decided. Raises `Unauthorized` or `Forbidden`."""
+    async def tokens(self, request: GetAuthTokensRequest, address: str) -> tuple[str, GetAuthTokensResponse]:
+        """And whose; nobody's, and none, while nobody has decided. Raises `Unauthorized` or `Forbidden`."""
         username = await self._logins.claim(request.device_code)
         if not username:
-            return GetAuthTokensResponse()
+            return "", GetAuthTokensResponse()
         user = await self._users.get(username)
         if user is None or user.disabled:
             raise ended()
         session = await self._auth.begin(user, Client(address, _AGENT))
-        return GetAuthTokensResponse(access_token=session.token, refresh_token=session.refresh_token)
+        tokens = GetAuthTokensResponse(access_token=session.token, refresh_token=session.refresh_token)
+        return user.username, tokens
 
     async def renewed(self, request: RefreshAuthTokensRequest) -> RefreshAuthTokensResponse:
         """Raises `Unauthorized`."""

@@ -58,3 +58,5 @@ ELSEWHERE = {
     ),
 }  # fmt: skip
 """Refused, with the hub's own way."""
+
+CALLS = LOGIN | ANSWERED.keys() | ELSEWHERE.keys()
