@@ -7,7 +7,7 @@ import { newTraceparent } from "./trace";
 
 const LOGIN = "/api/v1/auth/login";
 
-export const hub = createClient<paths>({ baseUrl: location.origin });
+export const hub = createClient<paths, "application/json">({ baseUrl: location.origin });
 
 hub.use({
   onRequest({ request }) {
@@ -31,6 +31,34 @@ export async function answered<T>(call: Promise<{ data?: T }>): Promise<T> {
   const { data } = await call;
   if (data === undefined) throw new Problem(0, "Empty answer", "The hub answered without a body.");
   return data;
+}
+
+/** Items that are asked for at once of a list. */
+const PAGE = 1000;
+
+export interface PageQuery {
+  limit: number;
+  cursor?: string;
+}
+
+/** The whole of a list, page by page. */
+export async function everything<T>(
+  page: (query: PageQuery) => Promise<{ data?: T[]; response: Response }>,
+): Promise<T[]> {
+  const items: T[] = [];
+  let cursor: string | undefined;
+  do {
+    const { data, response } = await page({ limit: PAGE, ...(cursor && { cursor }) });
+    items.push(...(data ?? []));
+    cursor = nextCursor(response.headers.get("Link"));
+  } while (cursor);
+  return items;
+}
+
+/** Of the header that names the page after this one; undefined on the last. */
+export function nextCursor(link: string | null): string | undefined {
+  const address = link?.match(/<([^>]*)>;\s*rel="next"/)?.[1];
+  return address ? (new URL(address, location.origin).searchParams.get("cursor") ?? undefined) : undefined;
 }
 
 function isAbort(error: unknown): boolean {

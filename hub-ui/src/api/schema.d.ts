@@ -11,7 +11,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** ListAppKeys */
+        /**
+         * ListAppKeys
+         * @description The hub's own first, where it signs; then as they were added.
+         */
         get: operations["ApiV1AppKeysListAppKeys"];
         put?: never;
         /** AddAppKey */
@@ -86,6 +89,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListAudit
+         * @description Who did what, and who was refused; newest first. Each filter is the whole value.
+         */
+        get: operations["ApiV1AuditListAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/login": {
         parameters: {
             query?: never;
@@ -97,9 +120,49 @@ export interface paths {
         put?: never;
         /**
          * Login
-         * @description A name and a password for a bearer token. Guessing is answered 429.
+         * @description A name and a password for a bearer token and a refresh token. Guessing is answered 429.
          */
         post: operations["ApiV1AuthLoginLogin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Logout
+         * @description Ends the session of the refresh token, and takes the cookie back.
+         */
+        post: operations["ApiV1AuthLogoutLogout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/logout-everywhere": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * LogoutEverywhere
+         * @description Ends every session of the caller's; API tokens go on.
+         */
+        post: operations["ApiV1AuthLogoutEverywhereLogoutEverywhere"];
         delete?: never;
         options?: never;
         head?: never;
@@ -115,9 +178,203 @@ export interface paths {
         };
         /**
          * ReadMe
-         * @description Whose token this is.
+         * @description Whose token this is, and what it allows.
          */
         get: operations["ApiV1AuthMeReadMe"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * ChangePassword
+         * @description Ends every session of the caller's, and begins a new one.
+         */
+        post: operations["ApiV1AuthPasswordChangePassword"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Refresh
+         * @description The next bearer and refresh token; one that was used before ends its session.
+         */
+        post: operations["ApiV1AuthRefreshRefresh"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListSessions
+         * @description Where the caller is logged in; newest first.
+         */
+        get: operations["ApiV1AuthSessionsListSessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/sessions/{session_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** EndSession */
+        delete: operations["ApiV1AuthSessionsSessionIdEndSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/setup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * SetUp
+         * @description Makes the first admin with the code in the hub's file `setup.code`; 409 once there is a user.
+         */
+        post: operations["ApiV1AuthSetupSetUp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/terminal-logins/{code}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ReadTerminalLogin
+         * @description What asks with this code.
+         */
+        get: operations["ApiV1AuthTerminalLoginsCodeReadTerminalLogin"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/terminal-logins/{code}/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * ConfirmTerminalLogin
+         * @description It is given a session of whoever confirms.
+         */
+        post: operations["ApiV1AuthTerminalLoginsCodeConfirmConfirmTerminalLogin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/terminal-logins/{code}/refuse": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** RefuseTerminalLogin */
+        post: operations["ApiV1AuthTerminalLoginsCodeRefuseRefuseTerminalLogin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/ways": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListWays
+         * @description How one gets in here.
+         */
+        get: operations["ApiV1AuthWaysListWays"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ca": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Authority
+         * @description The hub's certificate authority, as PEM: trust it only if you know its fingerprint from elsewhere.
+         */
+        get: operations["ApiV1CaAuthority"];
         put?: never;
         post?: never;
         delete?: never;
@@ -240,6 +497,30 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
+        /**
+         * PatchDevice
+         * @description Site, tags, groups, note: what is left out stays as it is.
+         */
+        patch: operations["ApiV1DevicesPatchDevice"];
+        trace?: never;
+    };
+    "/api/v1/devices/{device}/clone": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * ClearClone
+         * @description One of the two agents was stopped. It is flagged again if both go on.
+         */
+        delete: operations["ApiV1DevicesCloneClearClone"];
+        options?: never;
+        head?: never;
         patch?: never;
         trace?: never;
     };
@@ -275,6 +556,28 @@ export interface paths {
          * @description What the device had to drop in the last 90 days, newest first.
          */
         get: operations["ApiV1DevicesGapsListGaps"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{device}/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListHealth
+         * @description What the device said of its health in the last 30 days, the oldest first: of the day before `until` (now)
+         *     unless `since` is given. Times are seconds since the epoch; a step lasts `step` seconds, else the shortest that
+         *     makes at most 1,500 of them.
+         */
+        get: operations["ApiV1DevicesHealthListHealth"];
         put?: never;
         post?: never;
         delete?: never;
@@ -330,14 +633,38 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * ListTokens
+         * @description Newest first; those that are over are shown for a week.
+         */
+        get: operations["ApiV1EnrolmentTokensListTokens"];
         put?: never;
         /**
          * CreateToken
-         * @description For one device; shown only now.
+         * @description For one device or several; shown only now.
          */
         post: operations["ApiV1EnrolmentTokensCreateToken"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/enrolment-tokens/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * RevokeToken
+         * @description By its id. No device enrols with it any more; those that have stay.
+         */
+        delete: operations["ApiV1EnrolmentTokensRevokeToken"];
         options?: never;
         head?: never;
         patch?: never;
@@ -350,7 +677,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** ListModels */
+        /**
+         * ListModels
+         * @description By name.
+         */
         get: operations["ApiV1ModelsListModels"];
         put?: never;
         post?: never;
@@ -369,7 +699,7 @@ export interface paths {
         };
         /**
          * ListVersions
-         * @description Newest first.
+         * @description Newest first; with `run`, those that this run has made.
          */
         get: operations["ApiV1ModelsNameVersionsListVersions"];
         put?: never;
@@ -535,6 +865,139 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListTokens
+         * @description One's own, newest first; everybody's for who may manage accounts.
+         */
+        get: operations["ApiV1TokensListTokens"];
+        put?: never;
+        /**
+         * MakeToken
+         * @description Shown only now.
+         */
+        post: operations["ApiV1TokensMakeToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/{token_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * RevokeToken
+         * @description It is refused from now on.
+         */
+        delete: operations["ApiV1TokensTokenIdRevokeToken"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListUsers
+         * @description By name.
+         */
+        get: operations["ApiV1UsersListUsers"];
+        put?: never;
+        /** AddUser */
+        post: operations["ApiV1UsersAddUser"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{username}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * RemoveUser
+         * @description With all sessions and tokens; 409 for the last admin.
+         */
+        delete: operations["ApiV1UsersUsernameRemoveUser"];
+        options?: never;
+        head?: never;
+        /**
+         * ChangeUser
+         * @description Logs that person out everywhere; 409 for the last admin.
+         */
+        patch: operations["ApiV1UsersUsernameChangeUser"];
+        trace?: never;
+    };
+    "/api/v1/users/{username}/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * ResetPassword
+         * @description Logs that person out everywhere.
+         */
+        post: operations["ApiV1UsersUsernamePasswordResetPassword"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{username}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListSessions
+         * @description Newest first.
+         */
+        get: operations["ApiV1UsersUsernameSessionsListSessions"];
+        put?: never;
+        post?: never;
+        /**
+         * EndSessions
+         * @description Logs that person out everywhere.
+         */
+        delete: operations["ApiV1UsersUsernameSessionsEndSessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health/live": {
         parameters: {
             query?: never;
@@ -585,7 +1048,16 @@ export interface components {
          * @enum {string}
          */
         Absence: "revoked" | "unknown" | "safe mode" | "held";
-        /** Absent */
+        /**
+         * Absent
+         * @example {
+         *       "detail": "no device 'dev-0'",
+         *       "device_id": "dev-3f9c2a71b5e4",
+         *       "last_seen": 1790000000,
+         *       "name": "line-3-camera",
+         *       "why": "revoked"
+         *     }
+         */
         Absent: {
             detail: string;
             device_id: string;
@@ -593,12 +1065,108 @@ export interface components {
             name: string;
             why: components["schemas"]["Absence"];
         };
-        /** Alive */
+        /**
+         * Account
+         * @example {
+         *       "created_at": 1790000000,
+         *       "disabled": true,
+         *       "provider": "provider",
+         *       "role": "viewer",
+         *       "username": "ada"
+         *     }
+         */
+        Account: {
+            created_at: number;
+            disabled: boolean;
+            provider: string;
+            role: components["schemas"]["Role"];
+            username: string;
+        };
+        /**
+         * AccountChange
+         * @example {
+         *       "disabled": true,
+         *       "role": "viewer"
+         *     }
+         */
+        AccountChange: {
+            disabled?: boolean | null;
+            role?: components["schemas"]["Role"] | null;
+        };
+        /**
+         * Action
+         * @example {
+         *       "expires_at": 1790000000,
+         *       "id": "dev-3f9c2a71b5e4",
+         *       "kind": "log",
+         *       "model": "",
+         *       "reason": ""
+         *     }
+         */
+        Action: {
+            expires_at: number;
+            id: string;
+            kind: string;
+            /** @default  */
+            model: string;
+            /** @default  */
+            reason: string;
+        };
+        /**
+         * Alive
+         * @example {
+         *       "status": "ok"
+         *     }
+         */
         Alive: {
             /** @default ok */
             status: string;
         };
-        /** App */
+        /**
+         * ApiToken
+         * @example {
+         *       "created_at": 1790000000,
+         *       "expires_at": 1790000000,
+         *       "id": "dev-3f9c2a71b5e4",
+         *       "last_used": 0.5,
+         *       "name": "line-3-camera",
+         *       "scope": [
+         *         "account:manage"
+         *       ],
+         *       "username": "ada"
+         *     }
+         */
+        ApiToken: {
+            created_at: number;
+            expires_at: number;
+            id: string;
+            last_used?: number | null;
+            name: string;
+            scope: components["schemas"]["Permission"][];
+            username: string;
+        };
+        /**
+         * App
+         * @example {
+         *       "config": {
+         *         "num-server-rounds": 3
+         *       },
+         *       "export": "digits.export:servable",
+         *       "fab_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *       "name": "line-3-camera",
+         *       "publisher": "acme",
+         *       "signatures": [
+         *         {
+         *           "key": "key-1f2e3d4c5b6a7988",
+         *           "signature": "c2lnbmF0dXJlIG9mIHRoZSBhcHA=",
+         *           "signed_at": 1790000000
+         *         }
+         *       ],
+         *       "size": 44212,
+         *       "uploaded_at": 1790000000,
+         *       "version": "1.0.0"
+         *     }
+         */
         App: {
             config: {
                 [key: string]: boolean | number | string;
@@ -612,7 +1180,16 @@ export interface components {
             uploaded_at: number;
             version: string;
         };
-        /** AppKey */
+        /**
+         * AppKey
+         * @example {
+         *       "added_at": 1790000000,
+         *       "added_by": "ada",
+         *       "id": "key-1f2e3d4c5b6a7988",
+         *       "name": "line-3-camera",
+         *       "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJ1aWxkIHNlcnZlcidzIHB1YmxpYyBrZXkhISEh"
+         *     }
+         */
         AppKey: {
             added_at: number | null;
             added_by: string;
@@ -620,23 +1197,70 @@ export interface components {
             name: string;
             public_key: string;
         };
-        /** AppKeyRequest */
+        /**
+         * AppKeyRequest
+         * @example {
+         *       "name": "line-3-camera",
+         *       "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJ1aWxkIHNlcnZlcidzIHB1YmxpYyBrZXkhISEh"
+         *     }
+         */
         AppKeyRequest: {
             name: string;
             public_key: string;
         };
-        /** AppSignature */
+        /**
+         * AppSignature
+         * @example {
+         *       "key": "key-1f2e3d4c5b6a7988",
+         *       "signature": "c2lnbmF0dXJlIG9mIHRoZSBhcHA=",
+         *       "signed_at": 1790000000
+         *     }
+         */
         AppSignature: {
             key: string;
             signature: string;
             signed_at: number;
         };
-        /** BatchAccepted */
+        /**
+         * BatchAccepted
+         * @example {
+         *       "priority": 0,
+         *       "up_to": 1
+         *     }
+         */
         BatchAccepted: {
             priority: components["schemas"]["Priority"];
             up_to: number;
         };
-        /** Condition */
+        /**
+         * Clone
+         * @example {
+         *       "lives": [
+         *         {
+         *           "address": "",
+         *           "born": 0.5,
+         *           "heard": 0.5,
+         *           "id": "dev-3f9c2a71b5e4",
+         *           "returns": 0
+         *         }
+         *       ],
+         *       "since": 1790000000
+         *     }
+         */
+        Clone: {
+            lives: components["schemas"]["Life"][];
+            since: number;
+        };
+        /**
+         * Condition
+         * @example {
+         *       "code": "code",
+         *       "severity": "info",
+         *       "since": 1790000000,
+         *       "text": "text",
+         *       "title": "Not Found"
+         *     }
+         */
         Condition: {
             code: string;
             severity: components["schemas"]["Severity"];
@@ -644,7 +1268,19 @@ export interface components {
             text: string;
             title: string;
         };
-        /** DeclaredGap */
+        /**
+         * DeclaredGap
+         * @example {
+         *       "count": 3,
+         *       "declared_at": 1790000000,
+         *       "epoch": "0d6e4079e36703ebd37c00722f5891d2",
+         *       "first": 1,
+         *       "last": 1,
+         *       "priority": 0,
+         *       "reason": "too few devices answered in time",
+         *       "seq": 1
+         *     }
+         */
         DeclaredGap: {
             count: number;
             declared_at: number;
@@ -655,47 +1291,298 @@ export interface components {
             reason: string;
             seq: number;
         };
-        /** DesiredState */
+        /**
+         * DesiredState
+         * @example {
+         *       "actions": [
+         *         {
+         *           "expires_at": 1790000000,
+         *           "id": "dev-3f9c2a71b5e4",
+         *           "kind": "log",
+         *           "model": "",
+         *           "reason": ""
+         *         }
+         *       ],
+         *       "generation": 1,
+         *       "models": [
+         *         {
+         *           "manifest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *           "model": "digits",
+         *           "signatures": {
+         *             "key-1f2e3d4c5b6a7988": "c2lnbmF0dXJl"
+         *           },
+         *           "size": 44212,
+         *           "version": 1
+         *         }
+         *       ],
+         *       "work": [
+         *         {
+         *           "run_id": "run-5d1c0e9a7b32"
+         *         }
+         *       ]
+         *     }
+         */
         DesiredState: {
+            actions?: components["schemas"]["Action"][];
             generation: number;
             models?: components["schemas"]["ModelAssignment"][];
             work?: components["schemas"]["WorkNotice"][];
         };
-        /** Device */
+        /**
+         * Device
+         * @example {
+         *       "agent_version": "0.1.0",
+         *       "clone": {
+         *         "lives": [
+         *           {
+         *             "address": "",
+         *             "born": 0.5,
+         *             "heard": 0.5,
+         *             "id": "dev-3f9c2a71b5e4",
+         *             "returns": 0
+         *           }
+         *         ],
+         *         "since": 1790000000
+         *       },
+         *       "desired": {
+         *         "actions": [
+         *           {
+         *             "expires_at": 1790000000,
+         *             "id": "dev-3f9c2a71b5e4",
+         *             "kind": "log",
+         *             "model": "",
+         *             "reason": ""
+         *           }
+         *         ],
+         *         "generation": 1,
+         *         "models": [
+         *           {
+         *             "manifest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *             "model": "digits",
+         *             "signatures": {
+         *               "key-1f2e3d4c5b6a7988": "c2lnbmF0dXJl"
+         *             },
+         *             "size": 44212,
+         *             "version": 1
+         *           }
+         *         ],
+         *         "work": [
+         *           {
+         *             "run_id": "run-5d1c0e9a7b32"
+         *           }
+         *         ]
+         *       },
+         *       "differences": [
+         *         {
+         *           "because": "",
+         *           "name": "line-3-camera",
+         *           "reported": "reported",
+         *           "since": 1790000000,
+         *           "wanted": "wanted",
+         *           "what": "what"
+         *         }
+         *       ],
+         *       "enrolled_at": 1790000000,
+         *       "events_accepted": 1,
+         *       "events_dropped": 1,
+         *       "groups": [
+         *         "groups"
+         *       ],
+         *       "health": {
+         *         "clock_offset": 0,
+         *         "conditions": [
+         *           {
+         *             "code": "code",
+         *             "severity": "info",
+         *             "since": 1790000000,
+         *             "text": "text",
+         *             "title": "Not Found"
+         *           }
+         *         ],
+         *         "disk_free": 1,
+         *         "dropped": 1,
+         *         "inference": [
+         *           {
+         *             "failed": 1,
+         *             "instance": "instance",
+         *             "model": "digits",
+         *             "p50": 0.5,
+         *             "p99": 0.5,
+         *             "queue": 1,
+         *             "refused": 1,
+         *             "requests": 1,
+         *             "rollbacks": 1,
+         *             "rows": 1,
+         *             "swaps": 1,
+         *             "version": 1
+         *           }
+         *         ],
+         *         "load": 0.5,
+         *         "memory_available": 1,
+         *         "outbox_depth": 1,
+         *         "outbox_oldest": 0.5,
+         *         "rss": 1,
+         *         "samples_lost": {
+         *           "accuracy": 1
+         *         },
+         *         "temperature": 0.5,
+         *         "uptime": 0.5
+         *       },
+         *       "id": "dev-3f9c2a71b5e4",
+         *       "last_seen": 1790000000,
+         *       "name": "line-3-camera",
+         *       "node_id": "9222247651284241899",
+         *       "note": "note",
+         *       "reported": {
+         *         "agent_version": "0.1.0",
+         *         "failures": [
+         *           {
+         *             "again": false,
+         *             "model": "digits",
+         *             "reason": "too few devices answered in time",
+         *             "version": 1
+         *           }
+         *         ],
+         *         "generation": 1,
+         *         "held_because": "",
+         *         "mode": "normal",
+         *         "serving": [
+         *           {
+         *             "model": "digits",
+         *             "since": 1790000000,
+         *             "url": "url",
+         *             "version": 1
+         *           }
+         *         ],
+         *         "training": "training"
+         *       },
+         *       "site": "hall-7",
+         *       "status": "ok",
+         *       "tags": [
+         *         "tags"
+         *       ],
+         *       "unknown_since": 0.5,
+         *       "wire_version": 1
+         *     }
+         */
         Device: {
             agent_version: string;
+            clone: components["schemas"]["Clone"] | null;
             desired: components["schemas"]["DesiredState"];
+            differences: components["schemas"]["Difference"][];
             enrolled_at: number;
             events_accepted: number;
             events_dropped: number;
+            groups: string[];
             health: components["schemas"]["HealthReport"] | null;
             id: string;
             last_seen: number | null;
             name: string;
             node_id: string | null;
+            note: string;
             reported: components["schemas"]["ReportedState"] | null;
+            site: string;
             status: components["schemas"]["DeviceStatus"];
+            tags: string[];
+            unknown_since: number | null;
+            wire_version: number;
+        };
+        /**
+         * DevicePatch
+         * @example {
+         *       "groups": [
+         *         "groups"
+         *       ],
+         *       "note": "note",
+         *       "site": "hall-7",
+         *       "tags": [
+         *         "tags"
+         *       ]
+         *     }
+         */
+        DevicePatch: {
+            groups?: string[];
+            note?: string;
+            site?: string;
+            tags?: string[];
         };
         /**
          * DeviceStatus
          * @enum {string}
          */
         DeviceStatus: "ok" | "unhealthy" | "unknown" | "revoked";
-        /** DeviceToken */
+        /**
+         * DeviceToken
+         * @example {
+         *       "expires_at": 1790000000,
+         *       "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl"
+         *     }
+         */
         DeviceToken: {
             expires_at: number;
             token: string;
         };
-        /** EnrolRequest */
+        /**
+         * Difference
+         * @example {
+         *       "because": "",
+         *       "name": "line-3-camera",
+         *       "reported": "reported",
+         *       "since": 1790000000,
+         *       "wanted": "wanted",
+         *       "what": "what"
+         *     }
+         */
+        Difference: {
+            /** @default  */
+            because: string;
+            name: string;
+            reported: string;
+            since: number;
+            wanted: string;
+            what: string;
+        };
+        /**
+         * Ended
+         * @example {
+         *       "username": "ada"
+         *     }
+         */
+        Ended: {
+            username: string;
+        };
+        /**
+         * EnrolRequest
+         * @example {
+         *       "agent_version": "0.1.0",
+         *       "name": "line-3-camera",
+         *       "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJ1aWxkIHNlcnZlcidzIHB1YmxpYyBrZXkhISEh",
+         *       "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl",
+         *       "wire_version": 3
+         *     }
+         */
         EnrolRequest: {
             agent_version: string;
             name: string;
             public_key: string;
             token: string;
-            /** @default 2 */
+            /** @default 3 */
             wire_version: number;
         };
-        /** Enrolled */
+        /**
+         * Enrolled
+         * @example {
+         *       "app_keys": {
+         *         "key-1f2e3d4c5b6a7988": "app keys"
+         *       },
+         *       "ca": "-----BEGIN CERTIFICATE-----\n...\n-----END CERTIFICATE-----\n",
+         *       "device_id": "dev-3f9c2a71b5e4",
+         *       "fleet_address": "hub.example.org:9092",
+         *       "model_keys": {
+         *         "key-1f2e3d4c5b6a7988": "model keys"
+         *       }
+         *     }
+         */
         Enrolled: {
             app_keys?: {
                 [key: string]: string;
@@ -707,23 +1594,173 @@ export interface components {
                 [key: string]: string;
             };
         };
-        /** EnrolmentToken */
+        /**
+         * EnrolmentToken
+         * @example {
+         *       "ca_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *       "expires_at": 1790000000,
+         *       "id": "dev-3f9c2a71b5e4",
+         *       "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl",
+         *       "uses": 1
+         *     }
+         */
         EnrolmentToken: {
+            ca_sha256: string;
             expires_at: number;
+            id: string;
             token: string;
+            uses: number;
         };
-        /** EnrolmentTokenRequest */
+        /**
+         * EnrolmentTokenRequest
+         * @example {
+         *       "lifetime": 3600,
+         *       "note": "",
+         *       "site": "",
+         *       "tags": [
+         *         "tags"
+         *       ],
+         *       "uses": 1
+         *     }
+         */
         EnrolmentTokenRequest: {
             /** @default 3600 */
             lifetime: number;
+            /** @default  */
+            note: string;
+            /** @default  */
+            site: string;
+            tags?: string[];
+            /** @default 1 */
+            uses: number;
         };
-        /** FileRef */
+        /**
+         * Entry
+         * @example {
+         *       "action": "action",
+         *       "actor": "actor",
+         *       "address": "",
+         *       "at": 0.5,
+         *       "before": "before",
+         *       "detail": "",
+         *       "hash": "hash",
+         *       "refused": false,
+         *       "seq": 1,
+         *       "subject": "",
+         *       "trace_id": ""
+         *     }
+         */
+        Entry: {
+            action: string;
+            actor: string;
+            /** @default  */
+            address: string;
+            at: number;
+            before: string;
+            /** @default  */
+            detail: string;
+            hash: string;
+            /** @default false */
+            refused: boolean;
+            seq: number;
+            /** @default  */
+            subject: string;
+            /** @default  */
+            trace_id: string;
+        };
+        /**
+         * FileRef
+         * @example {
+         *       "name": "line-3-camera",
+         *       "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *       "size": 44212
+         *     }
+         */
         FileRef: {
             name: string;
             sha256: string;
             size: number;
         };
-        /** HealthReport */
+        /**
+         * HealthPoint
+         * @example {
+         *       "at": 0.5,
+         *       "clock_offset": 0.5,
+         *       "conditions": [
+         *         "conditions"
+         *       ],
+         *       "disk_free": 0.5,
+         *       "dropped": 0.5,
+         *       "load": 0.5,
+         *       "load_max": 0.5,
+         *       "memory_available": 0.5,
+         *       "outbox_depth": 0.5,
+         *       "rss": 0.5,
+         *       "samples": 1,
+         *       "temperature": 0.5,
+         *       "temperature_max": 0.5,
+         *       "uptime": 0.5
+         *     }
+         */
+        HealthPoint: {
+            at: number;
+            clock_offset: number;
+            conditions: string[];
+            disk_free: number;
+            dropped: number;
+            load: number;
+            load_max: number;
+            memory_available: number | null;
+            outbox_depth: number;
+            rss: number;
+            samples: number;
+            temperature: number | null;
+            temperature_max: number | null;
+            uptime: number;
+        };
+        /**
+         * HealthReport
+         * @example {
+         *       "clock_offset": 0,
+         *       "conditions": [
+         *         {
+         *           "code": "code",
+         *           "severity": "info",
+         *           "since": 1790000000,
+         *           "text": "text",
+         *           "title": "Not Found"
+         *         }
+         *       ],
+         *       "disk_free": 1,
+         *       "dropped": 1,
+         *       "inference": [
+         *         {
+         *           "failed": 1,
+         *           "instance": "instance",
+         *           "model": "digits",
+         *           "p50": 0.5,
+         *           "p99": 0.5,
+         *           "queue": 1,
+         *           "refused": 1,
+         *           "requests": 1,
+         *           "rollbacks": 1,
+         *           "rows": 1,
+         *           "swaps": 1,
+         *           "version": 1
+         *         }
+         *       ],
+         *       "load": 0.5,
+         *       "memory_available": 1,
+         *       "outbox_depth": 1,
+         *       "outbox_oldest": 0.5,
+         *       "rss": 1,
+         *       "samples_lost": {
+         *         "accuracy": 1
+         *       },
+         *       "temperature": 0.5,
+         *       "uptime": 0.5
+         *     }
+         */
         HealthReport: {
             /** @default 0 */
             clock_offset: number;
@@ -742,7 +1779,19 @@ export interface components {
             temperature?: number | null;
             uptime: number;
         };
-        /** LateContribution */
+        /**
+         * LateContribution
+         * @example {
+         *       "device_id": "dev-3f9c2a71b5e4",
+         *       "kept_at": 1790000000,
+         *       "message_id": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *       "phase": "train",
+         *       "reason": "too few devices answered in time",
+         *       "round": 1,
+         *       "seconds": 0.5,
+         *       "size": 44212
+         *     }
+         */
         LateContribution: {
             device_id: string;
             kept_at: number;
@@ -753,18 +1802,185 @@ export interface components {
             seconds: number;
             size: number;
         };
-        /** LateContributions */
+        /**
+         * LateContributions
+         * @example {
+         *       "dropped": 1,
+         *       "kept": [
+         *         {
+         *           "device_id": "dev-3f9c2a71b5e4",
+         *           "kept_at": 1790000000,
+         *           "message_id": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *           "phase": "train",
+         *           "reason": "too few devices answered in time",
+         *           "round": 1,
+         *           "seconds": 0.5,
+         *           "size": 44212
+         *         }
+         *       ],
+         *       "uploading": 1
+         *     }
+         */
         LateContributions: {
             dropped: number;
             kept: components["schemas"]["LateContribution"][];
             uploading: number;
         };
-        /** Login */
+        /**
+         * Life
+         * @example {
+         *       "address": "",
+         *       "born": 0.5,
+         *       "heard": 0.5,
+         *       "id": "dev-3f9c2a71b5e4",
+         *       "returns": 0
+         *     }
+         */
+        Life: {
+            /** @default  */
+            address: string;
+            born: number;
+            heard: number;
+            id: string;
+            /** @default 0 */
+            returns: number;
+        };
+        /**
+         * ListedToken
+         * @example {
+         *       "created_at": 1790000000,
+         *       "created_by": "created by",
+         *       "expires_at": 1790000000,
+         *       "id": "dev-3f9c2a71b5e4",
+         *       "left": 1,
+         *       "note": "note",
+         *       "revoked_at": 1790000000,
+         *       "site": "hall-7",
+         *       "tags": [
+         *         "tags"
+         *       ],
+         *       "uses": 1
+         *     }
+         */
+        ListedToken: {
+            created_at: number;
+            created_by: string;
+            expires_at: number;
+            id: string;
+            left: number;
+            note: string;
+            revoked_at: number | null;
+            site: string;
+            tags: string[];
+            uses: number;
+        };
+        /**
+         * Login
+         * @example {
+         *       "cookie": false,
+         *       "password": "correct horse battery staple",
+         *       "username": "ada"
+         *     }
+         */
         Login: {
+            /** @default false */
+            cookie: boolean;
             password: string;
             username: string;
         };
-        /** Manifest */
+        /**
+         * MadeApiToken
+         * @example {
+         *       "about": {
+         *         "created_at": 1790000000,
+         *         "expires_at": 1790000000,
+         *         "id": "dev-3f9c2a71b5e4",
+         *         "last_used": 0.5,
+         *         "name": "line-3-camera",
+         *         "scope": [
+         *           "account:manage"
+         *         ],
+         *         "username": "ada"
+         *       },
+         *       "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl"
+         *     }
+         */
+        MadeApiToken: {
+            about: components["schemas"]["ApiToken"];
+            token: string;
+        };
+        /**
+         * Manifest
+         * @example {
+         *       "created_at": 1790000000,
+         *       "format": 1,
+         *       "graph": {
+         *         "name": "line-3-camera",
+         *         "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *         "size": 44212
+         *       },
+         *       "inputs": [
+         *         {
+         *           "dtype": "float32",
+         *           "name": "line-3-camera",
+         *           "shape": [
+         *             10
+         *           ]
+         *         }
+         *       ],
+         *       "labels": [
+         *         "labels"
+         *       ],
+         *       "metrics": {
+         *         "accuracy": 0.5
+         *       },
+         *       "model": "digits",
+         *       "outputs": [
+         *         {
+         *           "dtype": "float32",
+         *           "name": "line-3-camera",
+         *           "shape": [
+         *             10
+         *           ]
+         *         }
+         *       ],
+         *       "probe": {
+         *         "inputs": [
+         *           {
+         *             "data": [
+         *               0.5
+         *             ],
+         *             "dtype": "float32",
+         *             "name": "line-3-camera",
+         *             "shape": [
+         *               10
+         *             ]
+         *           }
+         *         ],
+         *         "outputs": [
+         *           {
+         *             "data": [
+         *               0.5
+         *             ],
+         *             "dtype": "float32",
+         *             "name": "line-3-camera",
+         *             "shape": [
+         *               10
+         *             ]
+         *           }
+         *         ],
+         *         "tolerance": 0.0001
+         *       },
+         *       "round": 0,
+         *       "run_id": "",
+         *       "version": 1,
+         *       "weights": {
+         *         "name": "line-3-camera",
+         *         "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *         "size": 44212
+         *       }
+         *     }
+         */
         Manifest: {
             created_at: number;
             /** @default 1 */
@@ -785,12 +2001,44 @@ export interface components {
             version: number;
             weights: components["schemas"]["FileRef"];
         };
-        /** Me */
+        /**
+         * Me
+         * @example {
+         *       "permissions": [
+         *         "account:manage"
+         *       ],
+         *       "role": "viewer",
+         *       "username": "ada"
+         *     }
+         */
         Me: {
+            permissions: components["schemas"]["Permission"][];
             role: components["schemas"]["Role"];
             username: string;
         };
-        /** MessageSpans */
+        /**
+         * MessageSpans
+         * @example {
+         *       "device_id": "dev-3f9c2a71b5e4",
+         *       "message_id": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *       "phase": "train",
+         *       "round": 1,
+         *       "spans": [
+         *         {
+         *           "attributes": {
+         *             "accuracy": "attributes"
+         *           },
+         *           "duration": 0.5,
+         *           "error": "",
+         *           "name": "line-3-camera",
+         *           "parent_id": "",
+         *           "span_id": "00f067aa0ba902b7",
+         *           "start": 0.5,
+         *           "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"
+         *         }
+         *       ]
+         *     }
+         */
         MessageSpans: {
             device_id: string;
             message_id: string;
@@ -798,7 +2046,16 @@ export interface components {
             round: number;
             spans: components["schemas"]["Span"][];
         };
-        /** Model */
+        /**
+         * Model
+         * @example {
+         *       "latest": 1,
+         *       "name": "line-3-camera",
+         *       "promoted": 1,
+         *       "updated_at": 1790000000,
+         *       "versions": 1
+         *     }
+         */
         Model: {
             latest: number;
             name: string;
@@ -806,7 +2063,18 @@ export interface components {
             updated_at: number;
             versions: number;
         };
-        /** ModelAssignment */
+        /**
+         * ModelAssignment
+         * @example {
+         *       "manifest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *       "model": "digits",
+         *       "signatures": {
+         *         "key-1f2e3d4c5b6a7988": "c2lnbmF0dXJl"
+         *       },
+         *       "size": 44212,
+         *       "version": 1
+         *     }
+         */
         ModelAssignment: {
             manifest: string;
             model: string;
@@ -816,7 +2084,23 @@ export interface components {
             size: number;
             version: number;
         };
-        /** ModelTraffic */
+        /**
+         * ModelTraffic
+         * @example {
+         *       "failed": 1,
+         *       "instance": "instance",
+         *       "model": "digits",
+         *       "p50": 0.5,
+         *       "p99": 0.5,
+         *       "queue": 1,
+         *       "refused": 1,
+         *       "requests": 1,
+         *       "rollbacks": 1,
+         *       "rows": 1,
+         *       "swaps": 1,
+         *       "version": 1
+         *     }
+         */
         ModelTraffic: {
             failed: number;
             instance: string;
@@ -831,7 +2115,88 @@ export interface components {
             swaps: number;
             version: number;
         };
-        /** ModelVersion */
+        /**
+         * ModelVersion
+         * @example {
+         *       "deployable": true,
+         *       "manifest": {
+         *         "created_at": 1790000000,
+         *         "format": 1,
+         *         "graph": {
+         *           "name": "line-3-camera",
+         *           "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *           "size": 44212
+         *         },
+         *         "inputs": [
+         *           {
+         *             "dtype": "float32",
+         *             "name": "line-3-camera",
+         *             "shape": [
+         *               10
+         *             ]
+         *           }
+         *         ],
+         *         "labels": [
+         *           "labels"
+         *         ],
+         *         "metrics": {
+         *           "accuracy": 0.5
+         *         },
+         *         "model": "digits",
+         *         "outputs": [
+         *           {
+         *             "dtype": "float32",
+         *             "name": "line-3-camera",
+         *             "shape": [
+         *               10
+         *             ]
+         *           }
+         *         ],
+         *         "probe": {
+         *           "inputs": [
+         *             {
+         *               "data": [
+         *                 0.5
+         *               ],
+         *               "dtype": "float32",
+         *               "name": "line-3-camera",
+         *               "shape": [
+         *                 10
+         *               ]
+         *             }
+         *           ],
+         *           "outputs": [
+         *             {
+         *               "data": [
+         *                 0.5
+         *               ],
+         *               "dtype": "float32",
+         *               "name": "line-3-camera",
+         *               "shape": [
+         *                 10
+         *               ]
+         *             }
+         *           ],
+         *           "tolerance": 0.0001
+         *         },
+         *         "round": 0,
+         *         "run_id": "",
+         *         "version": 1,
+         *         "weights": {
+         *           "name": "line-3-camera",
+         *           "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *           "size": 44212
+         *         }
+         *       },
+         *       "manifest_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *       "model": "digits",
+         *       "promoted": true,
+         *       "signatures": {
+         *         "key-1f2e3d4c5b6a7988": "c2lnbmF0dXJl"
+         *       },
+         *       "version": 1
+         *     }
+         */
         ModelVersion: {
             deployable: boolean;
             manifest: components["schemas"]["Manifest"];
@@ -844,6 +2209,86 @@ export interface components {
             version: number;
         };
         /**
+         * NewAccount
+         * @example {
+         *       "password": "correct horse battery staple",
+         *       "role": "viewer",
+         *       "username": "ada"
+         *     }
+         */
+        NewAccount: {
+            password: string;
+            role: components["schemas"]["Role"];
+            username: string;
+        };
+        /**
+         * NewApiToken
+         * @example {
+         *       "lifetime": 7776000,
+         *       "name": "line-3-camera",
+         *       "scope": [
+         *         "account:manage"
+         *       ],
+         *       "username": "ada"
+         *     }
+         */
+        NewApiToken: {
+            /** @default 7776000 */
+            lifetime: number;
+            name: string;
+            scope: components["schemas"]["Permission"][];
+            username?: string | null;
+        };
+        /**
+         * OpenSession
+         * @example {
+         *       "address": "address",
+         *       "agent": "agent",
+         *       "begun_at": 1790000000,
+         *       "current": true,
+         *       "ends_at": 1790000000,
+         *       "id": "dev-3f9c2a71b5e4",
+         *       "used_at": 1790000000
+         *     }
+         */
+        OpenSession: {
+            address: string;
+            agent: string;
+            begun_at: number;
+            current: boolean;
+            ends_at: number;
+            id: string;
+            used_at: number;
+        };
+        /**
+         * PasswordChange
+         * @example {
+         *       "cookie": false,
+         *       "new": "newxxxxxxxxx",
+         *       "old": "old"
+         *     }
+         */
+        PasswordChange: {
+            /** @default false */
+            cookie: boolean;
+            new: string;
+            old: string;
+        };
+        /**
+         * PasswordReset
+         * @example {
+         *       "password": "correct horse battery staple"
+         *     }
+         */
+        PasswordReset: {
+            password: string;
+        };
+        /**
+         * Permission
+         * @enum {string}
+         */
+        Permission: "account:manage" | "devices:read" | "devices:operate" | "devices:enrol" | "runs:read" | "runs:operate" | "models:read" | "models:operate" | "apps:read" | "apps:sign" | "apps:trust" | "alerts:read" | "alerts:operate" | "users:manage" | "audit:read" | "hub:read" | "hub:operate";
+        /**
          * Phase
          * @enum {string}
          */
@@ -854,21 +2299,116 @@ export interface components {
          * @enum {integer}
          */
         Priority: 0 | 1 | 2 | 3;
-        /** Probe */
+        /**
+         * Probe
+         * @example {
+         *       "inputs": [
+         *         {
+         *           "data": [
+         *             0.5
+         *           ],
+         *           "dtype": "float32",
+         *           "name": "line-3-camera",
+         *           "shape": [
+         *             10
+         *           ]
+         *         }
+         *       ],
+         *       "outputs": [
+         *         {
+         *           "data": [
+         *             0.5
+         *           ],
+         *           "dtype": "float32",
+         *           "name": "line-3-camera",
+         *           "shape": [
+         *             10
+         *           ]
+         *         }
+         *       ],
+         *       "tolerance": 0.0001
+         *     }
+         */
         Probe: {
             inputs: components["schemas"]["Tensor"][];
             outputs: components["schemas"]["Tensor"][];
             /** @default 0.0001 */
             tolerance: number;
         };
-        /** Readiness */
+        /**
+         * Problem
+         * @description `application/problem+json`.
+         * @example {
+         *       "detail": "no device 'dev-0'",
+         *       "hint": "",
+         *       "status": 404,
+         *       "title": "Not Found",
+         *       "trace_id": "",
+         *       "type": "about:blank"
+         *     }
+         */
+        Problem: {
+            detail: string;
+            /** @default  */
+            hint: string;
+            status: number;
+            title: string;
+            /** @default  */
+            trace_id: string;
+            /** @default about:blank */
+            type: string;
+        };
+        /**
+         * Readiness
+         * @example {
+         *       "missing": {
+         *         "mongo": "missing"
+         *       },
+         *       "ready": true
+         *     }
+         */
         Readiness: {
             missing: {
                 [key: string]: string;
             };
             ready: boolean;
         };
-        /** ReportedState */
+        /**
+         * Refresh
+         * @example {
+         *       "refresh_token": ""
+         *     }
+         */
+        Refresh: {
+            /** @default  */
+            refresh_token: string;
+        };
+        /**
+         * ReportedState
+         * @example {
+         *       "agent_version": "0.1.0",
+         *       "failures": [
+         *         {
+         *           "again": false,
+         *           "model": "digits",
+         *           "reason": "too few devices answered in time",
+         *           "version": 1
+         *         }
+         *       ],
+         *       "generation": 1,
+         *       "held_because": "",
+         *       "mode": "normal",
+         *       "serving": [
+         *         {
+         *           "model": "digits",
+         *           "since": 1790000000,
+         *           "url": "url",
+         *           "version": 1
+         *         }
+         *       ],
+         *       "training": "training"
+         *     }
+         */
         ReportedState: {
             agent_version: string;
             failures?: components["schemas"]["RolloutFailure"][];
@@ -884,8 +2424,16 @@ export interface components {
          * Role
          * @enum {string}
          */
-        Role: "admin";
-        /** RolloutFailure */
+        Role: "viewer" | "operator" | "admin";
+        /**
+         * RolloutFailure
+         * @example {
+         *       "again": false,
+         *       "model": "digits",
+         *       "reason": "too few devices answered in time",
+         *       "version": 1
+         *     }
+         */
         RolloutFailure: {
             /** @default false */
             again: boolean;
@@ -893,7 +2441,35 @@ export interface components {
             reason: string;
             version: number;
         };
-        /** Round */
+        /**
+         * Round
+         * @example {
+         *       "answered": [
+         *         "answered"
+         *       ],
+         *       "evaluate_metrics": {
+         *         "accuracy": 0.5
+         *       },
+         *       "failures": [
+         *         {
+         *           "device_id": "dev-3f9c2a71b5e4",
+         *           "phase": "train",
+         *           "reason": "too few devices answered in time"
+         *         }
+         *       ],
+         *       "finished_at": 1790000000,
+         *       "round": 1,
+         *       "run_id": "run-5d1c0e9a7b32",
+         *       "sampled": [
+         *         "sampled"
+         *       ],
+         *       "started_at": 1790000000,
+         *       "train_metrics": {
+         *         "accuracy": 0.5
+         *       },
+         *       "version": 1
+         *     }
+         */
         Round: {
             answered: string[];
             evaluate_metrics: {
@@ -910,13 +2486,46 @@ export interface components {
             };
             version: number | null;
         };
-        /** RoundFailure */
+        /**
+         * RoundFailure
+         * @example {
+         *       "device_id": "dev-3f9c2a71b5e4",
+         *       "phase": "train",
+         *       "reason": "too few devices answered in time"
+         *     }
+         */
         RoundFailure: {
             device_id: string | null;
             phase: components["schemas"]["Phase"];
             reason: string;
         };
-        /** Run */
+        /**
+         * Run
+         * @example {
+         *       "app": "digits 1.0.0",
+         *       "config": {
+         *         "num-server-rounds": 3
+         *       },
+         *       "eta": 0.5,
+         *       "fab_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *       "finished_at": 1790000000,
+         *       "flower_run_id": "9222247651284241900",
+         *       "id": "run-5d1c0e9a7b32",
+         *       "metric": "accuracy",
+         *       "promote": "best",
+         *       "promoted_version": 1,
+         *       "reason": "too few devices answered in time",
+         *       "round": 1,
+         *       "rounds": 1,
+         *       "started_at": 1790000000,
+         *       "started_by": "",
+         *       "status": "pending",
+         *       "strategy": "FedAvg",
+         *       "traceparent": "",
+         *       "wants": 1,
+         *       "warning": "warning"
+         *     }
+         */
         Run: {
             app: string;
             config: {
@@ -934,18 +2543,101 @@ export interface components {
             round: number;
             rounds: number | null;
             started_at: number;
+            /** @default  */
+            started_by: string;
             status: components["schemas"]["RunStatus"];
             strategy: string;
+            /** @default  */
+            traceparent: string;
             wants?: number | null;
             warning: string;
         };
-        /** RunDetail */
+        /**
+         * RunDetail
+         * @example {
+         *       "rounds": [
+         *         {
+         *           "answered": [
+         *             "answered"
+         *           ],
+         *           "evaluate_metrics": {
+         *             "accuracy": 0.5
+         *           },
+         *           "failures": [
+         *             {
+         *               "device_id": "dev-3f9c2a71b5e4",
+         *               "phase": "train",
+         *               "reason": "too few devices answered in time"
+         *             }
+         *           ],
+         *           "finished_at": 1790000000,
+         *           "round": 1,
+         *           "run_id": "run-5d1c0e9a7b32",
+         *           "sampled": [
+         *             "sampled"
+         *           ],
+         *           "started_at": 1790000000,
+         *           "train_metrics": {
+         *             "accuracy": 0.5
+         *           },
+         *           "version": 1
+         *         }
+         *       ],
+         *       "run": {
+         *         "app": "digits 1.0.0",
+         *         "config": {
+         *           "num-server-rounds": 3
+         *         },
+         *         "eta": 0.5,
+         *         "fab_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *         "finished_at": 1790000000,
+         *         "flower_run_id": "9222247651284241900",
+         *         "id": "run-5d1c0e9a7b32",
+         *         "metric": "accuracy",
+         *         "promote": "best",
+         *         "promoted_version": 1,
+         *         "reason": "too few devices answered in time",
+         *         "round": 1,
+         *         "rounds": 1,
+         *         "started_at": 1790000000,
+         *         "started_by": "",
+         *         "status": "pending",
+         *         "strategy": "FedAvg",
+         *         "traceparent": "",
+         *         "wants": 1,
+         *         "warning": "warning"
+         *       },
+         *       "turnout": {
+         *         "able": 1,
+         *         "absent": [
+         *           {
+         *             "detail": "no device 'dev-0'",
+         *             "device_id": "dev-3f9c2a71b5e4",
+         *             "last_seen": 1790000000,
+         *             "name": "line-3-camera",
+         *             "why": "revoked"
+         *           }
+         *         ],
+         *         "others": 1
+         *       }
+         *     }
+         */
         RunDetail: {
             rounds: components["schemas"]["Round"][];
             run: components["schemas"]["Run"];
             turnout?: components["schemas"]["Turnout"] | null;
         };
-        /** RunRequest */
+        /**
+         * RunRequest
+         * @example {
+         *       "config": {
+         *         "num-server-rounds": 3
+         *       },
+         *       "fab_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *       "metric": "accuracy",
+         *       "promote": "best"
+         *     }
+         */
         RunRequest: {
             config?: {
                 [key: string]: boolean | number | string;
@@ -961,18 +2653,56 @@ export interface components {
          * @enum {string}
          */
         RunStatus: "pending" | "running" | "finished" | "failed" | "stopped";
-        /** ServingModel */
+        /**
+         * ServingModel
+         * @example {
+         *       "model": "digits",
+         *       "since": 1790000000,
+         *       "url": "url",
+         *       "version": 1
+         *     }
+         */
         ServingModel: {
             model: string;
             since: number;
             url: string;
             version: number;
         };
-        /** Session */
+        /**
+         * Session
+         * @example {
+         *       "ends_at": 0,
+         *       "expires_at": 1790000000,
+         *       "refresh_token": "",
+         *       "role": "viewer",
+         *       "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl",
+         *       "username": "ada"
+         *     }
+         */
         Session: {
+            /** @default 0 */
+            ends_at: number;
             expires_at: number;
+            /** @default  */
+            refresh_token: string;
             role: components["schemas"]["Role"];
             token: string;
+            username: string;
+        };
+        /**
+         * Setup
+         * @example {
+         *       "code": "code",
+         *       "cookie": false,
+         *       "password": "correct horse battery staple",
+         *       "username": "ada"
+         *     }
+         */
+        Setup: {
+            code: string;
+            /** @default false */
+            cookie: boolean;
+            password: string;
             username: string;
         };
         /**
@@ -980,7 +2710,21 @@ export interface components {
          * @enum {string}
          */
         Severity: "info" | "warning" | "critical";
-        /** Span */
+        /**
+         * Span
+         * @example {
+         *       "attributes": {
+         *         "accuracy": "attributes"
+         *       },
+         *       "duration": 0.5,
+         *       "error": "",
+         *       "name": "line-3-camera",
+         *       "parent_id": "",
+         *       "span_id": "00f067aa0ba902b7",
+         *       "start": 0.5,
+         *       "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"
+         *     }
+         */
         Span: {
             attributes?: {
                 [key: string]: string;
@@ -995,13 +2739,38 @@ export interface components {
             start: number;
             trace_id: string;
         };
-        /** Stamp */
+        /**
+         * Stamp
+         * @example {
+         *       "boot_id": "5e7b0a52-7d0c-4a53-9d3e-3c2c3a6b9f10",
+         *       "monotonic": 0.5,
+         *       "wall": 0.5
+         *     }
+         */
         Stamp: {
             boot_id: string;
             monotonic: number;
             wall: number;
         };
-        /** StoredEvent */
+        /**
+         * StoredEvent
+         * @example {
+         *       "at": {
+         *         "boot_id": "5e7b0a52-7d0c-4a53-9d3e-3c2c3a6b9f10",
+         *         "monotonic": 0.5,
+         *         "wall": 0.5
+         *       },
+         *       "body": {
+         *         "text": "the round has begun"
+         *       },
+         *       "epoch": "0d6e4079e36703ebd37c00722f5891d2",
+         *       "happened_at": 1790000000,
+         *       "kind": "log",
+         *       "priority": 0,
+         *       "received_at": 1790000000,
+         *       "seq": 1
+         *     }
+         */
         StoredEvent: {
             at: components["schemas"]["Stamp"];
             body: unknown;
@@ -1012,38 +2781,305 @@ export interface components {
             received_at: number;
             seq: number;
         };
-        /** Tensor */
+        /**
+         * Tensor
+         * @example {
+         *       "data": [
+         *         0.5
+         *       ],
+         *       "dtype": "float32",
+         *       "name": "line-3-camera",
+         *       "shape": [
+         *         10
+         *       ]
+         *     }
+         */
         Tensor: {
             data: number[];
             dtype: string;
             name: string;
             shape: number[];
         };
-        /** TensorSpec */
+        /**
+         * TensorSpec
+         * @example {
+         *       "dtype": "float32",
+         *       "name": "line-3-camera",
+         *       "shape": [
+         *         10
+         *       ]
+         *     }
+         */
         TensorSpec: {
             dtype: string;
             name: string;
             shape: number[];
         };
-        /** TokenRequest */
+        /**
+         * TerminalLogin
+         * @example {
+         *       "address": "address",
+         *       "code": "code",
+         *       "expires_at": 1790000000
+         *     }
+         */
+        TerminalLogin: {
+            address: string;
+            code: string;
+            expires_at: number;
+        };
+        /**
+         * TokenRequest
+         * @example {
+         *       "device_id": "dev-3f9c2a71b5e4",
+         *       "issued_at": 1790000000,
+         *       "life": "",
+         *       "nonce": "nonce",
+         *       "signature": "c2lnbmF0dXJlIG9mIHRoZSBhcHA="
+         *     }
+         */
         TokenRequest: {
             device_id: string;
             issued_at: number;
+            /** @default  */
+            life: string;
             nonce: string;
             signature: string;
         };
-        /** Turnout */
+        /**
+         * Turnout
+         * @example {
+         *       "able": 1,
+         *       "absent": [
+         *         {
+         *           "detail": "no device 'dev-0'",
+         *           "device_id": "dev-3f9c2a71b5e4",
+         *           "last_seen": 1790000000,
+         *           "name": "line-3-camera",
+         *           "why": "revoked"
+         *         }
+         *       ],
+         *       "others": 1
+         *     }
+         */
         Turnout: {
             able: number;
             absent: components["schemas"]["Absent"][];
             others: number;
         };
-        /** WorkNotice */
+        /**
+         * Ways
+         * @example {
+         *       "oidc": "oidc",
+         *       "setup": true
+         *     }
+         */
+        Ways: {
+            oidc: string;
+            setup: boolean;
+        };
+        /**
+         * WorkNotice
+         * @example {
+         *       "run_id": "run-5d1c0e9a7b32"
+         *     }
+         */
         WorkNotice: {
             run_id: string;
         };
     };
-    responses: never;
+    responses: {
+        /** @description The request is not understood. */
+        BadRequest: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "detail": "The request is not understood",
+                 *       "hint": "",
+                 *       "status": 400,
+                 *       "title": "Bad Request",
+                 *       "trace_id": "",
+                 *       "type": "about:blank"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description What is there already stands against it. */
+        Conflict: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "detail": "What is there already stands against it",
+                 *       "hint": "",
+                 *       "status": 409,
+                 *       "title": "Conflict",
+                 *       "trace_id": "",
+                 *       "type": "about:blank"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Who calls is known, and may not. */
+        Forbidden: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "detail": "Who calls is known, and may not",
+                 *       "hint": "",
+                 *       "status": 403,
+                 *       "title": "Forbidden",
+                 *       "trace_id": "",
+                 *       "type": "about:blank"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description What the path names does not exist. */
+        NotFound: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "detail": "What the path names does not exist",
+                 *       "hint": "",
+                 *       "status": 404,
+                 *       "title": "Not Found",
+                 *       "trace_id": "",
+                 *       "type": "about:blank"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The body is too large. */
+        RequestEntityTooLarge: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "detail": "The body is too large",
+                 *       "hint": "",
+                 *       "status": 413,
+                 *       "title": "Request Entity Too Large",
+                 *       "trace_id": "",
+                 *       "type": "about:blank"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Something that this needs is away: `Retry-After` says when to ask again. */
+        ServiceUnavailable: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "detail": "Something that this needs is away: `Retry-After` says when to ask again",
+                 *       "hint": "",
+                 *       "status": 503,
+                 *       "title": "Service Unavailable",
+                 *       "trace_id": "",
+                 *       "type": "about:blank"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Too many calls: `Retry-After` says when to go on. */
+        TooManyRequests: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "detail": "Too many calls: `Retry-After` says when to go on",
+                 *       "hint": "",
+                 *       "status": 429,
+                 *       "title": "Too Many Requests",
+                 *       "trace_id": "",
+                 *       "type": "about:blank"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Nobody is known by the token, or there is none. */
+        Unauthorized: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "detail": "Nobody is known by the token, or there is none",
+                 *       "hint": "",
+                 *       "status": 401,
+                 *       "title": "Unauthorized",
+                 *       "trace_id": "",
+                 *       "type": "about:blank"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Understood, but its content is wrong. */
+        UnprocessableEntity: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "detail": "Understood, but its content is wrong",
+                 *       "hint": "",
+                 *       "status": 422,
+                 *       "title": "Unprocessable Entity",
+                 *       "trace_id": "",
+                 *       "type": "about:blank"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The body is of another media type than this call takes. */
+        UnsupportedMediaType: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "detail": "The body is of another media type than this call takes",
+                 *       "hint": "",
+                 *       "status": 415,
+                 *       "title": "Unsupported Media Type",
+                 *       "trace_id": "",
+                 *       "type": "about:blank"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+    };
     parameters: never;
     requestBodies: never;
     headers: never;
@@ -1053,7 +3089,14 @@ export type $defs = Record<string, never>;
 export interface operations {
     ApiV1AppKeysListAppKeys: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Items of one page. */
+                limit?: number;
+                /** @description Where the page begins: from the `Link` header (`rel="next"`) of the one before. */
+                cursor?: string;
+                /** @description Names of fields, with commas: only these are answered, as `application/vnd.flip.fields+json`. */
+                fields?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1063,23 +3106,66 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    /** @description The next page, if there is one: `rel="next"` (RFC 8288). */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "added_at": 1790000000,
+                     *         "added_by": "ada",
+                     *         "id": "key-1f2e3d4c5b6a7988",
+                     *         "name": "line-3-camera",
+                     *         "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJ1aWxkIHNlcnZlcidzIHB1YmxpYyBrZXkhISEh"
+                     *       }
+                     *     ]
+                     */
                     "application/json": components["schemas"]["AppKey"][];
+                    "application/vnd.flip.fields+json": {
+                        added_at?: number | null;
+                        added_by?: string;
+                        id?: string;
+                        name?: string;
+                        public_key?: string;
+                    }[];
                 };
             };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     ApiV1AppKeysAddAppKey: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A random text: sent again with the same key, the call happens once and is answered the same. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "name": "line-3-camera",
+                 *       "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJ1aWxkIHNlcnZlcidzIHB1YmxpYyBrZXkhISEh"
+                 *     }
+                 */
                 "application/json": components["schemas"]["AppKeyRequest"];
             };
         };
@@ -1090,24 +3176,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "added_at": 1790000000,
+                     *       "added_by": "ada",
+                     *       "id": "key-1f2e3d4c5b6a7988",
+                     *       "name": "line-3-camera",
+                     *       "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJ1aWxkIHNlcnZlcidzIHB1YmxpYyBrZXkhISEh"
+                     *     }
+                     */
                     "application/json": components["schemas"]["AppKey"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
-                };
-            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     ApiV1AppKeysKeyIdRemoveAppKey: {
@@ -1127,29 +3216,39 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "added_at": 1790000000,
+                     *       "added_by": "ada",
+                     *       "id": "key-1f2e3d4c5b6a7988",
+                     *       "name": "line-3-camera",
+                     *       "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJ1aWxkIHNlcnZlcidzIHB1YmxpYyBrZXkhISEh"
+                     *     }
+                     */
                     "application/json": components["schemas"]["AppKey"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
-                };
-            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     ApiV1AppsListApps: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Items of one page. */
+                limit?: number;
+                /** @description Where the page begins: from the `Link` header (`rel="next"`) of the one before. */
+                cursor?: string;
+                /** @description Names of fields, with commas: only these are answered, as `application/vnd.flip.fields+json`. */
+                fields?: string;
+                name?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1159,22 +3258,81 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    /** @description The next page, if there is one: `rel="next"` (RFC 8288). */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "config": {
+                     *           "num-server-rounds": 3
+                     *         },
+                     *         "export": "digits.export:servable",
+                     *         "fab_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *         "name": "line-3-camera",
+                     *         "publisher": "acme",
+                     *         "signatures": [
+                     *           {
+                     *             "key": "key-1f2e3d4c5b6a7988",
+                     *             "signature": "c2lnbmF0dXJlIG9mIHRoZSBhcHA=",
+                     *             "signed_at": 1790000000
+                     *           }
+                     *         ],
+                     *         "size": 44212,
+                     *         "uploaded_at": 1790000000,
+                     *         "version": "1.0.0"
+                     *       }
+                     *     ]
+                     */
                     "application/json": components["schemas"]["App"][];
+                    "application/vnd.flip.fields+json": {
+                        config?: {
+                            [key: string]: boolean | number | string;
+                        };
+                        export?: string | null;
+                        fab_hash?: string;
+                        name?: string;
+                        publisher?: string;
+                        signatures?: components["schemas"]["AppSignature"][];
+                        size?: number;
+                        uploaded_at?: number;
+                        version?: string;
+                    }[];
                 };
             };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     ApiV1AppsUploadApp: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A random text: sent again with the same key, the call happens once and is answered the same. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/octet-stream": unknown;
+            };
+        };
         responses: {
             /** @description Document created, URL follows */
             201: {
@@ -1182,15 +3340,48 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "config": {
+                     *         "num-server-rounds": 3
+                     *       },
+                     *       "export": "digits.export:servable",
+                     *       "fab_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *       "name": "line-3-camera",
+                     *       "publisher": "acme",
+                     *       "signatures": [
+                     *         {
+                     *           "key": "key-1f2e3d4c5b6a7988",
+                     *           "signature": "c2lnbmF0dXJlIG9mIHRoZSBhcHA=",
+                     *           "signed_at": 1790000000
+                     *         }
+                     *       ],
+                     *       "size": 44212,
+                     *       "uploaded_at": 1790000000,
+                     *       "version": "1.0.0"
+                     *     }
+                     */
                     "application/json": components["schemas"]["App"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     ApiV1AppsFabHashSignaturesSignApp: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A random text: sent again with the same key, the call happens once and is answered the same. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 fab_hash: string;
             };
@@ -1198,6 +3389,13 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "key": "key-1f2e3d4c5b6a7988",
+                 *       "signature": "c2lnbmF0dXJlIG9mIHRoZSBhcHA=",
+                 *       "signed_at": 1790000000
+                 *     }
+                 */
                 "application/json": components["schemas"]["AppSignature"];
             };
         };
@@ -1208,24 +3406,126 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "config": {
+                     *         "num-server-rounds": 3
+                     *       },
+                     *       "export": "digits.export:servable",
+                     *       "fab_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *       "name": "line-3-camera",
+                     *       "publisher": "acme",
+                     *       "signatures": [
+                     *         {
+                     *           "key": "key-1f2e3d4c5b6a7988",
+                     *           "signature": "c2lnbmF0dXJlIG9mIHRoZSBhcHA=",
+                     *           "signed_at": 1790000000
+                     *         }
+                     *       ],
+                     *       "size": 44212,
+                     *       "uploaded_at": 1790000000,
+                     *       "version": "1.0.0"
+                     *     }
+                     */
                     "application/json": components["schemas"]["App"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1AuditListAudit: {
+        parameters: {
+            query?: {
+                /** @description Items of one page. */
+                limit?: number;
+                /** @description Where the page begins: from the `Link` header (`rel="next"`) of the one before. */
+                cursor?: string;
+                /** @description Names of fields, with commas: only these are answered, as `application/vnd.flip.fields+json`. */
+                fields?: string;
+                actor?: string;
+                action?: string;
+                subject?: string;
+                refused?: boolean;
+                /** @description Seconds since 1970. */
+                since?: number;
+                /** @description Seconds since 1970. */
+                until?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
                 headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    /** @description The next page, if there is one: `rel="next"` (RFC 8288). */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
+                    /**
+                     * @example [
+                     *       {
+                     *         "action": "action",
+                     *         "actor": "actor",
+                     *         "address": "",
+                     *         "at": 0.5,
+                     *         "before": "before",
+                     *         "detail": "",
+                     *         "hash": "hash",
+                     *         "refused": false,
+                     *         "seq": 1,
+                     *         "subject": "",
+                     *         "trace_id": ""
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["Entry"][];
+                    "application/vnd.flip.fields+json": {
+                        action?: string;
+                        actor?: string;
+                        /** @default  */
+                        address: string;
+                        at?: number;
+                        before?: string;
+                        /** @default  */
                         detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                        hash?: string;
+                        /** @default false */
+                        refused: boolean;
+                        seq?: number;
+                        /** @default  */
+                        subject: string;
+                        /** @default  */
+                        trace_id: string;
+                    }[];
                 };
             };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     ApiV1AuthLoginLogin: {
@@ -1237,6 +3537,13 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "cookie": false,
+                 *       "password": "correct horse battery staple",
+                 *       "username": "ada"
+                 *     }
+                 */
                 "application/json": components["schemas"]["Login"];
             };
         };
@@ -1247,24 +3554,106 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "ends_at": 0,
+                     *       "expires_at": 1790000000,
+                     *       "refresh_token": "",
+                     *       "role": "viewer",
+                     *       "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl",
+                     *       "username": "ada"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Session"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1AuthLogoutLogout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "refresh_token": ""
+                 *     }
+                 */
+                "application/json": components["schemas"]["Refresh"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    /**
+                     * @example {
+                     *       "username": "ada"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Ended"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1AuthLogoutEverywhereLogoutEverywhere: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A random text: sent again with the same key, the call happens once and is answered the same. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "username": "ada"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Ended"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     ApiV1AuthMeReadMe: {
@@ -1279,12 +3668,454 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "permissions": [
+                     *         "account:manage"
+                     *       ],
+                     *       "role": "viewer",
+                     *       "username": "ada"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Me"];
                 };
             };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1AuthPasswordChangePassword: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A random text: sent again with the same key, the call happens once and is answered the same. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "cookie": false,
+                 *       "new": "newxxxxxxxxx",
+                 *       "old": "old"
+                 *     }
+                 */
+                "application/json": components["schemas"]["PasswordChange"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "ends_at": 0,
+                     *       "expires_at": 1790000000,
+                     *       "refresh_token": "",
+                     *       "role": "viewer",
+                     *       "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl",
+                     *       "username": "ada"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1AuthRefreshRefresh: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "refresh_token": ""
+                 *     }
+                 */
+                "application/json": components["schemas"]["Refresh"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "ends_at": 0,
+                     *       "expires_at": 1790000000,
+                     *       "refresh_token": "",
+                     *       "role": "viewer",
+                     *       "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl",
+                     *       "username": "ada"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1AuthSessionsListSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "address": "address",
+                     *         "agent": "agent",
+                     *         "begun_at": 1790000000,
+                     *         "current": true,
+                     *         "ends_at": 1790000000,
+                     *         "id": "dev-3f9c2a71b5e4",
+                     *         "used_at": 1790000000
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["OpenSession"][];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1AuthSessionsSessionIdEndSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "username": "ada"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Ended"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1AuthSetupSetUp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "code": "code",
+                 *       "cookie": false,
+                 *       "password": "correct horse battery staple",
+                 *       "username": "ada"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Setup"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "ends_at": 0,
+                     *       "expires_at": 1790000000,
+                     *       "refresh_token": "",
+                     *       "role": "viewer",
+                     *       "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl",
+                     *       "username": "ada"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1AuthTerminalLoginsCodeReadTerminalLogin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "address": "address",
+                     *       "code": "code",
+                     *       "expires_at": 1790000000
+                     *     }
+                     */
+                    "application/json": components["schemas"]["TerminalLogin"];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1AuthTerminalLoginsCodeConfirmConfirmTerminalLogin: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A random text: sent again with the same key, the call happens once and is answered the same. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "address": "address",
+                     *       "code": "code",
+                     *       "expires_at": 1790000000
+                     *     }
+                     */
+                    "application/json": components["schemas"]["TerminalLogin"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1AuthTerminalLoginsCodeRefuseRefuseTerminalLogin: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A random text: sent again with the same key, the call happens once and is answered the same. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "address": "address",
+                     *       "code": "code",
+                     *       "expires_at": 1790000000
+                     *     }
+                     */
+                    "application/json": components["schemas"]["TerminalLogin"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1AuthWaysListWays: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "oidc": "oidc",
+                     *       "setup": true
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Ways"];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1CaAuthority: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     ApiV1DeviceArtifactsSha256Fetch: {
@@ -1307,27 +4138,18 @@ export interface operations {
                     "application/octet-stream": unknown;
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
-                };
-            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     ApiV1DeviceDesiredWaitDesired: {
         parameters: {
             query?: {
-                after?: number | null;
+                after?: number;
                 wait?: number;
             };
             header?: never;
@@ -1339,27 +4161,56 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "actions": [
+                     *         {
+                     *           "expires_at": 1790000000,
+                     *           "id": "dev-3f9c2a71b5e4",
+                     *           "kind": "log",
+                     *           "model": "",
+                     *           "reason": ""
+                     *         }
+                     *       ],
+                     *       "generation": 1,
+                     *       "models": [
+                     *         {
+                     *           "manifest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *           "model": "digits",
+                     *           "signatures": {
+                     *             "key-1f2e3d4c5b6a7988": "c2lnbmF0dXJl"
+                     *           },
+                     *           "size": 44212,
+                     *           "version": 1
+                     *         }
+                     *       ],
+                     *       "work": [
+                     *         {
+                     *           "run_id": "run-5d1c0e9a7b32"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["DesiredState"] | null;
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
-                };
+                content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     ApiV1DeviceTelemetryAcceptBatch: {
@@ -1369,7 +4220,11 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": unknown;
+            };
+        };
         responses: {
             /** @description Request fulfilled, document follows */
             200: {
@@ -1377,9 +4232,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "priority": 0,
+                     *       "up_to": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["BatchAccepted"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     ApiV1DeviceTokenMakeToken: {
@@ -1391,6 +4261,15 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "device_id": "dev-3f9c2a71b5e4",
+                 *       "issued_at": 1790000000,
+                 *       "life": "",
+                 *       "nonce": "nonce",
+                 *       "signature": "c2lnbmF0dXJlIG9mIHRoZSBhcHA="
+                 *     }
+                 */
                 "application/json": components["schemas"]["TokenRequest"];
             };
         };
@@ -1401,29 +4280,38 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "expires_at": 1790000000,
+                     *       "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl"
+                     *     }
+                     */
                     "application/json": components["schemas"]["DeviceToken"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
-                };
-            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     ApiV1DevicesListDevices: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Items of one page. */
+                limit?: number;
+                /** @description Where the page begins: from the `Link` header (`rel="next"`) of the one before. */
+                cursor?: string;
+                /** @description Names of fields, with commas: only these are answered, as `application/vnd.flip.fields+json`. */
+                fields?: string;
+                status?: components["schemas"]["DeviceStatus"];
+                name?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1433,12 +4321,188 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    /** @description The next page, if there is one: `rel="next"` (RFC 8288). */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "agent_version": "0.1.0",
+                     *         "clone": {
+                     *           "lives": [
+                     *             {
+                     *               "address": "",
+                     *               "born": 0.5,
+                     *               "heard": 0.5,
+                     *               "id": "dev-3f9c2a71b5e4",
+                     *               "returns": 0
+                     *             }
+                     *           ],
+                     *           "since": 1790000000
+                     *         },
+                     *         "desired": {
+                     *           "actions": [
+                     *             {
+                     *               "expires_at": 1790000000,
+                     *               "id": "dev-3f9c2a71b5e4",
+                     *               "kind": "log",
+                     *               "model": "",
+                     *               "reason": ""
+                     *             }
+                     *           ],
+                     *           "generation": 1,
+                     *           "models": [
+                     *             {
+                     *               "manifest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *               "model": "digits",
+                     *               "signatures": {
+                     *                 "key-1f2e3d4c5b6a7988": "c2lnbmF0dXJl"
+                     *               },
+                     *               "size": 44212,
+                     *               "version": 1
+                     *             }
+                     *           ],
+                     *           "work": [
+                     *             {
+                     *               "run_id": "run-5d1c0e9a7b32"
+                     *             }
+                     *           ]
+                     *         },
+                     *         "differences": [
+                     *           {
+                     *             "because": "",
+                     *             "name": "line-3-camera",
+                     *             "reported": "reported",
+                     *             "since": 1790000000,
+                     *             "wanted": "wanted",
+                     *             "what": "what"
+                     *           }
+                     *         ],
+                     *         "enrolled_at": 1790000000,
+                     *         "events_accepted": 1,
+                     *         "events_dropped": 1,
+                     *         "groups": [
+                     *           "groups"
+                     *         ],
+                     *         "health": {
+                     *           "clock_offset": 0,
+                     *           "conditions": [
+                     *             {
+                     *               "code": "code",
+                     *               "severity": "info",
+                     *               "since": 1790000000,
+                     *               "text": "text",
+                     *               "title": "Not Found"
+                     *             }
+                     *           ],
+                     *           "disk_free": 1,
+                     *           "dropped": 1,
+                     *           "inference": [
+                     *             {
+                     *               "failed": 1,
+                     *               "instance": "instance",
+                     *               "model": "digits",
+                     *               "p50": 0.5,
+                     *               "p99": 0.5,
+                     *               "queue": 1,
+                     *               "refused": 1,
+                     *               "requests": 1,
+                     *               "rollbacks": 1,
+                     *               "rows": 1,
+                     *               "swaps": 1,
+                     *               "version": 1
+                     *             }
+                     *           ],
+                     *           "load": 0.5,
+                     *           "memory_available": 1,
+                     *           "outbox_depth": 1,
+                     *           "outbox_oldest": 0.5,
+                     *           "rss": 1,
+                     *           "samples_lost": {
+                     *             "accuracy": 1
+                     *           },
+                     *           "temperature": 0.5,
+                     *           "uptime": 0.5
+                     *         },
+                     *         "id": "dev-3f9c2a71b5e4",
+                     *         "last_seen": 1790000000,
+                     *         "name": "line-3-camera",
+                     *         "node_id": "9222247651284241899",
+                     *         "note": "note",
+                     *         "reported": {
+                     *           "agent_version": "0.1.0",
+                     *           "failures": [
+                     *             {
+                     *               "again": false,
+                     *               "model": "digits",
+                     *               "reason": "too few devices answered in time",
+                     *               "version": 1
+                     *             }
+                     *           ],
+                     *           "generation": 1,
+                     *           "held_because": "",
+                     *           "mode": "normal",
+                     *           "serving": [
+                     *             {
+                     *               "model": "digits",
+                     *               "since": 1790000000,
+                     *               "url": "url",
+                     *               "version": 1
+                     *             }
+                     *           ],
+                     *           "training": "training"
+                     *         },
+                     *         "site": "hall-7",
+                     *         "status": "ok",
+                     *         "tags": [
+                     *           "tags"
+                     *         ],
+                     *         "unknown_since": 0.5,
+                     *         "wire_version": 1
+                     *       }
+                     *     ]
+                     */
                     "application/json": components["schemas"]["Device"][];
+                    "application/vnd.flip.fields+json": {
+                        agent_version?: string;
+                        clone?: components["schemas"]["Clone"] | null;
+                        desired?: components["schemas"]["DesiredState"];
+                        differences?: components["schemas"]["Difference"][];
+                        enrolled_at?: number;
+                        events_accepted?: number;
+                        events_dropped?: number;
+                        groups?: string[];
+                        health?: components["schemas"]["HealthReport"] | null;
+                        id?: string;
+                        last_seen?: number | null;
+                        name?: string;
+                        node_id?: string | null;
+                        note?: string;
+                        reported?: components["schemas"]["ReportedState"] | null;
+                        site?: string;
+                        status?: components["schemas"]["DeviceStatus"];
+                        tags?: string[];
+                        unknown_since?: number | null;
+                        wire_version?: number;
+                    }[];
                 };
             };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     ApiV1DevicesGetDevice: {
@@ -1455,41 +4519,191 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "agent_version": "0.1.0",
+                     *       "clone": {
+                     *         "lives": [
+                     *           {
+                     *             "address": "",
+                     *             "born": 0.5,
+                     *             "heard": 0.5,
+                     *             "id": "dev-3f9c2a71b5e4",
+                     *             "returns": 0
+                     *           }
+                     *         ],
+                     *         "since": 1790000000
+                     *       },
+                     *       "desired": {
+                     *         "actions": [
+                     *           {
+                     *             "expires_at": 1790000000,
+                     *             "id": "dev-3f9c2a71b5e4",
+                     *             "kind": "log",
+                     *             "model": "",
+                     *             "reason": ""
+                     *           }
+                     *         ],
+                     *         "generation": 1,
+                     *         "models": [
+                     *           {
+                     *             "manifest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *             "model": "digits",
+                     *             "signatures": {
+                     *               "key-1f2e3d4c5b6a7988": "c2lnbmF0dXJl"
+                     *             },
+                     *             "size": 44212,
+                     *             "version": 1
+                     *           }
+                     *         ],
+                     *         "work": [
+                     *           {
+                     *             "run_id": "run-5d1c0e9a7b32"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "differences": [
+                     *         {
+                     *           "because": "",
+                     *           "name": "line-3-camera",
+                     *           "reported": "reported",
+                     *           "since": 1790000000,
+                     *           "wanted": "wanted",
+                     *           "what": "what"
+                     *         }
+                     *       ],
+                     *       "enrolled_at": 1790000000,
+                     *       "events_accepted": 1,
+                     *       "events_dropped": 1,
+                     *       "groups": [
+                     *         "groups"
+                     *       ],
+                     *       "health": {
+                     *         "clock_offset": 0,
+                     *         "conditions": [
+                     *           {
+                     *             "code": "code",
+                     *             "severity": "info",
+                     *             "since": 1790000000,
+                     *             "text": "text",
+                     *             "title": "Not Found"
+                     *           }
+                     *         ],
+                     *         "disk_free": 1,
+                     *         "dropped": 1,
+                     *         "inference": [
+                     *           {
+                     *             "failed": 1,
+                     *             "instance": "instance",
+                     *             "model": "digits",
+                     *             "p50": 0.5,
+                     *             "p99": 0.5,
+                     *             "queue": 1,
+                     *             "refused": 1,
+                     *             "requests": 1,
+                     *             "rollbacks": 1,
+                     *             "rows": 1,
+                     *             "swaps": 1,
+                     *             "version": 1
+                     *           }
+                     *         ],
+                     *         "load": 0.5,
+                     *         "memory_available": 1,
+                     *         "outbox_depth": 1,
+                     *         "outbox_oldest": 0.5,
+                     *         "rss": 1,
+                     *         "samples_lost": {
+                     *           "accuracy": 1
+                     *         },
+                     *         "temperature": 0.5,
+                     *         "uptime": 0.5
+                     *       },
+                     *       "id": "dev-3f9c2a71b5e4",
+                     *       "last_seen": 1790000000,
+                     *       "name": "line-3-camera",
+                     *       "node_id": "9222247651284241899",
+                     *       "note": "note",
+                     *       "reported": {
+                     *         "agent_version": "0.1.0",
+                     *         "failures": [
+                     *           {
+                     *             "again": false,
+                     *             "model": "digits",
+                     *             "reason": "too few devices answered in time",
+                     *             "version": 1
+                     *           }
+                     *         ],
+                     *         "generation": 1,
+                     *         "held_because": "",
+                     *         "mode": "normal",
+                     *         "serving": [
+                     *           {
+                     *             "model": "digits",
+                     *             "since": 1790000000,
+                     *             "url": "url",
+                     *             "version": 1
+                     *           }
+                     *         ],
+                     *         "training": "training"
+                     *       },
+                     *       "site": "hall-7",
+                     *       "status": "ok",
+                     *       "tags": [
+                     *         "tags"
+                     *       ],
+                     *       "unknown_since": 0.5,
+                     *       "wire_version": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["Device"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
-                };
+                content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
-    ApiV1DevicesEventsListEvents: {
+    ApiV1DevicesPatchDevice: {
         parameters: {
-            query?: {
-                limit?: number;
-            };
+            query?: never;
             header?: never;
             path: {
                 device: string;
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "groups": [
+                 *         "groups"
+                 *       ],
+                 *       "note": "note",
+                 *       "site": "hall-7",
+                 *       "tags": [
+                 *         "tags"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["DevicePatch"];
+            };
+        };
         responses: {
             /** @description Request fulfilled, document follows */
             200: {
@@ -1497,66 +4711,158 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["StoredEvent"][];
+                    /**
+                     * @example {
+                     *       "agent_version": "0.1.0",
+                     *       "clone": {
+                     *         "lives": [
+                     *           {
+                     *             "address": "",
+                     *             "born": 0.5,
+                     *             "heard": 0.5,
+                     *             "id": "dev-3f9c2a71b5e4",
+                     *             "returns": 0
+                     *           }
+                     *         ],
+                     *         "since": 1790000000
+                     *       },
+                     *       "desired": {
+                     *         "actions": [
+                     *           {
+                     *             "expires_at": 1790000000,
+                     *             "id": "dev-3f9c2a71b5e4",
+                     *             "kind": "log",
+                     *             "model": "",
+                     *             "reason": ""
+                     *           }
+                     *         ],
+                     *         "generation": 1,
+                     *         "models": [
+                     *           {
+                     *             "manifest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *             "model": "digits",
+                     *             "signatures": {
+                     *               "key-1f2e3d4c5b6a7988": "c2lnbmF0dXJl"
+                     *             },
+                     *             "size": 44212,
+                     *             "version": 1
+                     *           }
+                     *         ],
+                     *         "work": [
+                     *           {
+                     *             "run_id": "run-5d1c0e9a7b32"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "differences": [
+                     *         {
+                     *           "because": "",
+                     *           "name": "line-3-camera",
+                     *           "reported": "reported",
+                     *           "since": 1790000000,
+                     *           "wanted": "wanted",
+                     *           "what": "what"
+                     *         }
+                     *       ],
+                     *       "enrolled_at": 1790000000,
+                     *       "events_accepted": 1,
+                     *       "events_dropped": 1,
+                     *       "groups": [
+                     *         "groups"
+                     *       ],
+                     *       "health": {
+                     *         "clock_offset": 0,
+                     *         "conditions": [
+                     *           {
+                     *             "code": "code",
+                     *             "severity": "info",
+                     *             "since": 1790000000,
+                     *             "text": "text",
+                     *             "title": "Not Found"
+                     *           }
+                     *         ],
+                     *         "disk_free": 1,
+                     *         "dropped": 1,
+                     *         "inference": [
+                     *           {
+                     *             "failed": 1,
+                     *             "instance": "instance",
+                     *             "model": "digits",
+                     *             "p50": 0.5,
+                     *             "p99": 0.5,
+                     *             "queue": 1,
+                     *             "refused": 1,
+                     *             "requests": 1,
+                     *             "rollbacks": 1,
+                     *             "rows": 1,
+                     *             "swaps": 1,
+                     *             "version": 1
+                     *           }
+                     *         ],
+                     *         "load": 0.5,
+                     *         "memory_available": 1,
+                     *         "outbox_depth": 1,
+                     *         "outbox_oldest": 0.5,
+                     *         "rss": 1,
+                     *         "samples_lost": {
+                     *           "accuracy": 1
+                     *         },
+                     *         "temperature": 0.5,
+                     *         "uptime": 0.5
+                     *       },
+                     *       "id": "dev-3f9c2a71b5e4",
+                     *       "last_seen": 1790000000,
+                     *       "name": "line-3-camera",
+                     *       "node_id": "9222247651284241899",
+                     *       "note": "note",
+                     *       "reported": {
+                     *         "agent_version": "0.1.0",
+                     *         "failures": [
+                     *           {
+                     *             "again": false,
+                     *             "model": "digits",
+                     *             "reason": "too few devices answered in time",
+                     *             "version": 1
+                     *           }
+                     *         ],
+                     *         "generation": 1,
+                     *         "held_because": "",
+                     *         "mode": "normal",
+                     *         "serving": [
+                     *           {
+                     *             "model": "digits",
+                     *             "since": 1790000000,
+                     *             "url": "url",
+                     *             "version": 1
+                     *           }
+                     *         ],
+                     *         "training": "training"
+                     *       },
+                     *       "site": "hall-7",
+                     *       "status": "ok",
+                     *       "tags": [
+                     *         "tags"
+                     *       ],
+                     *       "unknown_since": 0.5,
+                     *       "wire_version": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Device"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
-                };
-            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
-    ApiV1DevicesGapsListGaps: {
-        parameters: {
-            query?: {
-                limit?: number;
-            };
-            header?: never;
-            path: {
-                device: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Request fulfilled, document follows */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DeclaredGap"][];
-                };
-            };
-            /** @description Bad request syntax or unsupported method */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
-                };
-            };
-        };
-    };
-    ApiV1DevicesRevokeRevokeDevice: {
+    ApiV1DevicesCloneClearClone: {
         parameters: {
             query?: never;
             header?: never;
@@ -1573,24 +4879,532 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "agent_version": "0.1.0",
+                     *       "clone": {
+                     *         "lives": [
+                     *           {
+                     *             "address": "",
+                     *             "born": 0.5,
+                     *             "heard": 0.5,
+                     *             "id": "dev-3f9c2a71b5e4",
+                     *             "returns": 0
+                     *           }
+                     *         ],
+                     *         "since": 1790000000
+                     *       },
+                     *       "desired": {
+                     *         "actions": [
+                     *           {
+                     *             "expires_at": 1790000000,
+                     *             "id": "dev-3f9c2a71b5e4",
+                     *             "kind": "log",
+                     *             "model": "",
+                     *             "reason": ""
+                     *           }
+                     *         ],
+                     *         "generation": 1,
+                     *         "models": [
+                     *           {
+                     *             "manifest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *             "model": "digits",
+                     *             "signatures": {
+                     *               "key-1f2e3d4c5b6a7988": "c2lnbmF0dXJl"
+                     *             },
+                     *             "size": 44212,
+                     *             "version": 1
+                     *           }
+                     *         ],
+                     *         "work": [
+                     *           {
+                     *             "run_id": "run-5d1c0e9a7b32"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "differences": [
+                     *         {
+                     *           "because": "",
+                     *           "name": "line-3-camera",
+                     *           "reported": "reported",
+                     *           "since": 1790000000,
+                     *           "wanted": "wanted",
+                     *           "what": "what"
+                     *         }
+                     *       ],
+                     *       "enrolled_at": 1790000000,
+                     *       "events_accepted": 1,
+                     *       "events_dropped": 1,
+                     *       "groups": [
+                     *         "groups"
+                     *       ],
+                     *       "health": {
+                     *         "clock_offset": 0,
+                     *         "conditions": [
+                     *           {
+                     *             "code": "code",
+                     *             "severity": "info",
+                     *             "since": 1790000000,
+                     *             "text": "text",
+                     *             "title": "Not Found"
+                     *           }
+                     *         ],
+                     *         "disk_free": 1,
+                     *         "dropped": 1,
+                     *         "inference": [
+                     *           {
+                     *             "failed": 1,
+                     *             "instance": "instance",
+                     *             "model": "digits",
+                     *             "p50": 0.5,
+                     *             "p99": 0.5,
+                     *             "queue": 1,
+                     *             "refused": 1,
+                     *             "requests": 1,
+                     *             "rollbacks": 1,
+                     *             "rows": 1,
+                     *             "swaps": 1,
+                     *             "version": 1
+                     *           }
+                     *         ],
+                     *         "load": 0.5,
+                     *         "memory_available": 1,
+                     *         "outbox_depth": 1,
+                     *         "outbox_oldest": 0.5,
+                     *         "rss": 1,
+                     *         "samples_lost": {
+                     *           "accuracy": 1
+                     *         },
+                     *         "temperature": 0.5,
+                     *         "uptime": 0.5
+                     *       },
+                     *       "id": "dev-3f9c2a71b5e4",
+                     *       "last_seen": 1790000000,
+                     *       "name": "line-3-camera",
+                     *       "node_id": "9222247651284241899",
+                     *       "note": "note",
+                     *       "reported": {
+                     *         "agent_version": "0.1.0",
+                     *         "failures": [
+                     *           {
+                     *             "again": false,
+                     *             "model": "digits",
+                     *             "reason": "too few devices answered in time",
+                     *             "version": 1
+                     *           }
+                     *         ],
+                     *         "generation": 1,
+                     *         "held_because": "",
+                     *         "mode": "normal",
+                     *         "serving": [
+                     *           {
+                     *             "model": "digits",
+                     *             "since": 1790000000,
+                     *             "url": "url",
+                     *             "version": 1
+                     *           }
+                     *         ],
+                     *         "training": "training"
+                     *       },
+                     *       "site": "hall-7",
+                     *       "status": "ok",
+                     *       "tags": [
+                     *         "tags"
+                     *       ],
+                     *       "unknown_since": 0.5,
+                     *       "wire_version": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["Device"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1DevicesEventsListEvents: {
+        parameters: {
+            query?: {
+                /** @description Items of one page. */
+                limit?: number;
+                /** @description Where the page begins: from the `Link` header (`rel="next"`) of the one before. */
+                cursor?: string;
+                /** @description Names of fields, with commas: only these are answered, as `application/vnd.flip.fields+json`. */
+                fields?: string;
+                kind?: string;
+            };
+            header?: never;
+            path: {
+                device: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    /** @description The next page, if there is one: `rel="next"` (RFC 8288). */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "at": {
+                     *           "boot_id": "5e7b0a52-7d0c-4a53-9d3e-3c2c3a6b9f10",
+                     *           "monotonic": 0.5,
+                     *           "wall": 0.5
+                     *         },
+                     *         "body": {
+                     *           "text": "the round has begun"
+                     *         },
+                     *         "epoch": "0d6e4079e36703ebd37c00722f5891d2",
+                     *         "happened_at": 1790000000,
+                     *         "kind": "log",
+                     *         "priority": 0,
+                     *         "received_at": 1790000000,
+                     *         "seq": 1
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["StoredEvent"][];
+                    "application/vnd.flip.fields+json": {
+                        at?: components["schemas"]["Stamp"];
+                        body?: unknown;
+                        epoch?: string;
+                        happened_at?: number;
+                        kind?: string;
+                        priority?: components["schemas"]["Priority"];
+                        received_at?: number;
+                        seq?: number;
+                    }[];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1DevicesGapsListGaps: {
+        parameters: {
+            query?: {
+                /** @description Items of one page. */
+                limit?: number;
+                /** @description Where the page begins: from the `Link` header (`rel="next"`) of the one before. */
+                cursor?: string;
+                /** @description Names of fields, with commas: only these are answered, as `application/vnd.flip.fields+json`. */
+                fields?: string;
+            };
+            header?: never;
+            path: {
+                device: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    /** @description The next page, if there is one: `rel="next"` (RFC 8288). */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "count": 3,
+                     *         "declared_at": 1790000000,
+                     *         "epoch": "0d6e4079e36703ebd37c00722f5891d2",
+                     *         "first": 1,
+                     *         "last": 1,
+                     *         "priority": 0,
+                     *         "reason": "too few devices answered in time",
+                     *         "seq": 1
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["DeclaredGap"][];
+                    "application/vnd.flip.fields+json": {
+                        count?: number;
+                        declared_at?: number;
+                        epoch?: string;
+                        first?: number;
+                        last?: number;
+                        priority?: components["schemas"]["Priority"];
+                        reason?: string;
+                        seq?: number;
+                    }[];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1DevicesHealthListHealth: {
+        parameters: {
+            query?: {
+                since?: number;
+                until?: number;
+                step?: number;
+            };
+            header?: never;
+            path: {
+                device: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "at": 0.5,
+                     *         "clock_offset": 0.5,
+                     *         "conditions": [
+                     *           "conditions"
+                     *         ],
+                     *         "disk_free": 0.5,
+                     *         "dropped": 0.5,
+                     *         "load": 0.5,
+                     *         "load_max": 0.5,
+                     *         "memory_available": 0.5,
+                     *         "outbox_depth": 0.5,
+                     *         "rss": 0.5,
+                     *         "samples": 1,
+                     *         "temperature": 0.5,
+                     *         "temperature_max": 0.5,
+                     *         "uptime": 0.5
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["HealthPoint"][];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1DevicesRevokeRevokeDevice: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A random text: sent again with the same key, the call happens once and is answered the same. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                device: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    /**
+                     * @example {
+                     *       "agent_version": "0.1.0",
+                     *       "clone": {
+                     *         "lives": [
+                     *           {
+                     *             "address": "",
+                     *             "born": 0.5,
+                     *             "heard": 0.5,
+                     *             "id": "dev-3f9c2a71b5e4",
+                     *             "returns": 0
+                     *           }
+                     *         ],
+                     *         "since": 1790000000
+                     *       },
+                     *       "desired": {
+                     *         "actions": [
+                     *           {
+                     *             "expires_at": 1790000000,
+                     *             "id": "dev-3f9c2a71b5e4",
+                     *             "kind": "log",
+                     *             "model": "",
+                     *             "reason": ""
+                     *           }
+                     *         ],
+                     *         "generation": 1,
+                     *         "models": [
+                     *           {
+                     *             "manifest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *             "model": "digits",
+                     *             "signatures": {
+                     *               "key-1f2e3d4c5b6a7988": "c2lnbmF0dXJl"
+                     *             },
+                     *             "size": 44212,
+                     *             "version": 1
+                     *           }
+                     *         ],
+                     *         "work": [
+                     *           {
+                     *             "run_id": "run-5d1c0e9a7b32"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "differences": [
+                     *         {
+                     *           "because": "",
+                     *           "name": "line-3-camera",
+                     *           "reported": "reported",
+                     *           "since": 1790000000,
+                     *           "wanted": "wanted",
+                     *           "what": "what"
+                     *         }
+                     *       ],
+                     *       "enrolled_at": 1790000000,
+                     *       "events_accepted": 1,
+                     *       "events_dropped": 1,
+                     *       "groups": [
+                     *         "groups"
+                     *       ],
+                     *       "health": {
+                     *         "clock_offset": 0,
+                     *         "conditions": [
+                     *           {
+                     *             "code": "code",
+                     *             "severity": "info",
+                     *             "since": 1790000000,
+                     *             "text": "text",
+                     *             "title": "Not Found"
+                     *           }
+                     *         ],
+                     *         "disk_free": 1,
+                     *         "dropped": 1,
+                     *         "inference": [
+                     *           {
+                     *             "failed": 1,
+                     *             "instance": "instance",
+                     *             "model": "digits",
+                     *             "p50": 0.5,
+                     *             "p99": 0.5,
+                     *             "queue": 1,
+                     *             "refused": 1,
+                     *             "requests": 1,
+                     *             "rollbacks": 1,
+                     *             "rows": 1,
+                     *             "swaps": 1,
+                     *             "version": 1
+                     *           }
+                     *         ],
+                     *         "load": 0.5,
+                     *         "memory_available": 1,
+                     *         "outbox_depth": 1,
+                     *         "outbox_oldest": 0.5,
+                     *         "rss": 1,
+                     *         "samples_lost": {
+                     *           "accuracy": 1
+                     *         },
+                     *         "temperature": 0.5,
+                     *         "uptime": 0.5
+                     *       },
+                     *       "id": "dev-3f9c2a71b5e4",
+                     *       "last_seen": 1790000000,
+                     *       "name": "line-3-camera",
+                     *       "node_id": "9222247651284241899",
+                     *       "note": "note",
+                     *       "reported": {
+                     *         "agent_version": "0.1.0",
+                     *         "failures": [
+                     *           {
+                     *             "again": false,
+                     *             "model": "digits",
+                     *             "reason": "too few devices answered in time",
+                     *             "version": 1
+                     *           }
+                     *         ],
+                     *         "generation": 1,
+                     *         "held_because": "",
+                     *         "mode": "normal",
+                     *         "serving": [
+                     *           {
+                     *             "model": "digits",
+                     *             "since": 1790000000,
+                     *             "url": "url",
+                     *             "version": 1
+                     *           }
+                     *         ],
+                     *         "training": "training"
+                     *       },
+                     *       "site": "hall-7",
+                     *       "status": "ok",
+                     *       "tags": [
+                     *         "tags"
+                     *       ],
+                     *       "unknown_since": 0.5,
+                     *       "wire_version": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Device"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     ApiV1EnrolEnrol: {
@@ -1602,6 +5416,15 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "agent_version": "0.1.0",
+                 *       "name": "line-3-camera",
+                 *       "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJ1aWxkIHNlcnZlcidzIHB1YmxpYyBrZXkhISEh",
+                 *       "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl",
+                 *       "wire_version": 3
+                 *     }
+                 */
                 "application/json": components["schemas"]["EnrolRequest"];
             };
         };
@@ -1612,35 +5435,129 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "app_keys": {
+                     *         "key-1f2e3d4c5b6a7988": "app keys"
+                     *       },
+                     *       "ca": "-----BEGIN CERTIFICATE-----\n...\n-----END CERTIFICATE-----\n",
+                     *       "device_id": "dev-3f9c2a71b5e4",
+                     *       "fleet_address": "hub.example.org:9092",
+                     *       "model_keys": {
+                     *         "key-1f2e3d4c5b6a7988": "model keys"
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["Enrolled"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1EnrolmentTokensListTokens: {
+        parameters: {
+            query?: {
+                /** @description Items of one page. */
+                limit?: number;
+                /** @description Where the page begins: from the `Link` header (`rel="next"`) of the one before. */
+                cursor?: string;
+                /** @description Names of fields, with commas: only these are answered, as `application/vnd.flip.fields+json`. */
+                fields?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
                 headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    /** @description The next page, if there is one: `rel="next"` (RFC 8288). */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    /**
+                     * @example [
+                     *       {
+                     *         "created_at": 1790000000,
+                     *         "created_by": "created by",
+                     *         "expires_at": 1790000000,
+                     *         "id": "dev-3f9c2a71b5e4",
+                     *         "left": 1,
+                     *         "note": "note",
+                     *         "revoked_at": 1790000000,
+                     *         "site": "hall-7",
+                     *         "tags": [
+                     *           "tags"
+                     *         ],
+                     *         "uses": 1
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["ListedToken"][];
+                    "application/vnd.flip.fields+json": {
+                        created_at?: number;
+                        created_by?: string;
+                        expires_at?: number;
+                        id?: string;
+                        left?: number;
+                        note?: string;
+                        revoked_at?: number | null;
+                        site?: string;
+                        tags?: string[];
+                        uses?: number;
+                    }[];
                 };
             };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     ApiV1EnrolmentTokensCreateToken: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A random text: sent again with the same key, the call happens once and is answered the same. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "lifetime": 3600,
+                 *       "note": "",
+                 *       "site": "",
+                 *       "tags": [
+                 *         "tags"
+                 *       ],
+                 *       "uses": 1
+                 *     }
+                 */
                 "application/json": components["schemas"]["EnrolmentTokenRequest"];
             };
         };
@@ -1651,31 +5568,36 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "ca_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *       "expires_at": 1790000000,
+                     *       "id": "dev-3f9c2a71b5e4",
+                     *       "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl",
+                     *       "uses": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["EnrolmentToken"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
-                };
-            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
-    ApiV1ModelsListModels: {
+    ApiV1EnrolmentTokensRevokeToken: {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                token: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -1686,14 +5608,107 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Model"][];
+                    /**
+                     * @example {
+                     *       "created_at": 1790000000,
+                     *       "created_by": "created by",
+                     *       "expires_at": 1790000000,
+                     *       "id": "dev-3f9c2a71b5e4",
+                     *       "left": 1,
+                     *       "note": "note",
+                     *       "revoked_at": 1790000000,
+                     *       "site": "hall-7",
+                     *       "tags": [
+                     *         "tags"
+                     *       ],
+                     *       "uses": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ListedToken"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1ModelsListModels: {
+        parameters: {
+            query?: {
+                /** @description Items of one page. */
+                limit?: number;
+                /** @description Where the page begins: from the `Link` header (`rel="next"`) of the one before. */
+                cursor?: string;
+                /** @description Names of fields, with commas: only these are answered, as `application/vnd.flip.fields+json`. */
+                fields?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    /** @description The next page, if there is one: `rel="next"` (RFC 8288). */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "latest": 1,
+                     *         "name": "line-3-camera",
+                     *         "promoted": 1,
+                     *         "updated_at": 1790000000,
+                     *         "versions": 1
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["Model"][];
+                    "application/vnd.flip.fields+json": {
+                        latest?: number;
+                        name?: string;
+                        promoted?: number | null;
+                        updated_at?: number;
+                        versions?: number;
+                    }[];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     ApiV1ModelsNameVersionsListVersions: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Items of one page. */
+                limit?: number;
+                /** @description Where the page begins: from the `Link` header (`rel="next"`) of the one before. */
+                cursor?: string;
+                /** @description Names of fields, with commas: only these are answered, as `application/vnd.flip.fields+json`. */
+                fields?: string;
+                run?: string;
+            };
             header?: never;
             path: {
                 name: string;
@@ -1705,27 +5720,123 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    /** @description The next page, if there is one: `rel="next"` (RFC 8288). */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "deployable": true,
+                     *         "manifest": {
+                     *           "created_at": 1790000000,
+                     *           "format": 1,
+                     *           "graph": {
+                     *             "name": "line-3-camera",
+                     *             "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *             "size": 44212
+                     *           },
+                     *           "inputs": [
+                     *             {
+                     *               "dtype": "float32",
+                     *               "name": "line-3-camera",
+                     *               "shape": [
+                     *                 10
+                     *               ]
+                     *             }
+                     *           ],
+                     *           "labels": [
+                     *             "labels"
+                     *           ],
+                     *           "metrics": {
+                     *             "accuracy": 0.5
+                     *           },
+                     *           "model": "digits",
+                     *           "outputs": [
+                     *             {
+                     *               "dtype": "float32",
+                     *               "name": "line-3-camera",
+                     *               "shape": [
+                     *                 10
+                     *               ]
+                     *             }
+                     *           ],
+                     *           "probe": {
+                     *             "inputs": [
+                     *               {
+                     *                 "data": [
+                     *                   0.5
+                     *                 ],
+                     *                 "dtype": "float32",
+                     *                 "name": "line-3-camera",
+                     *                 "shape": [
+                     *                   10
+                     *                 ]
+                     *               }
+                     *             ],
+                     *             "outputs": [
+                     *               {
+                     *                 "data": [
+                     *                   0.5
+                     *                 ],
+                     *                 "dtype": "float32",
+                     *                 "name": "line-3-camera",
+                     *                 "shape": [
+                     *                   10
+                     *                 ]
+                     *               }
+                     *             ],
+                     *             "tolerance": 0.0001
+                     *           },
+                     *           "round": 0,
+                     *           "run_id": "",
+                     *           "version": 1,
+                     *           "weights": {
+                     *             "name": "line-3-camera",
+                     *             "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *             "size": 44212
+                     *           }
+                     *         },
+                     *         "manifest_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *         "model": "digits",
+                     *         "promoted": true,
+                     *         "signatures": {
+                     *           "key-1f2e3d4c5b6a7988": "c2lnbmF0dXJl"
+                     *         },
+                     *         "version": 1
+                     *       }
+                     *     ]
+                     */
                     "application/json": components["schemas"]["ModelVersion"][];
+                    "application/vnd.flip.fields+json": {
+                        deployable?: boolean;
+                        manifest?: components["schemas"]["Manifest"];
+                        manifest_sha256?: string;
+                        model?: string;
+                        promoted?: boolean;
+                        signatures?: {
+                            [key: string]: string;
+                        };
+                        version?: number;
+                    }[];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
-                };
+                content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     ApiV1ModelsNameVersionsFilesDownloadFile: {
@@ -1750,27 +5861,21 @@ export interface operations {
                     "application/octet-stream": unknown;
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
-                };
-            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     ApiV1ModelsNameVersionsPromotePromoteVersion: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A random text: sent again with the same key, the call happens once and is answered the same. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 name: string;
                 version: number;
@@ -1785,29 +5890,111 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "deployable": true,
+                     *       "manifest": {
+                     *         "created_at": 1790000000,
+                     *         "format": 1,
+                     *         "graph": {
+                     *           "name": "line-3-camera",
+                     *           "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *           "size": 44212
+                     *         },
+                     *         "inputs": [
+                     *           {
+                     *             "dtype": "float32",
+                     *             "name": "line-3-camera",
+                     *             "shape": [
+                     *               10
+                     *             ]
+                     *           }
+                     *         ],
+                     *         "labels": [
+                     *           "labels"
+                     *         ],
+                     *         "metrics": {
+                     *           "accuracy": 0.5
+                     *         },
+                     *         "model": "digits",
+                     *         "outputs": [
+                     *           {
+                     *             "dtype": "float32",
+                     *             "name": "line-3-camera",
+                     *             "shape": [
+                     *               10
+                     *             ]
+                     *           }
+                     *         ],
+                     *         "probe": {
+                     *           "inputs": [
+                     *             {
+                     *               "data": [
+                     *                 0.5
+                     *               ],
+                     *               "dtype": "float32",
+                     *               "name": "line-3-camera",
+                     *               "shape": [
+                     *                 10
+                     *               ]
+                     *             }
+                     *           ],
+                     *           "outputs": [
+                     *             {
+                     *               "data": [
+                     *                 0.5
+                     *               ],
+                     *               "dtype": "float32",
+                     *               "name": "line-3-camera",
+                     *               "shape": [
+                     *                 10
+                     *               ]
+                     *             }
+                     *           ],
+                     *           "tolerance": 0.0001
+                     *         },
+                     *         "round": 0,
+                     *         "run_id": "",
+                     *         "version": 1,
+                     *         "weights": {
+                     *           "name": "line-3-camera",
+                     *           "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *           "size": 44212
+                     *         }
+                     *       },
+                     *       "manifest_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *       "model": "digits",
+                     *       "promoted": true,
+                     *       "signatures": {
+                     *         "key-1f2e3d4c5b6a7988": "c2lnbmF0dXJl"
+                     *       },
+                     *       "version": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["ModelVersion"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
-                };
-            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     ApiV1RunsListRuns: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Items of one page. */
+                limit?: number;
+                /** @description Where the page begins: from the `Link` header (`rel="next"`) of the one before. */
+                cursor?: string;
+                /** @description Names of fields, with commas: only these are answered, as `application/vnd.flip.fields+json`. */
+                fields?: string;
+                status?: components["schemas"]["RunStatus"];
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1817,23 +6004,106 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    /** @description The next page, if there is one: `rel="next"` (RFC 8288). */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "app": "digits 1.0.0",
+                     *         "config": {
+                     *           "num-server-rounds": 3
+                     *         },
+                     *         "eta": 0.5,
+                     *         "fab_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *         "finished_at": 1790000000,
+                     *         "flower_run_id": "9222247651284241900",
+                     *         "id": "run-5d1c0e9a7b32",
+                     *         "metric": "accuracy",
+                     *         "promote": "best",
+                     *         "promoted_version": 1,
+                     *         "reason": "too few devices answered in time",
+                     *         "round": 1,
+                     *         "rounds": 1,
+                     *         "started_at": 1790000000,
+                     *         "started_by": "",
+                     *         "status": "pending",
+                     *         "strategy": "FedAvg",
+                     *         "traceparent": "",
+                     *         "wants": 1,
+                     *         "warning": "warning"
+                     *       }
+                     *     ]
+                     */
                     "application/json": components["schemas"]["Run"][];
+                    "application/vnd.flip.fields+json": {
+                        app?: string;
+                        config?: {
+                            [key: string]: boolean | number | string;
+                        };
+                        eta?: number | null;
+                        fab_hash?: string;
+                        finished_at?: number | null;
+                        flower_run_id?: string;
+                        id?: string;
+                        metric?: string;
+                        promote?: string;
+                        promoted_version?: number | null;
+                        reason?: string;
+                        round?: number;
+                        rounds?: number | null;
+                        started_at?: number;
+                        /** @default  */
+                        started_by: string;
+                        status?: components["schemas"]["RunStatus"];
+                        strategy?: string;
+                        /** @default  */
+                        traceparent: string;
+                        wants?: number | null;
+                        warning?: string;
+                    }[];
                 };
             };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     ApiV1RunsStartRun: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A random text: sent again with the same key, the call happens once and is answered the same. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "config": {
+                 *         "num-server-rounds": 3
+                 *       },
+                 *       "fab_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                 *       "metric": "accuracy",
+                 *       "promote": "best"
+                 *     }
+                 */
                 "application/json": components["schemas"]["RunRequest"];
             };
         };
@@ -1844,24 +6114,44 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "app": "digits 1.0.0",
+                     *       "config": {
+                     *         "num-server-rounds": 3
+                     *       },
+                     *       "eta": 0.5,
+                     *       "fab_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *       "finished_at": 1790000000,
+                     *       "flower_run_id": "9222247651284241900",
+                     *       "id": "run-5d1c0e9a7b32",
+                     *       "metric": "accuracy",
+                     *       "promote": "best",
+                     *       "promoted_version": 1,
+                     *       "reason": "too few devices answered in time",
+                     *       "round": 1,
+                     *       "rounds": 1,
+                     *       "started_at": 1790000000,
+                     *       "started_by": "",
+                     *       "status": "pending",
+                     *       "strategy": "FedAvg",
+                     *       "traceparent": "",
+                     *       "wants": 1,
+                     *       "warning": "warning"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Run"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
-                };
-            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     ApiV1RunsRunIdGetRun: {
@@ -1878,27 +6168,96 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "rounds": [
+                     *         {
+                     *           "answered": [
+                     *             "answered"
+                     *           ],
+                     *           "evaluate_metrics": {
+                     *             "accuracy": 0.5
+                     *           },
+                     *           "failures": [
+                     *             {
+                     *               "device_id": "dev-3f9c2a71b5e4",
+                     *               "phase": "train",
+                     *               "reason": "too few devices answered in time"
+                     *             }
+                     *           ],
+                     *           "finished_at": 1790000000,
+                     *           "round": 1,
+                     *           "run_id": "run-5d1c0e9a7b32",
+                     *           "sampled": [
+                     *             "sampled"
+                     *           ],
+                     *           "started_at": 1790000000,
+                     *           "train_metrics": {
+                     *             "accuracy": 0.5
+                     *           },
+                     *           "version": 1
+                     *         }
+                     *       ],
+                     *       "run": {
+                     *         "app": "digits 1.0.0",
+                     *         "config": {
+                     *           "num-server-rounds": 3
+                     *         },
+                     *         "eta": 0.5,
+                     *         "fab_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *         "finished_at": 1790000000,
+                     *         "flower_run_id": "9222247651284241900",
+                     *         "id": "run-5d1c0e9a7b32",
+                     *         "metric": "accuracy",
+                     *         "promote": "best",
+                     *         "promoted_version": 1,
+                     *         "reason": "too few devices answered in time",
+                     *         "round": 1,
+                     *         "rounds": 1,
+                     *         "started_at": 1790000000,
+                     *         "started_by": "",
+                     *         "status": "pending",
+                     *         "strategy": "FedAvg",
+                     *         "traceparent": "",
+                     *         "wants": 1,
+                     *         "warning": "warning"
+                     *       },
+                     *       "turnout": {
+                     *         "able": 1,
+                     *         "absent": [
+                     *           {
+                     *             "detail": "no device 'dev-0'",
+                     *             "device_id": "dev-3f9c2a71b5e4",
+                     *             "last_seen": 1790000000,
+                     *             "name": "line-3-camera",
+                     *             "why": "revoked"
+                     *           }
+                     *         ],
+                     *         "others": 1
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["RunDetail"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
-                };
+                content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     ApiV1RunsRunIdLateListLate: {
@@ -1915,27 +6274,45 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "dropped": 1,
+                     *       "kept": [
+                     *         {
+                     *           "device_id": "dev-3f9c2a71b5e4",
+                     *           "kept_at": 1790000000,
+                     *           "message_id": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *           "phase": "train",
+                     *           "reason": "too few devices answered in time",
+                     *           "round": 1,
+                     *           "seconds": 0.5,
+                     *           "size": 44212
+                     *         }
+                     *       ],
+                     *       "uploading": 1
+                     *     }
+                     */
                     "application/json": components["schemas"]["LateContributions"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
-                };
+                content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     ApiV1RunsRunIdLogsReadLogs: {
@@ -1958,27 +6335,23 @@ export interface operations {
                     "text/plain": string;
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
-                };
-            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     ApiV1RunsRunIdSpansListSpans: {
         parameters: {
             query?: {
+                /** @description Items of one page. */
                 limit?: number;
+                /** @description Where the page begins: from the `Link` header (`rel="next"`) of the one before. */
+                cursor?: string;
+                /** @description Names of fields, with commas: only these are answered, as `application/vnd.flip.fields+json`. */
+                fields?: string;
             };
             header?: never;
             path: {
@@ -1991,33 +6364,69 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    /** @description The next page, if there is one: `rel="next"` (RFC 8288). */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "device_id": "dev-3f9c2a71b5e4",
+                     *         "message_id": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *         "phase": "train",
+                     *         "round": 1,
+                     *         "spans": [
+                     *           {
+                     *             "attributes": {
+                     *               "accuracy": "attributes"
+                     *             },
+                     *             "duration": 0.5,
+                     *             "error": "",
+                     *             "name": "line-3-camera",
+                     *             "parent_id": "",
+                     *             "span_id": "00f067aa0ba902b7",
+                     *             "start": 0.5,
+                     *             "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"
+                     *           }
+                     *         ]
+                     *       }
+                     *     ]
+                     */
                     "application/json": components["schemas"]["MessageSpans"][];
+                    "application/vnd.flip.fields+json": {
+                        device_id?: string;
+                        message_id?: string;
+                        phase?: string;
+                        round?: number;
+                        spans?: components["schemas"]["Span"][];
+                    }[];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
-                };
+                content?: never;
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     ApiV1RunsRunIdStopStopRun: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A random text: sent again with the same key, the call happens once and is answered the same. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 run_id: string;
             };
@@ -2031,24 +6440,522 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "app": "digits 1.0.0",
+                     *       "config": {
+                     *         "num-server-rounds": 3
+                     *       },
+                     *       "eta": 0.5,
+                     *       "fab_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *       "finished_at": 1790000000,
+                     *       "flower_run_id": "9222247651284241900",
+                     *       "id": "run-5d1c0e9a7b32",
+                     *       "metric": "accuracy",
+                     *       "promote": "best",
+                     *       "promoted_version": 1,
+                     *       "reason": "too few devices answered in time",
+                     *       "round": 1,
+                     *       "rounds": 1,
+                     *       "started_at": 1790000000,
+                     *       "started_by": "",
+                     *       "status": "pending",
+                     *       "strategy": "FedAvg",
+                     *       "traceparent": "",
+                     *       "wants": 1,
+                     *       "warning": "warning"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Run"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1TokensListTokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "created_at": 1790000000,
+                     *         "expires_at": 1790000000,
+                     *         "id": "dev-3f9c2a71b5e4",
+                     *         "last_used": 0.5,
+                     *         "name": "line-3-camera",
+                     *         "scope": [
+                     *           "account:manage"
+                     *         ],
+                     *         "username": "ada"
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["ApiToken"][];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1TokensMakeToken: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A random text: sent again with the same key, the call happens once and is answered the same. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "lifetime": 7776000,
+                 *       "name": "line-3-camera",
+                 *       "scope": [
+                 *         "account:manage"
+                 *       ],
+                 *       "username": "ada"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewApiToken"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    /**
+                     * @example {
+                     *       "about": {
+                     *         "created_at": 1790000000,
+                     *         "expires_at": 1790000000,
+                     *         "id": "dev-3f9c2a71b5e4",
+                     *         "last_used": 0.5,
+                     *         "name": "line-3-camera",
+                     *         "scope": [
+                     *           "account:manage"
+                     *         ],
+                     *         "username": "ada"
+                     *       },
+                     *       "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["MadeApiToken"];
                 };
             };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1TokensTokenIdRevokeToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": 1790000000,
+                     *       "expires_at": 1790000000,
+                     *       "id": "dev-3f9c2a71b5e4",
+                     *       "last_used": 0.5,
+                     *       "name": "line-3-camera",
+                     *       "scope": [
+                     *         "account:manage"
+                     *       ],
+                     *       "username": "ada"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ApiToken"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1UsersListUsers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "created_at": 1790000000,
+                     *         "disabled": true,
+                     *         "provider": "provider",
+                     *         "role": "viewer",
+                     *         "username": "ada"
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["Account"][];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1UsersAddUser: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A random text: sent again with the same key, the call happens once and is answered the same. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "password": "correct horse battery staple",
+                 *       "role": "viewer",
+                 *       "username": "ada"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewAccount"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": 1790000000,
+                     *       "disabled": true,
+                     *       "provider": "provider",
+                     *       "role": "viewer",
+                     *       "username": "ada"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1UsersUsernameRemoveUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": 1790000000,
+                     *       "disabled": true,
+                     *       "provider": "provider",
+                     *       "role": "viewer",
+                     *       "username": "ada"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1UsersUsernameChangeUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "disabled": true,
+                 *       "role": "viewer"
+                 *     }
+                 */
+                "application/json": components["schemas"]["AccountChange"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": 1790000000,
+                     *       "disabled": true,
+                     *       "provider": "provider",
+                     *       "role": "viewer",
+                     *       "username": "ada"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1UsersUsernamePasswordResetPassword: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A random text: sent again with the same key, the call happens once and is answered the same. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "password": "correct horse battery staple"
+                 *     }
+                 */
+                "application/json": components["schemas"]["PasswordReset"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": 1790000000,
+                     *       "disabled": true,
+                     *       "provider": "provider",
+                     *       "role": "viewer",
+                     *       "username": "ada"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1UsersUsernameSessionsListSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "address": "address",
+                     *         "agent": "agent",
+                     *         "begun_at": 1790000000,
+                     *         "current": true,
+                     *         "ends_at": 1790000000,
+                     *         "id": "dev-3f9c2a71b5e4",
+                     *         "used_at": 1790000000
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["OpenSession"][];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1UsersUsernameSessionsEndSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "username": "ada"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Ended"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     HealthLiveReadLive: {
@@ -2063,11 +6970,25 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "status": "ok"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Alive"];
                 };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -2083,11 +7004,28 @@ export interface operations {
             /** @description Request fulfilled, document follows */
             200: {
                 headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "missing": {
+                     *         "mongo": "missing"
+                     *       },
+                     *       "ready": true
+                     *     }
+                     */
                     "application/json": components["schemas"]["Readiness"];
                 };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };

@@ -1,4 +1,4 @@
-import { answered, hub } from "@/api/client";
+import { answered, everything, hub } from "@/api/client";
 import type { DeclaredGap, Device, DeviceEvent } from "@/api/types";
 import { upsert } from "@/live/frame";
 import { liveQuery, polledQuery } from "@/live/query";
@@ -6,7 +6,7 @@ import { isNews } from "./events";
 
 export const devicesQuery = liveQuery<Device[]>(
   ["devices"],
-  (signal) => answered(hub.GET("/api/v1/devices", { signal })),
+  (signal) => everything((query) => hub.GET("/api/v1/devices", { params: { query }, signal })),
   (devices, frame) =>
     frame.topic === "device" ? upsert(devices, frame.data, (other) => other.id === frame.data.id) : devices,
 );

@@ -1,18 +1,21 @@
-import { answered, hub } from "@/api/client";
+import { answered, everything, hub } from "@/api/client";
 import type { Model, ModelVersion } from "@/api/types";
 import { upsert } from "@/live/frame";
 import { liveQuery } from "@/live/query";
 
 export const modelsQuery = liveQuery<Model[]>(
   ["models"],
-  (signal) => answered(hub.GET("/api/v1/models", { signal })),
+  (signal) => everything((query) => hub.GET("/api/v1/models", { params: { query }, signal })),
   (models, frame) => (frame.topic === "model" ? withVersion(models, frame.data) : models),
 );
 
 export const versionsQuery = (name: string) =>
   liveQuery<ModelVersion[]>(
     ["models", name, "versions"],
-    (signal) => answered(hub.GET("/api/v1/models/{name}/versions", { params: { path: { name } }, signal })),
+    (signal) =>
+      everything((query) =>
+        hub.GET("/api/v1/models/{name}/versions", { params: { path: { name }, query }, signal }),
+      ),
     (versions, frame) =>
       frame.topic === "model" && frame.data.model === name ? withState(versions, frame.data) : versions,
   );

@@ -1,11 +1,11 @@
-import { answered, hub } from "@/api/client";
+import { answered, everything, hub } from "@/api/client";
 import type { LateContributions, MessageSpans, Run, RunDetail, Turnout } from "@/api/types";
 import { upsert } from "@/live/frame";
 import { liveQuery, polledQuery } from "@/live/query";
 
 export const runsQuery = liveQuery<Run[]>(
   ["runs"],
-  (signal) => answered(hub.GET("/api/v1/runs", { signal })),
+  (signal) => everything((query) => hub.GET("/api/v1/runs", { params: { query }, signal })),
   (runs, frame) =>
     frame.topic === "run" ? upsert(runs, frame.data, (other) => other.id === frame.data.id) : runs,
 );
