@@ -5,11 +5,11 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from flip_hub.commands import apps, certificate, daemon, devices, login, models, runs
+from flip_hub.commands import apps, audit, certificate, daemon, devices, login, models, runs
 from flip_hub.commands.parsing import Command
 from flip_runtime.errors import ConfigError, FlipError
 
-GROUPS = (daemon, certificate, login, devices, apps, runs, models)
+GROUPS = (daemon, certificate, login, devices, apps, runs, models, audit)
 """In the order of `flip-hub --help`."""
 
 

@@ -5,12 +5,13 @@ Raises `Rejected` with the hub's reason and hint, and `Unavailable` when asking 
 
 from http import HTTPStatus
 from typing import Any, Self, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 import msgspec
 
 from flip_hub.apps.schemas import App, AppKey, AppKeyRequest, AppSignature
+from flip_hub.audit.entry import Entry
 from flip_hub.auth.schemas import Login, Me, Session
 from flip_hub.contributions.schemas import LateContributions
 from flip_hub.devices.schemas import Device
@@ -63,6 +64,10 @@ class HubApi:
 
     def me(self) -> Me:
         return self._get("/api/v1/auth/me", Me)
+
+    def audit(self, limit: int, **sought: str) -> list[Entry]:
+        """Newest first."""
+        return self._get(f"/api/v1/audit?{urlencode({'limit': limit, **sought})}", list[Entry])
 
     # ---- devices ------------------------------------------------------------------------------------------------
 

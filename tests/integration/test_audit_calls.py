@@ -17,6 +17,7 @@ from core_hub import CoreHub, new_device, problem, running_core
 from flip_hub.audit.entry import Entry
 from flip_hub.audit.store import AuditStore
 from flip_hub.auth.permissions import Role
+from flip_hub.cli import main
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -117,3 +118,21 @@ async def test_no_secret_is_ever_in_an_entry(hub: CoreHub) -> None:
     assert "POST /api/v1/auth/login'" in said
     for secret in (*passwords, token, *(bearer for bearer in hub.bearers.values())):
         assert secret not in said
+
+
+async def test_the_command_line_verifies_the_audit_and_names_the_entry_that_was_changed(
+    hub: CoreHub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FLIP_HUB__STATE", str(hub.settings.hub.state))
+    monkeypatch.setenv("FLIP_MONGO__URL", hub.settings.mongo.url)
+    monkeypatch.setenv("FLIP_MONGO__DATABASE", hub.settings.mongo.database)
+    await hub.enrolment_token()
+    await asyncio.to_thread(main, ["audit", "verify"])
+    assert "the audit is whole: " in capsys.readouterr().out
+    entries = hub.mongo.database["audit"]
+    before = await entries.find_one_and_update({"_id": 2}, {"$set": {"actor": "nobody"}})
+    with pytest.raises(SystemExit) as ended:
+        await asyncio.to_thread(main, ["audit", "verify"])
+    assert ended.value.code == 1
+    assert "entry 2 was changed" in capsys.readouterr().err
+    await entries.replace_one({"_id": 2}, before or {})

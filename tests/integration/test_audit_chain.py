@@ -18,8 +18,8 @@ from flip_hub.audit.entry import Entry, Link, Note, chained, link
 from flip_hub.audit.head import HeadFile
 from flip_hub.audit.service import Audit
 from flip_hub.audit.store import AuditStore, entry_of
-from flip_hub.audit.verification import Broken, Verification
-from flip_hub.mongo import Collection, Database, DatabaseDown, Mongo
+from flip_hub.audit.verification import Broken, verify_chain
+from flip_hub.mongo import Database, DatabaseDown, Mongo
 from flip_hub.registry.schema import prepare_registry
 from flip_hub.settings import MongoSection
 from flip_runtime.child import Child, port_open
@@ -43,12 +43,7 @@ def audit_of(database: Database, folder: Path) -> Audit:
 
 
 async def verify(database: Database, head: Link | None = None) -> Broken | None:
-    verification = Verification(head)
-    async for document in AuditStore(database).documents():
-        broken = verification.take(document)
-        if broken is not None:
-            return broken
-    return verification.finish()
+    return (await verify_chain(AuditStore(database), head)).broken
 
 
 async def ten_entries(database: Database, folder: Path) -> Link:
@@ -69,72 +64,68 @@ async def test_entries_of_hubs_that_write_at_once_are_one_chain_without_a_gap(da
     assert actors == {f"user-{number}" for number in range(60)}
 
 
-Damage = Callable[[Collection], Awaitable[object]]
+Damage = Callable[[Database], Awaitable[object]]
 
 
-async def change(entries: Collection) -> object:
-    return await entries.update_one({"_id": 4}, {"$set": {"actor": "somebody else"}})
+async def change(database: Database) -> object:
+    return await database["audit"].update_one({"_id": 4}, {"$set": {"actor": "somebody else"}})
 
 
-async def change_with_its_hash(entries: Collection) -> object:
-    return await write_anew(entries, 4, 4)
+async def change_with_its_hash(database: Database) -> object:
+    return await write_anew(database, 4, 4)
 
 
-async def write_all_anew(entries: Collection) -> object:
-    return await write_anew(entries, 4, 10)
+async def write_all_anew(database: Database) -> object:
+    return await write_anew(database, 4, 10)
 
 
-async def remove(entries: Collection) -> object:
-    return await entries.delete_many({"_id": {"$in": [4, 5]}})
+async def remove(database: Database) -> object:
+    return await database["audit"].delete_many({"_id": {"$in": [4, 5]}})
 
 
-async def cut_off(entries: Collection) -> object:
-    return await entries.delete_many({"_id": {"$gte": 9}})
+async def cut_off(database: Database) -> object:
+    return await database["audit"].delete_many({"_id": {"$gte": 9}})
 
 
-async def empty(entries: Collection) -> object:
-    return await entries.delete_many({})
+async def empty(database: Database) -> object:
+    return await database["audit"].delete_many({})
 
 
-async def put_between(entries: Collection) -> object:
-    document = await entries.find_one({"_id": 4})
-    return await unchecked(entries).insert_one({**(document or {}), "_id": 4.5})
+async def put_between(database: Database) -> object:
+    document = await database["audit"].find_one({"_id": 4})
+    return await database["audit"].insert_one({**(document or {}), "_id": 4.5})
 
 
-async def put_at_the_end(entries: Collection) -> object:
-    document = await entries.find_one({"_id": 4})
-    return await unchecked(entries).insert_one({**(document or {}), "_id": "4"})
+async def put_at_the_end(database: Database) -> object:
+    document = await database["audit"].find_one({"_id": 4})
+    return await database["audit"].insert_one({**(document or {}), "_id": "4"})
 
 
-async def make_it_no_entry(entries: Collection) -> object:
-    await entries.delete_one({"_id": 4})
-    return await unchecked(entries).insert_one({"_id": 4})
+async def make_it_no_entry(database: Database) -> object:
+    await database["audit"].delete_one({"_id": 4})
+    return await database["audit"].insert_one({"_id": 4})
 
 
-async def renumber(entries: Collection) -> object:
+async def renumber(database: Database) -> object:
     """Takes one out, and moves up those after it, each with a right hash."""
-    found = [entry_of(document) async for document in entries.find().sort("_id")]
+    found = [entry_of(document) async for document in database["audit"].find().sort("_id")]
     kept = [found[place] for place in range(10) if place != 3]
-    await entries.delete_many({})
-    return await AuditStore(entries.database).append(chained(Link(), [note_of(entry) for entry in kept]))
+    await database["audit"].delete_many({})
+    return await AuditStore(database).append(chained(Link(), [note_of(entry) for entry in kept]))
 
 
-async def write_anew(entries: Collection, first: int, last: int) -> object:
+async def write_anew(database: Database, first: int, last: int) -> object:
     """With another actor in the first."""
-    found = [entry_of(document) async for document in entries.find().sort("_id")]
+    found = [entry_of(document) async for document in database["audit"].find().sort("_id")]
     notes = [note_of(entry, actor="nobody" if entry.seq == first else entry.actor) for entry in found[first - 1 : last]]
     forged = chained(link(found[first - 2]), notes)
-    await entries.delete_many({"_id": {"$gte": first, "$lte": last}})
-    return await AuditStore(entries.database).append(forged)
+    await database["audit"].delete_many({"_id": {"$gte": first, "$lte": last}})
+    return await AuditStore(database).append(forged)
 
 
 def note_of(entry: Entry, actor: str = "") -> Note:
-    return Note(**{name: getattr(entry, name) for name in Note.__struct_fields__} | ({"actor": actor} if actor else {}))
-
-
-def unchecked(entries: Collection) -> Collection:
-    """As somebody who has taken the validator away."""
-    return entries.database.get_collection(entries.name)
+    said: dict[str, Any] = {name: getattr(entry, name) for name in Note.__struct_fields__}
+    return Note(**said | ({"actor": actor} if actor else {}))
 
 
 @pytest.mark.parametrize(
@@ -159,7 +150,7 @@ async def test_each_damage_is_found_at_its_first_entry(
     head = await ten_entries(database, folder)
     assert await verify(database, head) is None
     await database.command("collMod", "audit", validationLevel="off")
-    await damage(database["audit"])
+    await damage(database)
     broken = await verify(database, head)
     assert broken is not None
     assert broken.seq == seq

@@ -4,7 +4,8 @@ The last entries of a chain can be removed without a trace in it. So the hub kee
 how far the chain went, and with which hash.
 """
 
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -19,11 +20,32 @@ class Broken(Struct, frozen=True, kw_only=True):
     """In words for people."""
 
 
+class Verdict(Struct, frozen=True, kw_only=True):
+    end: Link
+    """As far as the chain is whole."""
+    broken: Broken | None
+
+
+class Documents(Protocol):
+    def documents(self) -> AsyncIterator[dict[str, Any]]:
+        """All, by number."""
+        ...
+
+
+async def verify_chain(store: Documents, head: Link | None) -> Verdict:
+    """`head`: how far the chain went at least."""
+    verification = Verification(head)
+    async for document in store.documents():
+        broken = verification.take(document)
+        if broken is not None:
+            return Verdict(end=verification.end, broken=broken)
+    return Verdict(end=verification.end, broken=verification.finish())
+
+
 class Verification:
     """Takes the documents one by one, by number; memory does not grow with them."""
 
     def __init__(self, head: Link | None) -> None:
-        """`head`: how far the chain went at least."""
         self._head = head
         self.end = Link()
 
