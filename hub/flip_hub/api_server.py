@@ -7,7 +7,7 @@ from litestar import Litestar
 
 from flip_hub.hardening import Hardened
 from flip_hub.listener import listening, serve, server_config
-from flip_hub.observability.requests import TracedApp
+from flip_hub.observability.requests import RequestAccount, TracedApp
 from flip_hub.settings import HubSection
 from flip_hub.tls import ServerCertificate
 
@@ -23,18 +23,21 @@ class ApiServer:
         settings: HubSection,
         on_stop: Callable[[], None],
         certificate: ServerCertificate | None = None,
+        account: RequestAccount | None = None,
     ) -> None:
         self._app = app
         self._settings = settings
         self._on_stop = on_stop
         self._certificate = certificate
+        self._account = account
 
     async def run(self) -> None:
         """Until it is cancelled. Raises `ConfigError` when the port is taken, `Unavailable` when it ends by itself."""
         with listening(self._settings.host, self._settings.port, "hub") as listener:
-            config = server_config(self._hardened(), self._certificate, lifespan=True, websockets=True)
+            config = server_config(self._application(), self._certificate, lifespan=True, websockets=True)
             log.info("api ready", extra={"url": self._settings.public_url})
             await serve(config, listener, self._on_stop, self._certificate)
 
-    def _hardened(self) -> Hardened:
-        return Hardened(TracedApp(self._app), self._settings.names, tls=self._certificate is not None)
+    def _application(self) -> TracedApp:
+        hardened = Hardened(self._app, self._settings.names, tls=self._certificate is not None)
+        return TracedApp(hardened, self._account)

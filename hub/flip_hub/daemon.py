@@ -35,6 +35,10 @@ from flip_hub.models.routes import DeviceArtifactController, ModelController
 from flip_hub.models.service import ModelService
 from flip_hub.models.store import ModelStore
 from flip_hub.mongo import Mongo
+from flip_hub.observability.build import build_observability
+from flip_hub.observability.instruments import part_instruments
+from flip_hub.observability.readiness import readiness_checks
+from flip_hub.observability.routes import MetricsController
 from flip_hub.registry.schema import prepare_registry
 from flip_hub.settings import Settings
 from flip_hub.telemetry.routes import RunSpansController
@@ -84,12 +88,15 @@ async def serve(settings: Settings) -> None:
     standby = Standby(devices, gateway.nodes, lease=settings.fleet.wakes_within)
     runs = RunService(run_store, control, devices, models, live, mailboxes, apps, receipts, standby)
 
-    health = Health(
-        {"mongo": mongo.missing, "superlink": _missing(superlink)}
-        | ({} if core.shared.run is None else {"redis": core.shared.volatile.missing})
-    )
+    parts = {"mongo": mongo.missing, "superlink": _missing(superlink)}
+    if core.shared.run is not None:
+        parts["redis"] = core.shared.volatile.missing
+    certificate = api_certificate(settings)
+    health = Health(parts | readiness_checks(settings, certificate))
+    watched = build_observability(settings, mongo, run_store, parts)
+    part_instruments(watched.metrics, live=live, superlink=superlink, mailboxes=mailboxes)
     app = create_app(
-        [*ROUTES, *FEDERATION_ROUTES],
+        [*ROUTES, *FEDERATION_ROUTES, MetricsController],
         {
             **core.services,
             "models": models,
@@ -99,6 +106,7 @@ async def serve(settings: Settings) -> None:
             "late": late,
             "run_spans": RunSpans(core.spans, runs, contribution_store),
             "health": health,
+            "exposed": watched.exposed,
         },
         access=core.access,
         prepared=mongo.prepared,
@@ -108,7 +116,7 @@ async def serve(settings: Settings) -> None:
     await supervise(
         [
             Service("registry", lambda: mongo.prepare(prepare_registry)),
-            Service("api", ApiServer(app, settings.hub, devices.close, api_certificate(settings)).run),
+            Service("api", ApiServer(app, settings.hub, devices.close, certificate, watched.requests).run),
             Service("set-up", lambda: mongo.keep_running(core.people.first_admin.offer)),
             Service("audit", lambda: mongo.keep_running(core.audit.run)),
             Service("presence", lambda: mongo.keep_running(devices.watch)),
@@ -118,6 +126,7 @@ async def serve(settings: Settings) -> None:
             Service("late", lambda: mongo.keep_running(late.keep_tidy)),
             Service("runs", lambda: mongo.keep_running(runs.watch)),
             *([] if core.shared.run is None else [Service("bus", core.shared.run)]),
+            *watched.services,
         ]
     )
 

@@ -71,8 +71,12 @@ TELEMETRY = (
     Collection(
         name="spans",
         schema=fields(device="string", run="string", message="string", happened="date", received="date"),
-        indexes=(_EVENT, index("run", "-happened"), kept("received", EVENTS_KEPT)),
+        indexes=(
+            *(_EVENT, index("run", "-happened"), kept("received", EVENTS_KEPT)),
+            index("exported", "received"),  # null until a collector has them
+        ),
     ),
+    Collection(name="exported_runs", schema=fields(_id="string", at="date"), indexes=(kept("at", RECEIPTS_KEPT),)),
     Collection(name="health", series=TimeSeries(at="at", of="device", granularity="minutes", kept=HEALTH_KEPT)),
 )
 
