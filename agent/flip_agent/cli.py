@@ -40,13 +40,15 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", parents=[shared], help="the local inference server")
     serve.add_argument("name", nargs="?", default="default", metavar="NAME", help="of inference.instances, if any")
     commands.add_parser("train", parents=[shared], help="take part in runs until there is no more work")
-    enrol = commands.add_parser("enrol", parents=[shared], help="join a hub with a single-use token")
+    enrol = commands.add_parser("enrol", parents=[shared], help="join a hub with an enrolment token")
     enrol.add_argument("url", metavar="URL", help="the hub, for example http://hub.example:8000")
     token = enrol.add_mutually_exclusive_group(required=True)
     token.add_argument("--token", metavar="T")
     token.add_argument("--token-file", type=Path, metavar="FILE", help="keeps the token out of the process list")
     enrol.add_argument("--name", help="for people; by default the host name")
-    enrol.add_argument("--ca", type=Path, metavar="FILE", help="PEM of the authority that signed an https hub")
+    authority = enrol.add_mutually_exclusive_group()
+    authority.add_argument("--ca", type=Path, metavar="FILE", help="PEM of the authority that certified an https hub")
+    authority.add_argument("--ca-sha256", default="", metavar="HEX", help="its fingerprint; the hub shows the rest")
     enrol.add_argument("--again", action="store_true", help="enrol anew, with the same key")
     status = commands.add_parser("status", parents=[shared], help="what the daemon is doing")
     status.add_argument("--json", action="store_true")
@@ -102,7 +104,13 @@ def _enrol(options: argparse.Namespace, settings: Settings, config: Path | None)
     token = options.token or _read(options.token_file).strip()
     ca = None if options.ca is None else _authority(options.ca)
     replaced = earlier(settings.agent.state)
-    identity = enrol(settings.agent.state, options.url, token, name=options.name, ca=ca, again=options.again)
+    identity = enrol(
+        *(settings.agent.state, options.url, token),
+        name=options.name,
+        ca=ca,
+        ca_sha256=options.ca_sha256,
+        again=options.again,
+    )
     print(f"enrolled as {identity.name} ({identity.device_id}) at {identity.hub_url}")
     if replaced:
         print(f"this replaces {replaced}")

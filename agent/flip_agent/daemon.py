@@ -6,15 +6,19 @@ Before enrolment it is up and says so. It imports nothing heavy: signing, traini
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 from pathlib import Path
 
+from flip_agent.actions.actions import Actions
+from flip_agent.actions.ledger import ActionLedger
+from flip_agent.actions.performers import performers
 from flip_agent.children import Children
 from flip_agent.desired_state import UNKNOWN, DesiredStatePoll, load_desired
 from flip_agent.enrolment import IdentityWatch
+from flip_agent.first_outbox import open_outbox
 from flip_agent.governor import Governor
-from flip_agent.health.conditions import DISK_LOW, INODES_LOW
 from flip_agent.health.device_checks import daemon_checks, machine_checks
 from flip_agent.health.hardware import Hardware
 from flip_agent.health.health import Health
@@ -39,14 +43,16 @@ from flip_agent.outbox.last_chance import delivered
 from flip_agent.outbox.outbox import Outbox
 from flip_agent.progress import Progress
 from flip_agent.reported import Reported
+from flip_agent.restart import begin_anew, others_restart_it
 from flip_agent.settings import Settings
 from flip_agent.start_counter import Mode, StartCounter
 from flip_agent.state_folder import make_state_folder, owned
 from flip_agent.systemd import Notifier
 from flip_agent.uplink import SEND_WITHIN, Uplink
-from flip_agent.watched import Watched, run_until
+from flip_agent.watched import Watched, first_of, run_until
 from flip_runtime.errors import Unavailable
 from flip_runtime.supervisor import Service, supervise
+from flip_wire.actions import ActionResult
 from flip_wire.health import Repair
 from flip_wire.models import ModelAssignment, RolledBack
 from flip_wire.spans import Spans
@@ -57,9 +63,6 @@ log = logging.getLogger(__name__)
 LAST_CHANCE = 2.0
 """Seconds that the uplink has, after SIGTERM, for what it holds; the children have had five before."""
 
-_LOOK_FOR_ROOM = 5.0
-"""Seconds."""
-
 
 def run(settings: Settings, config: Path | None) -> None:
     """Until SIGTERM or SIGINT; then everything, children included, is gone within ten seconds."""
@@ -68,50 +71,27 @@ def run(settings: Settings, config: Path | None) -> None:
         starts = StartCounter(settings.agent.state)
         with starts.counted():
             give_memory_back()
-            asyncio.run(_until_signal(settings, config, starts))
+            asked_anew = asyncio.run(_until_signal(settings, config, starts))
+    if asked_anew and not others_restart_it():
+        begin_anew()
 
 
-async def _until_signal(settings: Settings, config: Path | None, starts: StartCounter) -> None:
+async def _until_signal(settings: Settings, config: Path | None, starts: StartCounter) -> bool:
+    """Whether the agent shall begin anew."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     repairs: list[Repair] = []
-    outbox = await _open_outbox(settings, stop, starts.mode.value, repairs)
+    outbox = await open_outbox(settings, stop, starts.mode.value, repairs, load_desired)
     if outbox is None:
-        return
+        return False
     try:
         daemon = Daemon(settings, config, outbox, starts, repairs)
         loop.add_signal_handler(signal.SIGHUP, daemon.reload)
-        await daemon.run(stop)
+        return await daemon.run(stop)
     finally:
         await outbox.close()
         log.info("stopped")
-
-
-async def _open_outbox(settings: Settings, stop: asyncio.Event, mode: Mode, repairs: list[Repair]) -> Outbox | None:
-    """Makes room when the disk is too full for its files, and waits for more; None when told to stop meanwhile."""
-    reason = ""
-    while not stop.is_set():
-        try:
-            return await Outbox.open(settings.agent.state / "outbox.db", max_bytes=settings.outbox.max_bytes)
-        except Unavailable as error:
-            if str(error) != reason:
-                reason = str(error)
-                log.error("no outbox yet, trying again", extra={"reason": reason, "hint": error.hint})
-        if mode is not Mode.SAFE and (made := _room_made(settings)):
-            repairs += made
-            continue
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LOOK_FOR_ROOM):
-                await stop.wait()
-    return None
-
-
-def _room_made(settings: Settings) -> list[Repair]:
-    desired = Watched(load_desired(settings.agent.state))
-    checks = machine_checks(lambda: settings, Hardware(settings.agent.machine), desired)
-    repairs = [check.repaired() for check in checks if check.declaration in (DISK_LOW, INODES_LOW) and check.look()]
-    return [repair for repair in repairs if repair]
 
 
 class Daemon:
@@ -124,6 +104,8 @@ class Daemon:
         self._starts = starts
         self._live = LiveSettings(settings, config)
         self._notifier = Notifier()
+        self._life = os.urandom(8).hex()
+        self._anew = Watched(False)
         self._sending = Progress("uplink", within=SEND_WITHIN)
         self._enrolment = IdentityWatch(self._settings.state)
         self._desired = Watched(load_desired(self._settings.state))
@@ -164,6 +146,13 @@ class Daemon:
             traffic=lambda: self._inference.traffic,
             samples_lost=lambda: self._inference.samples_lost,
         )
+        self._actions = Actions(
+            *(ActionLedger(self._settings.state), self._desired),
+            performers(self._settings.state, config, self._rollbacks),
+            restart=lambda: self._anew.set(True),
+            tell=self._tell_action,
+            hub_time=lambda: self._link.hub_time,
+        )
         self._local = LocalServer(
             *(self._settings.run_socket, outbox, self._desired, self._reported, self._inference, self._rollbacks),
             holding=self._governor.because,
@@ -172,11 +161,12 @@ class Daemon:
             listening=self._notifier.ready,
         )
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Returns some seconds after `stop` is set."""
+    async def run(self, stop: asyncio.Event) -> bool:
+        """Returns some seconds after `stop` is set, or an action has asked for a restart; whether it has."""
         self._store.create()
         self._rollbacks.settle()
         await run_until(self._until_drained(stop), supervise(self._services()))
+        return self._anew.value
 
     def reload(self) -> None:
         """Takes a changed configuration over, as far as that is possible at once."""
@@ -196,6 +186,7 @@ class Daemon:
             Service("inspection", self._inspection.run),
             Service("starts", self._starts.run),
             Service("rollbacks", self._rollbacks.run),
+            Service("actions", self._actions.run),
         ]
 
     def _optional_services(self, mode: Mode) -> list[Service]:
@@ -224,7 +215,7 @@ class Daemon:
             await delivered(self._outbox, within=LAST_CHANCE)
 
     async def _asked_to_stop(self, stop: asyncio.Event) -> None:
-        await stop.wait()
+        await first_of(stop.wait(), self._anew.until(bool))
         self._notifier.stopping()
 
     async def _run_optional(self) -> None:
@@ -259,6 +250,9 @@ class Daemon:
     async def _tell_rollback(self, event: RolledBack, name: str) -> None:
         await self._outbox.append(Priority.ALERT, "rollback", event, once=name)
 
+    async def _tell_action(self, result: ActionResult) -> None:
+        await self._outbox.append(Priority.FEDERATION, "action", result, once=f"action {result.id}")
+
     async def _follow_identity(self) -> None:
         """Joins the hub once there is an identity, and anew when the device was enrolled again."""
         if self._enrolment.identity.value is None:
@@ -273,7 +267,7 @@ class Daemon:
     async def _join(self, identity: Identity) -> None:
         log.info("enrolled", extra={"device": identity.device_id, "hub": identity.hub_url})
         self._link.joining(identity.hub_url)
-        hub = HubClient(identity, self._settings.state, self._link)
+        hub = HubClient(identity, self._settings.state, self._link, self._life)
         try:
             await supervise(self._hub_services(hub, identity))
         finally:

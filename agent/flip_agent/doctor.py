@@ -189,7 +189,7 @@ def _port(inference: InferenceSection) -> Iterator[Verdict]:
 def _hub(identity: Identity) -> Iterator[Verdict]:
     """Any answer will do: what the hub thinks of this device, the daemon finds out."""
     try:
-        hub = HubConnection(identity.hub_url, ca=identity.ca or None)
+        hub = HubConnection(identity.hub_url, ca=identity.trusted)
         answer = hub.exchange("GET", "/health/live", headers={}, within=WITHIN)
     except FlipError as error:
         yield Verdict(subject=HUB_UNREACHABLE.subject, state=HUB_UNREACHABLE.severity, text=str(error))

@@ -1,4 +1,4 @@
-"""Exchanges a single-use token for an identity. The identity file comes last: without it, nothing has happened.
+"""Exchanges an enrolment token for an identity. The identity file comes last: without it, nothing has happened.
 
 The key is made here and never leaves its file; it is kept when enrolment is repeated, also after a power cut.
 """
@@ -13,12 +13,14 @@ import msgspec
 from flip_agent.device_key import load_key, make_key
 from flip_agent.hub.client import problem_of
 from flip_agent.hub.connection import HubConnection
+from flip_agent.hub.pinned_authority import pinned_authority
 from flip_agent.identity import IDENTITY_FILE, Identity, load_identity, save_identity
 from flip_agent.state_folder import DESIRED_FILE
 from flip_agent.version import AGENT_VERSION
 from flip_agent.watched import Watched
 from flip_runtime.errors import ConfigError, Rejected, Unavailable
 from flip_wire.fleet import Enrolled, EnrolRequest
+from flip_wire.version import HEADER
 
 DAMAGED_FILE = f"{IDENTITY_FILE}.damaged"
 _LOOK_EVERY = 2.0
@@ -26,15 +28,24 @@ _LOOK_EVERY = 2.0
 
 
 def enrol(
-    state: Path, url: str, token: str, *, name: str | None = None, ca: str | None = None, again: bool = False
+    state: Path,
+    url: str,
+    token: str,
+    *,
+    name: str | None = None,
+    ca: str | None = None,
+    ca_sha256: str = "",
+    again: bool = False,
 ) -> Identity:
-    """Raises `Rejected` when the hub or this device refuses, with a hint; then no identity was written.
+    """`ca` (PEM), or the authority with that fingerprint, is what an https hub is trusted by, now and later. Raises
+    `Rejected` when the hub or this device refuses, with a hint; then no identity was written.
 
     A damaged identity is replaced `again`, and kept beside the new one.
     """
     if not again and (existing := load_identity(state)) is not None:
         raise Rejected(f"this device is enrolled already, {_as(existing)}", hint="--again enrols it anew")
     name = name or socket.gethostname()
+    ca = pinned_authority(url, ca_sha256) if ca_sha256 else ca
     request = EnrolRequest(token=token, name=name, public_key=_public_key(state), agent_version=AGENT_VERSION)
     enrolled = _exchange(url, ca, request)
     identity = Identity(
@@ -45,6 +56,7 @@ def enrol(
         ca=enrolled.ca,
         app_keys=enrolled.app_keys,
         model_keys=enrolled.model_keys,
+        api_ca=(ca or "") if url.startswith("https:") else None,
     )
     (state / DESIRED_FILE).unlink(missing_ok=True)  # another hub may count its generations from anywhere
     if _damaged(state):
@@ -106,7 +118,7 @@ def _damaged(state: Path) -> bool:
 
 def _exchange(url: str, ca: str | None, request: EnrolRequest) -> Enrolled:
     hub = HubConnection(url, ca=ca)
-    headers = {"Content-Type": "application/json"}
+    headers = {"Content-Type": "application/json", HEADER: str(request.wire_version)}
     answer = hub.exchange("POST", "/api/v1/enrol", body=msgspec.json.encode(request), headers=headers)
     hub.close()
     if answer.status >= 500:

@@ -25,6 +25,14 @@ class Identity(Struct, frozen=True, kw_only=True):
     """Public keys by their id: what one of them has signed runs here (`federation.app_signature`)."""
     model_keys: dict[str, str] = {}
     """Likewise: what one of them has signed is served here (`models.signature`)."""
+    api_ca: str | None = None
+    """PEM of who certified the API when the device enrolled; empty where that was an authority that the machine knows,
+    None where the API is certified as the gateway is."""
+
+    @property
+    def trusted(self) -> str | None:
+        """PEM of the one authority by which an https hub is trusted; None: by those that the machine knows."""
+        return (self.ca if self.api_ca is None else self.api_ca) or None
 
 
 def load_identity(state: Path) -> Identity | None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from test_imports import PACKAGES, imports_of
 
 OWNERS = {
-    "outbox.db": {"flip_agent.daemon", "flip_agent.doctor"},  # doctor looks at it where no daemon runs, and only reads
+    # doctor looks at it where no daemon runs, and only reads
+    "outbox.db": {"flip_agent.first_outbox", "flip_agent.doctor"},
     "session.db": {"flip_agent.federation.session_process"},
     "samples.db": {"flip_agent.inference.instance"},
 }

@@ -23,9 +23,12 @@ from flip_wire.fleet import DesiredState, DeviceToken
 from flip_wire.models import Sha256
 from flip_wire.problem import Problem
 from flip_wire.telemetry import Batch, BatchAccepted
+from flip_wire.version import HEADER, WIRE_VERSION
 
 T = TypeVar("T")
 
+SPOKEN = {HEADER: str(WIRE_VERSION)}
+"""On each call."""
 POLL_WAIT = 60.0
 """Seconds the hub may hold back an answer to the long poll."""
 _RENEW_AFTER = 0.9
@@ -42,14 +45,16 @@ _CLOCKS_DIFFER = 2.0
 class HubClient:
     """Three connections, so that neither a long poll nor a download ever holds up telemetry."""
 
-    def __init__(self, identity: Identity, state: Path, link: HubLink) -> None:
+    def __init__(self, identity: Identity, state: Path, link: HubLink, life: str = "") -> None:
+        """`life`: of this agent, from its start on; another with the same key is a clone."""
         self._identity = identity
+        self._life = life
         self._state = state
         self._link = link
         self._token: DeviceToken | None = None
         self._renew_at = 0.0
         self._token_lock = asyncio.Lock()
-        connection = functools.partial(HubConnection, identity.hub_url, ca=identity.ca or None)
+        connection = functools.partial(HubConnection, identity.hub_url, ca=identity.trusted)
         self._uplink = connection(name="uplink")
         self._poll = connection(name="long-poll")
         self._downloads = connection(name="downloads")
@@ -132,9 +137,10 @@ class HubClient:
         return _decode(answer, DeviceToken)
 
     async def _exchange_assertion(self, connection: HubConnection) -> Answer:
-        request = await signed_token_request(self._state, self._identity.device_id, self._link.hub_time)
+        hub_time = self._link.hub_time
+        request = await signed_token_request(self._state, self._identity.device_id, hub_time, self._life)
         body = msgspec.json.encode(request)
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", **SPOKEN}
         path = "/api/v1/device/token"
         return await self._heard(connection, lambda: connection.exchange("POST", path, body=body, headers=headers))
 
@@ -145,7 +151,7 @@ class HubClient:
 
 
 def _bearer(token: DeviceToken) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token.token}"}
+    return {"Authorization": f"Bearer {token.token}", **SPOKEN}
 
 
 def _decode(answer: Answer, kind: type[T]) -> T:

@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import queue
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
@@ -63,9 +64,12 @@ class Answer(Struct, frozen=True, kw_only=True):
 class HubConnection:
     """`exchange` and `download` block; `call` runs them on the thread."""
 
-    def __init__(self, url: str, *, ca: str | None = None, name: str = "hub") -> None:
-        """`ca` (PEM) is what https trusts, and nothing else. Raises `ConfigError` when the address is none."""
-        self._http, self._prefix = _open(url, ca)
+    def __init__(
+        self, url: str, *, ca: str | None = None, context: ssl.SSLContext | None = None, name: str = "hub"
+    ) -> None:
+        """`ca` (PEM) is what https trusts, and nothing else, unless there is a `context`. Raises `ConfigError` when the
+        address is none."""
+        self._http, self._prefix = _open(url, ca, context)
         self._url = url
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._interrupted = False
@@ -209,7 +213,7 @@ class HubConnection:
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
-def _open(url: str, ca: str | None) -> tuple[http.client.HTTPConnection, str]:
+def _open(url: str, ca: str | None, context: ssl.SSLContext | None) -> tuple[http.client.HTTPConnection, str]:
     """The connection (not yet made) and the path below which the API lies."""
     parts = urlsplit(url)
     try:
@@ -221,7 +225,7 @@ def _open(url: str, ca: str | None) -> tuple[http.client.HTTPConnection, str]:
     prefix = parts.path.rstrip("/")
     if parts.scheme == "http":
         return http.client.HTTPConnection(host, port, timeout=CONNECT_WITHIN), prefix
-    context = trusting(ca)
+    context = context or trusting(ca)
     return http.client.HTTPSConnection(host, port, timeout=CONNECT_WITHIN, context=context), prefix
 
 

@@ -1,0 +1,1 @@
+"""What people of the hub have this device do once."""
