@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from flip_demo.ports import free_port
+from flip_hub.admin_socket import AdminSocket
 from flip_hub.api_server import ApiServer
 from flip_hub.app import create_app
 from flip_hub.auth.permissions import Role
@@ -141,6 +142,7 @@ async def running_core(
     services = {**core.services, "health": Health({"mongo": mongo.missing})}
     app = create_app(ROUTES, services, access=core.access, prepared=mongo.prepared, audit=core.audit)
     server = asyncio.create_task(ApiServer(app, settings.hub, core.devices.close).run())
+    admin = asyncio.create_task(AdminSocket(app, settings.hub.admin_socket).run())
     watching = asyncio.create_task(core.devices.watch())
     auditing = asyncio.create_task(mongo.keep_running(core.audit.run))
     taking = asyncio.create_task(core.telemetry.run())
@@ -151,8 +153,8 @@ async def running_core(
         async with httpx.AsyncClient(base_url=url, timeout=60.0, trust_env=False) as http:
             yield CoreHub(url, core, mongo, settings, http, bearers)
     finally:
-        for task in (watching, auditing, taking, server):
+        for task in (watching, admin, auditing, taking, server):
             task.cancel()
-        await asyncio.wait((watching, auditing, taking, server))
+        await asyncio.wait((watching, admin, auditing, taking, server))
         await mongo.database.client.drop_database(database)
         mongo.close()

@@ -105,9 +105,8 @@ class Federation:
 
     async def _log_in(self) -> None:
         password = self.layout.password.read_text().strip()
-        session = await asyncio.to_thread(self.api.login, ADMIN, password)
         self.api.close()
-        self.api = HubApi(self.url, session.token)
+        self.api = await asyncio.to_thread(HubApi.logged_in, self.url, ADMIN, password)
 
     async def _enrol(self, name: str, say: Callable[[str], None]) -> None:
         """As a person would, with a token from the hub; again where its address or its keys have changed."""

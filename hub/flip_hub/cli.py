@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from flip_hub.commands import apps, audit, certificate, daemon, devices, login, models, runs
+from flip_hub.commands import apps, audit, certificate, daemon, devices, login, models, runs, tokens, users
 from flip_hub.commands.parsing import Command
 from flip_runtime.errors import ConfigError, FlipError
 

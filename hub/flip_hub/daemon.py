@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
+from flip_hub.admin_socket import AdminSocket
 from flip_hub.api_server import ApiServer
 from flip_hub.app import create_app
 from flip_hub.apps.routes import AppController
@@ -117,6 +118,7 @@ async def serve(settings: Settings) -> None:
         [
             Service("registry", lambda: mongo.prepare(prepare_registry)),
             Service("api", ApiServer(app, settings.hub, devices.close, certificate, watched.requests).run),
+            Service("admin", AdminSocket(app, settings.hub.admin_socket).run),
             Service("set-up", lambda: mongo.keep_running(core.people.first_admin.offer)),
             Service("audit", lambda: mongo.keep_running(core.audit.run)),
             Service("presence", lambda: mongo.keep_running(devices.watch)),

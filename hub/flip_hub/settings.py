@@ -32,6 +32,11 @@ class HubSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Of the console as people's browsers reach it, without a path; by default made of `host` and `port`."""
 
     @property
+    def admin_socket(self) -> Path:
+        """Of the API, for root and the hub's user on this machine."""
+        return self.state / "admin.sock"
+
+    @property
     def public_url(self) -> str:
         return self.url.rstrip("/") or f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"
 

@@ -14,6 +14,7 @@ from flip_hub.daemon import FEDERATION_ROUTES
 
 ANYBODY = {
     "GET /api/v1/auth/ways",
+    "GET /api/v1/ca",
     "POST /api/v1/auth/login",
     "POST /api/v1/auth/logout",
     "POST /api/v1/auth/refresh",

@@ -82,9 +82,9 @@ class Hub:
         await self._process.start()
         with HubApi(self.url) as api:
             await self._process.wait_until(lambda: asyncio.to_thread(api.ready), within=120)
-            session = await asyncio.to_thread(api.login, "admin", self._password.read_text().strip())
         self.api.close()
-        self.api = HubApi(self.url, session.token)
+        password = self._password.read_text().strip()
+        self.api = await asyncio.to_thread(HubApi.logged_in, self.url, "admin", password)
 
     async def stop(self) -> None:
         """Flower forgets everything, the registry nothing; `start` begins anew on the same ports."""

@@ -153,9 +153,7 @@ def _set_up(url: str, folder: Path) -> tuple[HubApi, TestDevice]:
         device = TestDevice(device.key, enrolled["device_id"])
         bearer = http.post("/api/v1/device/token", content=msgspec.json.encode(device.assertion())).json()["token"]
     assert "north" in _run("devices", "list", folder=folder).stdout
-    with HubApi(url) as nobody:
-        session = nobody.login("ada", password)
-    return HubApi(url, session.token), TestDevice(device.key, device.id, bearer)
+    return HubApi.logged_in(url, "ada", password), TestDevice(device.key, device.id, bearer)
 
 
 def _batch(first: int, last: int) -> bytes:

@@ -7,6 +7,8 @@ from msgspec import Meta, Struct
 from flip_hub.auth.permissions import Permission
 from flip_hub.auth.schemas import Username
 
+GRANTED = frozenset(Permission) - {Permission.ACCOUNT}
+"""What a token's scope may hold."""
 LONGEST = 366 * 86400.0
 """Seconds."""
 

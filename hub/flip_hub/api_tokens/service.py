@@ -9,7 +9,7 @@ import hmac
 import secrets
 import time
 
-from flip_hub.api_tokens.schemas import ApiToken, MadeApiToken, NewApiToken
+from flip_hub.api_tokens.schemas import GRANTED, ApiToken, MadeApiToken, NewApiToken
 from flip_hub.api_tokens.store import ApiTokenRecord, ApiTokenStore
 from flip_hub.auth.callers import API_TOKEN, Caller
 from flip_hub.auth.permissions import GRANTS, Permission
@@ -91,10 +91,6 @@ class ApiTokenService:
         if user is None:
             raise NotFound(f"no user named {username!r}", hint="name whose it shall be: --user NAME")
         return GRANTS[user.role]
-
-
-GRANTED = frozenset(Permission) - {Permission.ACCOUNT}
-"""What a token's scope may hold."""
 
 
 def _hash(secret: str) -> str:

@@ -1,10 +1,47 @@
-"""Which hub a command speaks to: that of the session which `flip-hub login` keeps."""
+"""Which hub a command speaks to, and as whom: the one that `flip-hub login` named, or else the one on this machine."""
+
+import socket
+from pathlib import Path
+from typing import TypeVar
 
 from flip_hub.client import HubApi
-from flip_hub.session_file import load_session
+from flip_hub.hub_calls import HubCalls
+from flip_hub.people_client import PeopleApi
+from flip_hub.session_file import LOG_IN, load_session, renew_session
+from flip_hub.settings import Settings
+from flip_runtime.config import load_config
+from flip_runtime.errors import Rejected
+
+C = TypeVar("C", bound=HubCalls)
 
 
 def the_hub() -> HubApi:
-    """Raises `Rejected` without a login."""
-    session = load_session()
-    return HubApi(session.url, session.token)
+    """Raises `Rejected` where there is neither a login nor a hub on this machine whose socket we may use."""
+    return _connected(HubApi)
+
+
+def the_people() -> PeopleApi:
+    """The same hub, about people."""
+    return _connected(PeopleApi)
+
+
+def _connected(kind: type[C]) -> C:
+    saved = load_session()
+    if saved is not None:
+        hub = kind(saved.url, ca=saved.ca)
+        hub.bear(saved.session, lambda calls, stale: renew_session(stale, lambda s: calls.refresh(s.refresh_token)))
+        return hub
+    local = load_config(Settings, None).hub.admin_socket
+    if not _answers(local):
+        hint = f"{LOG_IN}; on the hub's own machine, be root or its user, and set FLIP_HUB__STATE as hub.state says"
+        raise Rejected("not logged in", hint=hint)
+    return kind.on_this_machine(local)
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as trial:
+        try:
+            trial.connect(str(path))
+        except OSError:
+            return False
+        return True
