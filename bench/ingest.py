@@ -1,0 +1,173 @@
+"""Ten thousand agents at one hub: heartbeats and long polls, what one beat costs, and that none is lost by a kill.
+
+The hub and mongod are real processes with the settings of the demo; the agents are one process (`bench.agents`), whose
+own CPU time is not counted, and the SuperLink's is not either: it has no part in it. Latency is counted from when a
+beat was due. Then the hub, and mongod, are killed under that load and started again: each acknowledged beat must be
+there, and be counted once. The cost of TLS is the difference to the same crowd with it.
+"""
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from bench.agents import Crowd, Report
+from bench.calm import undisturbed
+from bench.hubs import BenchHub
+from bench.progress import say
+from bench.report import Verdict, at_least, at_most
+from bench.trees import MIB, watching
+from flip_hub.accounts.store import AccountStore
+from flip_hub.mongo import Mongo
+from flip_hub.vitals.store import HealthStore
+from flip_runtime.child import ends_with_parent
+from flip_runtime.errors import Unavailable
+from flip_wire.fleet import DeviceId
+
+PERIOD = 10.0
+CONNECTIONS = 4000
+
+
+@dataclass(frozen=True)
+class Size:
+    agents: int
+    seconds: float
+    """Of a measurement."""
+    pause: float
+    """Seconds of load before, between and after the kills."""
+
+
+@dataclass(frozen=True)
+class Load:
+    report: Report
+    hub: float
+    """Microseconds of CPU for each beat."""
+    mongod: float
+    memory: float
+    """Percent of the machine's, the most."""
+    rss: float
+    """MiB of the hub."""
+
+
+async def measure(folder: Path, *, quick: bool) -> Mapping[str, Verdict]:
+    size = Size(1_000, 10.0, 3.0) if quick else Size(10_000, 60.0, 15.0)
+    plain = await undisturbed(lambda: _crowd(folder, size))
+    tls = await undisturbed(lambda: _crowd(folder, size, tls=True))
+    lost, miscounted = await _killed(folder / "killed", size)
+    beats = plain.report.beats / size.seconds
+    return {
+        "agents": at_least(size.agents, size.agents),
+        "beats_per_second": at_least(0.97 * size.agents / PERIOD, beats),
+        "p95_ms": at_most(200.0, plain.report.milliseconds[1]),
+        "errors": at_most(0, plain.report.failed),
+        "cpu_us_per_beat": at_most(600.0, plain.hub + plain.mongod),
+        "memory_percent": at_most(85.0, plain.memory),
+        "tls_us_per_beat": at_most(600.0, tls.hub - plain.hub, plain.hub),
+        "beats_lost_by_kills": at_most(0, lost),
+        "devices_miscounted_after_kills": at_most(0, miscounted),
+    }
+
+
+async def _crowd(folder: Path, size: Size, *, tls: bool = False) -> Load:
+    hub = BenchHub(Path(tempfile.mkdtemp(dir=folder)), tls=tls, heartbeat=PERIOD)
+    async with hub.running():
+        say(f"enrolling {size.agents} devices")
+        _, tokens = await hub.enrol(size.agents)
+        say(f"{size.agents} agents{' with TLS' if tls else ''}, a heartbeat each {PERIOD:g} s")
+        async with _agents(hub, tokens, size) as agents:
+            await _line(agents)
+            before = _cpu(hub)
+            async with watching(lambda: int(psutil.virtual_memory().percent * 100)) as peak:
+                await asyncio.sleep(size.seconds)
+            spent = [late - early for early, late in zip(before, _cpu(hub), strict=True)]
+            rss = psutil.Process(hub.pids[0]).memory_info().rss / MIB
+            report = msgspec.json.decode(await _line(agents), type=Report)
+    if not report.beats:
+        raise Unavailable(f"no heartbeat was answered: {report.errors}")
+    each = [1e6 * seconds / report.beats for seconds in spent]
+    say(f"{report.beats} beats, ms {report.milliseconds}, {report.failed} errors {report.errors}")
+    say(f"a beat costs the hub {each[0]:.0f} us and mongod {each[1]:.0f} us; the hub has {rss:.0f} MiB")
+    return Load(report=report, hub=each[0], mongod=each[1], memory=peak.value / 100, rss=rss)
+
+
+async def _killed(folder: Path, size: Size) -> tuple[int, int]:
+    """How many acknowledged beats are missing afterwards, and on how many devices the count is wrong."""
+    hub, enough = BenchHub(folder / "killed", heartbeat=PERIOD), folder / "enough"
+    async with hub.running():
+        device_ids, tokens = await hub.enrol(size.agents)
+        async with _agents(hub, tokens, size, until=enough) as agents:
+            await _line(agents)
+            for child, start in ((hub.hub, hub.start_hub), (hub.mongod, hub.start_mongod)):
+                await asyncio.sleep(size.pause)
+                say(f"{child.name} is killed")
+                await hub.kill(child)
+                await start()
+            await asyncio.sleep(size.pause + PERIOD)
+            enough.touch()
+            report = msgspec.json.decode(await _line(agents), type=Report)
+        return await _checked(hub, device_ids, report.acknowledged)
+
+
+async def _checked(hub: BenchHub, device_ids: Sequence[DeviceId], acknowledged: Sequence[int]) -> tuple[int, int]:
+    lost = miscounted = 0
+    mongo = Mongo(hub.settings.mongo)
+    try:
+        records = await AccountStore(mongo.database).records(device_ids)
+        health = HealthStore(mongo.database)
+        for device_id, last in zip(device_ids, acknowledged, strict=True):
+            intake = records[device_id].intake
+            samples = sum(point.samples for point in await health.points(device_id, 0.0, 1e11, 1e7))
+            lost += max(0, (last + 1) // 2 - samples)
+            miscounted += not intake.accepted == max(intake.marks.values(), default=-1) + 1 == 2 * samples
+    finally:
+        mongo.close()
+    beats = sum(last + 1 for last in acknowledged) // 2
+    say(f"of {beats} beats that were acknowledged {lost} are lost; {miscounted} devices are miscounted")
+    return lost, miscounted
+
+
+@asynccontextmanager
+async def _agents(
+    hub: BenchHub, tokens: list[str], size: Size, until: Path | None = None
+) -> AsyncGenerator[asyncio.subprocess.Process]:
+    crowd = Crowd(
+        port=hub.port,
+        tokens=tokens,
+        period=PERIOD,
+        seconds=1.0 if until else size.seconds,
+        connections=min(CONNECTIONS, size.agents),
+        ca=hub.ca,
+        until_file=str(until or ""),
+    )
+    file = hub.folder / "crowd.json"
+    file.write_bytes(msgspec.json.encode(crowd))
+    process = await asyncio.create_subprocess_exec(
+        *(*ends_with_parent(), sys.executable, "-m", "bench.agents", str(file)),
+        stdout=asyncio.subprocess.PIPE,
+        limit=2**24,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def _line(agents: asyncio.subprocess.Process) -> bytes:
+    assert agents.stdout is not None
+    line = await agents.stdout.readline()
+    if not line:
+        raise Unavailable("the agents have ended", hint="their complaints are above")
+    return line
+
+
+def _cpu(hub: BenchHub) -> list[float]:
+    """Seconds, of each process alone."""
+    return [sum(psutil.Process(pid).cpu_times()[:2]) for pid in hub.pids]
