@@ -120,6 +120,7 @@ def build_core(settings: Settings, database: Database) -> Core:
                 model_keys=signer.keys,
                 fleet_address=fleet_address(settings.fleet),
                 ca=ca,
+                certifies=settings.hub.tls and settings.hub.certificate is None,
             ),
             "app_keys": app_keys,
             "telemetry": telemetry,
