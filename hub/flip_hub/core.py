@@ -18,6 +18,7 @@ from flip_hub.cluster.shared import Shared, shared_by
 from flip_hub.console.routes import serve_console
 from flip_hub.console.site import Site
 from flip_hub.credentials import CA, load_credentials
+from flip_hub.deployments.store import DeploymentStore
 from flip_hub.devices.assertions import Assertions
 from flip_hub.devices.routes import DesiredController, DeviceController
 from flip_hub.devices.service import DeviceService
@@ -91,7 +92,7 @@ def build_core(settings: Settings, database: Database) -> Core:
     people = build_people(settings, database, shared, tokens)
     devices = DeviceService(registry, live, shared.bus, settings)
     accounts, health = AccountStore(database), HealthStore(database)
-    ingest = Ingest(events, gaps, spans, health, accounts, devices)
+    ingest = Ingest(events, gaps, spans, health, accounts, DeploymentStore(database), devices)
     allowance = Allowance(settings.devices.batches, settings.devices.batches_at_once)
     telemetry = TelemetryService(events, gaps, ingest, devices, live, allowance)
     audit = Audit(AuditStore(database), HeadFile(settings.hub.state, tokens.secret_for(PURPOSE)))
@@ -120,7 +121,6 @@ def build_core(settings: Settings, database: Database) -> Core:
                 model_keys=signer.keys,
                 fleet_address=fleet_address(settings.fleet),
                 ca=ca,
-                certifies=settings.hub.tls and settings.hub.certificate is None,
             ),
             "app_keys": app_keys,
             "telemetry": telemetry,

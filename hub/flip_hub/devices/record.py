@@ -10,7 +10,7 @@ from flip_hub.devices.fleet_state import FleetState
 from flip_hub.devices.lives import Clone, Life
 from flip_hub.devices.schemas import Absence, Device, DeviceStatus
 from flip_wire.actions import Action
-from flip_wire.fleet import DesiredState, DeviceId, ReportedState
+from flip_wire.fleet import DesiredState, DeviceId, ReportedState, ServingModel
 from flip_wire.health import HealthReport, Severity
 from flip_wire.telemetry import Priority, Seq
 
@@ -94,6 +94,10 @@ class DeviceRecord(Struct, frozen=True, kw_only=True):
     actions: list[OpenAction] = []
     own_generation: int = 0
     """Grows with each change of its `actions`."""
+
+    @property
+    def serving(self) -> list[ServingModel]:
+        return [] if self.reported is None else self.reported.serving
 
     @property
     def revoked(self) -> bool:

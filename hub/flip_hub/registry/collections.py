@@ -8,6 +8,8 @@ from flip_hub.api_tokens.store import ApiTokenRecord
 from flip_hub.apps.schemas import App, AppKey
 from flip_hub.audit.entry import Entry
 from flip_hub.contributions.schemas import Instructed, LateRecord
+from flip_hub.deployments.schemas import Deployment
+from flip_hub.devices.fleet_state import FleetState
 from flip_hub.devices.record import DeviceRecord
 from flip_hub.enrolment.store import TokenRecord
 from flip_hub.federation.schemas import Round, Run
@@ -15,7 +17,6 @@ from flip_hub.models.store import VersionRecord
 from flip_hub.registry.collection import Collection, TimeSeries, index, kept
 from flip_hub.registry.shape import fields, optional, shape
 from flip_hub.users.store import User
-from flip_wire.fleet import DesiredState
 
 MINUTE, DAY = 60, 24 * 3600
 EVENTS_KEPT = 7 * DAY
@@ -39,21 +40,26 @@ PEOPLE = (
 DEVICES = (
     Collection(
         name="devices",
-        schema=optional(shape(DeviceRecord, key="id", depth=1, active_name="string"), "active_name"),
+        schema=optional(
+            shape(DeviceRecord, key="id", depth=1, active_name="string", changed_at="date"),
+            *("active_name", "changed_at"),
+        ),
         indexes=(
             index("active_name", unique=True, sparse=True),
             index("fingerprint", unique=True),
             index("node_id", sparse=True),
             index("last_seen"),
             index("revoked_at", sparse=True),
+            index("changed_at", sparse=True),
+            index("tags", sparse=True),
         ),
     ),
-    Collection(name="fleet", schema=shape(DesiredState)),
+    Collection(name="fleet", schema=shape(FleetState)),
     Collection(name="device_nonces", schema=fields(_id="string", at="date"), indexes=(kept("at", NONCES_KEPT),)),
     Collection(
         name="enrolment_tokens",
         schema=shape(TokenRecord, expires="date"),
-        indexes=(kept("expires", EXPIRED_TOKENS_KEPT),),
+        indexes=(index("id", unique=True), index("-created_at"), kept("expires", EXPIRED_TOKENS_KEPT)),
     ),
 )
 
@@ -124,6 +130,15 @@ MODELS = (
         ),
     ),
     Collection(name="promotions", schema=fields(_id="string", version="int", at="number")),
+    Collection(
+        name="deployments",
+        schema=shape(Deployment),
+        indexes=(
+            index("device_id", "model", unique=True, where={"until": {"$type": "null"}}),
+            index("model", "version", "-since"),
+            index("device_id", "-since"),
+        ),
+    ),
 )
 
 AUDIT = (

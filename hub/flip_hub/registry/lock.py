@@ -48,7 +48,7 @@ class RegistryLock:
             lock = await self._registry.find_one_and_update({"_id": _LOCK}, change, upsert=True, return_document=after)
         except DuplicateKeyError:  # two made it at once
             return False
-        return lock is not None and lock["holder"] == self._holder
+        return lock["holder"] == self._holder
 
     async def _keep(self) -> None:
         while True:

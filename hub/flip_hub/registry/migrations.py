@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 
-from flip_hub.mongo import Database
+from flip_hub.mongo import Database, Document
 
 OLDEST = 1
 
@@ -22,7 +22,36 @@ class Migration(Struct, frozen=True, kw_only=True):
     step: Callable[[Database], Awaitable[None]]
 
 
-MIGRATIONS: tuple[Migration, ...] = ()
+async def _tokens_for_several(database: Database) -> None:
+    """A token was for one device; its id is made of its hash, which says nothing of the token."""
+    used = {"$ifNull": ["$used_by", ""]}
+    values: Document = {
+        "id": {"$concat": ["tok-", {"$substrCP": ["$_id", 0, 12]}]},
+        "created_at": "$expires_at",  # nobody has noted it
+        "created_by": "",
+        "uses": 1,
+        "left": {"$cond": [{"$eq": [used, ""]}, 1, 0]},
+        "keys": {"$cond": [{"$eq": [used, ""]}, [], ["$used_by"]]},
+    }
+    await database["enrolment_tokens"].update_many(
+        {"id": {"$exists": False}}, [{"$set": values}, {"$unset": "used_by"}]
+    )
+
+
+async def _deployments(database: Database) -> None:
+    """Which device runs which version was told by its last report alone."""
+    enrolled = database["devices"].find({"revoked_at": {"$exists": False}}, {"reported.serving": 1})
+    async for document in enrolled:
+        for serving in (document.get("reported") or {}).get("serving", []):
+            key = {"device_id": document["_id"], "model": serving["model"], "until": None}
+            values = {"version": serving["version"], "since": serving["since"]}
+            await database["deployments"].update_one(key, {"$setOnInsert": values}, upsert=True)
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(to=2, why="enrolment tokens for several devices", step=_tokens_for_several),
+    Migration(to=3, why="deployments are kept", step=_deployments),
+)
 
 
 def version_of(migrations: tuple[Migration, ...]) -> int:

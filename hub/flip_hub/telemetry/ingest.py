@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 
 from flip_hub.accounts.account import Account, Delivery, account
 from flip_hub.accounts.store import AccountStore
+from flip_hub.deployments.store import DeploymentStore
 from flip_hub.devices.record import DeviceRecord
 from flip_hub.devices.service import DeviceService, admitted
 from flip_hub.telemetry.store import EventStore, GapStore, SpanStore
 from flip_hub.vitals.store import HealthStore
 from flip_runtime.errors import FlipError, Unavailable
-from flip_wire.fleet import DeviceId
+from flip_wire.fleet import DeviceId, ServingModel
 
 ATTEMPTS = 5
 """A device has at most a batch of each priority on the way."""
@@ -33,6 +34,7 @@ class Ingest:
         spans: SpanStore,
         health: HealthStore,
         accounts: AccountStore,
+        deployments: DeploymentStore,
         devices: DeviceService,
     ) -> None:
         self._events = events
@@ -40,6 +42,7 @@ class Ingest:
         self._spans = spans
         self._health = health
         self._accounts = accounts
+        self._deployments = deployments
         self._devices = devices
 
     async def write(self, deliveries: Sequence[Delivery]) -> list[FlipError | None]:
@@ -65,6 +68,7 @@ class Ingest:
             return True
         accounts = _accounts(deliveries, records)
         await self._insert(deliveries, records)
+        await self._deployments.report(_newly_serving(accounts), time.time())
         await self._health.save({each.before.id: each.save for each in accounts if each.save is not None})
         if not await self._accounts.write(accounts):
             return False
@@ -89,6 +93,11 @@ def _refusal(record: DeviceRecord | None) -> FlipError | None:
     except FlipError as refusal:
         return refusal
     return None
+
+
+def _newly_serving(accounts: Sequence[Account]) -> dict[DeviceId, list[ServingModel]]:
+    """Of the devices that now say something else than before."""
+    return {each.before.id: each.record.serving for each in accounts if each.record.serving != each.before.serving}
 
 
 def _accounts(deliveries: Sequence[Delivery], records: Records) -> list[Account]:
