@@ -21,11 +21,12 @@ from flip_hub.api_server import ApiServer
 from flip_hub.app import create_app
 from flip_hub.auth.permissions import Role
 from flip_hub.core import ROUTES, Core, build_core
-from flip_hub.credentials import make_credentials
+from flip_hub.credentials import api_certificate, make_credentials
 from flip_hub.health import Health
 from flip_hub.mongo import Mongo
 from flip_hub.registry.schema import prepare_registry
 from flip_hub.settings import AuthSection, DevicesSection, HubSection, MongoSection, Settings
+from flip_hub.tls import ServerCertificate
 from flip_wire.fleet import DeviceId, DeviceToken, Enrolled, EnrolRequest, TokenRequest, token_assertion
 from flip_wire.problem import Problem
 from flip_wire.telemetry import Batch, Event, Priority, Seq, Stamp
@@ -68,6 +69,7 @@ class CoreHub:
     mongo: Mongo
     settings: Settings
     http: httpx.AsyncClient
+    certificate: ServerCertificate | None
     bearers: dict[Role, str]
 
     def as_user(self, role: Role = Role.ADMIN) -> dict[str, str]:
@@ -127,11 +129,18 @@ def log_batch(seqs: Sequence[int], *, epoch: str = "e1", kind: str = "log", body
 
 @asynccontextmanager
 async def running_core(
-    folder: Path, mongo_url: str, *, heartbeat: float = 30.0, access_lifetime: float = 900.0, people: bool = True
+    folder: Path,
+    mongo_url: str,
+    *,
+    heartbeat: float = 30.0,
+    access_lifetime: float = 900.0,
+    people: bool = True,
+    **api: Any,
 ) -> AsyncGenerator[CoreHub]:
+    """`api`: of the section `[hub]`. Without `people` nobody has an account."""
     database = f"test_{secrets.token_hex(6)}"
     settings = Settings(
-        hub=HubSection(state=folder / "hub", port=free_port()),
+        hub=msgspec.structs.replace(HubSection(state=folder / "hub", port=free_port(), tls=False), **api),
         mongo=MongoSection(url=mongo_url, database=database),
         devices=DevicesSection(heartbeat=heartbeat),
         auth=AuthSection(access_lifetime=access_lifetime),
@@ -141,20 +150,22 @@ async def running_core(
     core = build_core(settings, mongo.database)
     services = {**core.services, "health": Health({"mongo": mongo.missing})}
     app = create_app(ROUTES, services, access=core.access, prepared=mongo.prepared, audit=core.audit)
-    server = asyncio.create_task(ApiServer(app, settings.hub, core.devices.close).run())
+    certificate = api_certificate(settings)
+    server = asyncio.create_task(ApiServer(app, settings.hub, core.devices.close, certificate).run())
     admin = asyncio.create_task(AdminSocket(app, settings.hub.admin_socket).run())
-    watching = asyncio.create_task(core.devices.watch())
+    watching = asyncio.create_task(mongo.keep_running(core.devices.watch))
     auditing = asyncio.create_task(mongo.keep_running(core.audit.run))
     taking = asyncio.create_task(core.telemetry.run())
-    url = f"http://127.0.0.1:{settings.hub.port}"
+    acting = asyncio.create_task(mongo.keep_running(core.actions.watch))
+    url = settings.hub.public_url
     try:
         await mongo.prepare(prepare_registry)
         bearers = await log_in_each_role(core.people) if people else {}
         async with httpx.AsyncClient(base_url=url, timeout=60.0, trust_env=False) as http:
-            yield CoreHub(url, core, mongo, settings, http, bearers)
+            yield CoreHub(url, core, mongo, settings, http, certificate, bearers)
     finally:
-        for task in (watching, admin, auditing, taking, server):
+        for task in (watching, admin, auditing, taking, acting, server):
             task.cancel()
-        await asyncio.wait((watching, admin, auditing, taking, server))
+        await asyncio.wait((watching, admin, auditing, taking, acting, server))
         await mongo.database.client.drop_database(database)
         mongo.close()

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from litestar.types import ControllerRouterHandler
 
 from flip_hub.accounts.store import AccountStore
+from flip_hub.actions.routes import ActionController
+from flip_hub.actions.service import ActionService
+from flip_hub.actions.store import ActionStore
 from flip_hub.apps.keys import AppKeys
 from flip_hub.apps.routes import AppKeyController
 from flip_hub.apps.store import AppKeyStore
@@ -46,6 +49,7 @@ ROUTES: list[ControllerRouterHandler] = [
     *PEOPLE_ROUTES,
     DeviceController,
     DesiredController,
+    ActionController,
     EnrolmentController,
     AppKeyController,
     TelemetryController,
@@ -65,6 +69,7 @@ class Core:
     app_keys: AppKeys
     model_signer: ModelSigner
     devices: DeviceService
+    actions: ActionService
     audit: Audit
     telemetry: TelemetryService
     spans: SpanStore
@@ -94,7 +99,8 @@ def build_core(settings: Settings, database: Database) -> Core:
     accounts, health = AccountStore(database), HealthStore(database)
     ingest = Ingest(events, gaps, spans, health, accounts, DeploymentStore(database), devices)
     allowance = Allowance(settings.devices.batches, settings.devices.batches_at_once)
-    telemetry = TelemetryService(events, gaps, ingest, devices, live, allowance)
+    actions = ActionService(ActionStore(database), devices, live)
+    telemetry = TelemetryService(events, gaps, ingest, devices, actions, live, allowance)
     audit = Audit(AuditStore(database), HeadFile(settings.hub.state, tokens.secret_for(PURPOSE)))
     ca = settings.hub.state / CA
     return Core(
@@ -104,6 +110,7 @@ def build_core(settings: Settings, database: Database) -> Core:
         app_keys=app_keys,
         model_signer=signer,
         devices=devices,
+        actions=actions,
         audit=audit,
         telemetry=telemetry,
         spans=spans,
@@ -121,8 +128,10 @@ def build_core(settings: Settings, database: Database) -> Core:
                 model_keys=signer.keys,
                 fleet_address=fleet_address(settings.fleet),
                 ca=ca,
+                certifies=settings.hub.tls and settings.hub.certificate is None,
             ),
             "app_keys": app_keys,
+            "actions": actions,
             "telemetry": telemetry,
             "vitals": Vitals(health, devices),
             "audit": audit,

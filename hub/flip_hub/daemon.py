@@ -22,6 +22,9 @@ from flip_hub.contributions.store import ContributionStore
 from flip_hub.core import ROUTES, build_core
 from flip_hub.credentials import api_certificate
 from flip_hub.federation.control import RunControl
+from flip_hub.federation.control_port.runs import RunCalls
+from flip_hub.federation.control_port.server import ControlPort
+from flip_hub.federation.control_port.sign_in import SignIn
 from flip_hub.federation.gateway import Gateway
 from flip_hub.federation.internal import InternalController
 from flip_hub.federation.journal import JOURNALS, Journals
@@ -88,6 +91,10 @@ async def serve(settings: Settings) -> None:
     control = RunControl(superlink.address)
     standby = Standby(devices, gateway.nodes, lease=settings.fleet.wakes_within)
     runs = RunService(run_store, control, devices, models, live, mailboxes, apps, receipts, standby)
+    people, console = core.people, settings.hub.public_url
+    sign_in = SignIn(people.terminal_logins, people.auth, people.users, console)
+    run_calls = RunCalls(runs, apps, control, devices, console)
+    control_port = ControlPort(settings, people.callers, sign_in, run_calls, core.audit)
 
     parts = {"mongo": mongo.missing, "superlink": _missing(superlink)}
     if core.shared.run is not None:
@@ -122,9 +129,11 @@ async def serve(settings: Settings) -> None:
             Service("set-up", lambda: mongo.keep_running(core.people.first_admin.offer)),
             Service("audit", lambda: mongo.keep_running(core.audit.run)),
             Service("presence", lambda: mongo.keep_running(devices.watch)),
+            Service("actions", lambda: mongo.keep_running(core.actions.watch)),
             Service("telemetry", core.telemetry.run),
             Service("superlink", superlink.run),
             Service("gateway", gateway.run),
+            Service("control", control_port.run),
             Service("late", lambda: mongo.keep_running(late.keep_tidy)),
             Service("runs", lambda: mongo.keep_running(runs.watch)),
             *([] if core.shared.run is None else [Service("bus", core.shared.run)]),

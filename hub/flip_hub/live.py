@@ -30,6 +30,8 @@ class ModelVersionChanged(Struct, frozen=True, kw_only=True, tag="model", tag_fi
 
 
 class Listing(StrEnum):
+    ACTIONS = "actions"
+    """Of a device."""
     GAPS = "gaps"
     """Of a device."""
     LATE = "late"

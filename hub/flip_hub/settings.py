@@ -77,6 +77,18 @@ class ArtifactsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     secret_key_file: Path | None = None
 
 
+class ClusterSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Several hubs with one registry, of which one at a time runs the federation."""
+
+    name: str = ""
+    """Of this hub, which no other one has. Without it this is the only hub."""
+    address: str = ""
+    """URL of this very hub, for the people who read why another one does not answer."""
+    lease: Annotated[float, Meta(ge=2, le=600)] = 30.0
+    """Seconds until another hub takes over from one that is gone; the registry may be away for three quarters of them
+    before the runs under way fail. An election of MongoDB's takes about 12."""
+
+
 class FleetSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The gateway that devices' Flower traffic passes (TLS)."""
 
@@ -190,6 +202,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hub: HubSection = HubSection()
     mongo: MongoSection = MongoSection()
     redis: RedisSection = RedisSection()
+    cluster: ClusterSection = ClusterSection()
     artifacts: ArtifactsSection = ArtifactsSection()
     fleet: FleetSection = FleetSection()
     superlink: SuperlinkSection = SuperlinkSection()

@@ -22,6 +22,7 @@ from flip_hub.artifacts.folder import FolderArtifacts
 from flip_hub.auth.guards import Access
 from flip_hub.auth.permissions import Role
 from flip_hub.auth.tokens import Tokens
+from flip_hub.cluster.bus import Bus
 from flip_hub.cluster.shared import shared_by
 from flip_hub.contributions.late import Late
 from flip_hub.contributions.receipts import Receipts
@@ -241,7 +242,7 @@ async def hub_parts(mongo_url: str, folder: Path) -> AsyncGenerator[HubParts]:
         ModelStore(mongo.database),
         RunStore(mongo.database),
     )
-    devices = DeviceService(device_store, live, settings)
+    devices = DeviceService(device_store, live, Bus(), settings)
     standby = Standby(devices, Nodes(Upstream("http://127.0.0.1:1")), lease=60.0)  # without a SuperLink
     artifacts = FolderArtifacts(folder / "artifacts")
     models = ModelService(model_store, artifacts, devices, live, SIGNER)

@@ -10,6 +10,7 @@ import pytest
 import zstandard
 
 from core_hub import CoreHub, TestDevice, log_batch, problem, running_core
+from flip_hub.cluster.bus import Bus
 from flip_hub.devices.schemas import DeviceStatus
 from flip_hub.devices.service import DeviceService
 from flip_hub.devices.store import DeviceStore
@@ -188,7 +189,7 @@ async def test_silence_is_told_also_by_a_hub_that_was_restarted_and_a_late_buffe
         device = await hub.enrol()
         await hub.post(TELEMETRY, log_batch([1]), device.headers)
         seen = (await hub.core.devices.get(device.id)).last_seen
-        restarted = DeviceService(DeviceStore(hub.mongo.database), hub.core.live, hub.settings)
+        restarted = DeviceService(DeviceStore(hub.mongo.database), hub.core.live, Bus(), hub.settings)
         async with asyncio.timeout(20):
             while (await restarted.get(device.id)).status is not DeviceStatus.UNKNOWN:
                 await asyncio.sleep(0.02)

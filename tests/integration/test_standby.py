@@ -15,6 +15,7 @@ from flwr.proto.heartbeat_pb2 import SendNodeHeartbeatRequest, SendNodeHeartbeat
 from flwr.proto.node_pb2 import Node
 
 from flip_demo.ports import free_port
+from flip_hub.cluster.bus import Bus
 from flip_hub.devices.record import DeviceRecord
 from flip_hub.devices.schemas import Absence
 from flip_hub.devices.service import DeviceService
@@ -41,7 +42,7 @@ class Fleet:
 
     def __init__(self, settings: Settings, store: DeviceStore, gateway: Gateway, client: httpx.AsyncClient) -> None:
         self.store = store
-        self.devices = DeviceService(store, LiveHub(), settings)
+        self.devices = DeviceService(store, LiveHub(), Bus(), settings)
         self.gateway = gateway
         self.client = client
         self.standby = Standby(self.devices, gateway.nodes, lease=LEASE)
@@ -102,7 +103,7 @@ async def fleet_of(settings: Settings, mongo_url: str) -> AsyncGenerator[Fleet]:
         stack.callback(mongo.close)
         await mongo.prepare(prepare_registry)
         client = await stack.enter_async_context(device_client(settings))
-        devices = DeviceService(store, LiveHub(), settings)
+        devices = DeviceService(store, LiveHub(), Bus(), settings)
         gateway = Gateway(settings, devices, registry, Mailboxes(), registry)
         await stack.enter_async_context(running(gateway.run(), settings.fleet.port))
         yield Fleet(settings, store, gateway, client)

@@ -6,6 +6,7 @@ from litestar import Controller, Request, Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
+from flip_hub.actions.service import ActionService
 from flip_hub.api.pages import Page, Wanted
 from flip_hub.auth.guards import device_guard, needs
 from flip_hub.auth.permissions import Permission
@@ -77,11 +78,13 @@ class DesiredController(Controller):
     async def wait_desired(
         self,
         devices: NamedDependency[DeviceService],
+        actions: NamedDependency[ActionService],
         device_id: NamedDependency[DeviceId],
         after: FromQuery[int | None] = None,
         wait: Annotated[float, QueryParameter(ge=0, le=LONGEST_WAIT)] = 0.0,
     ) -> Response[DesiredState | None]:
         """At once, or when the generation is no longer `after`; 304 when `wait` seconds are over."""
         await devices.seen(device_id)
+        await actions.held(device_id, after)
         desired = await devices.wait_desired(device_id, after, wait)
         return Response(desired) if desired is not None else Response(None, status_code=304)

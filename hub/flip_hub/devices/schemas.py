@@ -76,6 +76,10 @@ class Device(Struct, frozen=True, kw_only=True):
     clone: Clone | None
     """Two agents that live at once have this device's key."""
 
+    @property
+    def revoked(self) -> bool:
+        return self.status is DeviceStatus.REVOKED
+
 
 Label = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\w.:=/@+-]+$")]
 Labels = Annotated[list[Label], Meta(max_length=32)]

@@ -4,9 +4,11 @@ Documents are refused by MongoDB when a field has the wrong type (`shape`). The 
 call of a device are looked at only on top. What is kept for a time only is named with its time.
 """
 
+from flip_hub.actions.schemas import DeviceAction
 from flip_hub.api_tokens.store import ApiTokenRecord
 from flip_hub.apps.schemas import App, AppKey
 from flip_hub.audit.entry import Entry
+from flip_hub.cluster.store import Holder
 from flip_hub.contributions.schemas import Instructed, LateRecord
 from flip_hub.deployments.schemas import Deployment
 from flip_hub.devices.fleet_state import FleetState
@@ -27,6 +29,7 @@ RECEIPTS_KEPT = 90 * DAY
 """A device may come back with its reply after a long time without a network."""
 NONCES_KEPT = 15 * MINUTE
 """Longer than an assertion is valid in either direction."""
+ACTIONS_KEPT = 90 * DAY
 EXPIRED_TOKENS_KEPT = 7 * DAY
 """So that a late use is told why it is refused."""
 
@@ -60,6 +63,14 @@ DEVICES = (
         name="enrolment_tokens",
         schema=shape(TokenRecord, expires="date"),
         indexes=(index("id", unique=True), index("-created_at"), kept("expires", EXPIRED_TOKENS_KEPT)),
+    ),
+)
+
+ACTIONS = (
+    Collection(
+        name="actions",
+        schema=shape(DeviceAction, asked="date"),
+        indexes=(index("device", "-asked_at"), index("state", "expires_at"), kept("asked", ACTIONS_KEPT)),
     ),
 )
 
@@ -149,6 +160,8 @@ AUDIT = (
     ),
 )
 
+CLUSTER = (Collection(name="leases", schema=shape(Holder, _id="string")),)
+
 REGISTRY = Collection(name="registry")
 """Holds the schema version, and the lock of who makes the registry; it is there before any other."""
-COLLECTIONS = (*PEOPLE, *DEVICES, *TELEMETRY, *FEDERATION, *CONTRIBUTIONS, *MODELS, *AUDIT)
+COLLECTIONS = (*PEOPLE, *DEVICES, *ACTIONS, *TELEMETRY, *FEDERATION, *CONTRIBUTIONS, *MODELS, *AUDIT, *CLUSTER)

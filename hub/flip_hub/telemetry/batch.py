@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from flip_hub.devices.record import Intake
 from flip_hub.problem import TooLarge, Unprocessable
+from flip_wire.actions import ActionResult
 from flip_wire.fleet import ReportedState
 from flip_wire.health import HealthReport
 from flip_wire.models import RolledBack
@@ -32,6 +33,7 @@ _KNOWN: dict[str, Any] = {
     "gap": Gap,
     "rollback": RolledBack,
     "spans": Spans,
+    "action": ActionResult,
 }
 """Kinds the hub acts on or shows in words of their own; others are only kept."""
 
@@ -145,6 +147,8 @@ def _read_event(index: int, raw: Raw) -> tuple[Event, Any]:
             raise ValueError("a gap's count is negative")
         if isinstance(body, Spans):
             _check_trace(body)
+        if isinstance(body, ActionResult) and body.log:
+            event = replace(event, body=Raw(msgspec.json.encode(replace(body, log=b""))))  # it is kept with the action
     except (msgspec.DecodeError, ValueError) as error:
         raise Unprocessable(f"event {index} (seq {_seq_of(raw)}) is malformed: {error}", hint="leave it out") from error
     return event, body

@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
+from typing import Protocol
 
 from flip_hub.accounts.account import Delivery
 from flip_hub.api.pages import Page, Wanted
@@ -14,9 +16,16 @@ from flip_hub.telemetry.hub_time import HubTime, earlier_boots
 from flip_hub.telemetry.ingest import Ingest
 from flip_hub.telemetry.schemas import DeclaredGap, StoredEvent
 from flip_hub.telemetry.store import EventStore, GapStore
+from flip_wire.actions import ActionResult
 from flip_wire.fleet import DeviceId
 from flip_wire.spans import Spans
 from flip_wire.telemetry import BatchAccepted, Gap
+
+
+class Results(Protocol):
+    """Who keeps what came of actions."""
+
+    async def take(self, device_id: DeviceId, results: Sequence[ActionResult]) -> None: ...
 
 
 class TelemetryService:
@@ -26,12 +35,14 @@ class TelemetryService:
         gaps: GapStore,
         ingest: Ingest,
         devices: DeviceService,
+        results: Results,
         live: LiveHub,
         allowance: Allowance,
     ) -> None:
         self._events = events
         self._gaps = gaps
         self._devices = devices
+        self._results = results
         self._live = live
         self._allowance = allowance
         self._commits: GroupCommit[Delivery] = GroupCommit(ingest.write)
@@ -53,6 +64,7 @@ class TelemetryService:
         boots = earlier_boots(batch)
         times = HubTime(batch, received, await self._events.began(device_id, boots) if boots else {})
         await self._commits.commit(Delivery(device_id=device_id, checked=checked, times=times), checked.size)
+        await self._results.take(device_id, [result for _, result in checked.of(ActionResult)])
         self._tell(device_id, checked)
         return BatchAccepted(priority=batch.priority, up_to=max(event.seq for event in batch.events))
 

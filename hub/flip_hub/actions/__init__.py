@@ -1,0 +1,1 @@
+"""What people have a device do once: asked, delivered, done or not, and what came of it."""
