@@ -7,11 +7,12 @@ from urllib.parse import urlencode
 
 import httpx
 
+from flip_hub.actions.schemas import ActionRequest, DeviceAction
 from flip_hub.apps.schemas import App, AppKey, AppKeyRequest, AppSignature
 from flip_hub.audit.entry import Entry
 from flip_hub.auth.schemas import Me
 from flip_hub.contributions.schemas import LateContributions
-from flip_hub.devices.schemas import Device
+from flip_hub.devices.schemas import Device, DevicePatch
 from flip_hub.enrolment.schemas import EnrolmentToken, EnrolmentTokenRequest, ListedToken
 from flip_hub.federation.schemas import Run, RunDetail, RunRequest
 from flip_hub.hub_calls import HubCalls, part
@@ -53,6 +54,25 @@ class HubApi(HubCalls):
 
     def revoke(self, device_id: str) -> Device:
         return self._post(f"/api/v1/devices/{part(device_id)}/revoke", Device)
+
+    def patch_device(self, device_id: str, patch: DevicePatch) -> Device:
+        return self._decoded(self._send("PATCH", f"/api/v1/devices/{part(device_id)}", patch), Device)
+
+    def clear_clone(self, device_id: str) -> Device:
+        return self._decoded(self._send("DELETE", f"/api/v1/devices/{part(device_id)}/clone"), Device)
+
+    def ask_action(self, device_id: str, wanted: ActionRequest) -> DeviceAction:
+        return self._post(f"/api/v1/devices/{part(device_id)}/actions", DeviceAction, wanted)
+
+    def actions(self, device_id: str) -> list[DeviceAction]:
+        """Newest first."""
+        return self._all(f"/api/v1/devices/{part(device_id)}/actions", DeviceAction)
+
+    def action(self, device_id: str, action_id: str) -> DeviceAction:
+        return self._get(f"/api/v1/devices/{part(device_id)}/actions/{part(action_id)}", DeviceAction)
+
+    def action_log(self, device_id: str, action_id: str) -> str:
+        return self._send("GET", f"/api/v1/devices/{part(device_id)}/actions/{part(action_id)}/log").text
 
     def create_enrolment_token(self, wanted: EnrolmentTokenRequest | None = None) -> EnrolmentToken:
         return self._post("/api/v1/enrolment-tokens", EnrolmentToken, wanted or EnrolmentTokenRequest())

@@ -39,6 +39,8 @@ class HubCalls:
 
     def __init__(self, url: str, token: str | None = None, *, ca: str = "", socket: Path | None = None) -> None:
         self.url = url.rstrip("/")
+        self.local = socket is not None
+        """Whether it is the hub of this machine, over its own socket."""
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         transport = httpx.HTTPTransport(uds=None if socket is None else str(socket), verify=_trust(ca))
         self._http = httpx.Client(

@@ -32,8 +32,7 @@ class ActionStore:
         return await _NEWEST_FIRST.read(self._actions, {"device": device_id}, wanted, _convert)
 
     async def get(self, device_id: DeviceId, action_id: ActionId) -> DeviceAction | None:
-        found = await self._actions.find_one({"_id": action_id, "device": device_id}, _NO_LOG)
-        return None if found is None else _convert(found)
+        return _found(await self._actions.find_one({"_id": action_id, "device": device_id}, _NO_LOG))
 
     async def log(self, device_id: DeviceId, action_id: ActionId) -> bytes | None:
         """Compressed."""
@@ -65,8 +64,9 @@ class ActionStore:
         change = {"$set": {"state": ActionState.EXPIRED, "ended_at": now, "text": text}}
         known = {"_id": action.id, "state": action.state}
         after = ReturnDocument.AFTER
-        found = await self._actions.find_one_and_update(known, change, projection=_NO_LOG, return_document=after)
-        return None if found is None else _convert(found)
+        return _found(
+            await self._actions.find_one_and_update(known, change, projection=_NO_LOG, return_document=after)
+        )
 
     async def over(self, queued_before: float, delivered_before: float) -> list[DeviceAction]:
         """Those whose time is over, by the state they are in."""
@@ -75,6 +75,10 @@ class ActionStore:
             {"state": ActionState.DELIVERED, "expires_at": {"$lt": delivered_before}},
         ]
         return [_convert(document) async for document in self._actions.find({"$or": over}, _NO_LOG).limit(1000)]
+
+
+def _found(document: Document | None) -> DeviceAction | None:
+    return None if document is None else _convert(document)
 
 
 def _convert(document: Document) -> DeviceAction:

@@ -1,25 +1,38 @@
-"""`flip-hub devices`: the devices of the fleet; `enrolment-tokens`: how they join it."""
+"""`flip-hub devices`: the devices of the fleet."""
 
 import argparse
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
+from msgspec import UNSET
 
+from flip_hub.commands import actions
 from flip_hub.commands.connection import the_hub
 from flip_hub.commands.files import read_file, write_public
 from flip_hub.commands.output import say, show, when
 from flip_hub.commands.parsing import AddParser, add_command, add_group, add_json
+from flip_hub.devices.schemas import Device, DevicePatch
+from flip_hub.enrolment.schemas import EnrolmentTokenRequest
 from flip_wire.fleet import EnrolRequest, ReportedState
 
 
 def add_parser(add: AddParser) -> None:
-    tokens = add_group(add, "enrolment-tokens", "tokens by which devices join")
-    made = add_command(tokens, "create", create_enrolment_token, "make a token for one device")
-    made.add_argument("--lifetime", type=float, default=3600.0, metavar="SECONDS")
-    add_json(made)
-
     devices = add_group(add, "devices", "the devices of the fleet")
     add_json(add_command(devices, "list", list_devices, "every device, with its state"))
+    made = add_command(devices, "show", show_device, "one device, and what is wanted of it and not so yet")
+    add_json(made).add_argument("id", metavar="ID")
+    made = add_command(devices, "tag", tag_device, "name it for people and selections")
+    made.add_argument("id", metavar="ID")
+    made.add_argument("tags", nargs="*", metavar="TAG", help="all of its tags; none removes them")
+    made.add_argument("--group", action="append", metavar="NAME", dest="groups", help="all of its groups")
+    made.add_argument("--site", metavar="NAME")
+    made = add_command(devices, "note", note_device, "write something down about it")
+    made.add_argument("id", metavar="ID")
+    made.add_argument("note", metavar="TEXT", help="in place of the note before; empty for none")
+    made = add_command(devices, "clear-clone", clear_clone, "one of the two that have its key was stopped")
+    made.add_argument("id", metavar="ID")
+    actions.add_parser(devices)
     made = add_command(devices, "add", add_device, "enrol a key for Flower's own SuperNode, which has no flip-agent")
     made.add_argument("name", metavar="NAME", help="for people")
     made.add_argument(
@@ -27,15 +40,6 @@ def add_parser(add: AddParser) -> None:
     )
     made.add_argument("--folder", type=Path, default=Path(), metavar="PATH", help="where what it needs is written (.)")
     add_command(devices, "revoke", revoke_device, "shut a device out for good").add_argument("id", metavar="ID")
-
-
-def create_enrolment_token(options: argparse.Namespace) -> None:
-    with the_hub() as hub:
-        token = hub.create_enrolment_token(options.lifetime)
-        show(options, token, (), [])
-        if not options.json:
-            say(f"{token.token}\ngood until {when(token.expires_at)}, for one device:")
-            say(f"  flip-agent enrol {hub.url} --token {token.token}")
 
 
 def list_devices(options: argparse.Namespace) -> None:
@@ -46,6 +50,38 @@ def list_devices(options: argparse.Namespace) -> None:
         for device in devices
     ]
     show(options, devices, ("ID", "NAME", "STATUS", "LAST SEEN", "SERVES"), rows)
+
+
+def show_device(options: argparse.Namespace) -> None:
+    with the_hub() as hub:
+        device = hub.device(options.id)
+    show(options, device, (), [])
+    if not options.json:
+        for line in _lines(device):
+            say(line)
+
+
+def tag_device(options: argparse.Namespace) -> None:
+    patch = DevicePatch(
+        tags=options.tags,
+        groups=UNSET if options.groups is None else options.groups,
+        site=UNSET if options.site is None else options.site,
+    )
+    with the_hub() as hub:
+        device = hub.patch_device(options.id, patch)
+    say(f"{device.name}: tags {_listed(device.tags)}, groups {_listed(device.groups)}, site {device.site or 'none'}")
+
+
+def note_device(options: argparse.Namespace) -> None:
+    with the_hub() as hub:
+        device = hub.patch_device(options.id, DevicePatch(note=options.note))
+    say(f"the note of {device.name} is kept" if device.note else f"{device.name} has no note")
+
+
+def clear_clone(options: argparse.Namespace) -> None:
+    with the_hub() as hub:
+        device = hub.clear_clone(options.id)
+    say(f"{device.name} is not flagged any more; it is again if both go on")
 
 
 def revoke_device(options: argparse.Namespace) -> None:
@@ -60,7 +96,7 @@ def add_device(options: argparse.Namespace) -> None:
 
     key = public_pem(read_file(options.public_key))
     with the_hub() as hub:
-        token = hub.create_enrolment_token(600.0).token
+        token = hub.create_enrolment_token(EnrolmentTokenRequest(lifetime=600.0)).token
         request = EnrolRequest(token=token, name=options.name, public_key=key, agent_version="flower-supernode")
         enrolled = hub.enrol(request)
     ca, trusted = options.folder / "ca.pem", options.folder / "trusted-entities.yaml"
@@ -71,6 +107,27 @@ def add_device(options: argparse.Namespace) -> None:
         command += f" --trusted-entities {trusted}"
     say(f"{options.name} is enrolled as {enrolled.device_id}; on it, with the private key in OpenSSH's format:")
     say(f"  {command} --auth-supernode-private-key FILE")
+
+
+def _lines(device: Device) -> Iterator[str]:
+    yield f"{device.name} ({device.id}): {device.status}"
+    if device.unknown_since is not None:
+        yield f"unknown since {when(device.unknown_since)}"
+    yield f"last seen {when(device.last_seen)}, agent {device.agent_version}, wire version {device.wire_version}"
+    yield f"site {device.site or 'none'}, tags {_listed(device.tags)}, groups {_listed(device.groups)}"
+    if device.note:
+        yield f"note: {device.note}"
+    if device.clone is not None:
+        two = " and ".join(f"{life.address or 'somewhere'} ({when(life.heard)})" for life in device.clone.lives)
+        yield f"CLONE: two agents have its key since {when(device.clone.since)}: {two}"
+    for each in device.differences:
+        now = f"now {each.reported}" if each.reported else "nothing told"
+        because = f": {each.because}" if each.because else ""
+        yield f"wanted since {when(each.since)}: {each.what} {each.name} {each.wanted} ({now}){because}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"
 
 
 def serving_text(reported: ReportedState | None) -> str:

@@ -46,6 +46,8 @@ class EnrolmentToken(Struct, frozen=True, kw_only=True):
     token: str
     expires_at: float
     uses: int
+    url: str
+    """Of the API, as the hub is configured; it may be reached by another."""
     ca_sha256: str
     """Of the authority that certifies this API, for `flip-agent enrol --ca-sha256`; empty where that is not the hub's
     own."""

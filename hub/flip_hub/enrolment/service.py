@@ -28,7 +28,7 @@ _MAKE_ANOTHER = "make another: flip-hub enrolment-tokens create"
 
 class EnrolmentService:
     """`model_keys` by their id; `fleet_address` as devices reach the gateway; `ca` the file with the hub's certificate
-    authority, which `certifies` the API or not."""
+    authority, which `certifies` the API at `url` or not."""
 
     def __init__(
         self,
@@ -41,6 +41,7 @@ class EnrolmentService:
         ca: Path,
         *,
         certifies: bool,
+        url: str,
     ) -> None:
         self._tokens = tokens
         self._registry = registry
@@ -50,6 +51,7 @@ class EnrolmentService:
         self._fleet_address = fleet_address
         self.ca = ca.read_text()
         """PEM."""
+        self._url = url
         self._ca_sha256 = authority_fingerprint(self.ca.encode()) if certifies else ""
 
     async def create_token(self, wanted: EnrolmentTokenRequest, *, by: str) -> EnrolmentToken:
@@ -71,7 +73,12 @@ class EnrolmentService:
         )
         await self._tokens.add(record)
         return EnrolmentToken(
-            id=record.id, token=token, expires_at=record.expires_at, uses=record.uses, ca_sha256=self._ca_sha256
+            id=record.id,
+            token=token,
+            expires_at=record.expires_at,
+            uses=record.uses,
+            url=self._url,
+            ca_sha256=self._ca_sha256,
         )
 
     async def tokens(self, wanted: Wanted) -> Page[ListedToken]:
