@@ -43,7 +43,7 @@ beforeEach(() => {
 /** What the hub does when it takes the token. */
 function welcome(): void {
   Socket.last().onopen();
-  Socket.last().onmessage({ data: '{"topic":"lagged"}' });
+  Socket.last().onmessage({ data: '[{"topic":"lagged"}]' });
 }
 
 test("the token is the first message, and lists are fetched again", () => {
@@ -56,7 +56,7 @@ test("the token is the first message, and lists are fetched again", () => {
 test("a burst of frames is passed on at once and in order", () => {
   const passed = vi.fn<(frames: readonly Frame[]) => void>();
   const stop = link.onFrames(passed);
-  for (const topic of ["a", "b", "c"]) Socket.last().onmessage({ data: `{"topic":"${topic}"}` });
+  for (const topic of ["a", "b", "c"]) Socket.last().onmessage({ data: `[{"topic":"${topic}"}]` });
   vi.runAllTimers();
   stop();
   expect(passed.mock.calls).toEqual([[[{ topic: "a" }, { topic: "b" }, { topic: "c" }]]]);
@@ -74,7 +74,7 @@ test("after a loss it says so, comes back and catches up", () => {
 });
 
 test("a reader that lagged catches up", () => {
-  Socket.last().onmessage({ data: '{"topic":"lagged"}' });
+  Socket.last().onmessage({ data: '[{"topic":"lagged"}]' });
   expect(caughtUp).toHaveBeenCalledTimes(2);
 });
 

@@ -82,7 +82,7 @@ def build_core(settings: Settings, database: Database) -> Core:
     """Raises `ConfigError` for a state folder that was never initialised."""
     credentials = load_credentials(settings.hub.state)
     shared = shared_by(settings.redis)
-    live = LiveHub()
+    live = LiveHub(shared.bus)
     registry, enrolment, events, gaps, spans, keys = (
         DeviceStore(database),
         EnrolmentStore(database),

@@ -86,7 +86,7 @@ class RecordedHub:
         """Takes the changes over and sends them to every console."""
         for frame in frames:
             self._take(frame)
-            self._send(msgspec.json.encode(frame).decode())
+            self._send(msgspec.json.encode([frame]).decode())
 
     def expire_tokens(self) -> None:
         self.token = secrets.token_hex(8)
@@ -265,7 +265,7 @@ class RecordedHub:
                 await socket.close(code=4401, reason="the session is over")
                 return
             hub._sockets.add(socket)
-            await socket.send_text(msgspec.json.encode(Lagged()).decode())
+            await socket.send_text(msgspec.json.encode([Lagged()]).decode())
             with suppress(WebSocketDisconnect):
                 while True:
                     await socket.receive_text()

@@ -1,4 +1,4 @@
-/** What the hub says over `/api/v1/live` (`flip_hub.live.Frame`): one frame per changed thing. */
+/** What the hub says over `/api/v1/live` (`flip_hub.live.Frame`): arrays of frames, one for each changed thing. */
 import type { Device, ModelVersion, Round, Run } from "@/api/types";
 
 export type Frame =
@@ -7,7 +7,7 @@ export type Frame =
   | { topic: "round"; data: Round }
   | { topic: "model"; data: ModelVersion }
   | { topic: "grew"; data: { of: "gaps" | "late" | "spans"; id: string } }
-  | { topic: "lagged" };
+  | { topic: "lagged"; topics?: string[] };
 
 /** The list with `item` in place of the one it is a newer state of, or added. */
 export function upsert<T>(list: readonly T[], item: T, same: (other: T) => boolean): T[] {

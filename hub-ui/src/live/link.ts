@@ -50,7 +50,9 @@ class Link {
       socket.send(JSON.stringify({ token }));
       this.openedAt = Date.now();
     };
-    socket.onmessage = (message) => this.take(JSON.parse(String(message.data)) as Frame);
+    socket.onmessage = (message) => {
+      for (const frame of JSON.parse(String(message.data)) as Frame[]) this.take(frame);
+    };
     socket.onclose = (event) => this.closed(socket, event.code);
   }
 

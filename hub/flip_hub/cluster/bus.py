@@ -45,6 +45,11 @@ class Bus:
         """From now on the others hear what is told here."""
         self._link = link
 
+    @property
+    def linked(self) -> bool:
+        """Whether there may be others who hear."""
+        return self._link is not None
+
     def on(self, topic: Topic, handler: Handler) -> None:
         """`handler` is quick and never waits; it hears what this hub tells, too."""
         self._handlers[topic].append(handler)
