@@ -1,6 +1,7 @@
 """One run of the rounds app on one side, timed from its own notes: when each round's replies were aggregated."""
 
 import asyncio
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,25 +21,29 @@ class Lap(Struct, frozen=True):
     rounds: list[float]
     """Seconds from one aggregation to the next. The first round is not among them: on both sides it starts programs."""
     cpu: float
-    """Seconds on the devices' side in the time of these rounds, of all devices together."""
+    """Seconds in the time of these rounds, of all devices together."""
 
 
-async def run(side: Side, folder: Path, *, devices: int, rounds: int, size: int) -> Lap:
-    """`rounds` that are timed, of a model with `size` parameters. Raises `Unavailable` when the run fails."""
+async def run(
+    side: Side, folder: Path, *, devices: int, rounds: int, size: int, spent: Callable[[], float] | None = None
+) -> Lap:
+    """`rounds` that are timed, of a model with `size` parameters. `spent`: CPU seconds so far, by default those of the
+    devices' side. Raises `Unavailable` when the run fails."""
+    spent = spent or (lambda: cpu_seconds(side.devices()))
     out = folder / f"{side.name}-rounds"
     out.unlink(missing_ok=True)
     config = {"num-server-rounds": rounds + 1, "devices": devices, "size": size, "out": str(out)}
     number = await side.start(build_fab(APP), config)
     async with asyncio.timeout(WITHIN):
         await _written(out, 1, side, number)
-        before = cpu_seconds(side.devices())
+        before = spent()
         await _written(out, rounds + 1, side, number)
-        spent = cpu_seconds(side.devices()) - before
+        cpu = spent() - before
         while not (how := await side.ended(number)):
             await asyncio.sleep(0.2)
     _check(how, side)
     marks = [float(line) for line in out.read_text().split()]
-    return Lap([later - earlier for earlier, later in pairwise(marks)], spent)
+    return Lap([later - earlier for earlier, later in pairwise(marks)], cpu)
 
 
 async def _written(out: Path, lines: int, side: Side, number: str) -> None:

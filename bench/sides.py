@@ -40,6 +40,10 @@ class Ours:
     def __init__(self, federation: Federation) -> None:
         self._federation = federation
 
+    @property
+    def federation(self) -> Federation:
+        return self._federation
+
     def devices(self) -> list[int]:
         pids = [process.child.pid for process in self._federation.devices.values()]
         return [pid for pid in pids if pid is not None]
@@ -55,10 +59,12 @@ class Ours:
 
 
 class Stock:
-    name = "flower"
-
-    def __init__(self, control: RunControl, nodes: list[Child]) -> None:
-        self._control = control
+    def __init__(self, name: str, address: str, link: int, nodes: list[Child]) -> None:
+        """`link` is the SuperLink's pid."""
+        self.name = name
+        self.address = address
+        self.link = link
+        self._control = RunControl(address)
         self._nodes = nodes
 
     def devices(self) -> list[int]:
@@ -85,21 +91,22 @@ async def ours(folder: Path, devices: int) -> AsyncGenerator[Ours]:
 
 
 @asynccontextmanager
-async def stock(folder: Path, devices: int) -> AsyncGenerator[Stock]:
-    """As Flower's guide starts it on one machine, without TLS, its state in memory."""
+async def stock(folder: Path, devices: int, *, database: bool = False) -> AsyncGenerator[Stock]:
+    """As Flower's guide starts it on one machine, without TLS, its state in memory or in a file."""
     folder.mkdir()
     say(f"flower: starting a SuperLink and {devices} SuperNodes")
     port = free_port()
     async with AsyncExitStack() as stack:
         command = ["--insecure", "--disable-runtime-dependency-installation", "--port", str(port)]
-        command += ["--host", "127.0.0.1"]
+        command += ["--host", "127.0.0.1", *(["--database", str(folder / "state.db")] if database else [])]
         link = await _started(stack, "flower-superlink", command, folder, "superlink")
         await link.wait_until(lambda: port_open(port), within=90.0)
         nodes: list[Child] = []
         for number in range(devices):
             command = ["--insecure", "--superlink", f"127.0.0.1:{port}", "--port", str(free_port())]
             nodes.append(await _started(stack, "flower-supernode", command, folder, f"supernode-{number}"))
-        yield Stock(RunControl(f"127.0.0.1:{port}"), nodes)
+        assert link.pid is not None
+        yield Stock(folder.name, f"127.0.0.1:{port}", link.pid, nodes)
 
 
 async def _started(stack: AsyncExitStack, program: str, options: list[str], folder: Path, name: str) -> Child:

@@ -1,0 +1,84 @@
+"""Many simulated devices in one process: joins them, says `ready`, and lets them work until SIGTERM.
+
+Then it prints what was seen as one line of JSON. A device whose session fails begins a new one after a second, and
+that is counted: `errors`.
+"""
+
+import asyncio
+import random
+import signal
+import ssl
+import sys
+from collections import Counter
+
+import msgspec
+import uvloop
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from msgspec import Struct
+
+from bench.fleet_session import Session
+from flip_runtime.errors import Rejected, Unavailable
+
+_JOIN_AT_ONCE = 16
+
+
+class Load(Struct, frozen=True, kw_only=True):
+    address: str
+    ca: str
+    """PEM; empty for plain HTTP."""
+    poll: float
+    keys: list[str]
+    """PEM, one a device."""
+
+
+class Seen(Struct, frozen=True, kw_only=True):
+    errors: int
+    calls: int
+    what: dict[str, int]
+
+
+async def _main() -> None:
+    load = msgspec.json.decode(sys.stdin.buffer.read(), type=Load)
+    seen: Counter[str] = Counter()
+    trust = ssl.create_default_context(cadata=load.ca) if load.ca else None
+    gate, joined = asyncio.Semaphore(_JOIN_AT_ONCE), asyncio.Semaphore(0)
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    sessions = [Session(load.address, _key(pem), trust, poll=load.poll, seen=seen) for pem in load.keys]
+    tasks = [asyncio.create_task(_live(session, gate, joined, load.poll, seen)) for session in sessions]
+    for _ in tasks:
+        await joined.acquire()
+    print("ready", flush=True)
+    await stop.wait()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    summary = Seen(errors=seen.pop("errors", 0), calls=seen.pop("calls", 0), what=dict(seen))
+    print(msgspec.json.encode(summary).decode(), flush=True)
+
+
+async def _live(
+    session: Session, gate: asyncio.Semaphore, joined: asyncio.Semaphore, poll: float, seen: Counter[str]
+) -> None:
+    while True:
+        try:
+            async with gate:
+                await session.join()
+            joined.release()
+            await asyncio.sleep(random.random() * poll)
+            await session.work()
+        except* (Rejected, Unavailable) as errors:
+            seen["errors"] += 1
+            seen[str(errors.exceptions[0])[:120]] += 1
+        await asyncio.sleep(1.0)
+
+
+def _key(pem: str) -> EllipticCurvePrivateKey:
+    key = load_pem_private_key(pem.encode(), None)
+    assert isinstance(key, EllipticCurvePrivateKey)
+    return key
+
+
+if __name__ == "__main__":
+    uvloop.run(_main())
