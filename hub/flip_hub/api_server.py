@@ -34,7 +34,9 @@ class ApiServer:
     async def run(self) -> None:
         """Until it is cancelled. Raises `ConfigError` when the port is taken, `Unavailable` when it ends by itself."""
         with listening(self._settings.host, self._settings.port, "hub") as listener:
-            config = server_config(self._application(), self._certificate, lifespan=True, websockets=True)
+            config = server_config(
+                self._application(), self._certificate, lifespan=True, websockets=True, proxies=self._settings.proxies
+            )
             log.info("api ready", extra={"url": self._settings.public_url})
             await serve(config, listener, self._on_stop, self._certificate)
 

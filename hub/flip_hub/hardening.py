@@ -4,12 +4,11 @@ A page of somebody else's whose name was made to point here (DNS rebinding) send
 """
 
 from collections.abc import Awaitable, Callable, Iterable
-from http import HTTPStatus
 from typing import Any
 
 import msgspec
 
-from flip_hub.problem import PROBLEM_JSON, Refused, problem_of
+from flip_hub.problem import PROBLEM_JSON, NotFound, Refused, problem_of
 
 ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -17,6 +16,8 @@ HSTS = b"max-age=31536000"
 """A year; without subdomains, which may be other people's."""
 _ANYBODY = "/health/"
 """Load balancers ask by address."""
+_LOCAL = "/internal/"
+"""The hub's own processes come by its socket."""
 _HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"x-frame-options": b"DENY",
@@ -48,11 +49,20 @@ class Hardened:
                 message["headers"] = self._with_headers(message.get("headers", []))
             await send(message)
 
-        host = _host(scope)
-        if host not in self._names and not scope["path"].startswith(_ANYBODY):
-            await _refuse(scope, send_hardened, host)
-        else:
+        refusal = self._refusal(scope)
+        if refusal is None:
             await self._app(scope, receive, send_hardened)
+        else:
+            await _refuse(scope, send_hardened, refusal)
+
+    def _refusal(self, scope: Any) -> Refused | None:
+        host, path = _host(scope), scope["path"]
+        if host not in self._names and not path.startswith(_ANYBODY):
+            hint = "name it in hub.names, if this hub is meant to be reached by it"
+            return Refused(f"this hub is not known as {host[:120]!r}", hint=hint)
+        if path.startswith(_LOCAL):
+            return NotFound(f"no call {path[:120]}", hint="GET /api/docs lists the calls")
+        return None
 
     def _with_headers(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         given = list(headers)
@@ -71,13 +81,11 @@ def _host(scope: Any) -> str:
     return host[1:].split("]")[0] if host.startswith("[") else host.rsplit(":", 1)[0]
 
 
-async def _refuse(scope: Any, send: Any, host: str) -> None:
+async def _refuse(scope: Any, send: Any, refusal: Refused) -> None:
     if scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": 1008, "reason": "unknown host"})
+        await send({"type": "websocket.close", "code": 1008, "reason": refusal.args[0]})
         return
-    hint = "name it in hub.names, if this hub is meant to be reached by it"
-    problem = problem_of(Refused(f"this hub is not known as {host[:120]!r}", hint=hint))
-    body = msgspec.json.encode(problem)
+    body = msgspec.json.encode(problem_of(refusal))
     headers = [(b"content-type", PROBLEM_JSON.encode()), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": int(HTTPStatus.BAD_REQUEST), "headers": headers})
+    await send({"type": "http.response.start", "status": int(refusal.status), "headers": headers})
     await send({"type": "http.response.body", "body": body})

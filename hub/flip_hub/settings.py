@@ -16,7 +16,7 @@ class HubSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     port: Port = 8000
     """API and console."""
-    tls: bool = False
+    tls: bool = True
     """Without it `host` must be a loopback address: for tests, and behind a proxy on the same machine."""
     names: list[str] = field(default_factory=lambda: ["localhost", "127.0.0.1"])
     """DNS names and addresses by which people and devices reach the API: those in its certificate, and the only ones
@@ -168,6 +168,57 @@ class DevicesSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """That it may send after a pause: what has piled up while it had no network."""
 
 
+class AlertsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When somebody is told of what is wrong."""
+
+    interval: Annotated[float, Meta(ge=0.2, le=3600)] = 10.0
+    """Seconds between looks."""
+    group_wait: Annotated[float, Meta(ge=0, le=3600)] = 30.0
+    """Seconds that an alert waits for others, so that one mail tells them all."""
+    device_silent: Annotated[float, Meta(ge=1, le=30 * 86400)] = 300.0
+    """Seconds without a sign of life."""
+    device_backlog: Annotated[int, Meta(ge=1, le=10_000_000)] = 5_000
+    """Events in a device's outbox."""
+    device_disk: Annotated[int, Meta(ge=1, le=1_000_000)] = 200
+    """MiB that must be free on a device."""
+    run_stalled: Annotated[float, Meta(ge=1, le=30 * 86400)] = 1800.0
+    """Seconds that a run may take from one step to the next."""
+    certificate_days: Annotated[float, Meta(ge=0, le=365)] = 21.0
+    """Before the end of a certificate; the hub's own are renewed long before."""
+    token_days: Annotated[float, Meta(ge=0, le=365)] = 7.0
+    """Before the end of an API token."""
+    hub_disk: Annotated[int, Meta(ge=1, le=1_000_000)] = 2048
+    """MiB that must be free in `hub.state`."""
+    superlink_starts: Annotated[int, Meta(ge=1, le=1000)] = 3
+    """In 15 minutes."""
+    refused_logins: Annotated[int, Meta(ge=1, le=1_000_000)] = 30
+    """In 15 minutes."""
+
+
+class MailSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Alerts by mail; off without a host."""
+
+    host: str = ""
+    port: Port = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    ca: Path | None = None
+    """PEM of the authority that has signed the server's certificate, where the system does not know it."""
+    user: str = ""
+    password_file: Path | None = None
+    sender: str = ""
+    to: list[str] = field(default_factory=list[str])
+
+
+class WebhookSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Alerts as signed JSON; off without a URL."""
+
+    url: str = ""
+    secret_file: Path | None = None
+    """Shared with the receiver; each call is signed with it (`Flip-Signature`)."""
+    ca: Path | None = None
+    """As in `[mail]`."""
+
+
 class OtlpSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Traces and metrics for a collector (OpenTelemetry); off without an endpoint."""
 
@@ -211,6 +262,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     oidc: OidcSection = OidcSection()
     apps: AppsSection = AppsSection()
     devices: DevicesSection = DevicesSection()
+    alerts: AlertsSection = AlertsSection()
+    mail: MailSection = MailSection()
+    webhook: WebhookSection = WebhookSection()
     otlp: OtlpSection = OtlpSection()
     metrics: MetricsSection = MetricsSection()
     logs: LogsSection = LogsSection()

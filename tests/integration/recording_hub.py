@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -53,8 +54,8 @@ class RecordingHub:
 
 
 @asynccontextmanager
-async def serving(app: Any, port: int) -> AsyncGenerator[None]:
-    server = uvicorn.Server(uvicorn.Config(app, port=port, ws="none", lifespan="off", log_config=None))
+async def serving(app: Any, socket: Path) -> AsyncGenerator[None]:
+    server = uvicorn.Server(uvicorn.Config(app, uds=str(socket), ws="none", lifespan="off", log_config=None))
     task = asyncio.create_task(server.serve())
     try:
         yield

@@ -64,7 +64,7 @@ async def federation(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator
     settings = hub_settings(folder, fleet=free_port(), superlink=free_port(), api=free_port())
     federation, registry = Federation(settings), Registry()
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(serving(federation.hub, settings.hub.port))
+        await stack.enter_async_context(serving(federation.hub, settings.hub.admin_socket))
         await stack.enter_async_context(running(Superlink(settings).run(), settings.superlink.port))
         gateway = Gateway(settings, registry, registry, Mailboxes(), registry)
         await stack.enter_async_context(running(gateway.run(), settings.fleet.port))

@@ -65,7 +65,7 @@ async def superlink(folder: Path) -> AsyncGenerator[RunControl]:
     """The hub's own, so that nothing of Flower's is left behind."""
     settings = hub_settings(folder, fleet=free_port(), superlink=free_port(), api=free_port())
     flower = Superlink(settings)
-    async with serving(RecordingHub(), settings.hub.port), running(flower.run(), settings.superlink.port):
+    async with serving(RecordingHub(), settings.hub.admin_socket), running(flower.run(), settings.superlink.port):
         async with asyncio.timeout(STARTS_WITHIN):
             await flower.wait_ready()
         yield RunControl(flower.address)

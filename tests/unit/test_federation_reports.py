@@ -3,13 +3,13 @@
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from socketserver import ThreadingUnixStreamServer
 
 import msgspec
 import pytest
 
-from flip_demo.ports import free_port
 from flip_hub.federation.reports import Reports
 from flip_hub.federation.schemas import ReplyReceived, RoundFinished, RunReport, VersionMade
 from flip_wire.models import FileRef, Manifest, Sha256
@@ -30,9 +30,10 @@ def version() -> RunReport:
 class Hub:
     """Answers with `statuses` first, then with 204."""
 
-    def __init__(self, port: int, statuses: list[int] | None = None) -> None:
+    def __init__(self, socket: Path, statuses: list[int] | None = None) -> None:
         self.calls: list[tuple[str, str, bytes]] = []
         self.statuses = statuses or []
+        self._socket = socket
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -50,7 +51,7 @@ class Hub:
 
             def log_message(self, format: str, *args: object) -> None: ...
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server = ThreadingUnixStreamServer(str(socket), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
 
@@ -61,24 +62,30 @@ class Hub:
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+        self._socket.unlink()
         self._thread.join()
 
 
 @pytest.fixture
-def hub(port: int) -> Iterator[Hub]:
-    hub = Hub(port)
+def socket(folder: Path) -> Path:
+    return folder / "hub.sock"
+
+
+@pytest.fixture
+def hub(socket: Path) -> Iterator[Hub]:
+    hub = Hub(socket)
     yield hub
     hub.close()
 
 
-def reports_to(port: int, folder: Path, *, patience: float = 60.0) -> Reports:
+def reports_to(socket: Path, folder: Path, *, patience: float = 60.0) -> Reports:
     secret = folder / "internal.secret"
     secret.write_text("the secret\n")
-    return Reports(f"http://127.0.0.1:{port}", secret, int(RUN), patience=patience)
+    return Reports(socket, secret, int(RUN), patience=patience)
 
 
-def test_reports_arrive_in_order_and_a_version_after_its_files(hub: Hub, port: int, folder: Path) -> None:
-    reports = reports_to(port, folder)
+def test_reports_arrive_in_order_and_a_version_after_its_files(hub: Hub, socket: Path, folder: Path) -> None:
+    reports = reports_to(socket, folder)
     sent = [reply(1), version(), RoundFinished(round=1, train_metrics={}, evaluate_metrics={}), version()]
     for report in sent:
         reports.send(report, {SHA256: b"abc"} if isinstance(report, VersionMade) else None)
@@ -90,19 +97,19 @@ def test_reports_arrive_in_order_and_a_version_after_its_files(hub: Hub, port: i
     assert order == [("POST", path), put, *[("POST", path)] * 3], "the same file is stored once"
 
 
-def test_a_hub_that_answers_late_loses_nothing(hub: Hub, port: int, folder: Path) -> None:
+def test_a_hub_that_answers_late_loses_nothing(hub: Hub, socket: Path, folder: Path) -> None:
     hub.statuses = [503, 404, 500, 429]
-    reports = reports_to(port, folder)
+    reports = reports_to(socket, folder)
     reports.send(reply(1))
     reports.send(reply(2))
     reports.close()
     assert hub.reports == [reply(1), reply(2)]
 
 
-def test_a_hub_that_comes_up_later_gets_what_waited(port: int, folder: Path) -> None:
-    reports = reports_to(port, folder)
+def test_a_hub_that_comes_up_later_gets_what_waited(socket: Path, folder: Path) -> None:
+    reports = reports_to(socket, folder)
     reports.send(reply(1))
-    hub = Hub(port)
+    hub = Hub(socket)
     try:
         reports.close()
         assert hub.reports == [reply(1)]
@@ -111,10 +118,10 @@ def test_a_hub_that_comes_up_later_gets_what_waited(port: int, folder: Path) -> 
 
 
 def test_a_refused_report_is_dropped_and_the_next_goes_on(
-    hub: Hub, port: int, folder: Path, caplog: pytest.LogCaptureFixture
+    hub: Hub, socket: Path, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     hub.statuses = [422]
-    reports = reports_to(port, folder)
+    reports = reports_to(socket, folder)
     reports.send(reply(1))
     reports.send(reply(2))
     reports.close()
@@ -125,7 +132,7 @@ def test_a_refused_report_is_dropped_and_the_next_goes_on(
 def test_a_hub_that_stays_away_costs_a_bounded_time_and_two_lines(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    reports = reports_to(free_port(), folder, patience=0.5)
+    reports = reports_to(folder / "nobody.sock", folder, patience=0.5)
     started = time.monotonic()
     for number in range(300):
         reports.send(reply(number))

@@ -79,7 +79,7 @@ def observed(run: Callable[..., Context]) -> Callable[..., Context]:
 def _reports(run_id: int) -> Reports:
     """As the SuperLink's environment says, which `superlink` sets."""
     secret_file, patience = Path(os.environ["FLIP_HUB_SECRET_FILE"]), float(os.environ["FLIP_HUB_PATIENCE"])
-    return Reports(os.environ["FLIP_HUB_URL"], secret_file, run_id, patience=patience)
+    return Reports(Path(os.environ["FLIP_HUB_SOCKET"]), secret_file, run_id, patience=patience)
 
 
 def _journal(run_id: int) -> Journal:

@@ -35,13 +35,14 @@ _NOT_YET = (404, 408, 425, 429)
 class Reports:
     """`send` from one thread; `close` when the run is over."""
 
-    def __init__(self, hub_url: str, secret_file: Path, flower_run_id: int, *, patience: float = 60.0) -> None:
+    def __init__(self, hub_socket: Path, secret_file: Path, flower_run_id: int, *, patience: float = 60.0) -> None:
         self._run = f"/internal/v1/runs/{flower_run_id}/reports"
+        self._socket = hub_socket
         self._client = httpx.Client(
-            base_url=hub_url,
+            base_url="http://localhost",
+            transport=httpx.HTTPTransport(uds=str(hub_socket)),
             headers={"Authorization": f"Bearer {secret_file.read_text().strip()}"},
             timeout=_TIMEOUT,
-            trust_env=False,  # the hub is on this machine: never through a proxy
         )
         self._patience = patience
         self._queue: queue.Queue[_Item | None] = queue.Queue(_WAITING)
@@ -118,6 +119,8 @@ class Reports:
                 time.sleep(delay)
 
     def _try(self, method: str, path: str, content: bytes) -> None:
+        if not self._socket.exists():  # httpx would leave the socket open with which it found out
+            raise Unavailable(f"there is no {self._socket}: the hub is starting, or has stopped")
         kind = "application/json" if method == "POST" else "application/octet-stream"
         try:
             answer = self._client.request(method, path, content=content, headers={"Content-Type": kind})

@@ -21,7 +21,7 @@ from collections.abc import Coroutine, Generator
 from pathlib import Path
 from typing import NoReturn
 
-from flip_hub.federation.journal import JOURNALS
+from flip_hub.federation.journal import journals_in
 from flip_hub.federation.superlink_probe import SuperlinkProbe, free_port
 from flip_hub.settings import Settings
 from flip_runtime.atomic import write_file
@@ -122,7 +122,6 @@ class Superlink:
 
     def _environment(self) -> dict[str, str]:
         hub = self._settings.hub
-        host = HOST if hub.host in ("0.0.0.0", "::", "") else hub.host  # noqa: S104  compared, not bound
         return {
             "PATH": os.pathsep.join([str(self._folder / "bin"), str(_PROGRAMS), os.environ.get("PATH", os.defpath)]),
             "FLWR_HOME": str(self._folder / "home"),
@@ -131,10 +130,10 @@ class Superlink:
             "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.2",
             "OMP_NUM_THREADS": "1",
             "PYTHONUNBUFFERED": "1",
-            "FLIP_HUB_URL": f"http://{host}:{hub.port}",
+            "FLIP_HUB_SOCKET": str(hub.admin_socket),
             "FLIP_HUB_SECRET_FILE": str(hub.state / "internal.secret"),
             "FLIP_HUB_PATIENCE": str(self._settings.superlink.patience),
-            "FLIP_JOURNALS": str(hub.state / JOURNALS),
+            "FLIP_JOURNALS": str(journals_in(self._settings)),
         }
 
     async def _answers(self) -> bool:
