@@ -6,7 +6,7 @@ Wherever they lie, two hub processes may use them at once.
 import hashlib
 import re
 from collections.abc import AsyncIterable, AsyncIterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from flip_runtime.errors import Corrupt, Rejected
 from flip_wire.models import Sha256
@@ -16,6 +16,7 @@ ARTIFACT_LIMIT = 4 * 2**30
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
+@runtime_checkable  # handlers are given it by its type
 class Artifacts(Protocol):
     """Every call raises `Rejected` for a name that is no hash, and `Unavailable` while their store is away."""
 
