@@ -5,11 +5,24 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from flip_hub.commands import apps, audit, certificate, daemon, devices, login, models, runs, tokens, users
+from flip_hub.commands import (
+    apps,
+    audit,
+    backup,
+    certificate,
+    daemon,
+    devices,
+    enrolment,
+    login,
+    models,
+    runs,
+    tokens,
+    users,
+)
 from flip_hub.commands.parsing import Command
 from flip_runtime.errors import ConfigError, FlipError
 
-GROUPS = (daemon, certificate, login, devices, apps, runs, models, audit)
+GROUPS = (daemon, certificate, login, enrolment, devices, apps, runs, models, users, tokens, audit, backup)
 """In the order of `flip-hub --help`."""
 
 

@@ -1,10 +1,8 @@
 """Verifies the audit of a registry against the head that this machine's hub has kept, without a hub running."""
 
-from flip_hub.audit.head import PURPOSE, HeadFile
+from flip_hub.audit.build import head_file
 from flip_hub.audit.store import AuditStore
 from flip_hub.audit.verification import Verdict, verify_chain
-from flip_hub.auth.tokens import Tokens
-from flip_hub.credentials import load_credentials
 from flip_hub.mongo import DatabaseDown, Mongo
 from flip_hub.settings import Settings
 from flip_runtime.errors import Unavailable
@@ -12,9 +10,7 @@ from flip_runtime.errors import Unavailable
 
 async def inspect_audit(settings: Settings) -> Verdict:
     """Raises `Unavailable` when the registry is away, `Corrupt` when the head is not this hub's."""
-    state = settings.hub.state
-    secret = Tokens(load_credentials(state).token_secret, settings.auth).secret_for(PURPOSE)
-    head = HeadFile(state, secret).load()  # before the chain: it grows
+    head = head_file(settings).load()  # before the chain: it grows
     mongo = Mongo(settings.mongo)
     try:
         return await verify_chain(AuditStore(mongo.database), head)

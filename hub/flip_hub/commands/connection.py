@@ -32,13 +32,14 @@ def _connected(kind: type[C]) -> C:
         hub.bear(saved.session, lambda calls, stale: renew_session(stale, lambda s: calls.refresh(s.refresh_token)))
         return hub
     local = load_config(Settings, None).hub.admin_socket
-    if not _answers(local):
+    if not answers(local):
         hint = f"{LOG_IN}; on the hub's own machine, be root or its user, and set FLIP_HUB__STATE as hub.state says"
         raise Rejected("not logged in", hint=hint)
     return kind.on_this_machine(local)
 
 
-def _answers(path: Path) -> bool:
+def answers(path: Path) -> bool:
+    """Whether somebody listens on that socket."""
     with socket.socket(socket.AF_UNIX) as trial:
         try:
             trial.connect(str(path))

@@ -1,7 +1,8 @@
 """Every collection of the registry: who needs another one, or another index, adds it here and nowhere else.
 
-Documents are refused by MongoDB when a field has the wrong type (`shape`). The collections that take a write with each
-call of a device are looked at only on top. What is kept for a time only is named with its time.
+`COLLECTIONS` is ordered: documents refer to those of earlier collections, which backups rely on. Documents are refused
+by MongoDB when a field has the wrong type (`shape`). The collections that take a write with each call of a device are
+looked at only on top. What is kept for a time only is named with its time.
 """
 
 from flip_hub.actions.schemas import DeviceAction
@@ -78,7 +79,10 @@ TELEMETRY = (
     Collection(
         name="events",
         schema=fields(device="string", epoch="string", seq="int", happened="date", received="date", body="binary"),
-        indexes=(_EVENT, index("device", "-happened", "-seq"), kept("received", EVENTS_KEPT)),
+        indexes=(
+            *(_EVENT, index("device", "-happened", "-seq"), kept("received", EVENTS_KEPT)),
+            index("kind", "-received", where={"kind": "rollback"}),  # alerts look for them
+        ),
     ),
     Collection(
         name="gaps",
@@ -162,6 +166,11 @@ AUDIT = (
 
 CLUSTER = (Collection(name="leases", schema=shape(Holder, _id="string")),)
 
+PASSING = (*CLUSTER,)
+"""Says what is at this moment: in no backup."""
 REGISTRY = Collection(name="registry")
 """Holds the schema version, and the lock of who makes the registry; it is there before any other."""
-COLLECTIONS = (*PEOPLE, *DEVICES, *ACTIONS, *TELEMETRY, *FEDERATION, *CONTRIBUTIONS, *MODELS, *AUDIT, *CLUSTER)
+COLLECTIONS = (
+    *(*PEOPLE, *DEVICES, *ACTIONS, *TELEMETRY, *FEDERATION, *CONTRIBUTIONS, *MODELS),
+    *(*AUDIT, *CLUSTER),
+)

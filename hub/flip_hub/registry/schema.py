@@ -35,6 +35,26 @@ async def prepare_registry(
     await RegistryLock(database).run(lambda: _make(database, collections, migrations))
 
 
+async def begin_restore(database: Database, version: int, collections: Sequence[Collection] = ()) -> None:
+    """From now on no hub runs on this registry, until `finish_restore`. Makes the time series among `collections`:
+    documents cannot be put into what only later becomes one."""
+    change = {"$set": {"version": version, "restoring": True}}
+    await database["registry"].update_one({"_id": _VERSION}, change, upsert=True)
+    for collection in collections:
+        if collection.series is not None:
+            await _make_collection(database, collection, None)
+
+
+async def finish_restore(database: Database) -> None:
+    """When all documents are there."""
+
+    async def finish() -> None:
+        await database["registry"].update_one({"_id": _VERSION}, {"$unset": {"restoring": ""}})
+        await _make(database, COLLECTIONS, MIGRATIONS)
+
+    await RegistryLock(database).run(finish)
+
+
 async def schema_version(database: Database) -> int | None:
     """None: nothing is in it yet."""
     document = await database["registry"].find_one({"_id": _VERSION})
@@ -59,6 +79,8 @@ async def _make(database: Database, collections: Sequence[Collection], migration
 
 
 async def _refuse_newer(database: Database, migrations: tuple[Migration, ...]) -> None:
+    if await database["registry"].find_one({"_id": _VERSION, "restoring": True}) is not None:
+        raise ConfigError("a restore of the registry was cut off", hint="once more: flip-hub restore FILE --replace")
     found, known = await schema_version(database), version_of(migrations)
     if found is not None and found > known:
         raise ConfigError(

@@ -1,0 +1,1 @@
+"""The registry in one file: taken while hubs run, and restored."""
