@@ -14,6 +14,7 @@ from flip_hub.apps.routes import AppController
 from flip_hub.apps.service import AppService
 from flip_hub.apps.store import AppStore
 from flip_hub.artifacts.place import artifacts_in
+from flip_hub.cluster.lease import Leading, leading_by
 from flip_hub.contributions.calls import ContributionCalls
 from flip_hub.contributions.late import OBJECT_LIMIT, Late
 from flip_hub.contributions.receipts import Receipts
@@ -27,7 +28,7 @@ from flip_hub.federation.control_port.server import ControlPort
 from flip_hub.federation.control_port.sign_in import SignIn
 from flip_hub.federation.gateway import Gateway
 from flip_hub.federation.internal import InternalController
-from flip_hub.federation.journal import JOURNALS, Journals
+from flip_hub.federation.journal import Journals, journals_in
 from flip_hub.federation.mailboxes import Mailboxes
 from flip_hub.federation.routes import RunController
 from flip_hub.federation.service import RunService
@@ -78,25 +79,26 @@ async def serve(settings: Settings) -> None:
     model_store = ModelStore(mongo.database)
     models = ModelService(model_store, artifacts, devices, live, core.model_signer)
 
+    leading = leading_by(settings.cluster, mongo)
     superlink = Superlink(settings)
     mailboxes = Mailboxes()
     app_store = AppStore(mongo.database)
     apps = AppService(app_store, artifacts, core.app_keys)
     run_store, contribution_store = RunStore(mongo.database), ContributionStore(mongo.database)
-    receipts = Receipts(contribution_store, run_store, mailboxes, Journals(settings.hub.state / JOURNALS))
+    receipts = Receipts(contribution_store, run_store, mailboxes, Journals(journals_in(settings)))
     late_objects = artifacts_in(settings, "late", limit=OBJECT_LIMIT)
     late_objects.create()
     late = Late(contribution_store, run_store, late_objects, live)
-    gateway = Gateway(settings, devices, apps, mailboxes, ContributionCalls(receipts, late, mailboxes))
+    gateway = Gateway(settings, devices, apps, mailboxes, ContributionCalls(receipts, late, mailboxes), leading)
     control = RunControl(superlink.address)
     standby = Standby(devices, gateway.nodes, lease=settings.fleet.wakes_within)
-    runs = RunService(run_store, control, devices, models, live, mailboxes, apps, receipts, standby)
+    runs = RunService(run_store, control, devices, models, live, mailboxes, apps, receipts, standby, leading)
     people, console = core.people, settings.hub.public_url
     sign_in = SignIn(people.terminal_logins, people.auth, people.users, console)
-    run_calls = RunCalls(runs, apps, control, devices, console)
-    control_port = ControlPort(settings, people.callers, sign_in, run_calls, core.audit)
+    run_calls = RunCalls(runs, run_store, apps, control, devices, console)
+    control_port = ControlPort(settings, people.callers, sign_in, run_calls, core.audit, leading)
 
-    parts = {"mongo": mongo.missing, "superlink": _missing(superlink)}
+    parts = {"mongo": mongo.missing, "superlink": _missing(superlink, leading)}
     if core.shared.run is not None:
         parts["redis"] = core.shared.volatile.missing
     certificate = api_certificate(settings)
@@ -121,6 +123,19 @@ async def serve(settings: Settings) -> None:
         audit=core.audit,
     )
 
+    async def run_federation() -> None:
+        """What one hub at a time does."""
+        try:
+            await supervise(
+                [
+                    Service("superlink", superlink.run),
+                    Service("late", lambda: mongo.keep_running(late.keep_tidy)),
+                    Service("runs", lambda: mongo.keep_running(runs.watch)),
+                ]
+            )
+        finally:
+            mailboxes.wake_all()
+
     await supervise(
         [
             Service("registry", lambda: mongo.prepare(prepare_registry)),
@@ -131,11 +146,9 @@ async def serve(settings: Settings) -> None:
             Service("presence", lambda: mongo.keep_running(devices.watch)),
             Service("actions", lambda: mongo.keep_running(core.actions.watch)),
             Service("telemetry", core.telemetry.run),
-            Service("superlink", superlink.run),
             Service("gateway", gateway.run),
             Service("control", control_port.run),
-            Service("late", lambda: mongo.keep_running(late.keep_tidy)),
-            Service("runs", lambda: mongo.keep_running(runs.watch)),
+            Service("federation", lambda: leading.hold(run_federation)),
             *([] if core.shared.run is None else [Service("bus", core.shared.run)]),
             *watched.services,
         ]
@@ -158,8 +171,10 @@ async def _until_signalled(settings: Settings) -> None:
         serving.result()
 
 
-def _missing(superlink: Superlink) -> Callable[[], Awaitable[str]]:
+def _missing(superlink: Superlink, leading: Leading) -> Callable[[], Awaitable[str]]:
     async def missing() -> str:
-        return "" if superlink.ready else "it is starting; if that lasts, see superlink/superlink.log"
+        if superlink.ready or not leading.held:
+            return ""
+        return "it is starting; if that lasts, see superlink/superlink.log"
 
     return missing

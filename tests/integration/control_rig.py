@@ -67,6 +67,7 @@ class ControlRig:
     hub: CoreHub
     flower: ScriptedFlower
     runs: RunService
+    store: RunStore
     port: int
     homes: Path
 
@@ -89,11 +90,7 @@ class ControlRig:
         """With `flwr login`, as the user who is named as the role."""
         async with self.flwr(role, "login").running() as login:
             code = (await login.printed("/confirm/")).rpartition("/confirm/")[2].strip()
-            path = f"/api/v1/auth/terminal-logins/{code}"
-            shown = await self.hub.http.get(path, headers=self.hub.as_user(role))
-            assert shown.json()["address"] == "127.0.0.1", shown.text
-            done = await self.hub.http.post(f"{path}/confirm", headers=self.hub.as_user(role))
-            assert done.status_code == 200, done.text
+            await self.hub.core.people.terminal_logins.decide(code, role, confirmed=True)
             await login.printed("Login successful")
             assert await login.ended() == 0
 
@@ -166,19 +163,22 @@ class Flwr:
 async def control_rig(folder: Path, mongo_url: str, **core: Any) -> AsyncGenerator[ControlRig]:
     async with running_core(folder, mongo_url, **core) as hub:
         flower = ScriptedFlower()
-        runs, apps = _runs_and_apps(hub, flower, folder)
+        store = RunStore(hub.mongo.database)
+        runs, apps = _runs_and_apps(hub, flower, store, folder)
         control = ControlSection(port=free_port())
         people, console = hub.core.people, hub.url
         sign_in = SignIn(people.terminal_logins, people.auth, people.users, console)
-        calls = RunCalls(runs, apps, flower, hub.core.devices, console)
+        calls = RunCalls(runs, store, apps, flower, hub.core.devices, console)
         port = ControlPort(replace(hub.settings, control=control), people.callers, sign_in, calls, hub.core.audit)
         async with running(port.run(), control.port):
-            yield ControlRig(hub=hub, flower=flower, runs=runs, port=control.port, homes=folder / "homes")
+            yield ControlRig(hub=hub, flower=flower, runs=runs, store=store, port=control.port, homes=folder / "homes")
 
 
-def _runs_and_apps(hub: CoreHub, flower: ScriptedFlower, folder: Path) -> tuple[RunService, AppService]:
+def _runs_and_apps(
+    hub: CoreHub, flower: ScriptedFlower, run_store: RunStore, folder: Path
+) -> tuple[RunService, AppService]:
     database, live, devices = hub.mongo.database, hub.core.live, hub.core.devices
-    artifacts, run_store, mailboxes = FolderArtifacts(folder / "artifacts"), RunStore(database), Mailboxes()
+    artifacts, mailboxes = FolderArtifacts(folder / "artifacts"), Mailboxes()
     keys = AppKeys(AppKeyStore(database), load_private_key(make_private_key()), hub_signs=True)
     apps = AppService(AppStore(database), artifacts, keys)
     models = ModelService(ModelStore(database), artifacts, devices, live, SIGNER)

@@ -47,7 +47,7 @@ class Hub:
         self._name = name
         self._duties = duties
         settings = ClusterSection(name=name, address=f"https://{name}:8000", lease=SECONDS)
-        self.lease = Lease(self.store, settings, clock=self._clock, end_process=self._end)
+        self.lease = Lease(self.store, settings, mongo.prepared, clock=self._clock, end_process=self._end)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator["Hub"]:
@@ -144,6 +144,7 @@ async def test_a_registry_that_stands_still_ends_the_duties_before_the_lease_doe
     await mongod.start()
     await mongod.wait_until(lambda: port_open(port), within=60)
     mongo = Mongo(MongoSection(url=f"mongodb://127.0.0.1:{port}", database="test"))
+    await mongo.prepare(prepare_registry)
     duties: list[str] = []
     hub = Hub(mongo, "a", duties)
     try:
@@ -175,4 +176,4 @@ async def test_a_mistake_of_configuration_ends_more_than_the_lease(mongo: Mongo)
         raise ConfigError("the port is taken")
 
     with pytest.raises(ConfigError, match="the port is taken"):
-        await Lease(LeaseStore(mongo.database), ClusterSection(name="a", lease=SECONDS)).hold(duties)
+        await Lease(LeaseStore(mongo.database), ClusterSection(name="a", lease=SECONDS), mongo.prepared).hold(duties)

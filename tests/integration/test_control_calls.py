@@ -9,9 +9,12 @@ import pytest
 import pytest_asyncio
 from flwr.proto.control_pb2 import (
     GetAuthTokensRequest,
+    GetAuthTokensResponse,
+    GetLoginDetailsResponse,
     ListRunsRequest,
     ListRunsResponse,
     RefreshAuthTokensRequest,
+    RefreshAuthTokensResponse,
     StartRunRequest,
     StartRunResponse,
     StopRunRequest,
@@ -73,6 +76,28 @@ async def test_nobody_without_an_account_is_told_anything(rig: ControlRig) -> No
     assert (await told(rig, None, "get-auth-tokens", GetAuthTokensRequest(device_code="x")))[0] == 401
 
 
+async def test_a_command_line_is_given_a_session_by_whoever_confirms_its_code_in_the_console(rig: ControlRig) -> None:
+    async with rig.client() as http:
+        details = GetLoginDetailsResponse.FromString((await http.post("get-login-details", content=b"")).content)
+        asked = GetAuthTokensRequest(device_code=details.device_code).SerializeToString()
+        waiting = GetAuthTokensResponse.FromString((await http.post("get-auth-tokens", content=asked)).content)
+        assert (waiting.access_token, waiting.refresh_token) == ("", "")
+        path = f"/api/v1/auth/terminal-logins/{details.verification_uri_complete.rpartition('/')[2]}"
+        shown = await rig.hub.http.get(path, headers=rig.hub.as_user(Role.VIEWER))
+        assert shown.json()["address"] == "127.0.0.1"
+        assert (await rig.hub.http.post(f"{path}/confirm")).status_code == HTTPStatus.UNAUTHORIZED
+        assert (await rig.hub.http.post(f"{path}/confirm", headers=rig.hub.as_user(Role.VIEWER))).is_success
+        given = GetAuthTokensResponse.FromString((await http.post("get-auth-tokens", content=asked)).content)
+        assert (await http.post("get-auth-tokens", content=asked)).status_code == HTTPStatus.UNAUTHORIZED
+        renewal = RefreshAuthTokensRequest(refresh_token=given.refresh_token).SerializeToString()
+        renewed = RefreshAuthTokensResponse.FromString(
+            (await http.post("refresh-auth-tokens", content=renewal)).content
+        )
+        for token in (given.access_token, renewed.access_token):
+            listed = await http.post("list-runs", content=b"", headers={"authorization": f"Bearer {token}"})
+            assert listed.is_success, listed.text
+
+
 async def test_each_role_may_what_the_table_says(rig: ControlRig) -> None:
     number = await run_of(rig)
     for role in (Role.VIEWER, Role.OPERATOR, Role.ADMIN):
@@ -91,7 +116,7 @@ async def test_what_cannot_run_is_refused_in_words(rig: ControlRig) -> None:
         "no agents": start(user_prompt="hello"),
         "this is no FAB": StartRunRequest(fab=Fab(content=b"no zip")),
     }
-    before = await rig.runs.newest(0, 1)
+    before = await rig.store.newest(0, 1)
     for words, request in cases.items():
         status, error = await told(rig, Role.OPERATOR, "start-run", request)
         assert 400 <= status < 502
@@ -102,7 +127,7 @@ async def test_what_cannot_run_is_refused_in_words(rig: ControlRig) -> None:
     assert (status, error["code"]) == (HTTPStatus.UNPROCESSABLE_ENTITY, 15)
     unknown.override_config["num-server-rounds"].Clear()
     assert (await told(rig, Role.OPERATOR, "start-run", unknown))[0] == HTTPStatus.UNPROCESSABLE_ENTITY
-    assert await rig.runs.newest(0, 1) == before
+    assert await rig.store.newest(0, 1) == before
 
 
 async def test_a_run_that_is_not_known_is_named_so(rig: ControlRig) -> None:
@@ -128,7 +153,7 @@ async def test_a_run_that_the_superlink_refused_is_listed_by_a_number_of_its_own
     rig.flower.refuses = "no room"
     assert (await told(rig, Role.OPERATOR, "start-run", start()))[0] == HTTPStatus.BAD_REQUEST
     rig.flower.refuses = ""
-    failed = (await rig.runs.newest(0, 1))[0]
+    failed = (await rig.store.newest(0, 1))[0]
     async with rig.client(Role.VIEWER) as http:
         newest = await http.post("list-runs", content=ListRunsRequest(limit=1).SerializeToString())
         (number,) = ListRunsResponse.FromString(newest.content).run_dict
@@ -140,7 +165,7 @@ async def test_a_run_that_the_superlink_refused_is_listed_by_a_number_of_its_own
 
 async def test_the_audit_has_who_started_and_stopped_and_who_was_refused(rig: ControlRig) -> None:
     number = await run_of(rig)
-    run = await rig.runs.of_flower(str(number))
+    run = await rig.store.run_of_flower(str(number))
     assert run is not None
     await told(rig, Role.OPERATOR, "stop-run", StopRunRequest(run_id=number))
     await told(rig, Role.VIEWER, "start-run", start())

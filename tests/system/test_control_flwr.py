@@ -31,7 +31,7 @@ async def rig(mongo_url: str) -> AsyncGenerator[ControlRig]:
 async def started(rig: ControlRig) -> Run:
     """A run that the operator has started."""
     said = await rig.flwr(Role.OPERATOR, "run", str(APP), "hub", "--format", "json").says()
-    run = await rig.runs.of_flower(json.loads(said[said.index("{") :])["run-id"])
+    run = await rig.store.run_of_flower(json.loads(said[said.index("{") :])["run-id"])
     assert run is not None
     return run
 
@@ -71,7 +71,7 @@ async def test_a_viewer_and_a_stranger_start_and_stop_nothing_and_are_told_why(r
     for call in (["run", str(APP), "hub"], ["stop", run.flower_run_id], ["list"], ["log", run.flower_run_id]):
         assert "flwr login" in await rig.flwr("stranger", *call).says(1)
     assert (await rig.runs.detail(run.id)).run.status is RunStatus.PENDING
-    assert (await rig.runs.newest(0, 1))[0] == run
+    assert (await rig.store.newest(0, 1))[0] == run
 
 
 async def test_what_the_hub_does_otherwise_is_refused_with_its_own_way(rig: ControlRig) -> None:
@@ -85,8 +85,7 @@ async def test_what_the_hub_does_otherwise_is_refused_with_its_own_way(rig: Cont
 async def test_a_login_that_is_refused_in_the_console_gives_nothing(rig: ControlRig) -> None:
     async with rig.flwr("eve", "login").running() as login:
         code = (await login.printed("/confirm/")).rpartition("/confirm/")[2].strip()
-        path = f"/api/v1/auth/terminal-logins/{code}/refuse"
-        assert (await rig.hub.http.post(path, headers=rig.hub.as_user())).status_code == 200
+        await rig.hub.core.people.terminal_logins.decide(code, "admin", confirmed=False)
         await login.printed("was refused")
         assert await login.ended() == 1
     assert "flwr login" in await rig.flwr("eve", "list").says(1)

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from typing import NoReturn, Protocol
 
 from flip_hub.cluster.store import Holder, LeaseStore
-from flip_hub.mongo import DatabaseDown
+from flip_hub.mongo import DatabaseDown, Mongo
 from flip_hub.settings import ClusterSection
 from flip_runtime.errors import ConfigError, Fatal, Unavailable
 
@@ -74,12 +74,14 @@ class Lease:
         self,
         store: LeaseStore,
         settings: ClusterSection,
+        prepared: asyncio.Event,
         *,
         clock: Callable[[], float] = _boot_time,
         end_process: Callable[[], None] = lambda: os._exit(_EXIT),
     ) -> None:
         self._store = store
         self._settings = settings
+        self._prepared = prepared
         self._clock = clock
         self._end_process = end_process
         self._instance = secrets.token_hex(8)
@@ -102,6 +104,7 @@ class Lease:
 
     async def hold(self, duties: Duties) -> NoReturn:
         """Goes on when the registry was away."""
+        await self._prepared.wait()
         while True:
             await self._take()
             try:
@@ -132,8 +135,9 @@ class Lease:
         fence.daemon = True
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(_endless(duties))
                 group.create_task(self._renew(fence))
+                await duties()
+                raise _Lost("its duties have ended")
         except* (Fatal, ConfigError) as errors:
             raise errors.exceptions[0] from None
         except* _Lost as lost:
@@ -178,6 +182,5 @@ class Lease:
             pass
 
 
-async def _endless(duties: Duties) -> None:
-    await duties()
-    raise _Lost("its duties have ended")
+def leading_by(settings: ClusterSection, mongo: Mongo) -> Leading:
+    return Lease(LeaseStore(mongo.database), settings, mongo.prepared) if settings.name else ALONE

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import uvicorn
 
+from flip_hub.cluster.lease import ALONE, Leading
 from flip_hub.devices.schemas import Device
 from flip_hub.federation import device_calls, passage, shield
 from flip_hub.federation.device_calls import DeviceCalls
@@ -53,8 +54,10 @@ class Gateway:
         apps: shield.Apps,
         mailboxes: Mailboxes,
         contributions: Contributions,
+        leading: Leading = ALONE,
     ) -> None:
         self._settings = settings
+        self._leading = leading
         self._contributions = contributions
         self._auth = NodeAuth()
         self._calls = DeviceCalls(devices)
@@ -62,6 +65,7 @@ class Gateway:
         self._upstream, self._uploads = Upstream(url, secret), Upstream(url, secret, at_once=_UPLOADS)
         self.nodes = Nodes(self._upstream)
         self._shield = Shield(self._upstream, apps, mailboxes, settings.hub.state)
+        self.news = self._shield.news
         self._passage = Passage(self._upstream, self._uploads, self.nodes, devices, self._shield)
 
     async def run(self) -> None:
@@ -108,6 +112,7 @@ class Gateway:
 
     async def _answer(self, call: Call) -> None:
         method = call.method()
+        self._leading.check()
         caller = self._auth.authenticate(call.headers, time.time())
         async with self._calls.admitted(caller.fingerprint) as device:
             await self._dispatch(method, call, caller, device)

@@ -18,14 +18,19 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flip_hub.settings import Settings
 from flip_runtime.errors import Rejected
 
 log = logging.getLogger("flwr.flip")
 
-JOURNALS = "journals"
-"""Their folder in the hub's state."""
+_FOLDER = "journals"
 _CLOSED = 0o400
 """The mode says it: a hub that is killed while it closes one goes on where it was."""
+
+
+def journals_in(settings: Settings) -> Path:
+    """Their folder: where several hubs share one for artifacts, in it, so that whoever takes over has them."""
+    return (settings.artifacts.folder or settings.hub.state) / _FOLDER
 
 
 class Journal:

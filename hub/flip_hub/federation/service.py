@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from flip_hub.api.pages import Page, Wanted
 from flip_hub.apps.service import AppService
+from flip_hub.cluster.lease import ALONE, Leading
 from flip_hub.contributions.receipts import Receipts
 from flip_hub.devices.schemas import DeviceStatus
 from flip_hub.devices.service import DeviceService
@@ -72,6 +73,7 @@ class RunService:
         apps: AppService,
         receipts: Receipts,
         standby: Standby,
+        leading: Leading = ALONE,
     ) -> None:
         self._store = store
         self._control = control
@@ -82,6 +84,7 @@ class RunService:
         self._apps = apps
         self._receipts = receipts
         self._standby = standby
+        self._leading = leading
         self._changing = asyncio.Lock()
         """Held from reading runs to acting on what was read: reports, people and the watch do so at once."""
         self._submitting: set[str] = set()
@@ -95,15 +98,6 @@ class RunService:
         """Newest first."""
         return await self._store.runs(wanted, status)
 
-    async def newest(self, skip: int, limit: int) -> list[Run]:
-        return await self._store.newest(skip, limit)
-
-    async def of_flower(self, flower_run_id: str) -> Run | None:
-        return await self._store.run_of_flower(flower_run_id)
-
-    async def known(self, run_id: str) -> Run | None:
-        return await self._store.run(run_id)
-
     async def detail(self, run_id: str) -> RunDetail:
         """Raises `NotFound`."""
         run, rounds = await self._get(run_id), await self._store.rounds(run_id)
@@ -113,6 +107,7 @@ class RunService:
     async def start(self, request: RunRequest, by: str = "") -> Run:
         """Keeps the run, submits it, and announces it to the devices; `by` is the user who asks. Raises `Refused`, or
         `Unavailable`."""
+        self._leading.check()
         app = await self._apps.get(request.fab_hash)
         new = new_run(new_run_id(), app, request, time.time(), by, current_traceparent())
         await self._need_devices()
@@ -130,6 +125,7 @@ class RunService:
 
     async def stop(self, run_id: str) -> Run:
         """Raises `NotFound`, `Conflict` when it has ended, `Unavailable`."""
+        self._leading.check()
         run = await self._get(run_id)
         if run.status not in ACTIVE:
             raise Conflict(f"run {run_id} has ended: {run.status}", hint="GET /api/v1/runs shows those under way")
@@ -143,13 +139,16 @@ class RunService:
         """What the ServerApp wrote, its end when long. Raises `NotFound`, `Unavailable`."""
         run = await self._get(run_id)
         if run.status in ACTIVE and run.flower_run_id:
+            self._leading.check()
             return await self._control.log(run.flower_run_id)
         return await self._store.log(run_id)
 
     # ---- what the ServerApp's process tells ---------------------------------------------------------------------
 
     async def report(self, flower_run_id: str, report: RunReport) -> None:
-        """A report that comes twice, or after the run's end, is harmless. Raises `NotFound`, `Unprocessable`."""
+        """A report that comes twice, or after the run's end, is harmless. Raises `NotFound`, `Unprocessable`, or
+        `Unavailable` to a ServerApp whose hub runs the federation no more."""
+        self._leading.check()
         if isinstance(report, MessagesPushed):
             self._mailboxes.wake(report.nodes)  # first: devices wait for it
         devices = await self._names(report)

@@ -30,7 +30,7 @@ from flip_hub.federation.control_port.call import Elsewhere, NoSuchRun, RunHasEn
 from flip_hub.federation.control_port.flower_run import flower_node, flower_run, own_id
 from flip_hub.federation.schemas import Run, RunRequest, Value
 from flip_hub.federation.service import RunService
-from flip_hub.federation.store import ACTIVE
+from flip_hub.federation.store import ACTIVE, RunStore
 from flip_hub.problem import Unprocessable
 
 LISTED = 20
@@ -52,10 +52,17 @@ class LiveLogs(Protocol):
 
 class RunCalls:
     def __init__(
-        self, runs: RunService, apps: AppService, control: LiveLogs, devices: DeviceService, console: str
+        self,
+        runs: RunService,
+        store: RunStore,
+        apps: AppService,
+        control: LiveLogs,
+        devices: DeviceService,
+        console: str,
     ) -> None:
         """`console` is its URL, for people."""
         self._runs = runs
+        self._store = store
         self._apps = apps
         self._control = control
         self._devices = devices
@@ -83,7 +90,7 @@ class RunCalls:
             runs = [await self.find(request.run_id)]
         else:
             limit = min(int(request.limit) or LISTED, MOST)
-            runs = await self._runs.newest(min(int(request.skip), _INT32), limit)
+            runs = await self._store.newest(min(int(request.skip), _INT32), limit)
         found = [flower_run(run) for run in runs]
         return ListRunsResponse(run_dict={run.run_id: run for run in found}, now=_now())
 
@@ -103,7 +110,7 @@ class RunCalls:
 
     async def find(self, number: int) -> Run:
         """Raises `NoSuchRun`."""
-        run = await self._runs.of_flower(str(number)) or await self._runs.known(own_id(number))
+        run = await self._store.run_of_flower(str(number)) or await self._store.run(own_id(number))
         if run is None:
             raise NoSuchRun(f"this hub knows no run {number}", hint="flwr list shows the newest")
         return run

@@ -24,6 +24,7 @@ from flip_hub.audit.service import Audit
 from flip_hub.auth.callers import Caller, Callers
 from flip_hub.auth.permissions import Permission
 from flip_hub.auth.schemas import Me
+from flip_hub.cluster.lease import ALONE, Leading
 from flip_hub.credentials import gateway_certificate
 from flip_hub.federation.control_port.call import ControlCall, Elsewhere
 from flip_hub.federation.control_port.runs import RunCalls
@@ -46,8 +47,17 @@ LOOK_EVERY = 2.0
 
 
 class ControlPort:
-    def __init__(self, settings: Settings, callers: Callers, sign_in: SignIn, runs: RunCalls, audit: Audit) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        callers: Callers,
+        sign_in: SignIn,
+        runs: RunCalls,
+        audit: Audit,
+        leading: Leading = ALONE,
+    ) -> None:
         self._settings = settings
+        self._leading = leading
         self._audit = audit
         self._callers = callers
         self._sign_in = sign_in
@@ -78,6 +88,7 @@ class ControlPort:
 
     async def _answer(self, call: ControlCall) -> None:
         name = call.name()
+        self._leading.check()
         if name in LOGIN:
             await self._let_in(name, call)
             return
