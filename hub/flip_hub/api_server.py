@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 
-from litestar import Litestar
+from litestar.types import ASGIApp
 
 from flip_hub.hardening import Hardened
 from flip_hub.listener import listening, serve, server_config
@@ -19,7 +19,7 @@ class ApiServer:
 
     def __init__(
         self,
-        app: Litestar,
+        app: ASGIApp,
         settings: HubSection,
         on_stop: Callable[[], None],
         certificate: ServerCertificate | None = None,

@@ -22,6 +22,7 @@ from flip_hub.contributions.routes import LateController
 from flip_hub.contributions.store import ContributionStore
 from flip_hub.core import ROUTES, build_core
 from flip_hub.credentials import api_certificate
+from flip_hub.device_front import DeviceFront
 from flip_hub.federation.control import RunControl
 from flip_hub.federation.control_port.runs import RunCalls
 from flip_hub.federation.control_port.server import ControlPort
@@ -36,6 +37,7 @@ from flip_hub.federation.standby import Standby
 from flip_hub.federation.store import RunStore
 from flip_hub.federation.superlink import Superlink
 from flip_hub.health import Health
+from flip_hub.listener import open_many_files
 from flip_hub.models.routes import DeviceArtifactController, ModelController
 from flip_hub.models.service import ModelService
 from flip_hub.models.store import ModelStore
@@ -65,6 +67,7 @@ FEDERATION_ROUTES = [
 
 def run_hub(settings: Settings) -> None:
     """Until SIGTERM or SIGINT. Raises `ConfigError` or `Fatal`."""
+    open_many_files()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_until_signalled(settings))
 
@@ -136,10 +139,11 @@ async def serve(settings: Settings) -> None:
         finally:
             mailboxes.wake_all()
 
+    front = DeviceFront(app, core.access, core.telemetry, core.actions, mongo.prepared.is_set)
     await supervise(
         [
             Service("registry", lambda: mongo.prepare(prepare_registry)),
-            Service("api", ApiServer(app, settings.hub, devices.close, certificate, watched.requests).run),
+            Service("api", ApiServer(front, settings.hub, devices.close, certificate, watched.requests).run),
             Service("admin", AdminSocket(app, settings.hub.admin_socket).run),
             Service("set-up", lambda: mongo.keep_running(core.people.first_admin.offer)),
             Service("audit", lambda: mongo.keep_running(core.audit.run)),

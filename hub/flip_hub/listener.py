@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import resource
 import socket
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import Any, NoReturn
@@ -18,6 +19,9 @@ KEEP_ALIVE = 75
 """Seconds: longer than a long poll, so that a device keeps its connection."""
 LONGEST_FRAME = 64 * 1024
 """Bytes that a WebSocket takes at once."""
+
+_BACKLOG = 4096
+"""Connections that wait to be taken: after a restart all devices come at once. The kernel's limit is as high."""
 
 ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -76,11 +80,17 @@ async def serve(
             watching.cancel()
 
 
+def open_many_files() -> None:
+    """As many as this process may have: each device keeps two connections, and the usual limit is 1,024 files."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def listening(host: str, port: int, section: str) -> socket.socket:
     """A bound socket. Raises `ConfigError` that names the setting in `section`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=1024)
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             hint = f"set {section}.port to a free one, or stop what uses it"

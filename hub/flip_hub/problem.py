@@ -89,10 +89,15 @@ def problem_of(error: Exception) -> Problem:
 
 def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """Turns whatever a handler raised into its answer."""
+    return problem_response(*told(error, request.method, request.url.path))
+
+
+def told(error: Exception, method: str, path: str) -> tuple[Problem, dict[str, str]]:
+    """What the caller of that call is told, and the headers of the answer; bugs are logged."""
     problem = problem_of(error)
     if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error("request failed", exc_info=error, extra={"method": request.method, "path": request.url.path})
-    return problem_response(problem, _headers(error, problem))
+        log.error("request failed", exc_info=error, extra={"method": method, "path": path})
+    return problem, _headers(error, problem)
 
 
 def problem_response(problem: Problem, headers: dict[str, str] | None = None) -> Response[Problem]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from flip_hub.devices.lives import Call
 from flip_hub.devices.record import DeviceRecord, Intake
 from flip_hub.telemetry.batch import CheckedBatch
 from flip_hub.telemetry.hub_time import HubTime, moment
@@ -20,6 +21,8 @@ class Delivery(Struct, frozen=True, kw_only=True):
     device_id: DeviceId
     checked: CheckedBatch
     times: HubTime
+    call: Call | None
+    """That brought it, unless it was looked at before."""
 
     def counted(self, intake: Intake) -> bool:
         return self.checked.counted_in(intake) == intake

@@ -81,13 +81,17 @@ async def device_guard(connection: Connection, _: BaseRouteHandler) -> None:
     """Raises `Unauthorized` unless a device's token is presented, `Forbidden` when it was revoked since, or when its
     agent is too old or too new for this hub."""
     access = access_of(connection)
-    claims = access.tokens.device(bearer(connection))
-    tie(connection, access.devices.leashes, claims.sub)
     address = connection.client.host if connection.client else ""
-    version = spoken(connection.headers.get(HEADER))
-    call = Call(wire_version=version, life=claims.life, born=claims.iat, address=address)
-    await access.devices.called(claims.sub, call)
-    connection.state["device_id"] = claims.sub
+    device_id, call = device_call(access, bearer(connection), connection.headers.get(HEADER), address)
+    tie(connection, access.devices.leashes, device_id)
+    await access.devices.called(device_id, call)
+    connection.state["device_id"] = device_id
+
+
+def device_call(access: Access, token: str, wire: str | None, address: str) -> tuple[DeviceId, Call]:
+    """Who calls, and what the call tells of its agent. Raises `Unauthorized`, or `Forbidden` for the wire version."""
+    claims = access.tokens.device(token)
+    return claims.sub, Call(wire_version=spoken(wire), life=claims.life, born=claims.iat, address=address)
 
 
 def internal_guard(connection: Connection, _: BaseRouteHandler) -> None:

@@ -2,6 +2,7 @@
 
 import hmac
 import time
+from collections import OrderedDict
 from enum import StrEnum
 from typing import TypeVar
 
@@ -13,6 +14,8 @@ from flip_hub.problem import Unauthorized
 from flip_hub.settings import AuthSection
 from flip_wire.fleet import DeviceId, DeviceToken
 
+MOST_VERIFIED = 20_000
+"""Tokens that are remembered; the oldest goes first."""
 _ALGORITHM = "HS256"
 C = TypeVar("C", bound=Struct)
 
@@ -52,6 +55,8 @@ class Tokens:
     def __init__(self, secret: bytes, lifetimes: AuthSection) -> None:
         self._secret = secret
         self._lifetimes = lifetimes
+        self._verified: OrderedDict[str, DeviceClaims] = OrderedDict()
+        """Devices' tokens that were found good, until they expire: each is sent some hundred times."""
 
     def secret_for(self, purpose: bytes) -> bytes:
         """32 bytes for another purpose than tokens, the same on every hub."""
@@ -79,7 +84,14 @@ class Tokens:
         return self._read(token, Audience.REFRESH, RefreshClaims, hint="log in again")
 
     def device(self, token: str) -> DeviceClaims:
-        return self._read(token, Audience.DEVICE, DeviceClaims, hint="ask for a new one at /api/v1/device/token")
+        claims = self._verified.get(token)
+        if claims is not None and claims.exp > time.time():
+            return claims
+        claims = self._read(token, Audience.DEVICE, DeviceClaims, hint="ask for a new one at /api/v1/device/token")
+        self._verified[token] = claims
+        if len(self._verified) > MOST_VERIFIED:
+            self._verified.popitem(last=False)
+        return claims
 
     def _signed(self, claims: Struct, audience: Audience) -> str:
         payload = {"iat": int(time.time()), **msgspec.to_builtins(claims), "aud": audience.value}

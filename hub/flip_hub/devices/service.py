@@ -139,9 +139,12 @@ class DeviceService:
 
     async def called(self, device_id: DeviceId, call: lives.Call) -> None:
         """Takes what a request tells beside what it asks. Raises as `check_enrolled` does."""
-        record = await self.check_enrolled(device_id)
+        await self.heard_from(await self.check_enrolled(device_id), call)
+
+    async def heard_from(self, record: DeviceRecord, call: lives.Call) -> None:
+        """The same, of a device whose record has just been read."""
         if record.wire_version != call.wire_version:
-            record = await self._store.set_wire_version(device_id, call.wire_version) or record
+            record = await self._store.set_wire_version(record.id, call.wire_version) or record
             self._remember(record)
         now = time.time()
         after = lives.heard(record.lives, call, now)

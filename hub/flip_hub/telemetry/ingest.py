@@ -58,6 +58,9 @@ class Ingest:
                 elif attempt and record is not None and deliveries[number].counted(record.intake):
                     told[number] = None
             taken = [deliveries[number] for number in left if number not in told]
+            for each in taken if not attempt else []:
+                if each.call is not None:
+                    await self._devices.heard_from(records[each.device_id], each.call)
             if await self._take(taken, records):
                 return [told.get(number) for number in range(len(deliveries))]
         return [told.get(number, _TOO_MANY) for number in range(len(deliveries))]

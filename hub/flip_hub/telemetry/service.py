@@ -7,6 +7,7 @@ from typing import Protocol
 
 from flip_hub.accounts.account import Delivery
 from flip_hub.api.pages import Page, Wanted
+from flip_hub.devices.lives import Call
 from flip_hub.devices.service import DeviceService
 from flip_hub.live import ListGrew, Listing, LiveHub, More
 from flip_hub.telemetry.allowance import Allowance
@@ -57,13 +58,17 @@ class TelemetryService:
         """Before a batch is read. Raises `TooMany` for a device that sends too often."""
         self._allowance.take(device_id)
 
-    async def accept(self, device_id: DeviceId, checked: CheckedBatch) -> BatchAccepted:
-        """Returns once it is on disk. Raises `Unauthorized`, `Forbidden`, or `Unavailable` when it is not, as far as
-        the hub knows; then the device sends it again."""
+    async def accept(self, device_id: DeviceId, checked: CheckedBatch, call: Call | None = None) -> BatchAccepted:
+        """Returns once it is on disk. `call`: that brought it, unless the device was looked at before.
+
+        Raises `Unauthorized`, `Forbidden`, or `Unavailable` when it is not, as far as the hub knows; then the device
+        sends it again.
+        """
         batch, received = checked.batch, time.time()
         boots = earlier_boots(batch)
         times = HubTime(batch, received, await self._events.began(device_id, boots) if boots else {})
-        await self._commits.commit(Delivery(device_id=device_id, checked=checked, times=times), checked.size)
+        delivery = Delivery(device_id=device_id, checked=checked, times=times, call=call)
+        await self._commits.commit(delivery, checked.size)
         await self._results.take(device_id, [result for _, result in checked.of(ActionResult)])
         self._tell(device_id, checked)
         return BatchAccepted(priority=batch.priority, up_to=max(event.seq for event in batch.events))
