@@ -8,6 +8,7 @@ always what is newest of it.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from itertools import islice
 from typing import NoReturn
 
 from flip_hub.devices.record import DeviceRecord
@@ -44,16 +45,18 @@ class Announcements:
             await self._tell(after)
         else:
             self._later[after.id] = after
-            await self.look()
+            if len(self._later) == 1:  # nobody waits, so perhaps it need not either
+                await self.look()
 
     async def look(self) -> None:
         """Tells of those who may be told of now."""
         now = self._clock()
         self._room = min(self._frames, self._room + (now - self._looked) * self._frames)
         self._looked = now
+        if self._room < 1:
+            return
         self._told = {device: at for device, at in self._told.items() if now - at < EACH}
-        due = [device for device in self._later if device not in self._told][: int(self._room)]
-        for device in due:
+        for device in list(islice((each for each in self._later if each not in self._told), int(self._room))):
             if record := self._later.get(device):
                 self._room -= 1
                 await self._tell(record)
