@@ -49,11 +49,12 @@ class Agent:
         assert done.returncode == 0, done.stderr
 
     @contextmanager
-    def running(self, **environment: str) -> Generator[subprocess.Popen[bytes]]:
-        """Killed at the end, if it still runs; its children go with it."""
+    def running(self, *, script: str = 'exec "$@"', **environment: str) -> Generator[subprocess.Popen[bytes]]:
+        """Killed at the end, if it still runs; its children go with it. `script` of a shell begins it."""
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
+        command = ["/bin/sh", "-c", script, "sh", *self.command("run")]
         with self.log.open("ab") as log:
-            process = subprocess.Popen(self.command("run"), stdout=log, stderr=log, env=environment)
+            process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         try:
             yield process
         finally:

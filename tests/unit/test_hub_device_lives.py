@@ -22,8 +22,8 @@ def _after(calls: list[Call]) -> list[Life]:
 
 
 def _restarts(chance: random.Random) -> list[Call]:
-    """What arrives of an agent that lives many times: each life leaves up to `ON_THE_WAY` requests in the network, which
-    come at any time afterwards, also after several later lives have begun."""
+    """What arrives of an agent that lives many times: each life leaves up to `ON_THE_WAY` requests in the network,
+    which come at any time afterwards, also after several later lives have begun."""
     due: list[tuple[float, int, Call]] = []
     for number in range(chance.randrange(1, 30)):
         call = _call(f"life-{number}", born=float(number))

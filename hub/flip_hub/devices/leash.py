@@ -68,10 +68,9 @@ class Leashes:
         for leash in tuple(self._tied.get(device_id, ())):
             leash.cut()
 
-    @property
-    def devices(self) -> list[DeviceId]:
-        """That have something under way."""
-        return list(self._tied)
+    def of(self, device_id: DeviceId) -> int:
+        """How many calls it has under way."""
+        return len(self._tied.get(device_id, ()))
 
 
 def revoked() -> Forbidden:

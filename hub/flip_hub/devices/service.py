@@ -274,6 +274,11 @@ class DeviceService:
             if woken is Woken.ALONE:
                 record = None
 
+    @property
+    def waiting(self) -> int:
+        """How many long polls are open."""
+        return self._polls.waiting
+
     def close(self) -> None:
         """Ends the long polls, so that the hub can stop."""
         self._closing = True
