@@ -24,6 +24,7 @@ session.subscribe(() => {
 });
 
 const root = document.getElementById("root");
+await session.resume();
 if (root) {
   createRoot(root).render(
     <StrictMode>

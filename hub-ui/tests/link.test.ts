@@ -26,6 +26,15 @@ class Socket {
   }
 }
 
+const SIGNED_IN = {
+  token: "t",
+  expires_at: Date.now() / 1000 + 3600,
+  username: "admin",
+  role: "admin" as const,
+  refresh_token: "",
+  ends_at: 0,
+};
+
 const caughtUp = vi.fn();
 link.onCatchUp(caughtUp);
 vi.stubGlobal("WebSocket", Socket);
@@ -33,10 +42,11 @@ link.run();
 
 beforeEach(() => {
   vi.useFakeTimers();
+  vi.stubGlobal("fetch", () => Promise.reject(new TypeError("the hub is away")));
   session.end();
   Socket.all = [];
   caughtUp.mockClear();
-  session.start({ token: "t", expires_at: Date.now() / 1000 + 3600, username: "admin", role: "admin" });
+  session.start(SIGNED_IN);
   welcome();
 });
 
@@ -78,16 +88,21 @@ test("a reader that lagged catches up", () => {
   expect(caughtUp).toHaveBeenCalledTimes(2);
 });
 
-test("a refused token ends the session and is not tried again", () => {
+test("a session that the hub has ended is not tried again", async () => {
+  vi.stubGlobal("fetch", async () => new Response("{}", { status: 401 }));
   Socket.last().onclose({ code: 4401 });
-  vi.runOnlyPendingTimers();
+  await vi.runOnlyPendingTimersAsync();
   expect(session.get()).toBeNull();
   expect(Socket.all).toHaveLength(1);
 });
 
-test("a session ends by itself when it expires", () => {
-  vi.advanceTimersByTime(3600_000);
-  expect(session.get()).toBeNull();
+test("a link that ended with its token opens again with the next one", async () => {
+  vi.stubGlobal("fetch", async () => Response.json({ ...SIGNED_IN, token: "next" }));
+  Socket.last().onclose({ code: 4401 });
+  await vi.advanceTimersByTimeAsync(500); // the longest first pause
+  welcome();
+  expect(Socket.all).toHaveLength(2);
+  expect(Socket.last().sent).toEqual(['{"token":"next"}']);
 });
 
 test("pauses grow to fifteen seconds, with full jitter", () => {

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator
 
-import msgspec
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 from recorded_hub import RecordedHub
 from screen import CHROMIUM_ARGUMENTS, PATIENCE, WIDE, chromium
 
+from flip_hub.auth.cookies import NAME
 from flip_hub.console.site import STATIC
 
 expect.set_options(timeout=PATIENCE)
@@ -45,9 +45,7 @@ def visit(browser: Browser, hub: RecordedHub) -> Iterator[Callable[..., Page]]:
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
         if signed_in:
-            kept = msgspec.json.encode(hub.session).decode()
-            once = f"sessionStorage.seen || sessionStorage.setItem('flip.session', '{kept}'); sessionStorage.seen = 1"
-            context.add_init_script(once)
+            context.add_cookies([{"name": NAME, "value": hub.token, "url": f"{hub.url}/api/v1/auth"}])
         page.goto(path)
         return page
 

@@ -88,6 +88,14 @@ def device(
         health=report,
         events_accepted=48_211 - index * 1_377,
         events_dropped=report.dropped if report else 0,
+        differences=[],
+        unknown_since=last_seen if status is DeviceStatus.UNKNOWN else None,
+        wire_version=3,
+        site="",
+        tags=[],
+        groups=[],
+        note="",
+        clone=None,
     )
 
 

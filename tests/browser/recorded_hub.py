@@ -14,13 +14,15 @@ import recorded_events
 import recorded_spans
 import uvicorn
 from litestar import Litestar, Request, Response, WebSocket, get, post, websocket
+from litestar.datastructures import Cookie
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, WebSocketDisconnect
 from litestar.params import FromPath, JSONBody
 
 from flip_demo.ports import free_port
+from flip_hub.auth.cookies import NAME
 from flip_hub.auth.permissions import Role
-from flip_hub.auth.schemas import Login, Me, Session
+from flip_hub.auth.schemas import Ended, Login, Me, Session, Ways
 from flip_hub.console.routes import serve_console
 from flip_hub.console.site import STATIC, Site
 from flip_hub.contributions.schemas import LateContributions
@@ -186,10 +188,28 @@ class RecordedHub:
         hub, site = self, Site(STATIC)
 
         @post("/api/v1/auth/login", status_code=200)
-        async def login(data: JSONBody[Login]) -> Session:
+        async def login(data: JSONBody[Login]) -> Response[Session]:
             if data.password != PASSWORD:
                 raise Refused(401, "Wrong login", "User name or password is wrong.", "flip-hub init prints the login.")
+            return Response(
+                hub.session, cookies=[Cookie(key=NAME, value=hub.token, path="/api/v1/auth", httponly=True)]
+            )
+
+        @get("/api/v1/auth/ways")
+        async def ways(request: Request[Any, Any, Any]) -> Ways:
+            return Ways(setup=False, session=NAME in request.cookies, oidc="")
+
+        @post("/api/v1/auth/refresh", status_code=200)
+        async def refresh(request: Request[Any, Any, Any]) -> Session:
+            if request.cookies.get(NAME) != hub.token or "Flip-Console" not in request.headers:
+                raise Refused(401, "Not signed in", "The session is over.", "Sign in again.")
             return hub.session
+
+        @post("/api/v1/auth/logout", status_code=200)
+        async def logout() -> Response[Ended]:
+            return Response(
+                Ended(username="admin"), cookies=[Cookie(key=NAME, value="", max_age=0, path="/api/v1/auth")]
+            )
 
         @get("/api/v1/auth/me")
         async def me(request: Request[Any, Any, Any]) -> Me:
@@ -278,7 +298,8 @@ class RecordedHub:
             problem = Problem(title="Refused", status=error.status_code, detail=error.detail)
             return Response(problem, status_code=problem.status, media_type="application/problem+json")
 
-        handlers = [login, me, devices, events, gaps, runs, run, late, spans, stop, models, versions, promote, live]
+        people = [login, ways, refresh, logout, me]
+        handlers = [*people, devices, events, gaps, runs, run, late, spans, stop, models, versions, promote, live]
         return Litestar(
             [*handlers, serve_console],
             dependencies={"site": Provide(lambda: site, sync_to_thread=False)},

@@ -1,6 +1,5 @@
 """The console in front of the hub itself: its login, its registry and its live frames."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from screen import CHROMIUM_ARGUMENTS, PATIENCE, chromium
 from core_hub import CoreHub, running_core
 from flip_hub.auth.passwords import Passwords
 from flip_hub.auth.permissions import Role
-from flip_hub.users.store import User, UserStore
+from flip_hub.users.store import UserStore, new_user
 
 pytestmark = pytest.mark.asyncio
 
@@ -19,7 +18,10 @@ HEARTBEAT = 2.0
 
 
 async def test_a_device_appears_and_falls_silent_before_ones_eyes(folder: Path, mongo_url: str) -> None:
-    async with running_core(folder, mongo_url, heartbeat=HEARTBEAT) as hub, async_playwright() as playwright:
+    async with (
+        running_core(folder, mongo_url, heartbeat=HEARTBEAT) as hub,
+        async_playwright() as playwright,
+    ):
         await _add_admin(hub, "correct horse")
         browser = await playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_ARGUMENTS)
         page = await browser.new_page(base_url=hub.url)
@@ -44,12 +46,12 @@ async def test_a_device_appears_and_falls_silent_before_ones_eyes(folder: Path, 
 
 
 async def _sign_in(page: Page, password: str) -> None:
-    await page.get_by_label("User name").fill("admin")
+    await page.get_by_label("User name").fill("ada")
     await page.get_by_label("Password").fill(password)
     await page.get_by_role("button", name="Sign in").click()
 
 
 async def _add_admin(hub: CoreHub, password: str) -> None:
     hashed = await Passwords().hash(password)
-    admin = User(username="admin", password_hash=hashed, role=Role.ADMIN, created_at=time.time())
+    admin = new_user("ada", hashed, Role.ADMIN)
     await UserStore(hub.mongo.database).add(admin)

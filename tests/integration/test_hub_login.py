@@ -39,7 +39,7 @@ async def test_the_first_admin_logs_in_and_is_known_by_the_token(folder: Path, m
 async def test_the_first_admin_is_made_once_with_the_code_that_lies_on_the_hub(folder: Path, mongo_url: str) -> None:
     async with running_core(folder, mongo_url, people=False) as hub:
         code = folder / "hub" / SETUP_CODE
-        assert (await hub.http.get("/api/v1/auth/ways")).json() == {"setup": True, "oidc": ""}
+        assert (await hub.http.get("/api/v1/auth/ways")).json() == {"setup": True, "session": False, "oidc": ""}
         await hub.core.people.first_admin.offer()
         assert code.stat().st_mode & 0o777 == 0o600
         setup = Setup(code=code.read_text(), username="ada", password="correct horse")
@@ -51,7 +51,7 @@ async def test_the_first_admin_is_made_once_with_the_code_that_lies_on_the_hub(f
         both = await asyncio.gather(*(hub.post("/api/v1/auth/setup", setup) for _ in range(2)))
         assert sorted(answer.status_code for answer in both) == [200, 409]
         assert not code.exists()
-        assert (await hub.http.get("/api/v1/auth/ways")).json() == {"setup": False, "oidc": ""}
+        assert (await hub.http.get("/api/v1/auth/ways")).json() == {"setup": False, "session": False, "oidc": ""}
         problem(await hub.post("/api/v1/auth/setup", setup), 409)
         assert (await _login(hub, "ada", "correct horse")).status_code == 200
 

@@ -5,20 +5,21 @@ import { Problem, problemOf, unreachable } from "./problem";
 import type { paths } from "./schema";
 import { newTraceparent } from "./trace";
 
-const LOGIN = "/api/v1/auth/login";
+/** Refusals of these are answers to whoever signs in, no end of a session. */
+const WAYS_IN = ["/api/v1/auth/login", "/api/v1/auth/setup"];
 
 export const hub = createClient<paths, "application/json">({ baseUrl: location.origin });
 
 hub.use({
-  onRequest({ request }) {
-    const token = session.get()?.token;
+  async onRequest({ request }) {
+    const token = await session.token();
     if (token) request.headers.set("Authorization", `Bearer ${token}`);
     if (request.method !== "GET") request.headers.set("traceparent", newTraceparent());
     return request;
   },
   async onResponse({ response, schemaPath }) {
     if (response.ok) return;
-    if (response.status === 401 && schemaPath !== LOGIN) session.end();
+    if (response.status === 401 && !WAYS_IN.includes(schemaPath)) session.end();
     throw await problemOf(response);
   },
   onError({ error }) {

@@ -504,6 +504,67 @@ export interface paths {
         patch: operations["ApiV1DevicesPatchDevice"];
         trace?: never;
     };
+    "/api/v1/devices/{device}/actions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListActions
+         * @description Of the last 90 days, newest first.
+         */
+        get: operations["ApiV1DevicesActionsListActions"];
+        put?: never;
+        /**
+         * Ask
+         * @description The device does it once, as soon as it hears of it, unless the time is over before.
+         */
+        post: operations["ApiV1DevicesActionsAsk"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{device}/actions/{action}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** GetAction */
+        get: operations["ApiV1DevicesActionsGetAction"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{device}/actions/{action}/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * GetLog
+         * @description What came with the result: collected logs, or what doctor said at length.
+         */
+        get: operations["ApiV1DevicesActionsLogGetLog"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices/{device}/clone": {
         parameters: {
             query?: never;
@@ -1113,6 +1174,34 @@ export interface components {
             reason: string;
         };
         /**
+         * ActionKind
+         * @enum {string}
+         */
+        ActionKind: "restart" | "rollback" | "collect-logs" | "doctor";
+        /**
+         * ActionRequest
+         * @example {
+         *       "kind": "restart",
+         *       "lifetime": 3600,
+         *       "model": "",
+         *       "reason": ""
+         *     }
+         */
+        ActionRequest: {
+            kind: components["schemas"]["ActionKind"];
+            /** @default 3600 */
+            lifetime: number;
+            /** @default  */
+            model: string;
+            /** @default  */
+            reason: string;
+        };
+        /**
+         * ActionState
+         * @enum {string}
+         */
+        ActionState: "queued" | "delivered" | "done" | "failed" | "expired";
+        /**
          * Alive
          * @example {
          *       "status": "ok"
@@ -1486,6 +1575,45 @@ export interface components {
             tags: string[];
             unknown_since: number | null;
             wire_version: number;
+        };
+        /**
+         * DeviceAction
+         * @example {
+         *       "asked_at": 1790000000,
+         *       "asked_by": "asked by",
+         *       "delivered_at": 1790000000,
+         *       "device": "device",
+         *       "ended_at": 1790000000,
+         *       "exit_status": 1,
+         *       "expires_at": 1790000000,
+         *       "id": "dev-3f9c2a71b5e4",
+         *       "kind": "log",
+         *       "log_size": 0,
+         *       "model": "",
+         *       "reason": "",
+         *       "state": "queued",
+         *       "text": ""
+         *     }
+         */
+        DeviceAction: {
+            asked_at: number;
+            asked_by: string;
+            delivered_at?: number | null;
+            device: string;
+            ended_at?: number | null;
+            exit_status?: number | null;
+            expires_at: number;
+            id: string;
+            kind: string;
+            /** @default 0 */
+            log_size: number;
+            /** @default  */
+            model: string;
+            /** @default  */
+            reason: string;
+            state: components["schemas"]["ActionState"];
+            /** @default  */
+            text: string;
         };
         /**
          * DevicePatch
@@ -2871,11 +2999,13 @@ export interface components {
          * Ways
          * @example {
          *       "oidc": "oidc",
+         *       "session": true,
          *       "setup": true
          *     }
          */
         Ways: {
             oidc: string;
+            session: boolean;
             setup: boolean;
         };
         /**
@@ -4077,6 +4207,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "oidc": "oidc",
+                     *       "session": true,
                      *       "setup": true
                      *     }
                      */
@@ -4858,6 +4989,242 @@ export interface operations {
             413: components["responses"]["RequestEntityTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1DevicesActionsListActions: {
+        parameters: {
+            query?: {
+                /** @description Items of one page. */
+                limit?: number;
+                /** @description Where the page begins: from the `Link` header (`rel="next"`) of the one before. */
+                cursor?: string;
+                /** @description Names of fields, with commas: only these are answered, as `application/vnd.flip.fields+json`. */
+                fields?: string;
+            };
+            header?: never;
+            path: {
+                device: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    /** @description The next page, if there is one: `rel="next"` (RFC 8288). */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "asked_at": 1790000000,
+                     *         "asked_by": "asked by",
+                     *         "delivered_at": 1790000000,
+                     *         "device": "device",
+                     *         "ended_at": 1790000000,
+                     *         "exit_status": 1,
+                     *         "expires_at": 1790000000,
+                     *         "id": "dev-3f9c2a71b5e4",
+                     *         "kind": "log",
+                     *         "log_size": 0,
+                     *         "model": "",
+                     *         "reason": "",
+                     *         "state": "queued",
+                     *         "text": ""
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["DeviceAction"][];
+                    "application/vnd.flip.fields+json": {
+                        asked_at?: number;
+                        asked_by?: string;
+                        delivered_at?: number | null;
+                        device?: string;
+                        ended_at?: number | null;
+                        exit_status?: number | null;
+                        expires_at?: number;
+                        id?: string;
+                        kind?: string;
+                        /** @default 0 */
+                        log_size: number;
+                        /** @default  */
+                        model: string;
+                        /** @default  */
+                        reason: string;
+                        state?: components["schemas"]["ActionState"];
+                        /** @default  */
+                        text: string;
+                    }[];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1DevicesActionsAsk: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A random text: sent again with the same key, the call happens once and is answered the same. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                device: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "kind": "restart",
+                 *       "lifetime": 3600,
+                 *       "model": "",
+                 *       "reason": ""
+                 *     }
+                 */
+                "application/json": components["schemas"]["ActionRequest"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "asked_at": 1790000000,
+                     *       "asked_by": "asked by",
+                     *       "delivered_at": 1790000000,
+                     *       "device": "device",
+                     *       "ended_at": 1790000000,
+                     *       "exit_status": 1,
+                     *       "expires_at": 1790000000,
+                     *       "id": "dev-3f9c2a71b5e4",
+                     *       "kind": "log",
+                     *       "log_size": 0,
+                     *       "model": "",
+                     *       "reason": "",
+                     *       "state": "queued",
+                     *       "text": ""
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DeviceAction"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1DevicesActionsGetAction: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device: string;
+                action: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "asked_at": 1790000000,
+                     *       "asked_by": "asked by",
+                     *       "delivered_at": 1790000000,
+                     *       "device": "device",
+                     *       "ended_at": 1790000000,
+                     *       "exit_status": 1,
+                     *       "expires_at": 1790000000,
+                     *       "id": "dev-3f9c2a71b5e4",
+                     *       "kind": "log",
+                     *       "log_size": 0,
+                     *       "model": "",
+                     *       "reason": "",
+                     *       "state": "queued",
+                     *       "text": ""
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DeviceAction"];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1DevicesActionsLogGetLog: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device: string;
+                action: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             503: components["responses"]["ServiceUnavailable"];
         };

@@ -23,3 +23,4 @@ export type Span = Schemas["Span"];
 export type Model = Schemas["Model"];
 export type ModelVersion = Schemas["ModelVersion"];
 export type Session = Schemas["Session"];
+export type Ways = Schemas["Ways"];

@@ -25,7 +25,7 @@ export function Header({ menuOpen, onMenu }: { menuOpen: boolean; onMenu: () => 
           </span>
         )}
         <ThemeSwitch />
-        <IconButton label={t.login.signOut} onClick={() => session.end()}>
+        <IconButton label={t.login.signOut} onClick={() => void session.signOut()}>
           <LogOut />
         </IconButton>
         <IconButton

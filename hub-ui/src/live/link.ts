@@ -20,6 +20,8 @@ class Link {
   state: LinkState = "connecting";
   private socket: WebSocket | null = null;
   private timer = 0;
+  /** With which it was opened. */
+  private token = "";
   private failures = 0;
   private openedAt = Number.POSITIVE_INFINITY;
   private gathered: Frame[] = [];
@@ -44,6 +46,7 @@ class Link {
     const token = session.get()?.token;
     if (!token || this.socket) return;
     clearTimeout(this.timer);
+    this.token = token;
     const socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}${PATH}`);
     this.socket = socket;
     socket.onopen = () => {
@@ -67,12 +70,20 @@ class Link {
   private closed(socket: WebSocket, code: number): void {
     if (socket !== this.socket) return;
     this.socket = null;
-    if (REFUSED.has(code)) {
-      session.end();
-      return;
-    }
     if (Date.now() - this.openedAt > GOOD) this.failures = 0;
     this.openedAt = Number.POSITIVE_INFINITY;
+    if (REFUSED.has(code)) void this.openWithNewToken();
+    else this.openLater();
+  }
+
+  /** A token is short-lived and the link ends with it; who is signed in goes on with the next one. */
+  private async openWithNewToken(): Promise<void> {
+    const renewed = session.get()?.token !== this.token || (await session.renew());
+    if (renewed && this.failures++ === 0) this.open();
+    else if (session.get()) this.openLater();
+  }
+
+  private openLater(): void {
     this.become("waiting");
     this.timer = window.setTimeout(() => this.open(), delay(this.failures++));
   }

@@ -1,19 +1,24 @@
-import type { Session } from "@/api/types";
+import type { Session, Ways } from "@/api/types";
 
-const KEY = "flip.session";
+const AUTH = "/api/v1/auth";
+/** Milliseconds before its end that a token is renewed. */
+const EARLY = 60_000;
+/** Milliseconds until a renewal that the hub did not answer is tried again. */
+const AGAIN = 5_000;
+/** Milliseconds for which a token is still sent along. */
+const BARELY = 5_000;
 /** Browsers fire longer timers at once. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
-/** Who is signed in, in this tab; it ends at `expires_at`, at a refusal by the hub, or by signing out. */
+/**
+ * Who is signed in, in this tab. The token is only in its memory; what renews it lies in a cookie that no script can
+ * read, so a new tab and a reload go on where the browser is signed in. It ends when the hub says so, or by signing out.
+ */
 class SessionStore {
   private current: Session | null = null;
+  private renewing: Promise<boolean> | null = null;
   private timer = 0;
   private readonly listeners = new Set<() => void>();
-
-  constructor() {
-    const kept = read();
-    if (kept && remaining(kept) > 0) this.set(kept);
-  }
 
   get = (): Session | null => this.current;
 
@@ -25,19 +30,61 @@ class SessionStore {
     if (this.current) this.set(null);
   }
 
+  /** As a page begins: says how one gets in here, and goes on with what the browser is signed in to. */
+  async resume(): Promise<Ways | null> {
+    const ways = await ask("GET", "/ways");
+    if (!ways?.ok) return null;
+    const said = (await ways.json()) as Ways;
+    if (said.session) await this.renew();
+    return said;
+  }
+
+  /** A token that the hub still takes, renewed before if need be; none when nobody is signed in. */
+  async token(): Promise<string | undefined> {
+    if (this.current && remaining(this.current) < BARELY) await this.renew();
+    return this.current?.token;
+  }
+
+  /** Whether there is a new token; a refusal ends the session, silence of the hub does not. */
+  renew(): Promise<boolean> {
+    this.renewing ??= this.exchange().finally(() => {
+      this.renewing = null;
+    });
+    return this.renewing;
+  }
+
+  async signOut(): Promise<void> {
+    this.end();
+    await ask("POST", "/logout");
+  }
+
   subscribe = (listener: () => void): (() => void) => {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
   };
 
+  private async exchange(): Promise<boolean> {
+    const before = this.current;
+    const answer = await ask("POST", "/refresh");
+    if (this.current !== before) return false; // signed out or in meanwhile
+    if (answer?.ok) this.set((await answer.json()) as Session);
+    else if (answer?.status === 401 || answer?.status === 403) this.end();
+    else this.renewIn(AGAIN);
+    return answer?.ok ?? false;
+  }
+
+  private renewIn(milliseconds: number): void {
+    clearTimeout(this.timer);
+    if (this.current)
+      this.timer = window.setTimeout(() => void this.renew(), Math.min(milliseconds, LONGEST_TIMER));
+  }
+
   private set(session: Session | null): void {
+    const changed = session?.username !== this.current?.username;
     this.current = session;
     clearTimeout(this.timer);
-    if (session)
-      this.timer = window.setTimeout(() => this.end(), Math.min(remaining(session), LONGEST_TIMER));
-    if (session) sessionStorage.setItem(KEY, JSON.stringify(session));
-    else sessionStorage.removeItem(KEY);
-    for (const listener of this.listeners) listener();
+    if (session) this.renewIn(Math.max(remaining(session) - EARLY, remaining(session) / 2));
+    if (changed) for (const listener of this.listeners) listener();
   }
 }
 
@@ -45,9 +92,11 @@ function remaining(session: Session): number {
   return session.expires_at * 1000 - Date.now();
 }
 
-function read(): Session | null {
+/** None when the hub does not answer. The header tells the hub that no other site has the browser ask. */
+async function ask(method: string, path: string): Promise<Response | null> {
+  const headers = { "Flip-Console": "1", "Content-Type": "application/json" };
   try {
-    return JSON.parse(sessionStorage.getItem(KEY) ?? "null") as Session | null;
+    return await fetch(AUTH + path, { method, headers, body: method === "GET" ? null : "{}" });
   } catch {
     return null;
   }

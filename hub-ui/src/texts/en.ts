@@ -43,6 +43,13 @@ export const en = {
     signOut: "Sign out",
     signedInAs: (name: string) => `Signed in as ${name}`,
     again: "Your session is over. Sign in to go on where you were.",
+    provider: (name: string) => `Sign in with ${name}`,
+    or: "or",
+    setupLead: "Nobody has an account on this hub yet. Make the first one, an admin's.",
+    code: "Set-up code",
+    codeHint: "It is in the file setup.code in the hub's state folder.",
+    newPassword: "Password, at least 12 characters",
+    setup: "Make the first account",
   },
 
   problem: {

@@ -8,7 +8,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec.structs import replace
 
 from flip_hub.auth.callers import Caller
-from flip_hub.auth.cookies import AnyRequest, no_cookie, refresh_cookie, refresh_token_of
+from flip_hub.auth.cookies import NAME, AnyRequest, no_cookie, refresh_cookie, refresh_token_of
 from flip_hub.auth.first_admin import FirstAdmin
 from flip_hub.auth.guards import anyone_known, needs
 from flip_hub.auth.permissions import Permission
@@ -23,9 +23,18 @@ class AuthController(Controller):
     tags = ("auth",)
 
     @get("/ways")
-    async def list_ways(self, first_admin: NamedDependency[FirstAdmin], settings: NamedDependency[Settings]) -> Ways:
+    async def list_ways(
+        self,
+        request: Request[Any, Any, Any],
+        first_admin: NamedDependency[FirstAdmin],
+        settings: NamedDependency[Settings],
+    ) -> Ways:
         """How one gets in here."""
-        return Ways(setup=await first_admin.wanted(), oidc=settings.oidc.name if settings.oidc.issuer else "")
+        return Ways(
+            setup=await first_admin.wanted(),
+            session=NAME in request.cookies,
+            oidc=settings.oidc.name if settings.oidc.issuer else "",
+        )
 
     @post("/setup", status_code=200)
     async def set_up(

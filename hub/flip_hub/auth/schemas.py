@@ -93,5 +93,7 @@ class Ways(Struct, frozen=True, kw_only=True):
 
     setup: bool
     """Whether nobody has an account yet: the first admin is made with the set-up code."""
+    session: bool
+    """Whether the browser brought the cookie of a session."""
     oidc: str
     """Name of the provider behind `/api/v1/auth/oidc/login`; empty without one."""
