@@ -69,7 +69,8 @@ class ControlPort:
         control, certificate = self._settings.control, gateway_certificate(self._settings)
         with listening(control.host, control.port, "control") as listener:
             log.info("control port ready", extra={"host": control.host, "port": control.port})
-            await serve(server_config(TracedApp(self), certificate), listener, lambda: None, certificate)
+            config = server_config(TracedApp(self), certificate, proxies=self._settings.hub.proxies)
+            await serve(config, listener, lambda: None, certificate)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
