@@ -10,6 +10,7 @@ from flip_hub.commands import (
     audit,
     backup,
     certificate,
+    confirm,
     daemon,
     devices,
     enrolment,
@@ -22,7 +23,7 @@ from flip_hub.commands import (
 from flip_hub.commands.parsing import Command
 from flip_runtime.errors import ConfigError, FlipError
 
-GROUPS = (daemon, certificate, login, enrolment, devices, apps, runs, models, users, tokens, audit, backup)
+GROUPS = (daemon, certificate, login, confirm, enrolment, devices, apps, runs, models, users, tokens, audit, backup)
 """In the order of `flip-hub --help`."""
 
 
