@@ -79,10 +79,16 @@ const model = createRoute({
   component: lazyRouteComponent(() => import("@/models/ModelPage"), "ModelPage"),
 });
 
+const confirm = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/confirm/$code",
+  component: lazyRouteComponent(() => import("@/session/ConfirmPage"), "ConfirmPage"),
+});
+
 export const router = createRouter({
   routeTree: root.addChildren([
     login,
-    signedIn.addChildren([home, devices, device, runs, run, models, model]),
+    signedIn.addChildren([home, devices, device, runs, run, models, model, confirm]),
   ]),
   defaultPreload: "intent",
   defaultErrorComponent: ({ error, reset }) => <Problems error={error} retry={reset} />,

@@ -52,6 +52,19 @@ export const en = {
     setup: "Make the first account",
   },
 
+  confirm: {
+    title: "A command line asks",
+    lead: (address: string) =>
+      `A command line at ${address} asks to act for you, with all that you may do. It shows:`,
+    warning: "Confirm only if you have just run flwr login yourself, and the code there is the same.",
+    confirm: "Let it act for me",
+    refuse: "Refuse",
+    confirmed: "It may act for you now",
+    confirmedHint: "You can close this page. Signing out everywhere ends that, too.",
+    refused: "It was refused",
+    refusedHint: "Nothing was given to it.",
+  },
+
   problem: {
     unreachable: "The hub does not answer",
     unreachableDetail: "No answer came from the hub at this address.",
