@@ -8,6 +8,9 @@ from flip_hub.accounts.store import AccountStore
 from flip_hub.actions.routes import ActionController
 from flip_hub.actions.service import ActionService
 from flip_hub.actions.store import ActionStore
+from flip_hub.alerts.routes import AlertController, SilenceController
+from flip_hub.alerts.service import AlertService
+from flip_hub.alerts.store import AlertStore
 from flip_hub.apps.keys import AppKeys
 from flip_hub.apps.routes import AppKeyController
 from flip_hub.apps.store import AppKeyStore
@@ -55,6 +58,8 @@ ROUTES: list[ControllerRouterHandler] = [
     TelemetryController,
     VitalsController,
     AuditController,
+    AlertController,
+    SilenceController,
     HealthController,
     live_frames,
     serve_console,
@@ -135,6 +140,7 @@ def build_core(settings: Settings, database: Database) -> Core:
             "telemetry": telemetry,
             "vitals": Vitals(health, devices),
             "audit": audit,
+            "alerts": AlertService(AlertStore(database), live),
             "site": Site(),
         },
     )

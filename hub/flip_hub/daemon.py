@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 import uvloop
 
 from flip_hub.admin_socket import AdminSocket
+from flip_hub.alerts.build import build_alerts
+from flip_hub.alerts.sources.look import Starts
 from flip_hub.api_server import ApiServer
 from flip_hub.app import create_app
 from flip_hub.apps.routes import AppController
@@ -108,6 +110,8 @@ async def serve(settings: Settings) -> None:
     health = Health(parts | readiness_checks(settings, certificate))
     watched = build_observability(settings, mongo, run_store, parts)
     part_instruments(watched.metrics, live=live, superlink=superlink, mailboxes=mailboxes)
+    starts = Starts(lambda: superlink.ready, lambda: superlink.boots)
+    alerts = build_alerts(settings, mongo.database, live, starts)
     app = create_app(
         [*ROUTES, *FEDERATION_ROUTES, MetricsController],
         {
@@ -134,6 +138,8 @@ async def serve(settings: Settings) -> None:
                     Service("superlink", superlink.run),
                     Service("late", lambda: mongo.keep_running(late.keep_tidy)),
                     Service("runs", lambda: mongo.keep_running(runs.watch)),
+            Service("alerts", lambda: mongo.keep_running(alerts.watch.run)),
+            Service("notices", lambda: mongo.keep_running(alerts.courier.run)),
                 ]
             )
         finally:

@@ -75,6 +75,8 @@ class Listing(StrEnum):
     """Of a run."""
     SPANS = "spans"
     """Of a run, by Flower's number of it."""
+    ALERTS = "alerts"
+    """Of the hub, without an id."""
 
 
 _OF_RUNS = (Listing.LATE, Listing.SPANS)

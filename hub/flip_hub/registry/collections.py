@@ -6,6 +6,7 @@ looked at only on top. What is kept for a time only is named with its time.
 """
 
 from flip_hub.actions.schemas import DeviceAction
+from flip_hub.alerts.schemas import Alert, Notice, Silence
 from flip_hub.api_tokens.store import ApiTokenRecord
 from flip_hub.apps.schemas import App, AppKey
 from flip_hub.audit.entry import Entry
@@ -164,6 +165,27 @@ AUDIT = (
     ),
 )
 
+ALERTS = (
+    Collection(
+        name="alerts",
+        schema=optional(shape(Alert, key="id", ended="date"), "ended"),
+        indexes=(
+            *(index("-opened_at", "-_id"), index("resolved_at", "-opened_at"), index("owed", "opened_at")),
+            *(index("device_id", "-opened_at"), index("run_id", "-opened_at"), kept("ended", LOSSES_KEPT)),
+        ),
+    ),
+    Collection(
+        name="silences",
+        schema=shape(Silence, key="id", ends="date"),
+        indexes=(index("until"), kept("ends", LOSSES_KEPT)),
+    ),
+    Collection(
+        name="notices",
+        schema=shape(Notice, key="id", at="date"),
+        indexes=(index("state", "next_attempt"), index("-made_at", "-_id"), kept("at", LOSSES_KEPT)),
+    ),
+)
+
 CLUSTER = (Collection(name="leases", schema=shape(Holder, _id="string")),)
 
 PASSING = (*CLUSTER,)
@@ -172,5 +194,5 @@ REGISTRY = Collection(name="registry")
 """Holds the schema version, and the lock of who makes the registry; it is there before any other."""
 COLLECTIONS = (
     *(*PEOPLE, *DEVICES, *ACTIONS, *TELEMETRY, *FEDERATION, *CONTRIBUTIONS, *MODELS),
-    *(*AUDIT, *CLUSTER),
+    *(*AUDIT, *ALERTS, *CLUSTER),
 )

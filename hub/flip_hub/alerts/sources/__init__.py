@@ -1,0 +1,1 @@
+"""Where the facts come from: the registry, and the hub's own process and disk."""

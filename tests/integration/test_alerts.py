@@ -1,0 +1,223 @@
+"""Alerts from what devices do to somebody's mailbox: real port, registry, SMTP server and webhook."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from alert_receivers import PASSWORD, USER, MailServer, WebhookServer
+from core_hub import CoreHub, log_batch, problem, running_core
+from flip_hub.alerts.build import build_alerts
+from flip_hub.alerts.channels import Called, signature
+from flip_hub.alerts.schemas import Alert, Notice, NoticeState
+from flip_hub.alerts.sources.look import Starts
+from flip_hub.auth.permissions import Role
+from flip_hub.settings import AlertsSection, MailSection, Settings, WebhookSection
+from flip_wire.telemetry import Gap, Priority, Seq
+
+SECRET = "a secret that both know"
+QUICK = AlertsSection(interval=0.2, group_wait=0.3, device_silent=2.0)
+
+
+async def until(true: Callable[[], Awaitable[Any]], within: float = 60.0) -> Any:
+    async with asyncio.timeout(within):
+        while not (found := await true()):
+            await asyncio.sleep(0.05)
+    return found
+
+
+@asynccontextmanager
+async def alerting(hub: CoreHub, settings: Settings) -> AsyncGenerator[None]:
+    """What the holder of the lease does, until it is left."""
+    duties = build_alerts(settings, hub.mongo.database, hub.core.live, Starts(lambda: True, lambda: 1))
+    running = [asyncio.create_task(duties.watch.run()), asyncio.create_task(duties.courier.run())]
+    try:
+        yield
+    finally:
+        for task in running:
+            task.cancel()
+        for task in (await asyncio.wait(running))[0]:
+            assert task.cancelled(), task.exception()
+
+
+async def alerts(hub: CoreHub, **asked: str) -> list[Alert]:
+    answer = await hub.http.get("/api/v1/alerts", params=asked, headers=hub.as_user(Role.VIEWER))
+    assert answer.status_code == 200, answer.text
+    return msgspec.json.decode(answer.content, type=list[Alert])
+
+
+async def notices(hub: CoreHub) -> list[Notice]:
+    answer = await hub.http.get("/api/v1/alerts/notices", headers=hub.as_user(Role.VIEWER))
+    return msgspec.json.decode(answer.content, type=list[Notice])
+
+
+def with_mail(hub: CoreHub, server: MailServer, folder: Path) -> Settings:
+    password = folder / "mail.password"
+    password.write_text(PASSWORD + "\n")
+    mail = MailSection(
+        host="localhost", port=server.port, ca=server.ca, user=USER, password_file=password, sender="flip@example.org",
+        to=["ops@example.org"],
+    )  # fmt: skip
+    return replace(hub.settings, alerts=QUICK, mail=mail)
+
+
+def with_webhook(hub: CoreHub, url: str, folder: Path, silent: float = QUICK.device_silent) -> Settings:
+    secret = folder / "webhook.secret"
+    secret.write_text(SECRET)
+    alerts = replace(QUICK, device_silent=silent)
+    return replace(hub.settings, alerts=alerts, webhook=WebhookSection(url=url, secret_file=secret))
+
+
+async def add_silent_devices(hub: CoreHub, count: int) -> None:
+    """That were last heard a minute ago."""
+    devices = hub.mongo.database["devices"]
+    known = await devices.find_one({})
+    assert known is not None
+    seen = time.time() - 60
+    await devices.insert_many(
+        [
+            {
+                **{name: value for name, value in known.items() if name not in ("node_id", "health", "reported")},
+                "_id": f"dev-{n:012x}",
+                "name": f"box {n}",
+                "active_name": f"box {n}",
+                "fingerprint": f"f{n}",
+                "last_seen": seen,
+            }
+            for n in range(count)
+        ]
+    )
+
+
+@pytest.mark.asyncio
+async def test_a_device_that_falls_silent_is_mailed_once_and_its_return_too(folder: Path, mongo_url: str) -> None:
+    server = MailServer(folder)
+    server.start()
+    try:
+        async with running_core(folder, mongo_url) as hub, alerting(hub, with_mail(hub, server, folder)):
+            device = await hub.enrol("pump")
+            assert (await hub.post("/api/v1/device/telemetry", log_batch([1]), device.headers)).status_code == 200
+            (alert,) = await until(lambda: alerts(hub, rule="device-unknown"))
+            assert (alert.device_id, alert.name) == (device.id, "pump")
+            assert alert.url.endswith(f"/devices/{device.id}")
+            await until(lambda: _delivered(hub, 1))
+            assert (await hub.post("/api/v1/device/telemetry", log_batch([2]), device.headers)).status_code == 200
+            (over,) = await until(lambda: alerts(hub, rule="device-unknown", status="resolved"))
+            assert over.id == alert.id
+            await until(lambda: _delivered(hub, 2))
+        first, second = server.mails[:2]
+        assert first["Subject"] == "[FLIP] warning: Device is silent pump"
+        assert device.id in first.get_payload()
+        assert second["Subject"] == "[FLIP] resolved: Device is silent pump"
+    finally:
+        server.stop()
+
+
+@pytest.mark.asyncio
+async def test_ten_thousand_devices_that_fall_silent_at_once_make_one_mail(folder: Path, mongo_url: str) -> None:
+    server = MailServer(folder)
+    server.start()
+    try:
+        async with running_core(folder, mongo_url) as hub:
+            await hub.enrol()
+            await add_silent_devices(hub, 10_000)
+            settings = with_mail(hub, server, folder)
+            settings = replace(settings, alerts=replace(settings.alerts, device_silent=50.0))
+            async with alerting(hub, settings):
+                await until(lambda: _delivered(hub, 1), within=120)
+                assert await hub.mongo.database["alerts"].count_documents({"resolved_at": None}) == 10_000
+                await until(lambda: _nothing_owed(hub))
+        assert [mail["Subject"] for mail in server.mails] == ["[FLIP] warning: Device is silent (10000)"]
+        assert len(server.mails[0].as_bytes()) < 10_000
+    finally:
+        server.stop()
+
+
+@pytest.mark.asyncio
+async def test_a_mail_server_that_is_away_and_a_restart_lose_no_notice_and_send_none_twice(
+    folder: Path, mongo_url: str
+) -> None:
+    server = MailServer(folder)
+    async with running_core(folder, mongo_url) as hub:
+        device = await hub.enrol("pump")
+        assert (await hub.post("/api/v1/device/telemetry", log_batch([1]), device.headers)).status_code == 200
+        settings = with_mail(hub, server, folder)
+        async with alerting(hub, settings):
+            (waiting,) = await until(lambda: _failed(hub))
+            assert waiting.state is NoticeState.WAITING
+            assert "mail was not taken" in waiting.error
+        server.start()
+        try:
+            async with alerting(hub, settings):
+                await until(lambda: _delivered(hub, 1))
+            async with alerting(hub, settings):
+                await until(lambda: _nothing_owed(hub))
+            assert len(server.mails) == 1
+            assert waiting.id in server.mails[0]["Message-ID"]
+        finally:
+            server.stop()
+
+
+@pytest.mark.asyncio
+async def test_a_webhook_is_signed_and_tried_until_it_is_taken(folder: Path, mongo_url: str) -> None:
+    with WebhookServer(failures=2).running() as hook:
+        async with running_core(folder, mongo_url) as hub, alerting(hub, with_webhook(hub, hook.url, folder, 600.0)):
+            device = await hub.enrol("pump")
+            gap = Gap(priority=Priority.LOG, first=Seq(1), last=Seq(7), count=7, reason="disk full")
+            batch = log_batch([8], kind="gap", body=msgspec.to_builtins(gap))
+            assert (await hub.post("/api/v1/device/telemetry", batch, device.headers)).status_code == 200
+            (notice,) = await until(lambda: _delivered(hub, 1))
+            assert (notice.attempts, hook.refused) == (3, 2)
+        (signed, body), *_ = hook.calls
+        told = msgspec.json.decode(body, type=Called)
+        assert "7 events: disk full" in told.text
+        assert signed == signature(SECRET.encode(), int(signed.split(",")[0].removeprefix("t=")), body)
+        assert signed != signature(b"another", int(signed.split(",")[0].removeprefix("t=")), body)
+
+
+@pytest.mark.asyncio
+async def test_what_is_silenced_is_shown_and_not_told_until_the_silence_ends(folder: Path, mongo_url: str) -> None:
+    with WebhookServer().running() as hook:
+        async with running_core(folder, mongo_url) as hub:
+            device = await hub.enrol("pump")
+            assert (await hub.post("/api/v1/device/telemetry", log_batch([1]), device.headers)).status_code == 200
+            wanted = {"why": "the roof is rebuilt", "until": time.time() + 3600, "device_id": device.id}
+            problem(await hub.post("/api/v1/alert-silences", wanted, hub.as_user(Role.VIEWER)), 403)
+            made = await hub.post("/api/v1/alert-silences", wanted, hub.as_user(Role.OPERATOR))
+            assert made.status_code == 201, made.text
+            assert made.json()["by"] == "operator"
+            async with alerting(hub, with_webhook(hub, hook.url, folder)):
+                (alert,) = await until(lambda: alerts(hub))
+                answer = await hub.post(f"/api/v1/alerts/{alert.id}/acknowledge", {}, hub.as_user(Role.OPERATOR))
+                assert answer.json()["acknowledged_by"] == "operator"
+                assert hook.calls == []
+                assert await notices(hub) == []
+                ended = await hub.http.delete(
+                    f"/api/v1/alert-silences/{made.json()['id']}", headers=hub.as_user(Role.OPERATOR)
+                )
+                assert ended.status_code == 200
+                await until(lambda: _delivered(hub, 1))
+            (still,) = await alerts(hub, device=device.id)
+            assert still.acknowledged_by == "operator"
+            problem(await hub.post("/api/v1/alerts/alert-0/acknowledge", {}, hub.as_user()), 404)
+            late = {"why": "x", "until": time.time() - 1}
+            problem(await hub.post("/api/v1/alert-silences", late, hub.as_user()), 422)
+
+
+async def _delivered(hub: CoreHub, count: int) -> list[Notice] | None:
+    found = [notice for notice in await notices(hub) if notice.state is NoticeState.DELIVERED]
+    return found if len(found) >= count else None
+
+
+async def _failed(hub: CoreHub) -> list[Notice]:
+    return [notice for notice in await notices(hub) if notice.error]
+
+
+async def _nothing_owed(hub: CoreHub) -> bool:
+    return not await hub.mongo.database["alerts"].count_documents({"owed": {"$gt": ""}})
