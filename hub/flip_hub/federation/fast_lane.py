@@ -10,6 +10,7 @@ task; anything that is not plain is Flower's to answer.
 import asyncio
 import hmac
 import secrets
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -72,18 +73,20 @@ class FastLane:
             return refusal(401, "this is the hub's own way")
         body = await request.body()
         if path == NEWS:
-            return await self._news(_state(request), body)
+            return await self._news(_state(request), body, request.is_disconnected)
         key = request.headers.get("flwr-public-key", "").encode()
         return await fleet_call(_state(request), path.removeprefix(LANE), key, body)
 
-    async def _news(self, state: FleetLinkState, body: bytes) -> Response:
+    async def _news(
+        self, state: FleetLinkState, body: bytes, is_disconnected: Callable[[], Awaitable[bool]]
+    ) -> Response:
         try:
             wanted = msgspec.json.decode(body, type=NewsWanted)
         except msgspec.DecodeError as error:
             return refusal(400, str(error))
         after = wanted.after if wanted.boot == self._boot else 0
         for _ in range(round(LONGEST_HOLD / _LOOK_AT_RUNS)):
-            if wanted.boot != self._boot or set(wanted.running) != set(_running(state)):
+            if wanted.boot != self._boot or set(wanted.running) != set(_running(state)) or await is_disconnected():
                 break
             if await state.written.wait(after, _LOOK_AT_RUNS):
                 await asyncio.sleep(_GATHER)
