@@ -8,6 +8,7 @@ export function device(fields: Partial<Device> = {}): Device {
     status: "ok",
     enrolled_at: 0,
     last_seen: 100,
+    clone: null,
     agent_version: "0.1.0",
     node_id: null,
     desired: { generation: 1 },
@@ -38,6 +39,8 @@ export function run(fields: Partial<Run> = {}): Run {
     eta: null,
     promoted_version: null,
     warning: "",
+    started_by: "ada",
+    traceparent: "",
     ...fields,
   };
 }

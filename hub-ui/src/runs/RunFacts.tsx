@@ -14,6 +14,7 @@ export function RunFacts({ run }: { run: Run }) {
           <span className="font-mono text-[0.8125rem]">{run.id}</span>
         </Fact>
         <Fact name={t.run.strategy}>{run.strategy || t.none}</Fact>
+        {run.started_by && <Fact name={t.run.startedBy}>{run.started_by}</Fact>}
         <Fact name={t.run.started}>
           <ClockTime at={run.started_at} />
         </Fact>

@@ -204,6 +204,7 @@ export const en = {
   run: {
     back: "All runs",
     strategy: "Strategy",
+    startedBy: "Started by",
     started: "Started",
     took: "Took",
     soFar: "So far",
