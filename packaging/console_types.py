@@ -19,7 +19,9 @@ from flip_hub.mongo import Mongo
 from flip_hub.settings import HubSection, Settings
 
 OPENAPI: Final = UI / "openapi.json"
-FEDERATION_SERVICES: Final = dict.fromkeys(("models", "artifacts", "apps", "runs", "late", "run_spans", "health"))
+FEDERATION_SERVICES: Final = dict.fromkeys(
+    ("models", "artifacts", "apps", "runs", "late", "run_spans", "run_contributions", "lineage", "health")
+)
 """Handlers ask for them; nobody calls a handler here."""
 
 

@@ -20,10 +20,12 @@ from flip_hub.cluster.lease import Leading, leading_by
 from flip_hub.contributions.calls import ContributionCalls
 from flip_hub.contributions.late import OBJECT_LIMIT, Late
 from flip_hub.contributions.receipts import Receipts
-from flip_hub.contributions.routes import LateController
+from flip_hub.contributions.routes import ContributionController, LateController
+from flip_hub.contributions.run_contributions import RunContributions
 from flip_hub.contributions.store import ContributionStore
 from flip_hub.core import ROUTES, build_core
 from flip_hub.credentials import api_certificate
+from flip_hub.deployments.store import DeploymentStore
 from flip_hub.device_front import DeviceFront
 from flip_hub.federation.control import RunControl
 from flip_hub.federation.control_port.runs import RunCalls
@@ -39,6 +41,8 @@ from flip_hub.federation.standby import Standby
 from flip_hub.federation.store import RunStore
 from flip_hub.federation.superlink import Superlink
 from flip_hub.health import Health
+from flip_hub.lineage.routes import LineageController
+from flip_hub.lineage.service import LineageService
 from flip_hub.listener import open_many_files
 from flip_hub.models.routes import DeviceArtifactController, ModelController
 from flip_hub.models.service import ModelService
@@ -62,6 +66,8 @@ FEDERATION_ROUTES = [
     AppController,
     RunController,
     LateController,
+    ContributionController,
+    LineageController,
     RunSpansController,
     InternalController,
 ]
@@ -122,6 +128,8 @@ async def serve(settings: Settings) -> None:
             "runs": runs,
             "late": late,
             "run_spans": RunSpans(core.spans, runs, contribution_store),
+            "run_contributions": RunContributions(contribution_store),
+            "lineage": LineageService(models, run_store, contribution_store, DeploymentStore(mongo.database)),
             "health": health,
             "exposed": watched.exposed,
         },

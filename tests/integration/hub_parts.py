@@ -27,8 +27,10 @@ from flip_hub.cluster.shared import shared_by
 from flip_hub.contributions.late import Late
 from flip_hub.contributions.receipts import Receipts
 from flip_hub.contributions.room import Room
-from flip_hub.contributions.routes import LateController
+from flip_hub.contributions.routes import ContributionController, LateController
+from flip_hub.contributions.run_contributions import RunContributions
 from flip_hub.contributions.store import ContributionStore
+from flip_hub.deployments.store import DeploymentStore
 from flip_hub.devices.record import DeviceRecord
 from flip_hub.devices.service import DeviceService
 from flip_hub.devices.store import DeviceStore
@@ -43,6 +45,8 @@ from flip_hub.federation.service import RunService
 from flip_hub.federation.standby import Standby
 from flip_hub.federation.store import RunStore
 from flip_hub.federation.upstream import Upstream
+from flip_hub.lineage.routes import LineageController
+from flip_hub.lineage.service import LineageService
 from flip_hub.live import LiveHub
 from flip_hub.models.routes import DeviceArtifactController, ModelController
 from flip_hub.models.service import ModelService
@@ -206,6 +210,8 @@ class HubParts:
                 AppController,
                 RunController,
                 LateController,
+                ContributionController,
+                LineageController,
                 InternalController,
             ],
             {
@@ -214,6 +220,13 @@ class HubParts:
                 "apps": self.apps,
                 "runs": self.runs,
                 "late": self.late,
+                "run_contributions": RunContributions(ContributionStore(self.mongo.database)),
+                "lineage": LineageService(
+                    self.models,
+                    self.run_store,
+                    ContributionStore(self.mongo.database),
+                    DeploymentStore(self.mongo.database),
+                ),
             },
             access=Access(people.callers, self.tokens, self.devices, INTERNAL_SECRET),
             prepared=self.mongo.prepared,

@@ -35,6 +35,8 @@ def document(folder: Path) -> dict[str, Any]:
         "runs": None,
         "late": None,
         "run_spans": None,
+        "run_contributions": None,
+        "lineage": None,
         "artifacts": FolderArtifacts(folder / "artifacts"),
     }
     services = {**core.services, **federation, "health": Health({})}

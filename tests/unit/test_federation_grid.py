@@ -7,19 +7,21 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from flwr.app import ConfigRecord, Error, Message, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 from flwr.supercore.task_identity import TaskIdentity
 
 from flip_hub.federation import grid as grid_module
 from flip_hub.federation.grid import RoundGrid
 from flip_hub.federation.journal import Journal, Journals
-from flip_hub.federation.schemas import MessagesPushed, RepliesMissed, ReplyReceived, RunReport
+from flip_hub.federation.schemas import MessagesPushed, RepliesMissed, ReplyContent, ReplyReceived, RunReport
 from flip_runtime.errors import Rejected
 
 NOBODY = "nobody"
 RUN = "1"
+EMPTY = ReplyContent(sha256="", size=0, weight=None)
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +39,7 @@ class LaterGrid(Grid):
         self._sent: dict[str, Message] = {}
         self.looks = 0
         self.answers_itself = False
+        self.content = RecordDict()
 
     @property
     def run(self) -> Any:
@@ -72,7 +75,7 @@ class LaterGrid(Grid):
             return reply
         if self._after[message.metadata.dst_node_id] < 0:
             return Message(Error(code=5, reason="no such luck"), reply_to=message)
-        return Message(RecordDict(), reply_to=message)
+        return Message(self.content, reply_to=message)
 
 
 def instructions(nodes: Iterable[int], kind: str = "train", number: int | None = 3) -> list[Message]:
@@ -102,8 +105,8 @@ def test_replies_come_within_moments_and_each_step_is_reported(journal: Journal)
     assert len(replies) == 3
     assert reports == [
         MessagesPushed(round=3, phase="train", nodes=[str(big), "7", "8"], messages=["m0", "m1", "m2"]),
-        ReplyReceived(round=3, phase="train", node=str(big), error="", message="m0"),
-        ReplyReceived(round=3, phase="train", node="7", error="", message="m1"),
+        ReplyReceived(round=3, phase="train", node=str(big), error="", message="m0", content=EMPTY),
+        ReplyReceived(round=3, phase="train", node="7", error="", message="m1", content=EMPTY),
         ReplyReceived(round=3, phase="train", node="8", error="no such luck", message="m2"),
     ]
 
@@ -139,7 +142,7 @@ def test_a_message_that_names_no_round_belongs_to_the_current_one(journal: Journ
     ids = list(grid.push_messages(instructions([7], "query", number=None)))
     assert reports == [MessagesPushed(round=9, phase="query", nodes=["7"], messages=["m0"])]
     grid.pull_messages(ids)
-    assert reports[1:] == [ReplyReceived(round=9, phase="query", node="7", error="", message="m0")]
+    assert reports[1:] == [ReplyReceived(round=9, phase="query", node="7", error="", message="m0", content=EMPTY)]
 
 
 def test_nothing_sent_is_nothing_waited_for_and_nothing_told(journal: Journal) -> None:
@@ -187,3 +190,16 @@ def test_of_what_comes_when_the_hub_has_ended_the_run_the_app_is_given_nothing(j
         grid.pull_messages(waiting[1:])
     assert asyncio.run(journals.close(RUN)) == ["m0"]
     assert len(reports) == before
+
+
+def test_of_a_result_its_name_its_bytes_and_its_examples_are_told(journal: Journal) -> None:
+    grid, reports, inner = grid_of({7: 1}, journal)
+    arrays = ArrayRecord({"w": Array(np.zeros((10, 10), np.float32)), "b": Array(np.zeros(10, np.float32))})
+    inner.content = RecordDict({"arrays": arrays, "metrics": MetricRecord({"num-examples": 128, "loss": 0.5})})
+    (reply,) = grid.send_and_receive(instructions([7]))
+    told = reports[-1]
+    assert isinstance(told, ReplyReceived)
+    assert told.content is not None
+    assert told.content.sha256 == reply.metadata.message_id
+    assert 440 <= told.content.size < 1000, "with the heads of two arrays"
+    assert told.content.weight == 128.0

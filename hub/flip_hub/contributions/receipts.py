@@ -6,7 +6,10 @@ taken in, so no reply is both counted and late, whatever became of the reports. 
 message was written to.
 """
 
+import time
 from collections.abc import Mapping, Sequence
+
+from msgspec.structs import replace
 
 from flip_hub.contributions.schemas import Instructed
 from flip_hub.contributions.store import ContributionStore
@@ -35,10 +38,15 @@ class Receipts:
                     report.messages, report.nodes, strict=False
                 )  # of an app that tells no messages there are none
                 owned = [(key, devices.get(node, "")) for key, node in written]
-                await self._store.instructed([_of(run, key, report.round, report.phase, to) for key, to in owned])
+                now = time.time()
+                await self._store.instructed(
+                    [_of(run, key, report.round, report.phase, to, sent_at=now) for key, to in owned]
+                )
             case ReplyReceived(message=key) if key:
                 to = devices.get(report.node, "")
-                await self._settle([_of(run, key, report.round, report.phase, to, Fate.ACCEPTED)])
+                accepted = _of(run, key, report.round, report.phase, to, Fate.ACCEPTED)
+                reply = {"received_at": time.time(), "error": report.error, "content": report.content}
+                await self._settle([replace(accepted, **reply)])
             case RepliesMissed():
                 await self._settle([_of(run, key, 0, "", "", Fate.LATE, report.reason) for key in report.messages])
             case _:
@@ -78,7 +86,15 @@ class Receipts:
 
 
 def _of(
-    run: Run, message_id: str, round: int, phase: str, device_id: str, fate: Fate = Fate.PENDING, reason: str = ""
+    run: Run,
+    message_id: str,
+    round: int,
+    phase: str,
+    device_id: str,
+    fate: Fate = Fate.PENDING,
+    reason: str = "",
+    *,
+    sent_at: float = 0.0,
 ) -> Instructed:
     return Instructed(
         message_id=message_id,
@@ -88,4 +104,5 @@ def _of(
         device_id=DeviceId(device_id),
         fate=fate,
         reason=reason,
+        sent_at=sent_at,
     )

@@ -2,13 +2,36 @@
 
 from litestar import Controller, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
+from flip_hub.api.pages import Page, Wanted
 from flip_hub.auth.guards import needs
 from flip_hub.auth.permissions import Permission
 from flip_hub.contributions.late import Late
-from flip_hub.contributions.schemas import LateContributions
+from flip_hub.contributions.run_contributions import RunContributions
+from flip_hub.contributions.schemas import Contribution, LateContributions
 from flip_hub.federation.service import RunService
+from flip_wire.fleet import DeviceId
+
+
+class ContributionController(Controller):
+    path = "/api/v1/runs/{run_id:str}/contributions"
+    tags = ("runs",)
+    guards = (needs(Permission.RUNS_READ),)
+
+    @get()
+    async def list_contributions(
+        self,
+        runs: NamedDependency[RunService],
+        run_contributions: NamedDependency[RunContributions],
+        wanted: NamedDependency[Wanted],
+        run_id: FromPath[str],
+        device: FromQuery[DeviceId | None] = None,
+        phase: FromQuery[str | None] = None,
+    ) -> Page[Contribution]:
+        """What each device was asked, what it sent, and what has become of that; the newest round first."""
+        run = (await runs.detail(run_id)).run
+        return await run_contributions.of_run(run.flower_run_id, wanted, device, phase)
 
 
 class LateController(Controller):

@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from flip_hub.federation.schemas import ReplyContent
+from flip_wire.contributions import Fate
 from flip_wire.fleet import DeviceId
 from flip_wire.models import Sha256
 
@@ -63,3 +65,55 @@ class Instructed(Struct, frozen=True, kw_only=True):
     fate: str
     """Of `flip_wire.contributions.Fate`."""
     reason: str
+    sent_at: float = 0.0
+    """When the hub was told of it; 0 for one of before this was kept."""
+    received_at: float | None = None
+    """When the ServerApp had the reply."""
+    error: str = ""
+    """What the reply says in place of content."""
+    content: ReplyContent | None = None
+
+
+class Contributor(Struct, frozen=True, kw_only=True):
+    """A device whose results went into a version."""
+
+    device_id: DeviceId
+    rounds: int
+    """Of the run up to this version, those in which a result of its was taken."""
+    weight: float
+    """Examples on which these results stand together; 0 where they do not say."""
+    last_weight: float | None
+    """Of that in the round that made the version; None when it had no part in it, or did not say."""
+    size: int
+    """Bytes."""
+
+
+class Contribution(Struct, frozen=True, kw_only=True):
+    """What one device was asked in a round, what it sent, and what has become of that."""
+
+    message_id: str
+    """Of the instruction."""
+    device_id: DeviceId
+    """Empty where that is not known."""
+    round: int
+    """0 where that is not known."""
+    phase: str
+    sent_at: float
+    """When the instruction was written; 0 where that is not known."""
+    received_at: float | None
+    """When the reply was here."""
+    fate: Fate
+    """What the device's receipt says: `accepted` means that the app has the reply."""
+    reason: str
+    """Why it is late, or what the device says in place of a result; in words for people."""
+    counts: bool
+    """Whether the app was given a result, not an error."""
+    kept_late: bool
+    """Whether it is kept as a late contribution."""
+    sha256: str
+    """Flower's name of the reply: SHA-256 over its head and the hashes of all that it consists of; empty where it is
+    not known."""
+    size: int
+    """Bytes."""
+    weight: float | None
+    """On how many examples it stands, where it says so."""

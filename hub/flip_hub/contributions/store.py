@@ -7,13 +7,16 @@ from datetime import UTC, datetime
 import msgspec
 from pymongo import ASCENDING, DESCENDING, UpdateOne
 
+from flip_hub.api.pages import Order, Page, Wanted
 from flip_hub.contributions.room import Upload
-from flip_hub.contributions.schemas import Instructed, LateRecord
+from flip_hub.contributions.schemas import Contributor, Instructed, LateContribution, LateRecord
+from flip_hub.federation.schemas import Phase
 from flip_hub.mongo import Database, Document
 from flip_wire.contributions import Fate
 from flip_wire.fleet import DeviceId
 from flip_wire.models import Sha256
 
+_ROUNDS = Order(("round", DESCENDING), ("_id", ASCENDING))
 _OLDEST = [("contribution.kept_at", ASCENDING), ("_id", ASCENDING)]
 _NEWEST = [("contribution.kept_at", DESCENDING), ("_id", DESCENDING)]
 
@@ -34,10 +37,42 @@ class ContributionStore:
 
     async def settle(self, settled: Sequence[Instructed]) -> None:
         """The first word about a reply is the last."""
-        await self.instructed(settled)
-        for each in settled:
-            change = {"$set": {"fate": each.fate, "reason": each.reason}}
-            await self._instructions.update_one({"_id": each.message_id, "fate": Fate.PENDING}, change)
+        changes = [change for each in settled for change in _settling(each)]
+        if changes:
+            await self._instructions.bulk_write(changes, ordered=True)
+
+    async def of_run(
+        self, flower_run_id: str, wanted: Wanted, device_id: DeviceId | None = None, phase: str | None = None
+    ) -> Page[Instructed]:
+        """The newest round first."""
+        exact = {"flower_run_id": flower_run_id, "device_id": device_id, "phase": phase}
+        where = {name: {"$eq": value} for name, value in exact.items() if value is not None}
+        return await _ROUNDS.read(self._instructions, where, wanted, lambda found: msgspec.convert(found, Instructed))
+
+    async def contributors(self, flower_run_id: str, until: int, most: int) -> list[Contributor]:
+        """To the rounds of a run up to that one, who brought most first."""
+        given = {"flower_run_id": flower_run_id, "phase": Phase.TRAIN, "fate": Fate.ACCEPTED, "error": ""}
+        last = {"$cond": [{"$eq": ["$round", until]}, "$content.weight", None]}
+        each: Document = {
+            "_id": "$device_id",
+            "rounds": {"$sum": 1},
+            "weight": {"$sum": "$content.weight"},
+            "last_weight": {"$max": last},
+            "size": {"$sum": "$content.size"},
+        }
+        stages: list[Document] = [
+            {"$match": {**given, "round": {"$gte": 1, "$lte": until}}},
+            {"$group": each},
+            {"$sort": {"weight": -1, "_id": 1}},
+            {"$limit": most},
+        ]
+        found = self._instructions.aggregate(stages)
+        return [msgspec.convert({**one, "device_id": one["_id"]}, Contributor) async for one in found]
+
+    async def kept_late(self, message_ids: Sequence[str]) -> dict[str, LateContribution]:
+        """Of these messages."""
+        found = self._late.find({"_id": {"$in": list(message_ids)}, "whole": True}, {"contribution": 1})
+        return {each["_id"]: msgspec.convert(each["contribution"], LateContribution) async for each in found}
 
     async def instruction(self, message_id: str) -> Instructed | None:
         found = await self._instructions.find_one({"_id": message_id})
@@ -132,6 +167,19 @@ class ContributionStore:
 
 def _late(document: Document | None) -> LateRecord | None:
     return None if document is None else msgspec.convert(document, LateRecord)
+
+
+def _settling(settled: Instructed) -> list[UpdateOne]:
+    fate = {"fate": settled.fate, "reason": settled.reason}
+    changes = [
+        UpdateOne(*_once(settled), upsert=True),
+        UpdateOne({"_id": settled.message_id, "fate": Fate.PENDING}, {"$set": fate}),
+    ]
+    if settled.received_at is not None:
+        values = msgspec.to_builtins(settled)
+        reply = {name: values[name] for name in ("received_at", "error", "content")}
+        changes.append(UpdateOne({"_id": settled.message_id, "received_at": None}, {"$set": reply}))
+    return changes
 
 
 def _once(instructed: Instructed) -> tuple[Document, Document]:

@@ -9,9 +9,6 @@ from flip_hub.deployments.schemas import Deployment
 from flip_hub.mongo import Database, Document
 from flip_wire.fleet import DeviceId, ServingModel
 
-LISTED = 10_000
-"""Devices that run a version, of one answer."""
-
 
 class DeploymentStore:
     def __init__(self, database: Database) -> None:
@@ -31,16 +28,19 @@ class DeploymentStore:
         if changes:
             await self._deployments.bulk_write(changes, ordered=True)
 
-    async def of_version(self, model: str, version: int) -> list[Deployment]:
+    async def of_version(self, model: str, version: int, most: int) -> list[Deployment]:
         """Those that go on, the newest first."""
-        found = self._deployments.find({"model": model, "version": version, "until": None})
-        return [msgspec.convert(each, Deployment) async for each in found.sort("since", DESCENDING).limit(LISTED)]
-
-    async def of_device(self, device_id: DeviceId) -> list[Deployment]:
-        """The newest first."""
-        found = self._deployments.find({"device_id": device_id}).sort("since", DESCENDING).limit(LISTED)
+        found = self._deployments.find(_going_on(model, version)).sort("since", DESCENDING).limit(most)
         return [msgspec.convert(each, Deployment) async for each in found]
+
+    async def count(self, model: str, version: int) -> int:
+        """Of those that go on."""
+        return await self._deployments.count_documents(_going_on(model, version))
 
 
 def _since(serving: ServingModel) -> Document:
     return {"version": serving.version, "since": serving.since}
+
+
+def _going_on(model: str, version: int) -> Document:
+    return {"model": model, "version": version, "until": None}

@@ -9,22 +9,25 @@ Before the app is given what one look brought, all of it is in the journal of th
 app is given none of it.
 """
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
-from flwr.app import ConfigRecord, Message
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.common.constant import SUPERLINK_NODE_ID
 from flwr.serverapp import Grid
 
 from flip_hub.federation.journal import Journal
-from flip_hub.federation.schemas import MessagesPushed, RepliesMissed, ReplyReceived, RunReport
+from flip_hub.federation.schemas import MessagesPushed, RepliesMissed, ReplyContent, ReplyReceived, RunReport
 
 _FIRST_LOOK = 0.05
 _SLOWEST_LOOK = 1.0
 """Seconds."""
+_EXAMPLES = "num-examples"
+"""Flower's strategies weigh a reply by it, unless they are told otherwise."""
 _IN_FLIGHT = 10_000
 """Messages that are watched; of replies to older ones no more is told than that the app has them."""
 
@@ -104,12 +107,17 @@ class RoundGrid(Grid):
         if sent is None:
             if reply.metadata.src_node_id != SUPERLINK_NODE_ID:
                 node = str(reply.metadata.src_node_id)
-                yield ReplyReceived(round=0, phase="", node=node, error="", message=answered)
+                yield ReplyReceived(
+                    round=0, phase="", node=node, error="", message=answered, content=_content_of(reply)
+                )
             return
         error = (reply.error.reason or f"error {reply.error.code}") if reply.has_error() else ""
         from_device = str(reply.metadata.src_node_id) == sent.node  # Flower answers for a node that it calls offline
         message = answered if from_device else ""
-        yield ReplyReceived(round=sent.round, phase=sent.phase, node=sent.node, error=error, message=message)
+        content = _content_of(reply) if from_device else None
+        yield ReplyReceived(
+            round=sent.round, phase=sent.phase, node=sent.node, error=error, message=message, content=content
+        )
         if not from_device:
             yield RepliesMissed(messages=[answered], reason=f"its round went on without it: {error}")
 
@@ -131,6 +139,21 @@ class _Sent(msgspec.Struct, frozen=True, kw_only=True):
     round: int
     phase: str
     node: str
+
+
+def _content_of(reply: Message) -> ReplyContent | None:
+    """None when there is none, only an error."""
+    if not reply.has_content():
+        return None
+    records = list(reply.content.values())
+    arrays = [array for record in records if isinstance(record, ArrayRecord) for array in record.values()]
+    numbers = [record.get(_EXAMPLES) for record in records if isinstance(record, MetricRecord)]
+    weights = [float(number) for number in numbers if isinstance(number, int | float) and math.isfinite(number)]
+    return ReplyContent(
+        sha256=reply.metadata.message_id,
+        size=sum(len(array.data) for array in arrays),
+        weight=weights[0] if weights else None,
+    )
 
 
 def _round_of(message: Message) -> int:

@@ -141,6 +141,17 @@ class MessagesPushed(Struct, frozen=True, kw_only=True, tag=True):
     """Their ids, in the order of `nodes`: the SHA-256 that devices know them by."""
 
 
+class ReplyContent(Struct, frozen=True, kw_only=True):
+    """What a device has sent."""
+
+    sha256: str
+    """Flower's name of the reply: SHA-256 over its head and the hashes of all that it consists of."""
+    size: int
+    """Bytes of its arrays."""
+    weight: float | None
+    """On how many examples it stands (`num-examples`), where it says so: what strategies weigh it by."""
+
+
 class ReplyReceived(Struct, frozen=True, kw_only=True, tag=True):
     round: int
     phase: str
@@ -149,6 +160,7 @@ class ReplyReceived(Struct, frozen=True, kw_only=True, tag=True):
     """Empty when the reply carries content."""
     message: str = ""
     """Id of the instruction that the device answered; empty when Flower answered in its place."""
+    content: ReplyContent | None = None
 
 
 class RepliesMissed(Struct, frozen=True, kw_only=True, tag=True):

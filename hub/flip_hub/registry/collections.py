@@ -115,7 +115,11 @@ FEDERATION = (
 )
 
 CONTRIBUTIONS = (
-    Collection(name="instructions", schema=shape(Instructed, at="date"), indexes=(kept("at", RECEIPTS_KEPT),)),
+    Collection(
+        name="instructions",
+        schema=shape(Instructed, at="date"),
+        indexes=(index("flower_run_id", "-round", "_id"), kept("at", RECEIPTS_KEPT)),
+    ),
     Collection(
         name="late",
         schema=shape(LateRecord, depth=2),
@@ -152,7 +156,6 @@ MODELS = (
         indexes=(
             index("device_id", "model", unique=True, where={"until": {"$type": "null"}}),
             index("model", "version", "-since"),
-            index("device_id", "-since"),
         ),
     ),
 )

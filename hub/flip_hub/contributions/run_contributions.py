@@ -1,0 +1,39 @@
+"""What each device contributed to a run: instruction, reply and receipt put together."""
+
+from flip_hub.api.pages import Page, Wanted
+from flip_hub.contributions.schemas import Contribution, Instructed, LateContribution
+from flip_hub.contributions.store import ContributionStore
+from flip_wire.contributions import Fate
+from flip_wire.fleet import DeviceId
+
+
+class RunContributions:
+    def __init__(self, store: ContributionStore) -> None:
+        self._store = store
+
+    async def of_run(
+        self, flower_run_id: str, wanted: Wanted, device_id: DeviceId | None = None, phase: str | None = None
+    ) -> Page[Contribution]:
+        """The newest round first."""
+        asked = await self._store.of_run(flower_run_id, wanted, device_id, phase)
+        late = await self._store.kept_late([each.message_id for each in asked.items])
+        return Page([_contribution(each, late.get(each.message_id)) for each in asked.items], asked.next)
+
+
+def _contribution(asked: Instructed, late: LateContribution | None) -> Contribution:
+    content, fate = asked.content, Fate(asked.fate)
+    return Contribution(
+        message_id=asked.message_id,
+        device_id=asked.device_id or (late.device_id if late else DeviceId("")),
+        round=asked.round,
+        phase=asked.phase,
+        sent_at=asked.sent_at,
+        received_at=asked.received_at or (late.kept_at if late else None),
+        fate=fate,
+        reason=asked.reason or asked.error or (late.reason if late else ""),
+        counts=fate is Fate.ACCEPTED and not asked.error,
+        kept_late=late is not None,
+        sha256=content.sha256 if content else "",
+        size=content.size if content else late.size if late else 0,
+        weight=content.weight if content else None,
+    )

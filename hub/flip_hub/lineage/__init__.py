@@ -1,0 +1,1 @@
+"""Where a version of a model comes from, and where it is."""
