@@ -43,7 +43,7 @@ async def observing(
     app = create_app([*ROUTES, MetricsController], services, access=hub.core.access, prepared=hub.mongo.prepared)
     serving = [
         asyncio.create_task(ApiServer(app, settings.hub, lambda: None, account=observed.requests).run()),
-        asyncio.create_task(supervise(observed.services)),
+        asyncio.create_task(supervise([*observed.services, *observed.duties])),
     ]
     try:
         async with httpx.AsyncClient(base_url=settings.hub.public_url, timeout=60.0, trust_env=False) as http:

@@ -146,8 +146,9 @@ async def serve(settings: Settings) -> None:
                     Service("superlink", superlink.run),
                     Service("late", lambda: mongo.keep_running(late.keep_tidy)),
                     Service("runs", lambda: mongo.keep_running(runs.watch)),
-            Service("alerts", lambda: mongo.keep_running(alerts.watch.run)),
-            Service("notices", lambda: mongo.keep_running(alerts.courier.run)),
+                    Service("alerts", lambda: mongo.keep_running(alerts.watch.run)),
+                    Service("notices", lambda: mongo.keep_running(alerts.courier.run)),
+                    *watched.duties,
                 ]
             )
         finally:

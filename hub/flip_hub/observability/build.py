@@ -30,6 +30,8 @@ class Observability:
     requests: RequestAccount
     exposed: Exposed
     services: list[Service]
+    duties: list[Service]
+    """Of the hub that holds the lease."""
 
 
 def build_observability(settings: Settings, mongo: Mongo, runs: RunStore, parts: Mapping[str, Ask]) -> Observability:
@@ -41,12 +43,15 @@ def build_observability(settings: Settings, mongo: Mongo, runs: RunStore, parts:
     pulse = Pulse(metrics, parts)
     token_file = settings.metrics.token_file
     token = "" if token_file is None else secret_of(token_file, "metrics.token_file")
-    services = [Service("pulse", pulse.run)]
+    services, duties = [Service("pulse", pulse.run)], list[Service]()
     if exporting:
         stored = StoredTraces(TraceStore(mongo.database), runs, requests)
         export = _export(settings, queue, stored, metrics, census)
-        services.append(Service("export", lambda: mongo.keep_running(export.run)))
-    return Observability(metrics=metrics, requests=requests, exposed=Exposed(metrics, census, token), services=services)
+        services.append(Service("export", export.run))
+        duties.append(Service("traces", lambda: mongo.keep_running(export.run_stored)))
+    return Observability(
+        metrics=metrics, requests=requests, exposed=Exposed(metrics, census, token), services=services, duties=duties
+    )
 
 
 def _export(settings: Settings, queue: SpanQueue, stored: StoredTraces, metrics: Metrics, census: Census) -> Export:

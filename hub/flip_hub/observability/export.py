@@ -11,7 +11,6 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NoReturn
 
-from flip_hub.mongo import DatabaseDown
 from flip_hub.observability.metrics import Metrics, one
 from flip_hub.observability.otlp import Collector
 from flip_hub.observability.spans import SpanQueue, SpanRecord
@@ -53,13 +52,20 @@ class Export:
         metrics.gauge("flip.spans.waiting", "Spans of this process that wait.", one(lambda: len(queue)))
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Sends what this process did and counts, until it is cancelled."""
         collector = self._connect()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._send_queue(collector))
-                group.create_task(self._send_stored(collector))
                 group.create_task(self._send_metrics(collector))
+        finally:
+            collector.close()
+
+    async def run_stored(self) -> None:
+        """Sends what is in the registry; on one hub at a time, until it is cancelled. Raises `DatabaseDown`."""
+        collector = self._connect()
+        try:
+            await self._send_stored(collector)
         finally:
             collector.close()
 
@@ -74,11 +80,7 @@ class Export:
             await self._deliver(collector, spans)
 
         while True:
-            try:
-                more = await self._stored.export(deliver)
-            except DatabaseDown:
-                more = False
-            if not more:
+            if not await self._stored.export(deliver):
                 await asyncio.sleep(self._interval)
 
     async def _send_metrics(self, collector: Collector) -> NoReturn:

@@ -19,6 +19,8 @@ TRACERESPONSE = b"traceresponse"
 """The answer's header (W3C Trace Context, Level 2): what the caller quotes when it asks about an error."""
 LONG_POLL = "/api/v1/device/desired"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_BEFORE_ROUTES = frozenset({LONG_POLL, "/api/v1/device/telemetry"})
+"""Answered before any routing (`flip_hub.device_front`)."""
 _NO_ROUTE = "none"
 
 
@@ -53,7 +55,8 @@ class RequestAccount:
 
     def ended(self, scope: Any, trace: Trace, status: int, started: float, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        route = scope.get("path_template") or _NO_ROUTE
+        path = scope["path"]
+        route = scope.get("path_template") or (path if path in _BEFORE_ROUTES else _NO_ROUTE)
         self._seconds.record(seconds, (method, route, str(status)))
         if self._exporting and trace.sampled:
             attributes = {"http.request.method": method, "http.route": route, "http.response.status_code": status}
