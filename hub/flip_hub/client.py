@@ -11,11 +11,12 @@ from flip_hub.actions.schemas import ActionRequest, DeviceAction
 from flip_hub.apps.schemas import App, AppKey, AppKeyRequest, AppSignature
 from flip_hub.audit.entry import Entry
 from flip_hub.auth.schemas import Me
-from flip_hub.contributions.schemas import LateContributions
+from flip_hub.contributions.schemas import Contribution, LateContributions
 from flip_hub.devices.schemas import Device, DevicePatch
 from flip_hub.enrolment.schemas import EnrolmentToken, EnrolmentTokenRequest, ListedToken
 from flip_hub.federation.schemas import Run, RunDetail, RunRequest
 from flip_hub.hub_calls import HubCalls, part
+from flip_hub.lineage.schemas import Lineage
 from flip_hub.models.schemas import Model, ModelVersion
 from flip_hub.telemetry.schemas import MessageSpans, StoredEvent
 from flip_wire.fleet import Enrolled, EnrolRequest
@@ -121,6 +122,10 @@ class HubApi(HubCalls):
     def late(self, run_id: str) -> LateContributions:
         return self._get(f"/api/v1/runs/{part(run_id)}/late", LateContributions)
 
+    def contributions(self, run_id: str) -> list[Contribution]:
+        """The newest round first."""
+        return self._all(f"/api/v1/runs/{part(run_id)}/contributions", Contribution)
+
     def spans(self, run_id: str, limit: int = 200) -> list[MessageSpans]:
         return self._get(f"/api/v1/runs/{part(run_id)}/spans?limit={limit}", list[MessageSpans])
 
@@ -138,6 +143,9 @@ class HubApi(HubCalls):
 
     def versions(self, model: str) -> list[ModelVersion]:
         return self._all(f"/api/v1/models/{part(model)}/versions", ModelVersion)
+
+    def lineage(self, model: str, version: int) -> Lineage:
+        return self._get(f"/api/v1/models/{part(model)}/versions/{version}/lineage", Lineage)
 
     def promote(self, model: str, version: int) -> ModelVersion:
         return self._post(f"/api/v1/models/{part(model)}/versions/{version}/promote", ModelVersion)

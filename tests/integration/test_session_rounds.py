@@ -21,6 +21,11 @@ async def test_a_stock_app_runs_two_rounds_on_two_devices_and_finds_its_state_ag
     first, second = rounds(folder / "out")
     assert first == {"replies": 2, "errors": [], "mean": 1.0, "calls": 1.0}
     assert second == {"replies": 2, "errors": [], "mean": 2.0, "calls": 2.0}
+    told = await asyncio.to_thread(hub.api.contributions, run_id)
+    assert [(each.round, each.phase, each.counts) for each in told if each.round] == [(2, "train", True)] * 2 + [
+        *[(1, "train", True)] * 2
+    ]
+    assert all(each.size and len(each.sha256) == 64 and each.received_at for each in told)
     assert len(set((folder / "calls").read_text().split())) == 2  # one warm worker for each device
     for run in runs:
         assert run.steps() == ["pulled", "training", "trained", "delivered"] * 2
