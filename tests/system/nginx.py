@@ -17,7 +17,7 @@ class Nginx:
     def __init__(
         self, folder: Path, certificates: Path, ports: Mapping[int, int], hubs: Sequence[Mapping[int, int]]
     ) -> None:
-        text = SHIPPED.read_text().replace("/etc/flip-hub", str(certificates))
+        text = SHIPPED.read_text().replace("/etc/flip-hub", str(certificates)).replace("hub.example", "localhost")
         for public, port in ports.items():
             text = text.replace(f"listen {public} ssl", f"listen 127.0.0.1:{port} ssl")
         for host, hub in zip(_HOSTS, hubs, strict=True):
