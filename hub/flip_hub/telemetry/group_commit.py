@@ -11,6 +11,7 @@ from typing import Generic, NoReturn, TypeVar
 
 from msgspec import Struct
 
+from flip_hub.mongo import DatabaseDown
 from flip_runtime.errors import FlipError, Unavailable
 
 T = TypeVar("T")
@@ -86,15 +87,14 @@ class GroupCommit(Generic[T]):
             for waiting in group:
                 _settle(waiting, _stopping())
             raise
-        except FlipError as error:
+        except (FlipError, DatabaseDown) as error:
             told = [error] * len(group)
         except Exception as error:  # whoever waits hears of it
-            if len(group) > 1 and not isinstance(error, ConnectionError):
+            if len(group) > 1:
                 for waiting in group:
                     await self._write_group([waiting])
                 return
-            _settle(group[0], error)
-            return
+            told = [error]
         for waiting, error in zip(group, told, strict=True):
             _settle(waiting, error)
 
