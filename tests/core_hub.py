@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import secrets
+import ssl
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -21,12 +22,12 @@ from flip_hub.api_server import ApiServer
 from flip_hub.app import create_app
 from flip_hub.auth.permissions import Role
 from flip_hub.core import ROUTES, Core, build_core
-from flip_hub.credentials import api_certificate, make_credentials
+from flip_hub.credentials import CA, api_certificate, make_credentials
 from flip_hub.device_front import DeviceFront
 from flip_hub.health import Health
 from flip_hub.mongo import Mongo
 from flip_hub.registry.schema import prepare_registry
-from flip_hub.settings import AuthSection, DevicesSection, HubSection, MongoSection, Settings
+from flip_hub.settings import AuthSection, DevicesSection, HubSection, MongoSection, OidcSection, Settings
 from flip_hub.tls import ServerCertificate
 from flip_wire.fleet import DeviceId, DeviceToken, Enrolled, EnrolRequest, TokenRequest, token_assertion
 from flip_wire.problem import Problem
@@ -55,12 +56,11 @@ class TestDevice:
         form = serialization.PublicFormat.SubjectPublicKeyInfo
         return self.key.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
 
-    def assertion(self, *, at: float | None = None, nonce: str | None = None) -> TokenRequest:
+    def assertion(self, *, at: float | None = None, nonce: str | None = None, life: str = "") -> TokenRequest:
         issued_at, nonce = at if at is not None else time.time(), nonce or secrets.token_hex(16)
-        signature = self.key.sign(token_assertion(self.id, issued_at, nonce), ec.ECDSA(hashes.SHA256()))
-        return TokenRequest(
-            device_id=self.id, issued_at=issued_at, nonce=nonce, signature=base64.b64encode(signature).decode()
-        )
+        signature = self.key.sign(token_assertion(self.id, issued_at, nonce, life), ec.ECDSA(hashes.SHA256()))
+        text = base64.b64encode(signature).decode()
+        return TokenRequest(device_id=self.id, issued_at=issued_at, nonce=nonce, signature=text, life=life)
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,7 @@ async def running_core(
     heartbeat: float = 30.0,
     access_lifetime: float = 900.0,
     people: bool = True,
+    oidc: OidcSection | None = None,
     **api: Any,
 ) -> AsyncGenerator[CoreHub]:
     """`api`: of the section `[hub]`. Without `people` nobody has an account."""
@@ -145,6 +146,7 @@ async def running_core(
         mongo=MongoSection(url=mongo_url, database=database),
         devices=DevicesSection(heartbeat=heartbeat),
         auth=AuthSection(access_lifetime=access_lifetime),
+        oidc=oidc or OidcSection(),
     )
     make_credentials(settings)
     mongo = Mongo(settings.mongo)
@@ -163,7 +165,8 @@ async def running_core(
     try:
         await mongo.prepare(prepare_registry)
         bearers = await log_in_each_role(core.people) if people else {}
-        async with httpx.AsyncClient(base_url=url, timeout=60.0, trust_env=False) as http:
+        trusted = ssl.create_default_context(cafile=settings.hub.state / CA)
+        async with httpx.AsyncClient(base_url=url, timeout=60.0, trust_env=False, verify=trusted) as http:
             yield CoreHub(url, core, mongo, settings, http, certificate, bearers)
     finally:
         for task in (watching, admin, auditing, taking, acting, server):

@@ -9,9 +9,11 @@ from pathlib import Path
 import httpx
 import msgspec
 import pytest
+from redis_server import RedisServer
 from two_hubs import OneOfTwo, two_hubs
 
 from core_hub import TestDevice, log_batch
+from flip_hub.settings import RedisSection
 from flip_wire.models import Sha256
 from integration.fleet_rig import NodeKey
 from integration.gateway_rig import PULL
@@ -147,3 +149,37 @@ async def _download(hub: OneOfTwo, device: TestDevice, sha256: Sha256) -> httpx.
 async def _pull(hub: OneOfTwo, node: NodeKey, wait: float = 0.0) -> httpx.Response:
     headers = {**node.headers(), "Flip-Wait": str(wait)}
     return await hub.fleet.post("/pull-messages", content=PULL, headers=headers)
+
+
+@pytest.mark.asyncio
+async def test_with_a_bus_the_other_hub_hears_of_it_at_once(
+    folder: Path, mongo_url: str, record_property: Callable[[str, object], None]
+) -> None:
+    redis = RedisServer(folder)
+    redis.start()
+    try:
+        async with two_hubs(folder, mongo_url, RedisSection(url=redis.url)) as hubs:
+            device, _ = await hubs[0].enrol("near")
+            generation = (await _desired(hubs[1], device)).json()["generation"]
+            took: list[float] = []
+            for number in range(5):
+                poll = asyncio.create_task(_poll(hubs[1], device, after=generation))
+                while not hubs[1].core.devices.waiting:
+                    await asyncio.sleep(0.01)
+                began = time.monotonic()
+                await hubs[0].core.devices.announce_work([f"run-{number}"])
+                async with asyncio.timeout(WITHIN):
+                    generation = (await poll).json()["generation"]
+                took.append(time.monotonic() - began)
+            poll = asyncio.create_task(_poll(hubs[1], device, after=generation))
+            while not hubs[1].core.devices.waiting:
+                await asyncio.sleep(0.01)
+            began = time.monotonic()
+            await hubs[0].core.devices.revoke(device.id)
+            async with asyncio.timeout(WITHIN):
+                assert (await poll).status_code == 403
+            record_property("wakes", [round(each, 3) for each in took])
+            record_property("revocation", round(time.monotonic() - began, 3))
+            print(took, time.monotonic() - began)
+    finally:
+        redis.stop()

@@ -103,6 +103,10 @@ class DeviceRecord(Struct, frozen=True, kw_only=True):
     def revoked(self) -> bool:
         return self.revoked_at is not None
 
+    def overtakes(self, other: "DeviceRecord") -> bool:
+        """Whether people have changed it since the `other` was read."""
+        return self.own_generation > other.own_generation or (self.revoked and not other.revoked)
+
     def status(self, now: float, heartbeat: float) -> DeviceStatus:
         """`heartbeat` in seconds."""
         if self.revoked:

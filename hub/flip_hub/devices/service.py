@@ -6,22 +6,23 @@ over the bus, and without one within a second (`changes`).
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Mapping, Sequence
 
 from flip_hub.api.pages import Page, Wanted
 from flip_hub.cluster.bus import Bus, Topic
-from flip_hub.devices import lives
 from flip_hub.devices.announcements import Announcements
+from flip_hub.devices.callers import Callers
 from flip_hub.devices.changes import Changes
 from flip_hub.devices.fleet_desired import FleetDesired
 from flip_hub.devices.fleet_state import FleetState
+from flip_hub.devices.known_records import KnownRecords
 from flip_hub.devices.leash import Leashes, revoked
-from flip_hub.devices.polls import Polls, Woken
+from flip_hub.devices.lives import Call
+from flip_hub.devices.long_polls import LongPolls
+from flip_hub.devices.polls import Polls
 from flip_hub.devices.presence import Presence
 from flip_hub.devices.record import SILENT_HEARTBEATS, DeviceRecord, OpenAction, having
-from flip_hub.devices.remembered import Remembered
 from flip_hub.devices.schemas import Absence, Device, DevicePatch, DeviceStatus
 from flip_hub.devices.store import DeviceStore
 from flip_hub.live import DeviceChanged, LiveHub
@@ -31,11 +32,6 @@ from flip_hub.settings import Settings
 from flip_wire.actions import ActionId
 from flip_wire.fleet import DesiredState, DeviceId
 from flip_wire.models import ModelAssignment
-
-log = logging.getLogger(__name__)
-
-REMEMBERED_FOR = 2.0
-"""Seconds that a record may be used without reading it again; changes made here are forgotten at once."""
 
 
 class DeviceService:
@@ -48,13 +44,13 @@ class DeviceService:
         self._heartbeat = settings.devices.heartbeat
         self._presence = Presence(self._heartbeat)
         self._announcements = Announcements(self._publish)
-        self._records: Remembered[DeviceId, DeviceRecord] = Remembered(REMEMBERED_FOR)
-        self._by_key: Remembered[str, DeviceRecord] = Remembered(REMEMBERED_FOR)
+        self._known = KnownRecords()
         self._fleet = FleetDesired(store, bus)
         self._polls = Polls()
         self.leashes = Leashes()
+        self._callers = Callers(store, self._known, self._change)
+        self._long_polls = LongPolls(self._fleet, self._polls, self.check_enrolled, self._read_enrolled)
         self._changes = Changes(store, self._fleet, self._take, self._polls.wake_all)
-        self._closing = False
         bus.on(Topic.DEVICE, self._heard_of)
         bus.on(Topic.DESIRED, lambda _: self._polls.wake_all())
         bus.on_gap(self._forget_all)
@@ -78,12 +74,12 @@ class DeviceService:
 
     async def by_key(self, fingerprint: str) -> Device | None:
         """The device with that key (`flip_hub.devices.keys`), revoked or not; may be two seconds old."""
-        record = self._by_key.get(fingerprint)
+        record = self._known.by_key(fingerprint)
         if record is None:
             record = await self._store.by_key(fingerprint)
             if record is None:
                 return None
-            self._remember(record)
+            self._known.put(record)
         return self._shown(record, await self._fleet.read())
 
     async def public_key(self, device_id: DeviceId) -> str:
@@ -97,11 +93,8 @@ class DeviceService:
 
     async def check_enrolled(self, device_id: DeviceId) -> DeviceRecord:
         """Raises `Unauthorized` for a device that is not known, `Forbidden` for one that is revoked."""
-        record = self._records.get(device_id)
-        if record is None:
-            record = admitted(await self._store.get(device_id))
-            self._remember(record)
-        return admitted(record)
+        record = self._known.get(device_id)
+        return await self._read_enrolled(device_id) if record is None else admitted(record)
 
     async def add(self, record: DeviceRecord) -> None:
         """Raises `Conflict` when its name or key is taken."""
@@ -137,30 +130,13 @@ class DeviceService:
 
     # ---- what a device says of itself ---------------------------------------------------------------------------
 
-    async def called(self, device_id: DeviceId, call: lives.Call) -> None:
+    async def called(self, device_id: DeviceId, call: Call) -> None:
         """Takes what a request tells beside what it asks. Raises as `check_enrolled` does."""
         await self.heard_from(await self.check_enrolled(device_id), call)
 
-    async def heard_from(self, record: DeviceRecord, call: lives.Call) -> None:
+    async def heard_from(self, record: DeviceRecord, call: Call) -> None:
         """The same, of a device whose record has just been read."""
-        if record.wire_version != call.wire_version:
-            record = await self._store.set_wire_version(record.id, call.wire_version) or record
-            self._remember(record)
-        now = time.time()
-        after = lives.heard(record.lives, call, now)
-        if after is not record.lives:
-            await self._take_lives(record, after, record.clone or lives.clone(after, now))
-
-    async def _take_lives(self, record: DeviceRecord, after: Sequence[lives.Life], clone: lives.Clone | None) -> None:
-        changed = await self._store.set_lives(record.id, record.lives, [*after], clone)
-        if changed is None:
-            self._forget(record.id)
-        elif clone is None or record.clone is not None:
-            self._remember(changed)
-        else:
-            two = ", ".join(life.address for life in clone.lives)
-            log.warning("two agents live with the key of one device", extra={"device": record.id, "addresses": two})
-            await self._change(changed)
+        await self._callers.take(record, call)
 
     async def seen(self, device_id: DeviceId) -> None:
         """A sign of life; written down when the last one is a third of a heartbeat old."""
@@ -171,7 +147,7 @@ class DeviceService:
         changed = await self._store.seen(device_id, now)
         if changed is None:
             return
-        self._remember(changed)
+        self._known.put(changed)
         if self._presence.changes(changed, now):
             await self._publish(changed)
 
@@ -189,7 +165,7 @@ class DeviceService:
         """Telemetry has been counted: each record as it was, and as it is now."""
         now = time.time()
         for before, after in changes:
-            self._remember(after)
+            self._known.put(after)
             await self._announcements.heard(before, after, news=self._presence.changes(after, now))
 
     async def announce(self) -> None:
@@ -252,27 +228,8 @@ class DeviceService:
             await self._publish_all()
 
     async def wait_desired(self, device_id: DeviceId, after: int | None, wait: float) -> DesiredState | None:
-        """Answers at once unless the generation is `after`; else waits that many seconds for another, or None.
-
-        When all are woken, the record of a device for which nothing has changed is not read again.
-        """
-        deadline = asyncio.get_running_loop().time() + wait
-        record: DeviceRecord | None = None
-        while True:
-            with self._polls.listening(device_id) as poll:
-                record = record or await self.check_enrolled(device_id)
-                desired = record.desired(await self._fleet.read())
-                if after is not None and desired.generation < after:  # this hub remembers less than another has told
-                    self._forget(device_id)
-                    record = await self.check_enrolled(device_id)
-                    desired = record.desired(await self._fleet.look())
-                if desired.generation != after:
-                    return desired
-                woken = Woken.NOT if self._closing else await poll.woken(deadline)
-            if woken is Woken.NOT:
-                return None
-            if woken is Woken.ALONE:
-                record = None
+        """Answers at once unless the generation is `after`; else waits that many seconds for another, or None."""
+        return await self._long_polls.wait(device_id, after, wait)
 
     @property
     def waiting(self) -> int:
@@ -281,8 +238,7 @@ class DeviceService:
 
     def close(self) -> None:
         """Ends the long polls, so that the hub can stop."""
-        self._closing = True
-        self._polls.wake_all()
+        self._long_polls.close()
 
     # ---- reading and telling ------------------------------------------------------------------------------------
 
@@ -291,6 +247,12 @@ class DeviceService:
         if record is None:
             raise NotFound(f"no device {device_id!r}", hint="GET /api/v1/devices lists them")
         return record
+
+    async def _read_enrolled(self, device_id: DeviceId) -> DeviceRecord:
+        record = await self._store.get(device_id)
+        if record is not None:
+            self._known.put(record)
+        return admitted(record)
 
     async def _change(self, record: DeviceRecord | None) -> Device:
         """Publishes it, here and at the other hubs. Raises `NotFound` when there is none."""
@@ -303,7 +265,7 @@ class DeviceService:
     async def _publish(self, record: DeviceRecord | None) -> Device:
         if record is None:
             raise NotFound("no such device", hint="GET /api/v1/devices lists them")
-        self._remember(record)
+        self._known.put(record)
         device = self._shown(record, await self._fleet.read())
         self._presence.told(device)
         self._live.publish(DeviceChanged(data=device))
@@ -315,31 +277,20 @@ class DeviceService:
 
     def _take(self, record: DeviceRecord) -> None:
         """It has changed, whoever changed it."""
-        self._remember(record)
+        self._known.put(record)
         if record.revoked:
             self.leashes.cut(record.id)
         self._polls.wake(record.id)
 
     def _heard_of(self, payload: bytes) -> None:
         """A hub has changed this device's record: nothing that is remembered of it is trusted any more."""
-        self._forget(DeviceId(payload.decode()))
+        self._known.forget(DeviceId(payload.decode()))
         self._changes.hint()
-
-    def _forget(self, device_id: DeviceId) -> None:
-        record = self._records.get(device_id)
-        self._records.forget(device_id)
-        if record is not None:
-            self._by_key.forget(record.fingerprint)
 
     def _forget_all(self) -> None:
-        self._records.clear()
-        self._by_key.clear()
+        self._known.clear()
         self._polls.wake_all()
         self._changes.hint()
-
-    def _remember(self, record: DeviceRecord) -> None:
-        self._records.put(record.id, record)
-        self._by_key.put(record.fingerprint, record)
 
     def _shown(self, record: DeviceRecord, fleet: FleetState) -> Device:
         return record.shown(record.status(time.time(), self._heartbeat), fleet)
