@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from flip_hub.commands import (
+    alerts,
     apps,
     audit,
     backup,
@@ -23,7 +24,10 @@ from flip_hub.commands import (
 from flip_hub.commands.parsing import Command
 from flip_runtime.errors import ConfigError, FlipError
 
-GROUPS = (daemon, certificate, login, confirm, enrolment, devices, apps, runs, models, users, tokens, audit, backup)
+GROUPS = (
+    *(daemon, certificate, login, confirm, enrolment, devices, apps, runs, models, alerts),
+    *(users, tokens, audit, backup),
+)
 """In the order of `flip-hub --help`."""
 
 

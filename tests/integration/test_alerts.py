@@ -15,10 +15,11 @@ from alert_receivers import PASSWORD, USER, MailServer, WebhookServer
 from core_hub import CoreHub, log_batch, problem, running_core
 from flip_hub.alerts.build import build_alerts
 from flip_hub.alerts.channels import Called, signature
-from flip_hub.alerts.schemas import Alert, Notice, NoticeState
+from flip_hub.alerts.schemas import Alert, Notice, NoticeState, Silence
 from flip_hub.alerts.sources.look import Starts
 from flip_hub.auth.permissions import Role
 from flip_hub.settings import AlertsSection, MailSection, Settings, WebhookSection
+from flip_hub_command import flip_hub
 from flip_wire.telemetry import Gap, Priority, Seq
 
 SECRET = "a secret that both know"
@@ -221,3 +222,26 @@ async def _failed(hub: CoreHub) -> list[Notice]:
 
 async def _nothing_owed(hub: CoreHub) -> bool:
     return not await hub.mongo.database["alerts"].count_documents({"owed": {"$gt": ""}})
+
+
+@pytest.mark.asyncio
+async def test_alerts_are_listed_acknowledged_and_silenced_by_command(folder: Path, mongo_url: str) -> None:
+    async with running_core(folder, mongo_url) as hub:
+
+        async def typed(*arguments: str) -> str:
+            ran = await flip_hub(folder, *arguments, state=hub.settings.hub.state)
+            assert ran.returncode == 0, ran.stderr
+            return ran.stdout
+
+        device = await hub.enrol("pump")
+        made = await typed("alerts", "silence", "the roof is rebuilt", "--device", device.id, "--json")
+        silence = msgspec.json.decode(made, type=Silence)
+        assert silence.id in await typed("alerts", "silences")
+        async with alerting(hub, replace(hub.settings, alerts=QUICK)):
+            assert (await hub.post("/api/v1/device/telemetry", log_batch([1]), device.headers)).status_code == 200
+            (alert,) = await until(lambda: alerts(hub))
+        assert f"{alert.id}  warning   Device is silent  pump" in await typed("alerts", "list")
+        assert "looks after it" in await typed("alerts", "ack", alert.id)
+        assert alert.id not in await typed("alerts", "list", "--status", "resolved")
+        assert "is over" in await typed("alerts", "unsilence", silence.id)
+        assert silence.id not in await typed("alerts", "silences")

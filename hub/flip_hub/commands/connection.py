@@ -4,6 +4,7 @@ import socket
 from pathlib import Path
 from typing import TypeVar
 
+from flip_hub.alerts_client import AlertsApi
 from flip_hub.client import HubApi
 from flip_hub.hub_calls import HubCalls
 from flip_hub.people_client import PeopleApi
@@ -23,6 +24,11 @@ def the_hub() -> HubApi:
 def the_people() -> PeopleApi:
     """The same hub, about people."""
     return _connected(PeopleApi)
+
+
+def the_alerts() -> AlertsApi:
+    """The same hub, about alerts."""
+    return _connected(AlertsApi)
 
 
 def _connected(kind: type[C]) -> C:
