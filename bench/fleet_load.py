@@ -9,7 +9,6 @@ import random
 import signal
 import ssl
 import sys
-from collections import Counter
 
 import msgspec
 import uvloop
@@ -17,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from msgspec import Struct
 
-from bench.fleet_session import Session
+from bench.fleet_session import Seen, Session
 from flip_runtime.errors import Rejected, Unavailable
 
 _JOIN_AT_ONCE = 16
@@ -30,22 +29,19 @@ class Load(Struct, frozen=True, kw_only=True):
     poll: float
     keys: list[str]
     """PEM, one a device."""
-
-
-class Seen(Struct, frozen=True, kw_only=True):
-    errors: int
-    calls: int
-    what: dict[str, int]
+    settle: float
 
 
 async def _main() -> None:
     load = msgspec.json.decode(sys.stdin.buffer.read(), type=Load)
-    seen: Counter[str] = Counter()
+    seen = Seen()
     trust = ssl.create_default_context(cadata=load.ca) if load.ca else None
     gate, joined = asyncio.Semaphore(_JOIN_AT_ONCE), asyncio.Semaphore(0)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    sessions = [Session(load.address, _key(pem), trust, poll=load.poll, seen=seen) for pem in load.keys]
+    sessions = [
+        Session(load.address, _key(pem), trust, poll=load.poll, seen=seen, settle=load.settle) for pem in load.keys
+    ]
     tasks = [asyncio.create_task(_live(session, gate, joined, load.poll, seen)) for session in sessions]
     for _ in tasks:
         await joined.acquire()
@@ -54,13 +50,10 @@ async def _main() -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    summary = Seen(errors=seen.pop("errors", 0), calls=seen.pop("calls", 0), what=dict(seen))
-    print(msgspec.json.encode(summary).decode(), flush=True)
+    print(msgspec.json.encode(seen).decode(), flush=True)
 
 
-async def _live(
-    session: Session, gate: asyncio.Semaphore, joined: asyncio.Semaphore, poll: float, seen: Counter[str]
-) -> None:
+async def _live(session: Session, gate: asyncio.Semaphore, joined: asyncio.Semaphore, poll: float, seen: Seen) -> None:
     while True:
         try:
             async with gate:
@@ -69,8 +62,8 @@ async def _live(
             await asyncio.sleep(random.random() * poll)
             await session.work()
         except* (Rejected, Unavailable) as errors:
-            seen["errors"] += 1
-            seen[str(errors.exceptions[0])[:120]] += 1
+            seen.errors += 1
+            seen.note(str(errors.exceptions[0])[:120])
         await asyncio.sleep(1.0)
 
 

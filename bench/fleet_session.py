@@ -8,8 +8,7 @@ import asyncio
 import ssl
 import time
 from base64 import b64encode
-from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives import serialization
@@ -45,6 +44,7 @@ from flwr.supercore.inflatable.inflatable_object import (
 from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
 from flwr.supercore.primitives.asymmetric import sign_message
 from google.protobuf.message import Message as Proto
+from msgspec import Struct
 
 from flip_hub.federation.connection import Connection
 from flip_runtime.errors import Rejected, Unavailable
@@ -54,7 +54,20 @@ HOLD = 30.0
 """Seconds."""
 _SIGNED_FOR = 60.0
 _REGISTERED_ALREADY = 412
-_LONGEST_UNAVAILABLE = 60.0
+
+
+class Seen(Struct):
+    """What many sessions have seen."""
+
+    errors: int = 0
+    calls: int = 0
+    what: dict[str, int] = {}
+    down: list[float] = []
+    """Bytes a second of the objects of each message, and of each reply, when they are timed."""
+    up: list[float] = []
+
+    def note(self, what: str) -> None:
+        self.what[what] = self.what.get(what, 0) + 1
 
 
 class Session:
@@ -65,9 +78,11 @@ class Session:
         trust: ssl.SSLContext | None,
         *,
         poll: float,
-        seen: Counter[str],
+        seen: Seen,
+        settle: float = 0.0,
     ) -> None:
-        """`poll`: seconds between two pulls; 0 for long polls and receipts. `seen` counts calls and what went wrong."""
+        """`poll`: seconds between two pulls; 0 for long polls and receipts. `settle`: seconds after which all objects
+        of a message are at the SuperLink, and from when on they are timed."""
         self._host, port = address.rsplit(":", 1)
         self._port = int(port)
         self._key = key
@@ -76,6 +91,7 @@ class Session:
         self._trust = trust
         self._poll = poll
         self._seen = seen
+        self._settle = settle
         self._signed, self._signed_at = b"", 0.0
         self._connections: list[Connection] = []
         self._node = Node()
@@ -111,8 +127,11 @@ class Session:
             await self._call("get-fab", GetFabRequest(node=self._node, run_id=run_id, hash_str=run.fab_hash))
             self._runs.add(run_id)
         contents = {node.object_id: b"" for node in iterate_object_tree(tree)}
+        await asyncio.sleep(self._settle)
+        began = time.monotonic()
         for object_id in contents:
             contents[object_id] = await self._object(run_id, object_id)
+        self._timed(self._seen.down, contents, began)
         confirm = ConfirmMessageReceivedRequest(node=self._node, run_id=run_id, message_object_id=tree.object_id)
         await self._call("confirm-message-received", confirm)
         message = inflate_object_from_contents(tree.object_id, contents)
@@ -141,6 +160,7 @@ class Session:
             node=self._node, messages_list=[head], message_object_trees=[tree], clientapp_runtime_list=[0.0]
         )
         wanted = PushMessagesResponse.FromString(await self._call("push-messages", push))
+        began = time.monotonic()
         for object_id in wanted.objects_to_push:
             request = PushObjectRequest(
                 node=self._node,
@@ -150,10 +170,15 @@ class Session:
                 session_id=wanted.session_id,
             )
             await self._call("push-object", request)
+        self._timed(self._seen.up, objects, began)
+
+    def _timed(self, rates: list[float], contents: Mapping[str, bytes], began: float) -> None:
+        if self._settle:
+            rates.append(sum(map(len, contents.values())) / (time.monotonic() - began))
 
     async def _receipt(self, message_id: str, run_id: int) -> None:
         while b"pending" in await self._ask("GET", f"/v1/flip/receipts/{message_id}?run={run_id}", b"", HOLD, 0):
-            self._seen["pending receipts"] += 1
+            self._seen.note("pending receipts")
 
     async def _call(self, method: str, request: Proto, *, wait: float = 0.0, allowed: int = 0) -> bytes:
         return await self._ask("POST", f"/v1/fleet/{method}", request.SerializeToString(), wait, allowed)
@@ -171,9 +196,9 @@ class Session:
             self._connections.append(connection)
         else:
             connection.close()
-        self._seen["calls"] += 1
+        self._seen.calls += 1
         if answer.status not in (200, allowed):
-            self._seen[f"{path.split('?')[0][:24]} {answer.status}"] += 1
+            self._seen.note(f"{path.split('?')[0][:24]} {answer.status}")
             raise Rejected(f"{path}: HTTP {answer.status} {content[:200]!r}")
         return content
 

@@ -11,7 +11,8 @@ import psutil
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from bench.fleet_load import Load, Seen
+from bench.fleet_load import Load
+from bench.fleet_session import Seen
 from bench.progress import say
 from bench.sides import Side, ours, stock
 from flip_demo.federation import Federation
@@ -33,12 +34,15 @@ class Fleet:
     ) -> None:
         """`pids`: the processes whose CPU is counted, without what they start."""
         self.side = side
+        self.pids = pids
         self._processes = [psutil.Process(pid) for pid in pids]
         self._address = address
         self._keys = keys
         self._ca = ca
         self._poll = poll
         self.errors = 0
+        self.seen: list[Seen] = []
+        """By the devices of the last lap."""
 
     def cpu(self) -> float:
         """Seconds so far."""
@@ -46,10 +50,10 @@ class Fleet:
         return sum(time.user + time.system for time in times)
 
     @asynccontextmanager
-    async def devices(self, count: int) -> AsyncGenerator[None]:
-        """They have joined, and work."""
+    async def devices(self, count: int, settle: float = 0.0) -> AsyncGenerator[None]:
+        """They have joined, and work; `settle` as `Session` takes it."""
         shares = [self._keys[number:count:_PROCESSES] for number in range(_PROCESSES)]
-        loads = [await self._started(share) for share in shares]
+        loads = [await self._started(share, settle) for share in shares if share]
         try:
             async with asyncio.timeout(_JOINED_WITHIN):
                 for load in loads:
@@ -58,21 +62,23 @@ class Fleet:
         finally:
             for load in loads:
                 load.terminate()
+            self.seen.clear()
             for load in loads:
                 seen = msgspec.json.decode(await _line(load), type=Seen)
                 await load.wait()
                 self.errors += seen.errors
+                self.seen.append(seen)
                 if seen.errors:
                     say(f"{self.side.name}: {seen.errors} errors in {seen.calls} calls: {seen.what}")
 
-    async def _started(self, keys: Sequence[str]) -> asyncio.subprocess.Process:
+    async def _started(self, keys: Sequence[str], settle: float) -> asyncio.subprocess.Process:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "bench.fleet_load"),
             cwd=_ROOT,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )
-        load = Load(address=self._address, ca=self._ca, poll=self._poll, keys=list(keys))
+        load = Load(address=self._address, ca=self._ca, poll=self._poll, keys=list(keys), settle=settle)
         assert process.stdin is not None
         process.stdin.write(msgspec.json.encode(load))
         await process.stdin.drain()

@@ -25,14 +25,21 @@ class Lap(Struct, frozen=True):
 
 
 async def run(
-    side: Side, folder: Path, *, devices: int, rounds: int, size: int, spent: Callable[[], float] | None = None
+    side: Side,
+    folder: Path,
+    *,
+    devices: int,
+    rounds: int,
+    size: int,
+    seed: int = 0,
+    spent: Callable[[], float] | None = None,
 ) -> Lap:
-    """`rounds` that are timed, of a model with `size` parameters. `spent`: CPU seconds so far, by default those of the
-    devices' side. Raises `Unavailable` when the run fails."""
+    """`rounds` that are timed, of a model with `size` parameters, all zero without a `seed`. `spent`: CPU seconds so
+    far, by default those of the devices' side. Raises `Unavailable` when the run fails."""
     spent = spent or (lambda: cpu_seconds(side.devices()))
     out = folder / f"{side.name}-rounds"
     out.unlink(missing_ok=True)
-    config = {"num-server-rounds": rounds + 1, "devices": devices, "size": size, "out": str(out)}
+    config = {"num-server-rounds": rounds + 1, "devices": devices, "size": size, "seed": seed, "out": str(out)}
     number = await side.start(build_fab(APP), config)
     async with asyncio.timeout(WITHIN):
         await _written(out, 1, side, number)

@@ -5,7 +5,7 @@ import hashlib
 import importlib
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ FAB = b"an app"
 
 
 @contextmanager
-def extended() -> Iterator[Any]:
+def extended() -> Generator[Any]:
     """Flower's modules with what the hub adds, and as they were afterwards; gives the function that makes the app."""
     names = {
         "flwr.superlink.extensions": ["configure_app", "get_middleware"],

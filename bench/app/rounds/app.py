@@ -41,5 +41,6 @@ class Timed(FedAvg):
 def main(grid: Grid, context: Context) -> None:
     config = context.run_config
     strategy = Timed(str(config["out"]), int(config["devices"]))
-    model = ArrayRecord([np.zeros(int(config["size"]), np.float32)])
+    size, seed = int(config["size"]), int(config["seed"])
+    model = ArrayRecord([np.random.default_rng(seed).random(size, np.float32) if seed else np.zeros(size, np.float32)])
     strategy.start(grid, model, num_rounds=int(config["num-server-rounds"]))
