@@ -99,14 +99,14 @@ def build_core(settings: Settings, database: Database) -> Core:
     app_keys = AppKeys(keys, credentials.app_key, hub_signs=settings.apps.hub_signs)
     signer = ModelSigner(credentials.model_key)
     tokens = Tokens(credentials.token_secret, settings.auth)
-    people = build_people(settings, database, shared, tokens)
+    audit = Audit(AuditStore(database), HeadFile(settings.hub.state, tokens.secret_for(PURPOSE)))
+    people = build_people(settings, database, shared, tokens, audit)
     devices = DeviceService(registry, live, shared.bus, settings)
     accounts, health = AccountStore(database), HealthStore(database)
     ingest = Ingest(events, gaps, spans, health, accounts, DeploymentStore(database), devices)
     allowance = Allowance(settings.devices.batches, settings.devices.batches_at_once)
     actions = ActionService(ActionStore(database), devices, live)
     telemetry = TelemetryService(events, gaps, ingest, devices, actions, live, allowance)
-    audit = Audit(AuditStore(database), HeadFile(settings.hub.state, tokens.secret_for(PURPOSE)))
     ca = settings.hub.state / CA
     return Core(
         shared=shared,

@@ -6,9 +6,13 @@ from msgspec import Struct
 from flip_hub.api_tokens.routes import ApiTokenController
 from flip_hub.api_tokens.service import ApiTokenService
 from flip_hub.api_tokens.store import ApiTokenStore
+from flip_hub.audit.service import Audit
 from flip_hub.auth.callers import Callers
 from flip_hub.auth.first_admin import FirstAdmin
 from flip_hub.auth.lockout import Lockout
+from flip_hub.auth.oidc import OidcLogin
+from flip_hub.auth.oidc_provider import OidcProvider
+from flip_hub.auth.oidc_routes import CALLBACK, OidcController
 from flip_hub.auth.passwords import Passwords
 from flip_hub.auth.routes import AuthController
 from flip_hub.auth.service import AuthService
@@ -29,6 +33,7 @@ PEOPLE_ROUTES: list[ControllerRouterHandler] = [
     UserController,
     ApiTokenController,
     TerminalLoginController,
+    OidcController,
 ]
 
 
@@ -43,11 +48,13 @@ class People(Struct, frozen=True, kw_only=True):
     """By the name under which handlers ask for them."""
 
 
-def build_people(settings: Settings, database: Database, shared: Shared, tokens: Tokens) -> People:
+def build_people(settings: Settings, database: Database, shared: Shared, tokens: Tokens, audit: Audit) -> People:
     users, api_token_store = UserStore(database), ApiTokenStore(database)
     sessions = Sessions(shared.volatile, settings.auth)
     passwords, lockout = Passwords(), Lockout(shared.volatile)
-    auth = AuthService(users, sessions, tokens, passwords, lockout, shared.bus)
+    auth = AuthService(users, sessions, tokens, passwords, lockout, shared.bus, audit)
+    accounts = UserService(users, api_token_store, passwords, shared.bus)
+    provider = OidcProvider(settings.oidc, settings.hub.public_url + CALLBACK)
     api_tokens = ApiTokenService(api_token_store, users, shared.bus)
     first_admin = FirstAdmin(users, auth, passwords, lockout, SetupCode(settings.hub.state))
     terminal_logins = TerminalLogins(shared.volatile)
@@ -63,6 +70,7 @@ def build_people(settings: Settings, database: Database, shared: Shared, tokens:
             "auth": auth,
             "first_admin": first_admin,
             "api_tokens": api_tokens,
-            "users": UserService(users, api_token_store, passwords, shared.bus),
+            "users": accounts,
+            "oidc": OidcLogin(settings.oidc, provider, shared.volatile, users, accounts, auth, audit),
         },
     )

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from flip_hub.auth.permissions import Role
 from flip_runtime.ranges import LogLevel, Patience, Period, Port, Share
 
 Lifetime = Annotated[float, Meta(ge=60, le=366 * 86400)]
@@ -148,8 +149,8 @@ class OidcSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     username_claim: str = "preferred_username"
     role_claim: str = "groups"
     """A text or a list of texts, in the ID token or what the provider says of the user."""
-    roles: dict[str, str] = field(default_factory=dict)
-    """Value of the claim -> `viewer`, `operator` or `admin`; the most powerful counts, and who has none stays out."""
+    roles: dict[str, Role] = field(default_factory=dict)
+    """Value of the claim -> role; the most powerful counts, and who has none stays out."""
 
 
 class AppsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

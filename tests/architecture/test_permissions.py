@@ -13,6 +13,8 @@ from flip_hub.core import ROUTES
 from flip_hub.daemon import FEDERATION_ROUTES
 
 ANYBODY = {
+    "GET /api/v1/auth/oidc/callback",
+    "GET /api/v1/auth/oidc/login",
     "GET /api/v1/auth/ways",
     "GET /api/v1/ca",
     "POST /api/v1/auth/login",

@@ -20,6 +20,9 @@ from flip_hub.apps.signatures import load_private_key, make_private_key
 from flip_hub.apps.store import AppKeyStore, AppStore
 from flip_hub.artifacts.folder import FolderArtifacts
 from flip_hub.auth.guards import Access
+from flip_hub.audit.head import HeadFile
+from flip_hub.audit.service import Audit
+from flip_hub.audit.store import AuditStore
 from flip_hub.auth.permissions import Role
 from flip_hub.auth.tokens import Tokens
 from flip_hub.cluster.bus import Bus
@@ -202,7 +205,8 @@ class HubParts:
     async def http(self) -> AsyncGenerator[httpx.AsyncClient]:
         """The API; a person's token is on every call unless another is given."""
         settings = Settings()
-        people = build_people(settings, self.mongo.database, shared_by(settings.redis), self.tokens)
+        audit = Audit(AuditStore(self.mongo.database), HeadFile(Path(), b"secret"))
+        people = build_people(settings, self.mongo.database, shared_by(settings.redis), self.tokens, audit)
         app = create_app(
             [
                 ModelController,

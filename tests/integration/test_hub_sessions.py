@@ -72,6 +72,10 @@ async def test_a_refresh_token_is_exchanged_for_the_next_and_ends_the_session_wh
     assert "used before" in told.detail
     problem(await ada.refresh(third["refresh_token"]), 401)
     assert [await ada.me(each) for each in (first, second, third, other)] == [401, 401, 401, 200]
+    audit = await ada.hub.http.get("/api/v1/audit", headers=ada.hub.as_user())
+    assert [(each["actor"], each["refused"]) for each in audit.json() if each["action"] == "session stolen"] == [
+        ("ada", True)
+    ]
 
 
 @pytest.mark.asyncio

@@ -6,7 +6,7 @@ from msgspec import Meta, Struct
 
 from flip_hub.auth.permissions import GRANTS, Permission, Role
 
-Username = Annotated[str, Meta(pattern=r"\A[\w.@+-]+\Z", max_length=64)]
+Username = Annotated[str, Meta(pattern=r"^[\w.@+-]+(?!\n)$", max_length=64)]
 """Letters, digits and . _ @ + -"""
 NewPassword = Annotated[str, Meta(min_length=12, max_length=1024)]
 

@@ -1,10 +1,10 @@
 """Logging in, going on, logging out: a name and a password are exchanged for a session, slowly for who guesses."""
 
 import asyncio
-import logging
 
 from msgspec import Struct
 
+from flip_hub.audit.service import Audit
 from flip_hub.auth.lockout import Lockout
 from flip_hub.auth.passwords import AT_ONCE, Passwords
 from flip_hub.auth.schemas import Login, OpenSession, PasswordChange, Session
@@ -13,8 +13,6 @@ from flip_hub.auth.tokens import Tokens
 from flip_hub.cluster.bus import Bus, Topic
 from flip_hub.problem import Forbidden, NotFound, Unauthorized
 from flip_hub.users.store import User, UserStore
-
-log = logging.getLogger(__name__)
 
 
 class Client(Struct, frozen=True):
@@ -33,6 +31,7 @@ class AuthService:
         passwords: Passwords,
         lockout: Lockout,
         bus: Bus,
+        audit: Audit,
     ) -> None:
         self._users = users
         self._sessions = sessions
@@ -40,6 +39,7 @@ class AuthService:
         self._passwords = passwords
         self._lockout = lockout
         self._bus = bus
+        self._audit = audit
         self._checks = asyncio.Semaphore(AT_ONCE)
 
     async def login(self, login: Login, client: Client) -> Session:
@@ -58,8 +58,9 @@ class AuthService:
         try:
             record = await self._sessions.exchange(claims.sid, claims.turn)
         except Reused:
-            log.warning("a refresh token was used twice, its session has ended", extra={"user": claims.sub})
             self._tell(claims.sub)
+            detail = "a refresh token was used twice: the session has ended"
+            await self._audit.note("session stolen", actor=claims.sub, subject=claims.sid, detail=detail, refused=True)
             raise
         user = await self._users.get(record.username)
         if user is None or user.disabled or user.stamp != record.stamp:

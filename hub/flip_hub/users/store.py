@@ -39,6 +39,11 @@ class UserStore:
         document = await self._users.find_one({"_id": username})
         return None if document is None else _user(document)
 
+    async def of_subject(self, subject: str) -> User | None:
+        """Who logs in through the provider as this subject."""
+        document = await self._users.find_one({"subject": subject})
+        return None if document is None else _user(document)
+
     async def everyone(self) -> list[User]:
         """By name."""
         return [_user(document) async for document in self._users.find().sort("_id")]
