@@ -1,5 +1,6 @@
 """One health report as it is kept for charts: figures, and the codes of the conditions that held."""
 
+import math
 from datetime import datetime
 
 from msgspec import Struct
@@ -51,4 +52,4 @@ def sample_of(report: HealthReport, at: datetime, epoch: str, seq: Seq) -> Sampl
 
 
 def _bounded(value: float) -> float:
-    return float(max(-_LARGEST, min(value, _LARGEST)))
+    return float(value) if -_LARGEST <= value <= _LARGEST else math.copysign(_LARGEST, value)

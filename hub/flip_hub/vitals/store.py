@@ -56,7 +56,7 @@ class HealthStore:
 
 
 def document(sample: Sample) -> Document:
-    return {name: getattr(sample, name) for name in sample.__struct_fields__}
+    return msgspec.structs.asdict(sample)
 
 
 _FIGURES = {
