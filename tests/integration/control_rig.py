@@ -77,14 +77,7 @@ class ControlRig:
 
     def flwr(self, who: str, *arguments: str) -> "Flwr":
         """The stock command line of somebody who has a home folder of their own, with the connection `hub`."""
-        home = self.homes / who
-        if not home.exists():
-            home.mkdir(parents=True)
-            address, ca = f"127.0.0.1:{self.port}", self.ca.resolve()
-            (home / "config.toml").write_text(
-                f'[superlink]\ndefault = "hub"\n\n[superlink.hub]\naddress = "{address}"\nroot-certificates = "{ca}"\n'
-            )
-        return Flwr(home, arguments)
+        return Flwr(flwr_home(self.homes / who, f"127.0.0.1:{self.port}", self.ca), arguments)
 
     async def log_in(self, role: Role) -> None:
         """With `flwr login`, as the user who is named as the role."""
@@ -104,6 +97,15 @@ class ControlRig:
             trust_env=False,
             timeout=30.0,
         )
+
+
+def flwr_home(folder: Path, address: str, ca: Path) -> Path:
+    """The configuration of somebody's command line, with the connection `hub`, as Flower documents it."""
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        hub = f'[superlink.hub]\naddress = "{address}"\nroot-certificates = "{ca.resolve()}"\n'
+        (folder / "config.toml").write_text(f'[superlink]\ndefault = "hub"\n\n{hub}')
+    return folder
 
 
 class Flwr:

@@ -121,6 +121,7 @@ async def test_a_superlink_that_hangs_is_not_ready_and_is_restarted(folder: Path
 
 async def test_a_killed_hub_leaves_no_process(folder: Path, port: int) -> None:
     """Also where nobody reaps the orphans, so that Flower's own look at its parent's pid finds it for ever."""
+    settings_in(folder, port)
     hub = subprocess.Popen([sys.executable, "-c", HUB, str(folder), str(port)])  # noqa: ASYNC220  returns at once
     try:
         await until(lambda: port_open(port))

@@ -2,7 +2,7 @@
 
 from flwr.superlink.routers.control import router
 
-from flip_hub.auth.permissions import GRANTS, Permission, Role
+from flip_hub.auth.permissions import GRANTS, Role
 from flip_hub.federation.control_port.table import ANSWERED, ELSEWHERE, LOGIN, PREFIX
 
 
@@ -19,4 +19,3 @@ def test_whoever_looks_may_list_and_read_and_only_who_operates_may_run_and_stop(
 
 def test_what_is_refused_names_a_way() -> None:
     assert all(ELSEWHERE.values())
-    assert Permission.RUNS_OPERATE not in GRANTS[Role.VIEWER]
