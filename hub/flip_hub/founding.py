@@ -1,4 +1,4 @@
-"""`flip-hub init`: keys and the first admin. What is there already stays; running it again is harmless."""
+"""`flip-hub init`: keys, the registry, and the first admin. What is there already stays; running it again is harmless."""
 
 import asyncio
 import re
@@ -9,6 +9,7 @@ from flip_hub.auth.passwords import Passwords
 from flip_hub.auth.permissions import Role
 from flip_hub.credentials import make_credentials
 from flip_hub.mongo import DatabaseDown, Mongo
+from flip_hub.registry.schema import prepare_registry
 from flip_hub.settings import Settings
 from flip_hub.users.store import UserStore, new_user
 from flip_runtime.atomic import write_file
@@ -31,6 +32,7 @@ async def _make_admin(settings: Settings, admin: str, password_file: Path | None
     mongo = Mongo(settings.mongo)
     users = UserStore(mongo.database)
     try:
+        await prepare_registry(mongo.database)
         known = await users.admins()
         if known:
             return [f"kept the admin {known[0]}"]
