@@ -1,4 +1,4 @@
-"""`flip-hub init`: keys, the registry, and the first admin. What is there already stays; running it again is harmless."""
+"""`flip-hub init`: keys, the registry, the first admin. What is there already stays; running it again is harmless."""
 
 import asyncio
 import re
