@@ -20,7 +20,7 @@ _TURNS = 2
 
 
 async def measure(folder: Path, *, quick: bool) -> Mapping[str, Verdict]:
-    devices, many, turns, rounds = (20, 100, 1, 1) if quick else (100, 1000, _TURNS, 2)
+    devices, many, turns, rounds = (10, 50, 1, 1) if quick else (100, 1000, _TURNS, 2)
     async with AsyncExitStack() as stack:
         flip = await stack.enter_async_context(flip_fleet(folder / "flip", max(devices, many)))
         file = await stack.enter_async_context(stock_fleet(folder / "file", devices, database=True))
