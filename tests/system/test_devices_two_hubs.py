@@ -47,6 +47,12 @@ class Download:
         return count
 
 
+async def _until_open(hubs: list[OneOfTwo], condition: Callable[[OneOfTwo], bool]) -> None:
+    async with asyncio.timeout(WITHIN):
+        while not all(map(condition, hubs)):
+            await asyncio.sleep(0.01)
+
+
 async def _until(refused: Callable[[], "asyncio.Future[httpx.Response]"]) -> float:
     """Seconds until the call is answered 403."""
     began = time.monotonic()
@@ -72,8 +78,8 @@ async def test_a_revocation_reaches_every_path_of_both_hubs_without_a_bus(
             for hub in hubs:  # they are remembered there, as a device's calls are
                 assert (await _pull(hub, node)).status_code == 200
                 assert (await _desired(hub, device)).status_code == 200
-            while any(hub.core.devices.leashes.of(device.id) < 3 for hub in hubs):
-                await asyncio.sleep(0.01)
+            await _until_open(hubs, lambda hub: hub.core.devices.leashes.of(device.id) == 2)  # download and pull
+            await _until_open(hubs, lambda hub: hub.core.devices.waiting == 1)
 
             revoked = time.monotonic()
             await hubs[0].core.devices.revoke(device.id)
@@ -108,8 +114,7 @@ async def test_what_one_hub_wants_wakes_the_long_polls_of_the_other_without_a_bu
         device, _ = await hubs[0].enrol("far")
         generation = (await _desired(hubs[1], device)).json()["generation"]
         poll = asyncio.create_task(_poll(hubs[1], device, after=generation))
-        while not hubs[1].core.devices.waiting:
-            await asyncio.sleep(0.01)
+        await _until_open(hubs[1:], lambda hub: hub.core.devices.waiting == 1)
         await hubs[0].core.devices.announce_work(["run-1"])
         async with asyncio.timeout(WITHIN):
             told = (await poll).json()
@@ -164,16 +169,14 @@ async def test_with_a_bus_the_other_hub_hears_of_it_at_once(
             took: list[float] = []
             for number in range(5):
                 poll = asyncio.create_task(_poll(hubs[1], device, after=generation))
-                while not hubs[1].core.devices.waiting:
-                    await asyncio.sleep(0.01)
+                await _until_open(hubs[1:], lambda hub: hub.core.devices.waiting == 1)
                 began = time.monotonic()
                 await hubs[0].core.devices.announce_work([f"run-{number}"])
                 async with asyncio.timeout(WITHIN):
                     generation = (await poll).json()["generation"]
                 took.append(time.monotonic() - began)
             poll = asyncio.create_task(_poll(hubs[1], device, after=generation))
-            while not hubs[1].core.devices.waiting:
-                await asyncio.sleep(0.01)
+            await _until_open(hubs[1:], lambda hub: hub.core.devices.waiting == 1)
             began = time.monotonic()
             await hubs[0].core.devices.revoke(device.id)
             async with asyncio.timeout(WITHIN):

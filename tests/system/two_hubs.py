@@ -19,6 +19,7 @@ from flip_hub.app import create_app
 from flip_hub.artifacts.folder import FolderArtifacts
 from flip_hub.core import ROUTES, Core, build_core
 from flip_hub.credentials import make_credentials
+from flip_hub.device_front import DeviceFront
 from flip_hub.enrolment.schemas import EnrolmentTokenRequest
 from flip_hub.federation.gateway import Gateway
 from flip_hub.federation.mailboxes import Mailboxes
@@ -91,6 +92,7 @@ async def _hub(folder: Path, mongo_url: str, database: str, redis: RedisSection)
         access=core.access,
         prepared=mongo.prepared,
     )
+    front = DeviceFront(app, core.access, core.telemetry, core.actions, mongo.prepared.is_set)
     registry = Registry()
     gateway = Gateway(settings, core.devices, registry, Mailboxes(), registry)
     url = f"http://127.0.0.1:{settings.hub.port}"
@@ -103,7 +105,7 @@ async def _hub(folder: Path, mongo_url: str, database: str, redis: RedisSection)
     ]
     try:
         async with (
-            running(ApiServer(app, settings.hub, core.devices.close, None).run(), settings.hub.port),
+            running(ApiServer(front, settings.hub, core.devices.close, None).run(), settings.hub.port),
             serving(StubSuperlink(), settings.superlink.port),
             running(gateway.run(), settings.fleet.port),
             httpx.AsyncClient(base_url=url, timeout=60.0, trust_env=False) as http,
