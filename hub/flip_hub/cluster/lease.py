@@ -86,7 +86,7 @@ class Lease:
         self._end_process = end_process
         self._instance = secrets.token_hex(8)
         self._good_until = float("-inf")
-        self._seen: Holder | None = None
+        self._other: Holder | None = None
         self.epoch = 0
         """Of the last time that this hub was the holder."""
 
@@ -96,10 +96,7 @@ class Lease:
 
     def check(self) -> None:
         if not self.held:
-            other = self._seen
-            where = (
-                f": {other.name} does {other.address}".rstrip() if other and other.instance != self._instance else ""
-            )
+            where = "" if self._other is None else f": {self._other.name} does {self._other.address}".rstrip()
             raise Unavailable(f"this hub does not run the federation{where}", hint="the other one answers this")
 
     async def hold(self, duties: Duties) -> NoReturn:
@@ -121,7 +118,7 @@ class Lease:
                 taken = await self._store.take(
                     self._instance, self._settings.name, self._settings.address, self._settings.lease
                 )
-                self._seen = taken or await self._store.holder()
+                self._see(taken or await self._store.holder())
             except DatabaseDown:
                 taken = None
             if taken is not None:
@@ -129,6 +126,13 @@ class Lease:
                 log.info("this hub runs the federation", extra={"hub": self._settings.name, "epoch": self.epoch})
                 return
             await asyncio.sleep(self._settings.lease / 10)
+
+    def _see(self, holder: Holder | None) -> None:
+        before, self._other = self._other, holder
+        if holder is None or holder.instance == self._instance:
+            self._other = None
+        elif before is None or before.epoch != holder.epoch:
+            log.info("another hub runs the federation", extra={"hub": holder.name, "epoch": holder.epoch})
 
     async def _lead(self, duties: Duties) -> None:
         fence = threading.Timer(self._settings.lease / 4, self._end_process)
