@@ -14,10 +14,9 @@ from flip_hub.alerts.store import AlertStore
 from flip_hub.apps.keys import AppKeys
 from flip_hub.apps.routes import AppKeyController
 from flip_hub.apps.store import AppKeyStore
-from flip_hub.audit.head import PURPOSE, HeadFile
+from flip_hub.audit.build import audit_of
 from flip_hub.audit.routes import AuditController
 from flip_hub.audit.service import Audit
-from flip_hub.audit.store import AuditStore
 from flip_hub.auth.guards import Access
 from flip_hub.auth.tokens import Tokens
 from flip_hub.cluster.shared import Shared, shared_by
@@ -99,7 +98,7 @@ def build_core(settings: Settings, database: Database) -> Core:
     app_keys = AppKeys(keys, credentials.app_key, hub_signs=settings.apps.hub_signs)
     signer = ModelSigner(credentials.model_key)
     tokens = Tokens(credentials.token_secret, settings.auth)
-    audit = Audit(AuditStore(database), HeadFile(settings.hub.state, tokens.secret_for(PURPOSE)))
+    audit = audit_of(settings, database)
     people = build_people(settings, database, shared, tokens, audit)
     devices = DeviceService(registry, live, shared.bus, settings)
     accounts, health = AccountStore(database), HealthStore(database)

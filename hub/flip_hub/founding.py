@@ -1,10 +1,12 @@
 """`flip-hub init`: keys, the registry, the first admin. What is there already stays; running it again is harmless."""
 
 import asyncio
+import os
 import re
 import secrets
 from pathlib import Path
 
+from flip_hub.audit.build import audit_of
 from flip_hub.auth.passwords import Passwords
 from flip_hub.auth.permissions import Role
 from flip_hub.credentials import make_credentials
@@ -42,6 +44,7 @@ async def _make_admin(settings: Settings, admin: str, password_file: Path | None
             _write_password(password_file, password)
         password_hash = await Passwords().hash(password)
         await users.add(new_user(admin, password_hash, Role.ADMIN))
+        await audit_of(settings, mongo.database).note("init", actor=f"local:{os.getuid()}", subject=admin)
     except DatabaseDown as error:
         raise Unavailable(
             "MongoDB is not reachable", hint="start it, or correct mongo.url, then run init again"
