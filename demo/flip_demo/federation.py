@@ -14,6 +14,7 @@ from flip_demo.mongod import mongod_command
 from flip_demo.processes import Process, run_to_end
 from flip_hub.client import HubApi
 from flip_hub.devices.schemas import DeviceStatus
+from flip_hub.enrolment.schemas import EnrolmentTokenRequest
 from flip_runtime.child import port_open
 from flip_runtime.errors import FlipError, Unavailable
 from flip_runtime.supervisor import supervise
@@ -122,7 +123,7 @@ class Federation:
         ):
             return
         say(f"enrolling {name}")
-        token = await asyncio.to_thread(self.api.create_enrolment_token, 600.0)
+        token = await asyncio.to_thread(self.api.create_enrolment_token, EnrolmentTokenRequest(lifetime=600.0))
         token_file = self.layout.root / f"token-{name}"
         token_file.touch(mode=0o600)
         token_file.write_text(token.token)
