@@ -111,7 +111,7 @@ class SuperlinkSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     patience: Patience = 60.0
     """Seconds that a ServerApp's process tries to deliver each report to the hub. What it cannot tell is missing in the
     hub's account of the run; which replies it has is known all the same."""
-    hung_after: Period = 30.0
+    hung_after: Period = 60.0
     """Seconds without an answer after which it is taken to hang, and restarted; the runs under way fail then."""
 
 
