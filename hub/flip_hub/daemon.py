@@ -116,7 +116,9 @@ async def serve(settings: Settings) -> None:
     certificate = api_certificate(settings)
     health = Health(parts | readiness_checks(settings, certificate))
     watched = build_observability(settings, mongo, run_store, parts)
-    part_instruments(watched.metrics, live=live, superlink=superlink, mailboxes=mailboxes)
+    part_instruments(
+        watched.metrics, live=live, superlink=superlink, mailboxes=mailboxes, gateway=gateway, telemetry=core.telemetry
+    )
     starts = Starts(lambda: superlink.ready, lambda: superlink.boots)
     alerts = build_alerts(settings, mongo.database, live, starts)
     app = create_app(

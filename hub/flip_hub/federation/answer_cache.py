@@ -44,6 +44,9 @@ class AnswerCache:
         self._on_disk = on_disk
         self._answers: OrderedDict[Key, tuple[StoredAnswer, float]] = OrderedDict()
         self._disk_full_until = 0.0
+        self.hits = 0
+        """Calls that were answered by what was there, or on its way."""
+        self.misses = 0
 
     def get(
         self, group: asyncio.TaskGroup, key: Key, fetch: Fetch, good_for: float = float("inf")
@@ -56,7 +59,9 @@ class AnswerCache:
         found = self._answers.get(key)
         if found is not None and now - found[1] < good_for:
             self._answers.move_to_end(key)
+            self.hits += 1
             return found[0]
+        self.misses += 1
         answer = StoredAnswer(key)
         self._answers[key] = answer, now
         self._answers.move_to_end(key)

@@ -10,6 +10,7 @@ from a clock that is 5 s ahead is refused.
 import asyncio
 import logging
 import time
+from collections import Counter
 from typing import Any, Protocol
 
 import uvicorn
@@ -27,6 +28,7 @@ from flip_hub.federation.shield import Shield
 from flip_hub.federation.upstream import Upstream
 from flip_hub.listener import KEEP_ALIVE, STOP_WITHIN, listening, serve
 from flip_hub.mongo import DatabaseDown
+from flip_hub.observability.requests import TracedApp
 from flip_hub.settings import Settings
 from flip_runtime.errors import ConfigError, FlipError
 
@@ -66,6 +68,9 @@ class Gateway:
         self.nodes = Nodes(self._upstream)
         self._shield = Shield(self._upstream, apps, mailboxes, settings.hub.state)
         self.news = self._shield.news
+        self.cache = self._shield.cache
+        self.calls: Counter[str] = Counter()
+        """Of devices, by Flower's name; our own are `flip`."""
         self._passage = Passage(self._upstream, self._uploads, self.nodes, devices, self._shield)
 
     async def run(self) -> None:
@@ -83,7 +88,7 @@ class Gateway:
             if not path.exists():
                 raise ConfigError(f"no {path}", hint="make it with flip-hub init")
         return uvicorn.Config(
-            self,
+            TracedApp(self),
             ssl_certfile=certificate,
             ssl_keyfile=str(key),
             http="httptools",
@@ -118,6 +123,7 @@ class Gateway:
             await self._dispatch(method, call, caller, device)
 
     async def _dispatch(self, method: str, call: Call, caller: Caller, device: Device) -> None:
+        self.calls[method or "flip"] += 1
         match method:
             case "":
                 await self._contributions.answer(call, device)

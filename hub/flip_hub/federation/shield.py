@@ -50,7 +50,7 @@ class Shield:
         self._apps = apps
         self._mailboxes = mailboxes
         self._given = Given()
-        self._cache = AnswerCache(folder)
+        self.cache = AnswerCache(folder)
         self._nodes: dict[str, int] = {}
         """By the fingerprint of the key that, the SuperLink says, they belong to."""
         self._group: asyncio.TaskGroup | None = None
@@ -164,7 +164,7 @@ class Shield:
     ) -> None:
         stored = None
         if self._group and self.news.runs(str(request.run_id)) and self._is_his(caller, request.node.node_id):
-            stored = self._cache.get(self._group, key, fetch, good_for)
+            stored = self.cache.get(self._group, key, fetch, good_for)
         if stored is None:
             await _pass(call, fetch)
         else:
@@ -212,7 +212,7 @@ class Shield:
     def _forget_all(self) -> None:
         self._nodes.clear()
         self._given.clear()
-        self._cache.clear()
+        self.cache.clear()
 
 
 def lane(call: Call) -> str:

@@ -44,6 +44,9 @@ class GroupCommit(Generic[T]):
         self._bytes = 0
         self._arrived = asyncio.Event()
         self._stopped = False
+        self.groups = 0
+        self.items = 0
+        """That were written, in so many groups."""
 
     async def commit(self, item: T, size: int) -> None:
         """Returns once it is written; `size` in bytes. Raises what `write` said of it, or raised, and `Unavailable`
@@ -75,6 +78,8 @@ class GroupCommit(Generic[T]):
     def _taken(self, most: int = MOST_AT_ONCE) -> list[_Waiting[T]]:
         group = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
         self._bytes -= sum(waiting.size for waiting in group)
+        self.groups += 1
+        self.items += len(group)
         if not self._waiting:
             self._arrived.clear()
         return group

@@ -46,12 +46,14 @@ class TelemetryService:
         self._results = results
         self._live = live
         self._allowance = allowance
-        self._commits: GroupCommit[Delivery] = GroupCommit(ingest.write)
+        self.commits: GroupCommit[Delivery] = GroupCommit(ingest.write)
+        self.events = 0
+        """That were acknowledged by this process."""
 
     async def run(self) -> None:
         """Writes what is accepted, until it is cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._commits.run())
+            group.create_task(self.commits.run())
             group.create_task(self._devices.announce())
 
     def admit(self, device_id: DeviceId) -> None:
@@ -68,9 +70,10 @@ class TelemetryService:
         boots = earlier_boots(batch)
         times = HubTime(batch, received, await self._events.began(device_id, boots) if boots else {})
         delivery = Delivery(device_id=device_id, checked=checked, times=times, call=call)
-        await self._commits.commit(delivery, checked.size)
+        await self.commits.commit(delivery, checked.size)
         await self._results.take(device_id, [result for _, result in checked.of(ActionResult)])
         self._tell(device_id, checked)
+        self.events += len(batch.events)
         return BatchAccepted(priority=batch.priority, up_to=max(event.seq for event in batch.events))
 
     def _tell(self, device_id: DeviceId, checked: CheckedBatch) -> None:
