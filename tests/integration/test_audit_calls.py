@@ -120,19 +120,24 @@ async def test_no_secret_is_ever_in_an_entry(hub: CoreHub) -> None:
         assert secret not in said
 
 
-async def test_the_command_line_verifies_the_audit_and_names_the_entry_that_was_changed(
-    hub: CoreHub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+async def test_the_command_line_lists_the_audit_and_names_the_entry_that_was_changed(
+    hub: CoreHub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setenv("FLIP_HUB__STATE", str(hub.settings.hub.state))
     monkeypatch.setenv("FLIP_MONGO__URL", hub.settings.mongo.url)
     monkeypatch.setenv("FLIP_MONGO__DATABASE", hub.settings.mongo.database)
     await hub.enrolment_token()
+    await asyncio.to_thread(main, ["audit", "list", "--action", "POST /api/v1/enrolment-tokens", "--limit", "1"])
+    heads, line = capsys.readouterr().out.splitlines()
+    assert heads.split()[:3] == ["NUMBER", "WHEN", "WHO"]
+    assert "admin" in line
     await asyncio.to_thread(main, ["audit", "verify"])
     assert "the audit is whole: " in capsys.readouterr().out
     entries = hub.mongo.database["audit"]
-    before = await entries.find_one_and_update({"_id": 2}, {"$set": {"actor": "nobody"}})
+    before = await entries.find_one_and_update({"_id": 1}, {"$set": {"actor": "nobody"}})
     with pytest.raises(SystemExit) as ended:
         await asyncio.to_thread(main, ["audit", "verify"])
     assert ended.value.code == 1
-    assert "entry 2 was changed" in capsys.readouterr().err
-    await entries.replace_one({"_id": 2}, before or {})
+    assert "entry 1 was changed" in capsys.readouterr().err
+    await entries.replace_one({"_id": 1}, before or {})
