@@ -14,7 +14,7 @@ class Shared(Struct, frozen=True, kw_only=True):
     volatile: Volatile
     bus: Bus
     run: Callable[[], Awaitable[None]] | None
-    """Keeps the bus connected; None where there is nobody to connect it to."""
+    """Keeps the bus connected, and closes connections at its end; None where there is nobody to connect it to."""
 
 
 def shared_by(settings: RedisSection) -> Shared:
@@ -25,4 +25,11 @@ def shared_by(settings: RedisSection) -> Shared:
     client = connect(settings)
     link = RedisLink(client, settings.prefix, bus)
     bus.connect(link)
-    return Shared(volatile=RedisVolatile(client, settings.prefix), bus=bus, run=link.run)
+
+    async def run() -> None:
+        try:
+            await link.run()
+        finally:
+            await client.aclose()
+
+    return Shared(volatile=RedisVolatile(client, settings.prefix), bus=bus, run=run)
