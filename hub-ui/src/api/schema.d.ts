@@ -4,6 +4,130 @@
  */
 
 export interface paths {
+    "/api/v1/alert-silences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListSilences
+         * @description Those that are not over.
+         */
+        get: operations["ApiV1AlertSilencesListSilences"];
+        put?: never;
+        /**
+         * AddSilence
+         * @description What matches is kept and shown, and nobody is told of it.
+         */
+        post: operations["ApiV1AlertSilencesAddSilence"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alert-silences/{silence}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * EndSilence
+         * @description From now on it counts no more.
+         */
+        delete: operations["ApiV1AlertSilencesEndSilence"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListAlerts
+         * @description Newest first; those that are open, unless another status is asked for.
+         */
+        get: operations["ApiV1AlertsListAlerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/notices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListNotices
+         * @description What was told by mail and webhook, and what became of it; newest first.
+         */
+        get: operations["ApiV1AlertsNoticesListNotices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListRules
+         * @description What is looked for.
+         */
+        get: operations["ApiV1AlertsRulesListRules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{alert}/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * AcknowledgeAlert
+         * @description Somebody looks after it.
+         */
+        post: operations["ApiV1AlertsAcknowledgeAcknowledgeAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/app-keys": {
         parameters: {
             query?: never;
@@ -791,6 +915,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/models/{name}/versions/{version}/lineage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ReadLineage
+         * @description The run that made a version, the devices that contributed, and those that serve it now.
+         */
+        get: operations["ApiV1ModelsNameVersionsLineageReadLineage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models/{name}/versions/{version}/promote": {
         parameters: {
             query?: never;
@@ -841,6 +985,26 @@ export interface paths {
         };
         /** GetRun */
         get: operations["ApiV1RunsRunIdGetRun"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/contributions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListContributions
+         * @description What each device was asked, what it sent, and what has become of that; the newest round first.
+         */
+        get: operations["ApiV1RunsRunIdContributionsListContributions"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1202,6 +1366,75 @@ export interface components {
          */
         ActionState: "queued" | "delivered" | "done" | "failed" | "expired";
         /**
+         * Alert
+         * @example {
+         *       "acknowledged_at": 1790000000,
+         *       "acknowledged_by": "",
+         *       "device_id": "",
+         *       "id": "dev-3f9c2a71b5e4",
+         *       "name": "",
+         *       "opened_at": 1790000000,
+         *       "owed": "",
+         *       "resolved_at": 1790000000,
+         *       "rule": "rule",
+         *       "run_id": "",
+         *       "severity": "info",
+         *       "subject": "subject",
+         *       "tags": [
+         *         "tags"
+         *       ],
+         *       "text": "text",
+         *       "title": "Not Found",
+         *       "updated_at": 1790000000,
+         *       "url": ""
+         *     }
+         */
+        Alert: {
+            acknowledged_at?: number | null;
+            /** @default  */
+            acknowledged_by: string;
+            /** @default  */
+            device_id: string;
+            id: string;
+            /** @default  */
+            name: string;
+            opened_at: number;
+            owed?: components["schemas"]["Owed"];
+            resolved_at?: number | null;
+            rule: string;
+            /** @default  */
+            run_id: string;
+            severity: components["schemas"]["Severity"];
+            subject: string;
+            tags?: string[];
+            text: string;
+            title: string;
+            updated_at: number;
+            /** @default  */
+            url: string;
+        };
+        /**
+         * AlertRule
+         * @example {
+         *       "code": "code",
+         *       "help": "help",
+         *       "severity": "info",
+         *       "title": "Not Found"
+         *     }
+         */
+        AlertRule: {
+            code: string;
+            help: string;
+            severity: components["schemas"]["Severity"];
+            title: string;
+        };
+        /**
+         * AlertStatus
+         * @default open
+         * @enum {string}
+         */
+        AlertStatus: "open" | "resolved" | "all";
+        /**
          * Alive
          * @example {
          *       "status": "ok"
@@ -1358,6 +1591,56 @@ export interface components {
             title: string;
         };
         /**
+         * Contribution
+         * @example {
+         *       "counts": true,
+         *       "device_id": "dev-3f9c2a71b5e4",
+         *       "fate": "pending",
+         *       "kept_late": true,
+         *       "message_id": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *       "phase": "train",
+         *       "reason": "too few devices answered in time",
+         *       "received_at": 1790000000,
+         *       "round": 1,
+         *       "sent_at": 1790000000,
+         *       "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *       "size": 44212,
+         *       "weight": 0.5
+         *     }
+         */
+        Contribution: {
+            counts: boolean;
+            device_id: string;
+            fate: components["schemas"]["Fate"];
+            kept_late: boolean;
+            message_id: string;
+            phase: string;
+            reason: string;
+            received_at: number | null;
+            round: number;
+            sent_at: number;
+            sha256: string;
+            size: number;
+            weight: number | null;
+        };
+        /**
+         * Contributor
+         * @example {
+         *       "device_id": "dev-3f9c2a71b5e4",
+         *       "last_weight": 0.5,
+         *       "rounds": 1,
+         *       "size": 44212,
+         *       "weight": 0.5
+         *     }
+         */
+        Contributor: {
+            device_id: string;
+            last_weight: number | null;
+            rounds: number;
+            size: number;
+            weight: number;
+        };
+        /**
          * DeclaredGap
          * @example {
          *       "count": 3,
@@ -1379,6 +1662,23 @@ export interface components {
             priority: components["schemas"]["Priority"];
             reason: string;
             seq: number;
+        };
+        /**
+         * Deployment
+         * @example {
+         *       "device_id": "dev-3f9c2a71b5e4",
+         *       "model": "digits",
+         *       "since": 1790000000,
+         *       "until": 0.5,
+         *       "version": 1
+         *     }
+         */
+        Deployment: {
+            device_id: string;
+            model: string;
+            since: number;
+            until?: number | null;
+            version: number;
         };
         /**
          * DesiredState
@@ -1729,6 +2029,7 @@ export interface components {
          *       "expires_at": 1790000000,
          *       "id": "dev-3f9c2a71b5e4",
          *       "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl",
+         *       "url": "url",
          *       "uses": 1
          *     }
          */
@@ -1737,6 +2038,7 @@ export interface components {
             expires_at: number;
             id: string;
             token: string;
+            url: string;
             uses: number;
         };
         /**
@@ -1796,6 +2098,11 @@ export interface components {
             /** @default  */
             trace_id: string;
         };
+        /**
+         * Fate
+         * @enum {string}
+         */
+        Fate: "pending" | "accepted" | "late";
         /**
          * FileRef
          * @example {
@@ -1972,6 +2279,142 @@ export interface components {
             id: string;
             /** @default 0 */
             returns: number;
+        };
+        /**
+         * Lineage
+         * @example {
+         *       "before": 1,
+         *       "contributors": [
+         *         {
+         *           "device_id": "dev-3f9c2a71b5e4",
+         *           "last_weight": 0.5,
+         *           "rounds": 1,
+         *           "size": 44212,
+         *           "weight": 0.5
+         *         }
+         *       ],
+         *       "deployed": 1,
+         *       "deployments": [
+         *         {
+         *           "device_id": "dev-3f9c2a71b5e4",
+         *           "model": "digits",
+         *           "since": 1790000000,
+         *           "until": 0.5,
+         *           "version": 1
+         *         }
+         *       ],
+         *       "run": {
+         *         "app": "digits 1.0.0",
+         *         "config": {
+         *           "num-server-rounds": 3
+         *         },
+         *         "eta": 0.5,
+         *         "fab_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *         "finished_at": 1790000000,
+         *         "flower_run_id": "9222247651284241900",
+         *         "id": "run-5d1c0e9a7b32",
+         *         "metric": "accuracy",
+         *         "promote": "best",
+         *         "promoted_version": 1,
+         *         "reason": "too few devices answered in time",
+         *         "round": 1,
+         *         "rounds": 1,
+         *         "started_at": 1790000000,
+         *         "started_by": "",
+         *         "status": "pending",
+         *         "strategy": "FedAvg",
+         *         "traceparent": "",
+         *         "wants": 1,
+         *         "warning": "warning"
+         *       },
+         *       "version": {
+         *         "deployable": true,
+         *         "manifest": {
+         *           "created_at": 1790000000,
+         *           "format": 1,
+         *           "graph": {
+         *             "name": "line-3-camera",
+         *             "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *             "size": 44212
+         *           },
+         *           "inputs": [
+         *             {
+         *               "dtype": "float32",
+         *               "name": "line-3-camera",
+         *               "shape": [
+         *                 10
+         *               ]
+         *             }
+         *           ],
+         *           "labels": [
+         *             "labels"
+         *           ],
+         *           "metrics": {
+         *             "accuracy": 0.5
+         *           },
+         *           "model": "digits",
+         *           "outputs": [
+         *             {
+         *               "dtype": "float32",
+         *               "name": "line-3-camera",
+         *               "shape": [
+         *                 10
+         *               ]
+         *             }
+         *           ],
+         *           "probe": {
+         *             "inputs": [
+         *               {
+         *                 "data": [
+         *                   0.5
+         *                 ],
+         *                 "dtype": "float32",
+         *                 "name": "line-3-camera",
+         *                 "shape": [
+         *                   10
+         *                 ]
+         *               }
+         *             ],
+         *             "outputs": [
+         *               {
+         *                 "data": [
+         *                   0.5
+         *                 ],
+         *                 "dtype": "float32",
+         *                 "name": "line-3-camera",
+         *                 "shape": [
+         *                   10
+         *                 ]
+         *               }
+         *             ],
+         *             "tolerance": 0.0001
+         *           },
+         *           "round": 0,
+         *           "run_id": "",
+         *           "version": 1,
+         *           "weights": {
+         *             "name": "line-3-camera",
+         *             "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *             "size": 44212
+         *           }
+         *         },
+         *         "manifest_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *         "model": "digits",
+         *         "promoted": true,
+         *         "signatures": {
+         *           "key-1f2e3d4c5b6a7988": "c2lnbmF0dXJl"
+         *         },
+         *         "version": 1
+         *       }
+         *     }
+         */
+        Lineage: {
+            before: number | null;
+            contributors: components["schemas"]["Contributor"][];
+            deployed: number;
+            deployments: components["schemas"]["Deployment"][];
+            run: components["schemas"]["Run"] | null;
+            version: components["schemas"]["ModelVersion"];
         };
         /**
          * ListedToken
@@ -2368,6 +2811,50 @@ export interface components {
             username?: string | null;
         };
         /**
+         * Notice
+         * @example {
+         *       "attempts": 0,
+         *       "channel": "channel",
+         *       "delivered_at": 1790000000,
+         *       "error": "",
+         *       "id": "dev-3f9c2a71b5e4",
+         *       "made_at": 1790000000,
+         *       "next_attempt": 0,
+         *       "opened": [
+         *         "opened"
+         *       ],
+         *       "resolved": [
+         *         "resolved"
+         *       ],
+         *       "state": "waiting",
+         *       "subject": "subject",
+         *       "text": "text"
+         *     }
+         */
+        Notice: {
+            /** @default 0 */
+            attempts: number;
+            channel: string;
+            delivered_at?: number | null;
+            /** @default  */
+            error: string;
+            id: string;
+            made_at: number;
+            /** @default 0 */
+            next_attempt: number;
+            opened: string[];
+            resolved: string[];
+            state?: components["schemas"]["NoticeState"];
+            subject: string;
+            text: string;
+        };
+        /**
+         * NoticeState
+         * @default waiting
+         * @enum {string}
+         */
+        NoticeState: "waiting" | "delivered" | "given up";
+        /**
          * OpenSession
          * @example {
          *       "address": "address",
@@ -2388,6 +2875,13 @@ export interface components {
             id: string;
             used_at: number;
         };
+        /**
+         * Owed
+         * @description What the people who get mail have not been told.
+         * @default
+         * @enum {string}
+         */
+        Owed: "" | "opened" | "resolved";
         /**
          * PasswordChange
          * @example {
@@ -2839,6 +3333,54 @@ export interface components {
          */
         Severity: "info" | "warning" | "critical";
         /**
+         * Silence
+         * @example {
+         *       "by": "by",
+         *       "device_id": "",
+         *       "id": "dev-3f9c2a71b5e4",
+         *       "rule": "",
+         *       "since": 1790000000,
+         *       "tag": "",
+         *       "until": 0.5,
+         *       "why": "why"
+         *     }
+         */
+        Silence: {
+            by: string;
+            /** @default  */
+            device_id: string;
+            id: string;
+            /** @default  */
+            rule: string;
+            since: number;
+            /** @default  */
+            tag: string;
+            until: number;
+            why: string;
+        };
+        /**
+         * SilenceRequest
+         * @example {
+         *       "device_id": "",
+         *       "rule": "",
+         *       "since": 1790000000,
+         *       "tag": "",
+         *       "until": 0.5,
+         *       "why": "why"
+         *     }
+         */
+        SilenceRequest: {
+            /** @default  */
+            device_id: string;
+            /** @default  */
+            rule: string;
+            since?: number | null;
+            /** @default  */
+            tag: string;
+            until: number;
+            why: string;
+        };
+        /**
          * Span
          * @example {
          *       "attributes": {
@@ -3217,6 +3759,432 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    ApiV1AlertSilencesListSilences: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "by": "by",
+                     *         "device_id": "",
+                     *         "id": "dev-3f9c2a71b5e4",
+                     *         "rule": "",
+                     *         "since": 1790000000,
+                     *         "tag": "",
+                     *         "until": 0.5,
+                     *         "why": "why"
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["Silence"][];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1AlertSilencesAddSilence: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A random text: sent again with the same key, the call happens once and is answered the same. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "device_id": "",
+                 *       "rule": "",
+                 *       "since": 1790000000,
+                 *       "tag": "",
+                 *       "until": 0.5,
+                 *       "why": "why"
+                 *     }
+                 */
+                "application/json": components["schemas"]["SilenceRequest"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "by": "by",
+                     *       "device_id": "",
+                     *       "id": "dev-3f9c2a71b5e4",
+                     *       "rule": "",
+                     *       "since": 1790000000,
+                     *       "tag": "",
+                     *       "until": 0.5,
+                     *       "why": "why"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Silence"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1AlertSilencesEndSilence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                silence: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "by": "by",
+                     *       "device_id": "",
+                     *       "id": "dev-3f9c2a71b5e4",
+                     *       "rule": "",
+                     *       "since": 1790000000,
+                     *       "tag": "",
+                     *       "until": 0.5,
+                     *       "why": "why"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Silence"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1AlertsListAlerts: {
+        parameters: {
+            query?: {
+                /** @description Items of one page. */
+                limit?: number;
+                /** @description Where the page begins: from the `Link` header (`rel="next"`) of the one before. */
+                cursor?: string;
+                /** @description Names of fields, with commas: only these are answered, as `application/vnd.flip.fields+json`. */
+                fields?: string;
+                status?: components["schemas"]["AlertStatus"];
+                rule?: string;
+                device?: string;
+                run?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    /** @description The next page, if there is one: `rel="next"` (RFC 8288). */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "acknowledged_at": 1790000000,
+                     *         "acknowledged_by": "",
+                     *         "device_id": "",
+                     *         "id": "dev-3f9c2a71b5e4",
+                     *         "name": "",
+                     *         "opened_at": 1790000000,
+                     *         "owed": "",
+                     *         "resolved_at": 1790000000,
+                     *         "rule": "rule",
+                     *         "run_id": "",
+                     *         "severity": "info",
+                     *         "subject": "subject",
+                     *         "tags": [
+                     *           "tags"
+                     *         ],
+                     *         "text": "text",
+                     *         "title": "Not Found",
+                     *         "updated_at": 1790000000,
+                     *         "url": ""
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["Alert"][];
+                    "application/vnd.flip.fields+json": {
+                        acknowledged_at?: number | null;
+                        /** @default  */
+                        acknowledged_by: string;
+                        /** @default  */
+                        device_id: string;
+                        id?: string;
+                        /** @default  */
+                        name: string;
+                        opened_at?: number;
+                        owed?: components["schemas"]["Owed"];
+                        resolved_at?: number | null;
+                        rule?: string;
+                        /** @default  */
+                        run_id: string;
+                        severity?: components["schemas"]["Severity"];
+                        subject?: string;
+                        tags?: string[];
+                        text?: string;
+                        title?: string;
+                        updated_at?: number;
+                        /** @default  */
+                        url: string;
+                    }[];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1AlertsNoticesListNotices: {
+        parameters: {
+            query?: {
+                /** @description Items of one page. */
+                limit?: number;
+                /** @description Where the page begins: from the `Link` header (`rel="next"`) of the one before. */
+                cursor?: string;
+                /** @description Names of fields, with commas: only these are answered, as `application/vnd.flip.fields+json`. */
+                fields?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    /** @description The next page, if there is one: `rel="next"` (RFC 8288). */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "attempts": 0,
+                     *         "channel": "channel",
+                     *         "delivered_at": 1790000000,
+                     *         "error": "",
+                     *         "id": "dev-3f9c2a71b5e4",
+                     *         "made_at": 1790000000,
+                     *         "next_attempt": 0,
+                     *         "opened": [
+                     *           "opened"
+                     *         ],
+                     *         "resolved": [
+                     *           "resolved"
+                     *         ],
+                     *         "state": "waiting",
+                     *         "subject": "subject",
+                     *         "text": "text"
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["Notice"][];
+                    "application/vnd.flip.fields+json": {
+                        /** @default 0 */
+                        attempts: number;
+                        channel?: string;
+                        delivered_at?: number | null;
+                        /** @default  */
+                        error: string;
+                        id?: string;
+                        made_at?: number;
+                        /** @default 0 */
+                        next_attempt: number;
+                        opened?: string[];
+                        resolved?: string[];
+                        state?: components["schemas"]["NoticeState"];
+                        subject?: string;
+                        text?: string;
+                    }[];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1AlertsRulesListRules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "code": "code",
+                     *         "help": "help",
+                     *         "severity": "info",
+                     *         "title": "Not Found"
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["AlertRule"][];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1AlertsAcknowledgeAcknowledgeAlert: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A random text: sent again with the same key, the call happens once and is answered the same. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                alert: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "acknowledged_at": 1790000000,
+                     *       "acknowledged_by": "",
+                     *       "device_id": "",
+                     *       "id": "dev-3f9c2a71b5e4",
+                     *       "name": "",
+                     *       "opened_at": 1790000000,
+                     *       "owed": "",
+                     *       "resolved_at": 1790000000,
+                     *       "rule": "rule",
+                     *       "run_id": "",
+                     *       "severity": "info",
+                     *       "subject": "subject",
+                     *       "tags": [
+                     *         "tags"
+                     *       ],
+                     *       "text": "text",
+                     *       "title": "Not Found",
+                     *       "updated_at": 1790000000,
+                     *       "url": ""
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Alert"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     ApiV1AppKeysListAppKeys: {
         parameters: {
             query?: {
@@ -4442,6 +5410,9 @@ export interface operations {
                 fields?: string;
                 status?: components["schemas"]["DeviceStatus"];
                 name?: string;
+                tag?: string;
+                group?: string;
+                site?: string;
             };
             header?: never;
             path?: never;
@@ -5941,6 +6912,7 @@ export interface operations {
                      *       "expires_at": 1790000000,
                      *       "id": "dev-3f9c2a71b5e4",
                      *       "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl",
+                     *       "url": "url",
                      *       "uses": 1
                      *     }
                      */
@@ -6227,6 +7199,171 @@ export interface operations {
                 content: {
                     "application/octet-stream": unknown;
                 };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1ModelsNameVersionsLineageReadLineage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "before": 1,
+                     *       "contributors": [
+                     *         {
+                     *           "device_id": "dev-3f9c2a71b5e4",
+                     *           "last_weight": 0.5,
+                     *           "rounds": 1,
+                     *           "size": 44212,
+                     *           "weight": 0.5
+                     *         }
+                     *       ],
+                     *       "deployed": 1,
+                     *       "deployments": [
+                     *         {
+                     *           "device_id": "dev-3f9c2a71b5e4",
+                     *           "model": "digits",
+                     *           "since": 1790000000,
+                     *           "until": 0.5,
+                     *           "version": 1
+                     *         }
+                     *       ],
+                     *       "run": {
+                     *         "app": "digits 1.0.0",
+                     *         "config": {
+                     *           "num-server-rounds": 3
+                     *         },
+                     *         "eta": 0.5,
+                     *         "fab_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *         "finished_at": 1790000000,
+                     *         "flower_run_id": "9222247651284241900",
+                     *         "id": "run-5d1c0e9a7b32",
+                     *         "metric": "accuracy",
+                     *         "promote": "best",
+                     *         "promoted_version": 1,
+                     *         "reason": "too few devices answered in time",
+                     *         "round": 1,
+                     *         "rounds": 1,
+                     *         "started_at": 1790000000,
+                     *         "started_by": "",
+                     *         "status": "pending",
+                     *         "strategy": "FedAvg",
+                     *         "traceparent": "",
+                     *         "wants": 1,
+                     *         "warning": "warning"
+                     *       },
+                     *       "version": {
+                     *         "deployable": true,
+                     *         "manifest": {
+                     *           "created_at": 1790000000,
+                     *           "format": 1,
+                     *           "graph": {
+                     *             "name": "line-3-camera",
+                     *             "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *             "size": 44212
+                     *           },
+                     *           "inputs": [
+                     *             {
+                     *               "dtype": "float32",
+                     *               "name": "line-3-camera",
+                     *               "shape": [
+                     *                 10
+                     *               ]
+                     *             }
+                     *           ],
+                     *           "labels": [
+                     *             "labels"
+                     *           ],
+                     *           "metrics": {
+                     *             "accuracy": 0.5
+                     *           },
+                     *           "model": "digits",
+                     *           "outputs": [
+                     *             {
+                     *               "dtype": "float32",
+                     *               "name": "line-3-camera",
+                     *               "shape": [
+                     *                 10
+                     *               ]
+                     *             }
+                     *           ],
+                     *           "probe": {
+                     *             "inputs": [
+                     *               {
+                     *                 "data": [
+                     *                   0.5
+                     *                 ],
+                     *                 "dtype": "float32",
+                     *                 "name": "line-3-camera",
+                     *                 "shape": [
+                     *                   10
+                     *                 ]
+                     *               }
+                     *             ],
+                     *             "outputs": [
+                     *               {
+                     *                 "data": [
+                     *                   0.5
+                     *                 ],
+                     *                 "dtype": "float32",
+                     *                 "name": "line-3-camera",
+                     *                 "shape": [
+                     *                   10
+                     *                 ]
+                     *               }
+                     *             ],
+                     *             "tolerance": 0.0001
+                     *           },
+                     *           "round": 0,
+                     *           "run_id": "",
+                     *           "version": 1,
+                     *           "weights": {
+                     *             "name": "line-3-camera",
+                     *             "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *             "size": 44212
+                     *           }
+                     *         },
+                     *         "manifest_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *         "model": "digits",
+                     *         "promoted": true,
+                     *         "signatures": {
+                     *           "key-1f2e3d4c5b6a7988": "c2lnbmF0dXJl"
+                     *         },
+                     *         "version": 1
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Lineage"];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
@@ -6610,6 +7747,88 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1RunsRunIdContributionsListContributions: {
+        parameters: {
+            query?: {
+                /** @description Items of one page. */
+                limit?: number;
+                /** @description Where the page begins: from the `Link` header (`rel="next"`) of the one before. */
+                cursor?: string;
+                /** @description Names of fields, with commas: only these are answered, as `application/vnd.flip.fields+json`. */
+                fields?: string;
+                device?: string;
+                phase?: string;
+            };
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    /** @description The next page, if there is one: `rel="next"` (RFC 8288). */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "counts": true,
+                     *         "device_id": "dev-3f9c2a71b5e4",
+                     *         "fate": "pending",
+                     *         "kept_late": true,
+                     *         "message_id": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *         "phase": "train",
+                     *         "reason": "too few devices answered in time",
+                     *         "received_at": 1790000000,
+                     *         "round": 1,
+                     *         "sent_at": 1790000000,
+                     *         "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *         "size": 44212,
+                     *         "weight": 0.5
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["Contribution"][];
+                    "application/vnd.flip.fields+json": {
+                        counts?: boolean;
+                        device_id?: string;
+                        fate?: components["schemas"]["Fate"];
+                        kept_late?: boolean;
+                        message_id?: string;
+                        phase?: string;
+                        reason?: string;
+                        received_at?: number | null;
+                        round?: number;
+                        sent_at?: number;
+                        sha256?: string;
+                        size?: number;
+                        weight?: number | null;
+                    }[];
                 };
             };
             /** @description It has not changed since the `ETag` that was sent. */
