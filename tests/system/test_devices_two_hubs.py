@@ -79,7 +79,7 @@ async def test_a_revocation_reaches_every_path_of_both_hubs_without_a_bus(
                 assert (await _pull(hub, node)).status_code == 200
                 assert (await _desired(hub, device)).status_code == 200
             await _until_open(hubs, lambda hub: hub.core.devices.leashes.of(device.id) == 2)  # download and pull
-            await _until_open(hubs, lambda hub: hub.core.devices.waiting == 1)
+            await _until_open(hubs, lambda hub: hub.core.devices.polls.waiting == 1)
 
             revoked = time.monotonic()
             await hubs[0].core.devices.revoke(device.id)
@@ -114,7 +114,7 @@ async def test_what_one_hub_wants_wakes_the_long_polls_of_the_other_without_a_bu
         device, _ = await hubs[0].enrol("far")
         generation = (await _desired(hubs[1], device)).json()["generation"]
         poll = asyncio.create_task(_poll(hubs[1], device, after=generation))
-        await _until_open(hubs[1:], lambda hub: hub.core.devices.waiting == 1)
+        await _until_open(hubs[1:], lambda hub: hub.core.devices.polls.waiting == 1)
         await hubs[0].core.devices.announce_work(["run-1"])
         async with asyncio.timeout(WITHIN):
             told = (await poll).json()
@@ -169,14 +169,14 @@ async def test_with_a_bus_the_other_hub_hears_of_it_at_once(
             took: list[float] = []
             for number in range(5):
                 poll = asyncio.create_task(_poll(hubs[1], device, after=generation))
-                await _until_open(hubs[1:], lambda hub: hub.core.devices.waiting == 1)
+                await _until_open(hubs[1:], lambda hub: hub.core.devices.polls.waiting == 1)
                 began = time.monotonic()
                 await hubs[0].core.devices.announce_work([f"run-{number}"])
                 async with asyncio.timeout(WITHIN):
                     generation = (await poll).json()["generation"]
                 took.append(time.monotonic() - began)
             poll = asyncio.create_task(_poll(hubs[1], device, after=generation))
-            await _until_open(hubs[1:], lambda hub: hub.core.devices.waiting == 1)
+            await _until_open(hubs[1:], lambda hub: hub.core.devices.polls.waiting == 1)
             began = time.monotonic()
             await hubs[0].core.devices.revoke(device.id)
             async with asyncio.timeout(WITHIN):

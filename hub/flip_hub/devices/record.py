@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from flip_hub.devices.differences import differences
 from flip_hub.devices.fleet_state import FleetState
 from flip_hub.devices.lives import Clone, Life
-from flip_hub.devices.schemas import Absence, Device, DeviceStatus
+from flip_hub.devices.schemas import Absence, Device, DeviceStatus, Sought
 from flip_wire.actions import Action
 from flip_wire.fleet import DesiredState, DeviceId, ReportedState, ServingModel
 from flip_wire.health import HealthReport, Severity
@@ -165,6 +165,13 @@ class DeviceRecord(Struct, frozen=True, kw_only=True):
             note=self.note,
             clone=self.clone,
         )
+
+
+def matching(sought: Sought, now: float, heartbeat: float) -> dict[str, Any]:
+    """As a filter of the registry."""
+    fields = {"name": sought.name, "tags": sought.tag, "groups": sought.group, "site": sought.site}
+    status = {} if sought.status is None else having(sought.status, now, heartbeat)
+    return {**status, **{field: value for field, value in fields.items() if value is not None}}
 
 
 def having(status: DeviceStatus, now: float, heartbeat: float) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from flip_hub.api.pages import Page, Wanted
 from flip_hub.auth.guards import device_guard, needs
 from flip_hub.auth.permissions import Permission
 from flip_hub.devices.assertions import Assertions
-from flip_hub.devices.schemas import Device, DevicePatch, DeviceStatus
+from flip_hub.devices.schemas import Device, DevicePatch, DeviceStatus, Sought
 from flip_hub.devices.service import DeviceService
 from flip_hub.devices.wire_version import spoken
 from flip_wire.fleet import DesiredState, DeviceId, DeviceToken, TokenRequest
@@ -34,9 +34,12 @@ class DeviceController(Controller):
         wanted: NamedDependency[Wanted],
         status: FromQuery[DeviceStatus | None] = None,
         name: FromQuery[str | None] = None,
+        tag: FromQuery[str | None] = None,
+        group: FromQuery[str | None] = None,
+        at_site: Annotated[str | None, QueryParameter(name="site")] = None,
     ) -> Page[Device]:
         """Every device that was ever enrolled, by name."""
-        return await devices.page(wanted, status, name)
+        return await devices.page(wanted, Sought(status=status, name=name, tag=tag, group=group, site=at_site))
 
     @get("/{device:str}", guards=[needs(Permission.DEVICES_READ)])
     async def get_device(self, devices: NamedDependency[DeviceService], device: FromPath[str]) -> Device:

@@ -81,6 +81,16 @@ class Device(Struct, frozen=True, kw_only=True):
         return self.status is DeviceStatus.REVOKED
 
 
+class Sought(Struct, frozen=True, kw_only=True):
+    """Devices of which all of these are true."""
+
+    status: DeviceStatus | None = None
+    name: str | None = None
+    tag: str | None = None
+    group: str | None = None
+    site: str | None = None
+
+
 Label = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\w.:=/@+-]+$")]
 Labels = Annotated[list[Label], Meta(max_length=32)]
 Site = Annotated[str, Meta(max_length=64)]

@@ -22,8 +22,8 @@ from flip_hub.devices.lives import Call
 from flip_hub.devices.long_polls import LongPolls
 from flip_hub.devices.polls import Polls
 from flip_hub.devices.presence import Presence
-from flip_hub.devices.record import SILENT_HEARTBEATS, DeviceRecord, OpenAction, having
-from flip_hub.devices.schemas import Absence, Device, DevicePatch, DeviceStatus
+from flip_hub.devices.record import SILENT_HEARTBEATS, DeviceRecord, OpenAction, matching
+from flip_hub.devices.schemas import Absence, Device, DevicePatch, Sought
 from flip_hub.devices.store import DeviceStore
 from flip_hub.live import DeviceChanged, LiveHub
 from flip_hub.mongo import DatabaseDown
@@ -46,13 +46,13 @@ class DeviceService:
         self._announcements = Announcements(self._publish)
         self._known = KnownRecords()
         self._fleet = FleetDesired(store, bus)
-        self._polls = Polls()
+        self.polls = Polls()
         self.leashes = Leashes()
         self._callers = Callers(store, self._known, self._change)
-        self._long_polls = LongPolls(self._fleet, self._polls, self.check_enrolled, self._read_enrolled)
-        self._changes = Changes(store, self._fleet, self._take, self._polls.wake_all)
+        self._long_polls = LongPolls(self._fleet, self.polls, self.check_enrolled, self._read_enrolled)
+        self._changes = Changes(store, self._fleet, self._take, self.polls.wake_all)
         bus.on(Topic.DEVICE, self._heard_of)
-        bus.on(Topic.DESIRED, lambda _: self._polls.wake_all())
+        bus.on(Topic.DESIRED, lambda _: self.polls.wake_all())
         bus.on_gap(self._forget_all)
 
     # ---- who is enrolled ----------------------------------------------------------------------------------------
@@ -61,10 +61,9 @@ class DeviceService:
         fleet = await self._fleet.read()
         return [self._shown(record, fleet) for record in await self._store.all()]
 
-    async def page(self, wanted: Wanted, status: DeviceStatus | None = None, name: str | None = None) -> Page[Device]:
+    async def page(self, wanted: Wanted, sought: Sought) -> Page[Device]:
         """By name."""
-        filter = {} if status is None else having(status, time.time(), self._heartbeat)
-        found = await self._store.page(wanted, filter if name is None else {**filter, "name": name})
+        found = await self._store.page(wanted, matching(sought, time.time(), self._heartbeat))
         fleet = await self._fleet.read()
         return Page([self._shown(record, fleet) for record in found.items], found.next)
 
@@ -231,11 +230,6 @@ class DeviceService:
         """Answers at once unless the generation is `after`; else waits that many seconds for another, or None."""
         return await self._long_polls.wait(device_id, after, wait)
 
-    @property
-    def waiting(self) -> int:
-        """How many long polls are open."""
-        return self._polls.waiting
-
     def close(self) -> None:
         """Ends the long polls, so that the hub can stop."""
         self._long_polls.close()
@@ -280,7 +274,7 @@ class DeviceService:
         self._known.put(record)
         if record.revoked:
             self.leashes.cut(record.id)
-        self._polls.wake(record.id)
+        self.polls.wake(record.id)
 
     def _heard_of(self, payload: bytes) -> None:
         """A hub has changed this device's record: nothing that is remembered of it is trusted any more."""
@@ -289,7 +283,7 @@ class DeviceService:
 
     def _forget_all(self) -> None:
         self._known.clear()
-        self._polls.wake_all()
+        self.polls.wake_all()
         self._changes.hint()
 
     def _shown(self, record: DeviceRecord, fleet: FleetState) -> Device:
