@@ -28,7 +28,7 @@ POLL = 60.0
 """Seconds that the hub may hold a poll back, as `flip_agent.hub.client` asks for."""
 AGAIN = 1.0
 """Seconds after a call that failed."""
-CONNECT_EACH = 0.002
+CONNECT_EACH = 0.005
 """Seconds between the first connections of two agents."""
 _CALLS = 64
 """Kinds of health reports; made before anything is measured."""
@@ -41,7 +41,7 @@ class Crowd(Struct, frozen=True, kw_only=True):
     period: float
     """Seconds from one heartbeat of a device to its next."""
     seconds: float
-    """That are measured, after a period of warming up."""
+    """That are measured, after two periods of warming up."""
     connections: int
     """That heartbeats go through: a process may not have as many files open as real devices have connections."""
     polls: bool = True
@@ -134,7 +134,7 @@ class Agents:
         tasks = [loop.create_task(self._poll(number)) for number in range(len(crowd.tokens) if crowd.polls else 0)]
         await asyncio.sleep(len(crowd.tokens) * CONNECT_EACH)
         tasks += [loop.create_task(self._beat(number, lines)) for number in range(len(crowd.tokens))]
-        await asyncio.sleep(crowd.period)
+        await asyncio.sleep(2 * crowd.period)
         self._measuring = True
         print("began", flush=True)
         await asyncio.sleep(crowd.seconds)

@@ -24,6 +24,7 @@ from flip_hub.mongo import Mongo
 from flip_hub.settings import HubSection, MongoSection, Settings
 from flip_runtime.child import Child, port_open
 from flip_wire.fleet import DeviceId
+from flip_wire.version import WIRE_VERSION
 
 _WITHIN = 120.0
 """Seconds until a process answers."""
@@ -122,4 +123,5 @@ def _record(number: int) -> DeviceRecord:
         fingerprint=fingerprint(pem),
         enrolled_at=0.0,
         agent_version="0.1.0",
+        wire_version=WIRE_VERSION,
     )

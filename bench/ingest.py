@@ -30,13 +30,14 @@ from flip_runtime.child import ends_with_parent
 from flip_runtime.errors import Unavailable
 from flip_wire.fleet import DeviceId
 
-PERIOD = 10.0
 CONNECTIONS = 4000
 
 
 @dataclass(frozen=True)
 class Size:
     agents: int
+    period: float
+    """Seconds from one heartbeat of an agent to its next."""
     seconds: float
     """Of a measurement."""
     pause: float
@@ -56,14 +57,14 @@ class Load:
 
 
 async def measure(folder: Path, *, quick: bool) -> Mapping[str, Verdict]:
-    size = Size(1_000, 10.0, 3.0) if quick else Size(10_000, 60.0, 15.0)
+    size = Size(300, 4.0, 8.0, 3.0) if quick else Size(10_000, 10.0, 60.0, 15.0)
     plain = await undisturbed(lambda: _crowd(folder, size))
     tls = await undisturbed(lambda: _crowd(folder, size, tls=True))
-    lost, miscounted = await _killed(folder / "killed", size)
+    lost, miscounted = await _killed(folder, size)
     beats = plain.report.beats / size.seconds
     return {
         "agents": at_least(size.agents, size.agents),
-        "beats_per_second": at_least(0.97 * size.agents / PERIOD, beats),
+        "beats_per_second": at_least(0.97 * size.agents / size.period, beats),
         "p95_ms": at_most(200.0, plain.report.milliseconds[1]),
         "errors": at_most(0, plain.report.failed),
         "cpu_us_per_beat": at_most(600.0, plain.hub + plain.mongod),
@@ -75,11 +76,11 @@ async def measure(folder: Path, *, quick: bool) -> Mapping[str, Verdict]:
 
 
 async def _crowd(folder: Path, size: Size, *, tls: bool = False) -> Load:
-    hub = BenchHub(Path(tempfile.mkdtemp(dir=folder)), tls=tls, heartbeat=PERIOD)
+    hub = BenchHub(Path(tempfile.mkdtemp(dir=folder)), tls=tls, heartbeat=size.period)
     async with hub.running():
         say(f"enrolling {size.agents} devices")
         _, tokens = await hub.enrol(size.agents)
-        say(f"{size.agents} agents{' with TLS' if tls else ''}, a heartbeat each {PERIOD:g} s")
+        say(f"{size.agents} agents{' with TLS' if tls else ''}, a heartbeat each {size.period:g} s")
         async with _agents(hub, tokens, size) as agents:
             await _line(agents)
             before = _cpu(hub)
@@ -98,7 +99,7 @@ async def _crowd(folder: Path, size: Size, *, tls: bool = False) -> Load:
 
 async def _killed(folder: Path, size: Size) -> tuple[int, int]:
     """How many acknowledged beats are missing afterwards, and on how many devices the count is wrong."""
-    hub, enough = BenchHub(folder / "killed", heartbeat=PERIOD), folder / "enough"
+    hub, enough = BenchHub(folder / "killed", heartbeat=size.period), folder / "enough"
     async with hub.running():
         device_ids, tokens = await hub.enrol(size.agents)
         async with _agents(hub, tokens, size, until=enough) as agents:
@@ -108,7 +109,7 @@ async def _killed(folder: Path, size: Size) -> tuple[int, int]:
                 say(f"{child.name} is killed")
                 await hub.kill(child)
                 await start()
-            await asyncio.sleep(size.pause + PERIOD)
+            await asyncio.sleep(size.pause + size.period)
             enough.touch()
             report = msgspec.json.decode(await _line(agents), type=Report)
         return await _checked(hub, device_ids, report.acknowledged)
@@ -139,7 +140,7 @@ async def _agents(
     crowd = Crowd(
         port=hub.port,
         tokens=tokens,
-        period=PERIOD,
+        period=size.period,
         seconds=1.0 if until else size.seconds,
         connections=min(CONNECTIONS, size.agents),
         ca=hub.ca,

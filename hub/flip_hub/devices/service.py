@@ -138,10 +138,10 @@ class DeviceService:
         await self._callers.take(record, call)
 
     async def seen(self, device_id: DeviceId) -> None:
-        """A sign of life; written down when the last one is a third of a heartbeat old."""
+        """A sign of life; written down when the last one is a heartbeat old, for telemetry brings one with each."""
         record = await self.check_enrolled(device_id)
         now = time.time()
-        if record.last_seen is not None and now - record.last_seen < self._heartbeat / 3:
+        if record.last_seen is not None and now - record.last_seen < self._heartbeat:
             return
         changed = await self._store.seen(device_id, now)
         if changed is None:
