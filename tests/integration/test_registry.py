@@ -146,3 +146,12 @@ async def test_what_is_declared_in_another_way_than_before_is_changed_and_an_ope
     assert "mine_1" in indexes
     with pytest.raises(WriteError):
         await database["things"].insert_one({"at": datetime.now(UTC)})
+
+
+async def test_documents_that_stand_against_a_unique_index_are_named(mongo: Mongo) -> None:
+    database = mongo.database
+    await database["things"].insert_many([{"name": "one"}, {"name": "one"}])
+    things = Collection(name="things", schema=fields(name="string"), indexes=(index("name", unique=True),))
+    with pytest.raises(ConfigError, match=r"two documents of things stand where one may be: .*one"):
+        await prepare_registry(database, [things], ())
+    assert await database["registry"].find_one({"_id": "lock"}) is None

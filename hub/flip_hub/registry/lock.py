@@ -36,7 +36,7 @@ class RegistryLock:
                 await work()
                 renewing.cancel()
         except* (DatabaseDown, FlipError) as errors:
-            raise errors.exceptions[0] from None
+            raise _first(errors) from None
         finally:
             await self._registry.delete_one({"_id": _LOCK, "holder": self._holder})
 
@@ -59,3 +59,9 @@ class RegistryLock:
 
     def _mine(self) -> Document:
         return {"holder": self._holder, "until": {"$add": ["$$NOW", self._lease * 1000]}}
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Work may have had tasks of its own."""
+    error = errors.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

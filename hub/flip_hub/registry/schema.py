@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pymongo import IndexModel
-from pymongo.errors import OperationFailure
+from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from flip_hub.mongo import Database, Document
 from flip_hub.registry.collection import Collection, Index
@@ -148,7 +148,7 @@ async def _make_indexes(database: Database, collection: Collection) -> None:
             await _change_index(database, collection, index, there[index.name])
     lacking = [index for index in collection.indexes if index.name not in there]
     if lacking:
-        await database[collection.name].create_indexes([_model(index) for index in lacking])
+        await _create(database, collection, lacking)
 
 
 async def _change_index(database: Database, collection: Collection, index: Index, there: Document) -> None:
@@ -159,7 +159,17 @@ async def _change_index(database: Database, collection: Collection, index: Index
         await database.command("collMod", collection.name, index=change)
         return
     await database[collection.name].drop_index(index.name)
-    await database[collection.name].create_indexes([_model(index)])
+    await _create(database, collection, [index])
+
+
+async def _create(database: Database, collection: Collection, indexes: Sequence[Index]) -> None:
+    try:
+        await database[collection.name].create_indexes([_model(index) for index in indexes])
+    except DuplicateKeyError as error:
+        raise ConfigError(
+            f"two documents of {collection.name} stand where one may be: {(error.details or {}).get('keyValue')}",
+            hint="delete one of them with mongosh, or restore a backup: flip-hub restore",
+        ) from error
 
 
 def _as_told(there: Document) -> dict[str, Any]:
