@@ -9,6 +9,7 @@ from pathlib import Path
 from flip_hub.audit.build import audit_of
 from flip_hub.auth.passwords import Passwords
 from flip_hub.auth.permissions import Role
+from flip_hub.auth.setup_code import SetupCode
 from flip_hub.credentials import make_credentials
 from flip_hub.mongo import DatabaseDown, Mongo
 from flip_hub.registry.schema import prepare_registry
@@ -20,9 +21,12 @@ from flip_runtime.errors import ConfigError, Unavailable
 _USERNAME = re.compile(r"[\w.@+-]{1,64}")
 
 
-def found_hub(settings: Settings, admin: str, password_file: Path | None) -> list[str]:
-    """Says in lines for people what was made and what was kept; one of them holds the password, if no file does."""
-    if not _USERNAME.fullmatch(admin):
+def found_hub(settings: Settings, admin: str | None, password_file: Path | None) -> list[str]:
+    """Says in lines for people what was made and what was kept; one of them holds the password, if no file does.
+
+    Without an admin's name there is a set-up code instead, by which the first one is made in the console.
+    """
+    if admin is not None and not _USERNAME.fullmatch(admin):
         raise ConfigError(f"{admin!r} is no name for a user", hint="letters, digits and . _ @ + -, at most 64")
     made = make_credentials(settings)
     state = settings.hub.state
@@ -30,7 +34,7 @@ def found_hub(settings: Settings, admin: str, password_file: Path | None) -> lis
     return lines + asyncio.run(_make_admin(settings, admin, password_file))
 
 
-async def _make_admin(settings: Settings, admin: str, password_file: Path | None) -> list[str]:
+async def _make_admin(settings: Settings, admin: str | None, password_file: Path | None) -> list[str]:
     mongo = Mongo(settings.mongo)
     users = UserStore(mongo.database)
     try:
@@ -38,6 +42,10 @@ async def _make_admin(settings: Settings, admin: str, password_file: Path | None
         known = await users.admins()
         if known:
             return [f"kept the admin {known[0]}"]
+        if admin is None:
+            code = SetupCode(settings.hub.state)
+            code.make()
+            return [f"no admin yet: the console makes one with the code in {code.path}"]
         password = secrets.token_hex(12)
         if password_file is not None:
             # The file first: a password that nobody knows would lock everybody out.

@@ -40,7 +40,11 @@ async def test_the_first_admin_is_made_once_with_the_code_that_lies_on_the_hub(f
     async with running_core(folder, mongo_url, people=False) as hub:
         code = folder / "hub" / SETUP_CODE
         assert (await hub.http.get("/api/v1/auth/ways")).json() == {"setup": True, "session": False, "oidc": ""}
+        lines = await asyncio.to_thread(found_hub, hub.settings, None, None)
+        assert str(code) in lines[-1]
+        made = code.read_text()
         await hub.core.people.first_admin.offer()
+        assert code.read_text() == made
         assert code.stat().st_mode & 0o777 == 0o600
         setup = Setup(code=code.read_text(), username="ada", password="correct horse")
         wrong = Setup(code="0" * 32, username="eve", password="correct horse")

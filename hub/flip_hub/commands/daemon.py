@@ -13,7 +13,11 @@ from flip_runtime.logs import configure_logs
 def add_parser(add: AddParser) -> None:
     made = add_command(add, "init", init, "make the keys and the first admin; keeps what is there")
     add_config(made)
-    made.add_argument("--admin", default="admin", metavar="NAME", help="name of the first admin")
+    first = made.add_mutually_exclusive_group()
+    first.add_argument("--admin", default="admin", metavar="NAME", help="name of the first admin")
+    first.add_argument(
+        "--no-admin", action="store_const", const=None, dest="admin", help="the console makes one, with a code"
+    )
     made.add_argument("--password-file", type=Path, metavar="PATH", help="write the generated password there (0600)")
     add_config(add_command(add, "serve", serve, "run the hub until SIGTERM or Ctrl-C"))
 
