@@ -82,8 +82,9 @@ class Connection(asyncio.Protocol):
         """Raises `OSError` when the connection is lost."""
         loop = asyncio.get_running_loop()
         if self._transport is None:
-            options = {"ssl": self._context, "server_hostname": "localhost"} if self._context else {}
-            await loop.create_connection(lambda: self, "127.0.0.1", self._crowd.port, **options)
+            name = "localhost" if self._context else None
+            where = "127.0.0.1", self._crowd.port
+            await loop.create_connection(lambda: self, *where, ssl=self._context, server_hostname=name)
         assert self._transport is not None
         self._answer = loop.create_future()
         self._transport.write(request)
@@ -107,11 +108,11 @@ class Connection(asyncio.Protocol):
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(Answer(int(head[9:12]), body))
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._received.clear()
         if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(error if isinstance(error, OSError) else ConnectionResetError("closed"))
+            self._answer.set_exception(exc if isinstance(exc, OSError) else ConnectionResetError("closed"))
 
 
 class Agents:

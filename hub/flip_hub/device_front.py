@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 import msgspec
-from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Receive, Scope, Send, WebSocketReceiveMessage
 
 from flip_hub.actions.service import ActionService
 from flip_hub.auth.guards import Access, device_call
@@ -130,7 +130,7 @@ class Body:
                 raise TooLarge(f"the body has more than {most} bytes", hint="split it")
         return b"".join(parts)
 
-    async def again(self) -> HTTPReceiveMessage:
+    async def again(self) -> HTTPReceiveMessage | WebSocketReceiveMessage:
         return self._read.pop(0) if self._read else await self._receive()
 
 

@@ -29,8 +29,10 @@ from flip_wire.fleet import DeviceId
 from flip_wire.telemetry import Batch, Priority, Stamp
 
 TELEMETRY = "/api/v1/device/telemetry"
-HEALTH = {"uptime": 5.0, "rss": 2**25, "load": 0.1, "disk_free": 2**20, "outbox_depth": 3, "outbox_oldest": None}
-HEALTH |= {"dropped": 0}
+HEALTH = {
+    **{"uptime": 5.0, "rss": 2**25, "load": 0.1, "disk_free": 2**20},
+    **{"outbox_depth": 3, "outbox_oldest": None, "dropped": 0},
+}
 
 
 def health_batch(seqs: Sequence[int], **more: str) -> Batch:
@@ -124,9 +126,7 @@ async def test_numbers_that_go_back_and_epochs_of_others_harm_nobody(folder: Pat
         assert await send(hub, one, health_batch(range(10))) == 200
         assert await send(hub, one, health_batch([5, 3, 3, 0])) == 200, "a device that is confused is told what it has"
         assert await send(hub, other, health_batch([2**62])) == 200
-        assert await send(hub, other, health_batch(range(3), epoch="e1")) == 200, (
-            "one's own epoch"
-        )
+        assert await send(hub, other, health_batch(range(3), epoch="e1")) == 200, "one's own epoch"
         assert await send(hub, one, health_batch(range(10, 12))) == 200
         found = [await hub.core.devices.get(device.id) for device in (one, other)]
         assert [device.events_accepted for device in found] == [12, 1]

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -11,8 +12,10 @@ from core_hub import CoreHub, TestDevice, log_batch, problem, running_core
 from flip_hub.vitals.store import HealthStore
 from flip_wire.telemetry import Priority, Stamp
 
-HEALTH = {"uptime": 5.0, "rss": 100, "load": 0.0, "disk_free": 50, "outbox_depth": 0, "outbox_oldest": None}
-HEALTH |= {"dropped": 0}
+HEALTH = {
+    **{"uptime": 5.0, "rss": 100, "load": 0.0, "disk_free": 50},
+    **{"outbox_depth": 0, "outbox_oldest": None, "dropped": 0},
+}
 
 
 async def _report(hub: CoreHub, device: TestDevice, seq: int, ago: Sequence[float], **changes: object) -> None:
@@ -26,7 +29,7 @@ async def _report(hub: CoreHub, device: TestDevice, seq: int, ago: Sequence[floa
     assert answer.status_code == 200, answer.text
 
 
-async def _history(hub: CoreHub, device: TestDevice, query: str = "") -> list[dict[str, float]]:
+async def _history(hub: CoreHub, device: TestDevice, query: str = "") -> list[dict[str, Any]]:
     answer = await hub.http.get(f"/api/v1/devices/{device.id}/health{query}", headers=hub.as_user())
     assert answer.status_code == 200, answer.text
     return answer.json()
