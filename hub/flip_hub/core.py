@@ -43,6 +43,8 @@ from flip_hub.telemetry.ingest import Ingest
 from flip_hub.telemetry.routes import TelemetryController
 from flip_hub.telemetry.service import TelemetryService
 from flip_hub.telemetry.store import EventStore, GapStore, SpanStore
+from flip_hub.uploads.routes import UploadController
+from flip_hub.uploads.service import Uploads
 from flip_hub.vitals.routes import VitalsController
 from flip_hub.vitals.service import Vitals
 from flip_hub.vitals.store import HealthStore
@@ -60,6 +62,7 @@ ROUTES: list[ControllerRouterHandler] = [
     AlertController,
     SilenceController,
     HealthController,
+    UploadController,
     live_frames,
     serve_console,
 ]
@@ -70,6 +73,7 @@ class Core:
     shared: Shared
     people: People
     live: LiveHub
+    uploads: Uploads
     app_keys: AppKeys
     model_signer: ModelSigner
     devices: DeviceService
@@ -87,6 +91,8 @@ def build_core(settings: Settings, database: Database) -> Core:
     credentials = load_credentials(settings.hub.state)
     shared = shared_by(settings.redis)
     live = LiveHub(shared.bus)
+    uploads = Uploads((settings.artifacts.folder or settings.hub.state) / "uploads", settings.uploads)
+    uploads.create()
     registry, enrolment, events, gaps, spans, keys = (
         DeviceStore(database),
         EnrolmentStore(database),
@@ -111,6 +117,7 @@ def build_core(settings: Settings, database: Database) -> Core:
         shared=shared,
         people=people,
         live=live,
+        uploads=uploads,
         app_keys=app_keys,
         model_signer=signer,
         devices=devices,
@@ -122,6 +129,7 @@ def build_core(settings: Settings, database: Database) -> Core:
         services={
             **people.services,
             "settings": settings,
+            "uploads": uploads,
             "volatile": shared.volatile,
             "bus": shared.bus,
             "live": live,
@@ -133,6 +141,7 @@ def build_core(settings: Settings, database: Database) -> Core:
                 fleet_address=fleet_address(settings.fleet),
                 ca=ca,
                 certifies=settings.hub.tls and settings.hub.certificate is None,
+                url=settings.hub.public_url,
             ),
             "app_keys": app_keys,
             "actions": actions,

@@ -35,6 +35,7 @@ from flip_hub.federation.control_port.sign_in import SignIn
 from flip_hub.federation.gateway import Gateway
 from flip_hub.federation.internal import InternalController
 from flip_hub.federation.journal import Journals, journals_in
+from flip_hub.federation.log_events import LogEvents
 from flip_hub.federation.mailboxes import Mailboxes
 from flip_hub.federation.routes import RunController
 from flip_hub.federation.service import RunService
@@ -129,6 +130,7 @@ async def serve(settings: Settings) -> None:
             "artifacts": artifacts,
             "apps": apps,
             "runs": runs,
+            "log_events": LogEvents(runs, control),
             "late": late,
             "run_spans": RunSpans(core.spans, runs, contribution_store),
             "run_contributions": RunContributions(contribution_store),
@@ -165,6 +167,7 @@ async def serve(settings: Settings) -> None:
             Service("api", ApiServer(front, settings.hub, devices.close, certificate, watched.requests).run),
             Service("admin", AdminSocket(app, settings.hub.admin_socket).run),
             Service("set-up", lambda: mongo.keep_running(core.people.first_admin.offer)),
+            Service("uploads", core.uploads.keep_tidy),
             Service("audit", lambda: mongo.keep_running(core.audit.run)),
             Service("presence", lambda: mongo.keep_running(devices.watch)),
             Service("actions", lambda: mongo.keep_running(core.actions.watch)),

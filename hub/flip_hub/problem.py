@@ -20,6 +20,7 @@ from flip_wire.problem import Problem
 log = logging.getLogger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
+_TITLES = {460: "Checksum Mismatch"}  # of the tus protocol
 RETRY_AFTER = 2.0
 """Seconds, when whoever is away did not say."""
 
@@ -27,7 +28,7 @@ RETRY_AFTER = 2.0
 class Refused(Rejected):
     """The request cannot be served as it is."""
 
-    status = HTTPStatus.BAD_REQUEST
+    status: int = HTTPStatus.BAD_REQUEST
 
 
 class Unauthorized(Refused):
@@ -54,6 +55,22 @@ class Conflict(Refused):
 
 class TooLarge(Refused):
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class PreconditionFailed(Refused):
+    """The caller speaks another version of a protocol."""
+
+    status = HTTPStatus.PRECONDITION_FAILED
+
+
+class UnsupportedMediaType(Refused):
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+class Locked(Refused):
+    """Somebody else is at it now."""
+
+    status = HTTPStatus.LOCKED
 
 
 class Unprocessable(Refused):
@@ -108,7 +125,7 @@ ERROR_MAP: ExceptionHandlersMap = {Exception: answer_error, HTTPException: answe
 
 
 def _problem(status: int, detail: str, hint: str) -> Problem:
-    title = HTTPStatus(status).phrase
+    title = _TITLES.get(status) or HTTPStatus(status).phrase
     return Problem(title=title, status=int(status), detail=detail, hint=hint, trace_id=current_trace_id())
 
 

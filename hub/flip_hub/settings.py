@@ -90,6 +90,17 @@ class ClusterSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     before the runs under way fail. An election of MongoDB's takes about 12."""
 
 
+class UploadsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Files on their way to the hub; they lie in `artifacts.folder` (by default `hub.state`), under `uploads`."""
+
+    largest: Annotated[int, Meta(ge=1)] = 4 * 2**30
+    """Bytes of one file."""
+    most_bytes: Annotated[int, Meta(ge=1)] = 20 * 2**30
+    """Bytes of all that are announced and not yet used."""
+    kept: Lifetime = 86400.0
+    """Seconds after which one that nobody goes on with, or uses, is thrown away."""
+
+
 class FleetSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The gateway that devices' Flower traffic passes (TLS)."""
 
@@ -256,6 +267,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     redis: RedisSection = RedisSection()
     cluster: ClusterSection = ClusterSection()
     artifacts: ArtifactsSection = ArtifactsSection()
+    uploads: UploadsSection = UploadsSection()
     fleet: FleetSection = FleetSection()
     superlink: SuperlinkSection = SuperlinkSection()
     control: ControlSection = ControlSection()

@@ -2,7 +2,7 @@
 
 import time
 import zipfile
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -11,6 +11,7 @@ from typing import Any, cast
 from uuid import uuid4
 
 import httpx
+from flwr.proto.control_pb2 import StreamLogsResponse
 
 from flip_hub.app import create_app
 from flip_hub.apps.keys import AppKeys
@@ -40,6 +41,7 @@ from flip_hub.devices.store import DeviceStore
 from flip_hub.federation.control import FlowerStatus
 from flip_hub.federation.internal import InternalController
 from flip_hub.federation.journal import Journals
+from flip_hub.federation.log_events import LogEvents
 from flip_hub.federation.mailboxes import Mailboxes
 from flip_hub.federation.nodes import Nodes
 from flip_hub.federation.routes import RunController
@@ -59,6 +61,7 @@ from flip_hub.mongo import Mongo
 from flip_hub.people import build_people
 from flip_hub.registry.schema import prepare_registry
 from flip_hub.settings import MongoSection, Settings
+from flip_hub.uploads.service import Uploads
 from flip_runtime.errors import Rejected, Unavailable
 from flip_wire.fleet import DeviceId
 from flip_wire.models import GRAPH, WEIGHTS, FileRef, Manifest, Probe, Tensor
@@ -104,6 +107,7 @@ class ScriptedControl:
         self.runs: dict[str, FlowerStatus] = {}
         self.started: list[Mapping[str, Value]] = []
         self.text = ""
+        self.lines: list[tuple[float, str]] = []
         self.away = False
         self.refuses = ""
 
@@ -132,6 +136,21 @@ class ScriptedControl:
         self._answer()
         return self.text
 
+    @asynccontextmanager
+    async def follow_log(self, flower_run_id: str, after: float) -> AsyncGenerator[AsyncIterator[bytes] | None]:
+        """`lines` later than that, each with its time."""
+        self._answer()
+
+        async def frames() -> AsyncGenerator[bytes]:
+            for at, line in self.lines:
+                if at > after:
+                    message = StreamLogsResponse(log_output=line, latest_timestamp=at).SerializeToString()
+                    frame = len(message).to_bytes(4, "big") + message
+                    yield frame[:3]
+                    yield frame[3:]
+
+        yield frames()
+
     def _answer(self) -> None:
         if self.away:
             raise Unavailable("the SuperLink does not answer")
@@ -158,6 +177,7 @@ class HubParts:
     control: ScriptedControl
     mailboxes: Mailboxes
     apps: AppService
+    uploads: Uploads
     run_store: RunStore
     runs: RunService
     receipts: Receipts
@@ -222,7 +242,9 @@ class HubParts:
                 "models": self.models,
                 "artifacts": self.artifacts,
                 "apps": self.apps,
+                "uploads": self.uploads,
                 "runs": self.runs,
+                "log_events": LogEvents(self.runs, self.control),
                 "late": self.late,
                 "run_contributions": RunContributions(ContributionStore(self.mongo.database)),
                 "lineage": LineageService(
@@ -264,6 +286,8 @@ async def hub_parts(mongo_url: str, folder: Path) -> AsyncGenerator[HubParts]:
     artifacts = FolderArtifacts(folder / "artifacts")
     models = ModelService(model_store, artifacts, devices, live, SIGNER)
     keys = AppKeys(key_store, load_private_key(make_private_key()), hub_signs=True)
+    uploads = Uploads(folder / "uploads", settings.uploads)
+    uploads.create()
     apps = AppService(app_store, artifacts, keys)
     contribution_store = ContributionStore(mongo.database)
     clock = Clock()
@@ -280,6 +304,7 @@ async def hub_parts(mongo_url: str, folder: Path) -> AsyncGenerator[HubParts]:
             control=control,
             mailboxes=mailboxes,
             apps=apps,
+            uploads=uploads,
             run_store=run_store,
             runs=RunService(run_store, control, devices, models, live, mailboxes, apps, receipts, standby),
             receipts=receipts,

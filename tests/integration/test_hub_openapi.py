@@ -33,6 +33,7 @@ def document(folder: Path) -> dict[str, Any]:
         "models": None,
         "apps": None,
         "runs": None,
+        "log_events": None,
         "late": None,
         "run_spans": None,
         "run_contributions": None,

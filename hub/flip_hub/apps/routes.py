@@ -9,12 +9,13 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from flip_hub.api.describe import TAKES
 from flip_hub.api.pages import Page, Wanted
 from flip_hub.apps.keys import AppKeys
-from flip_hub.apps.schemas import App, AppKey, AppKeyRequest, AppSignature
+from flip_hub.apps.schemas import App, AppKey, AppKeyRequest, AppSignature, UploadedApp
 from flip_hub.apps.service import AppService
 from flip_hub.auth.guards import needs
 from flip_hub.auth.permissions import Permission
 from flip_hub.auth.schemas import Me
 from flip_hub.federation.fab import FAB_LIMIT
+from flip_hub.uploads.service import Uploads
 from flip_wire.models import Sha256
 
 _BODY_LIMIT = 64 * 2**20
@@ -34,6 +35,19 @@ class AppController(Controller):
     async def upload_app(self, apps: NamedDependency[AppService], request: Request[Any, Any, Any]) -> App:
         """The body is the FAB itself, as `flwr build` makes it; the same file again is the same app."""
         return await apps.add(await request.body())
+
+    @post("/uploaded", guards=[needs(Permission.RUNS_OPERATE)])
+    async def take_uploaded_app(
+        self,
+        apps: NamedDependency[AppService],
+        uploads: NamedDependency[Uploads],
+        me: NamedDependency[Me],
+        data: JSONBody[UploadedApp],
+    ) -> App:
+        """Of a FAB that was uploaded before (`POST /api/v1/uploads`)."""
+        app = await apps.add(await uploads.read(me.username, data.upload, FAB_LIMIT))
+        await uploads.remove(me.username, data.upload)
+        return app
 
     @get(guards=[needs(Permission.APPS_READ)])
     async def list_apps(

@@ -33,6 +33,13 @@ class App(Struct, frozen=True, kw_only=True):
     """One for each key; devices run the app when they trust one of them."""
 
 
+class UploadedApp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`POST /api/v1/apps/uploaded`."""
+
+    upload: str
+    """Id of a finished upload: the FAB."""
+
+
 class AppKeyRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`POST /api/v1/app-keys`."""
 

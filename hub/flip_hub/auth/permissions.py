@@ -25,6 +25,8 @@ class Permission(StrEnum):
     RUNS_OPERATE = "runs:operate"
     MODELS_READ = "models:read"
     MODELS_OPERATE = "models:operate"
+    UPLOADS_MAKE = "uploads:make"
+    """Bring files to the hub; what becomes of them takes other permissions."""
     APPS_READ = "apps:read"
     APPS_SIGN = "apps:sign"
     """Hand in a signature of a key that devices trust already."""
@@ -55,6 +57,7 @@ _OPERATE = frozenset(
         Permission.DEVICES_ENROL,
         Permission.RUNS_OPERATE,
         Permission.MODELS_OPERATE,
+        Permission.UPLOADS_MAKE,
         Permission.APPS_SIGN,
         Permission.ALERTS_OPERATE,
     }

@@ -1,15 +1,22 @@
 """Runs over HTTP, for people."""
 
-from litestar import Controller, MediaType, get, post
+import time
+from typing import Any
+
+from litestar import Controller, MediaType, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.response import ServerSentEvent
 
 from flip_hub.api.pages import Page, Wanted
-from flip_hub.auth.guards import needs
+from flip_hub.auth.callers import Caller
+from flip_hub.auth.guards import access_of, bearer, needs
 from flip_hub.auth.permissions import Permission
 from flip_hub.auth.schemas import Me
+from flip_hub.federation.log_events import EVENTS, LogEvents, last_event
 from flip_hub.federation.schemas import Run, RunDetail, RunRequest, RunStatus
 from flip_hub.federation.service import RunService
+from flip_hub.problem import Unauthorized
 
 
 class RunController(Controller):
@@ -41,6 +48,27 @@ class RunController(Controller):
         return await runs.stop(run_id)
 
     @get("/{run_id:str}/logs", guards=[needs(Permission.RUNS_READ)], media_type=MediaType.TEXT)
-    async def read_logs(self, runs: NamedDependency[RunService], run_id: FromPath[str]) -> str:
-        """What the ServerApp wrote; its end, when long."""
-        return await runs.logs(run_id)
+    async def read_logs(
+        self,
+        runs: NamedDependency[RunService],
+        log_events: NamedDependency[LogEvents],
+        caller: NamedDependency[Caller],
+        request: Request[Any, Any, Any],
+        run_id: FromPath[str],
+    ) -> Response[Any]:
+        """What the ServerApp wrote; its end, when long. With `Accept: text/event-stream` it is followed as it is
+        written: `Last-Event-ID` goes on after an event, the event `end` is the last."""
+        if EVENTS not in request.headers.get("Accept", ""):
+            return Response(await runs.logs(run_id), media_type=MediaType.TEXT)
+        await runs.detail(run_id)  # a run that does not exist is no stream
+
+        async def look() -> None:
+            me = await access_of(request).callers.still(bearer(request), caller) if caller.session else caller.me
+            if time.time() >= caller.expires_at or not me.may(Permission.RUNS_READ):
+                raise Unauthorized("the session is over")
+
+        after = last_event(request.headers.get("Last-Event-ID", ""))
+        return ServerSentEvent(
+            log_events.follow(run_id, after, look),
+            headers={"Content-Type": EVENTS, "Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )

@@ -1,22 +1,26 @@
 """Models over HTTP: for people, and the files that devices fetch, resumable at any byte."""
 
+import time
 from typing import Any
 
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Stream
 
 from flip_hub.api.pages import Page, Wanted
 from flip_hub.artifacts.artifacts import Artifacts
 from flip_hub.auth.guards import device_guard, needs
 from flip_hub.auth.permissions import Permission
+from flip_hub.auth.schemas import Me
 from flip_hub.models.ranges import Part, Unsatisfiable, part_of
-from flip_hub.models.schemas import Model, ModelVersion
+from flip_hub.models.schemas import Model, ModelVersion, VersionRequest
 from flip_hub.models.service import ModelService
 from flip_hub.problem import NotFound, problem_response
+from flip_hub.uploads.schemas import Upload
+from flip_hub.uploads.service import Uploads
 from flip_runtime.errors import Corrupt
-from flip_wire.models import Sha256
+from flip_wire.models import GRAPH, WEIGHTS, FileRef, Manifest, Sha256
 from flip_wire.problem import Problem
 
 _BINARY = "application/octet-stream"
@@ -43,6 +47,38 @@ class ModelController(Controller):
     ) -> Page[ModelVersion]:
         """Newest first; with `run`, those that this run has made."""
         return await models.versions(name, wanted, run)
+
+    @post("/{name:str}/versions", guards=[needs(Permission.MODELS_OPERATE)])
+    async def register_version(
+        self,
+        models: NamedDependency[ModelService],
+        artifacts: NamedDependency[Artifacts],
+        uploads: NamedDependency[Uploads],
+        me: NamedDependency[Me],
+        name: FromPath[str],
+        data: JSONBody[VersionRequest],
+    ) -> ModelVersion:
+        """Of files that were uploaded before (`POST /api/v1/uploads`); the hub signs it, as it does those of runs."""
+        models.check_name(name)
+        weights = await uploads.store(me.username, data.weights, artifacts)
+        graph = None if data.graph is None else await uploads.store(me.username, data.graph, artifacts)
+        made = await models.register(
+            Manifest(
+                model=name,
+                version=0,
+                created_at=time.time(),
+                weights=_file(WEIGHTS, weights),
+                graph=None if graph is None else _file(GRAPH, graph),
+                inputs=data.inputs,
+                outputs=data.outputs,
+                labels=data.labels,
+                probe=data.probe,
+                metrics=data.metrics,
+            )
+        )
+        for upload in {weights.id} | (set[str]() if graph is None else {graph.id}):
+            await uploads.remove(me.username, upload)
+        return made
 
     @get(
         "/{name:str}/versions/{version:int}/files/{file:str}",
@@ -90,6 +126,11 @@ class DeviceArtifactController(Controller):
         if not await models.offers(Sha256(sha256)):
             raise NotFound("no file of a registered model version has this hash")
         return await _send(artifacts, Sha256(sha256), request, {})
+
+
+def _file(name: str, upload: Upload) -> FileRef:
+    assert upload.sha256 is not None
+    return FileRef(name=name, sha256=upload.sha256, size=upload.size)
 
 
 async def _send(

@@ -71,6 +71,12 @@ class ModelService:
         """Whether devices may fetch it: the manifests and files of registered versions, nothing else."""
         return await self._store.names(artifact)
 
+    def check_name(self, model: str) -> None:
+        """Raises `Unprocessable`."""
+        if not _NAME.fullmatch(model) or model == _RESERVED:
+            hint = "lower-case letters, digits, '.', '_' and '-', at most 64"
+            raise Unprocessable(f"{model[:80]!r} is no name for a model", hint=hint)
+
     async def register(self, manifest: Manifest) -> ModelVersion:
         """Gives the manifest its number and keeps it; the same round of the same run is registered once.
 
@@ -129,11 +135,7 @@ class ModelService:
                 ) from error
 
     async def _check(self, manifest: Manifest) -> None:
-        if not _NAME.fullmatch(manifest.model) or manifest.model == _RESERVED:
-            raise Unprocessable(
-                f"{manifest.model[:80]!r} is no name for a model",
-                hint="lower-case letters, digits, '.', '_' and '-', at most 64",
-            )
+        self.check_name(manifest.model)
         expected = {manifest.weights.name: WEIGHTS} | ({manifest.graph.name: GRAPH} if manifest.graph else {})
         for found, name in expected.items():
             if found != name:
