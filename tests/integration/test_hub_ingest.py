@@ -30,8 +30,13 @@ from flip_wire.telemetry import Batch, Priority, Stamp
 
 TELEMETRY = "/api/v1/device/telemetry"
 HEALTH = {
-    **{"uptime": 5.0, "rss": 2**25, "load": 0.1, "disk_free": 2**20},
-    **{"outbox_depth": 3, "outbox_oldest": None, "dropped": 0},
+    "uptime": 5.0,
+    "rss": 2**25,
+    "load": 0.1,
+    "disk_free": 2**20,
+    "outbox_depth": 3,
+    "outbox_oldest": None,
+    "dropped": 0,
 }
 
 

@@ -13,8 +13,13 @@ from flip_hub.vitals.store import HealthStore
 from flip_wire.telemetry import Priority, Stamp
 
 HEALTH = {
-    **{"uptime": 5.0, "rss": 100, "load": 0.0, "disk_free": 50},
-    **{"outbox_depth": 0, "outbox_oldest": None, "dropped": 0},
+    "uptime": 5.0,
+    "rss": 100,
+    "load": 0.0,
+    "disk_free": 50,
+    "outbox_depth": 0,
+    "outbox_oldest": None,
+    "dropped": 0,
 }
 
 
