@@ -13,13 +13,14 @@ from msgspec.structs import replace
 
 from alert_receivers import PASSWORD, USER, MailServer, WebhookServer
 from core_hub import CoreHub, log_batch, problem, running_core
-from flip_hub.alerts.build import build_alerts
+from flip_hub.alerts.build import build_alerts, channels
 from flip_hub.alerts.channels import Called, signature
 from flip_hub.alerts.schemas import Alert, Notice, NoticeState, Silence
 from flip_hub.alerts.sources.look import Starts
 from flip_hub.auth.permissions import Role
 from flip_hub.settings import AlertsSection, MailSection, Settings, WebhookSection
 from flip_hub_command import flip_hub
+from flip_runtime.errors import ConfigError
 from flip_wire.telemetry import Gap, Priority, Seq
 
 SECRET = "a secret that both know"
@@ -245,3 +246,17 @@ async def test_alerts_are_listed_acknowledged_and_silenced_by_command(folder: Pa
         assert alert.id not in await typed("alerts", "list", "--status", "resolved")
         assert "is over" in await typed("alerts", "unsilence", silence.id)
         assert silence.id not in await typed("alerts", "silences")
+
+
+def test_a_channel_that_cannot_work_is_refused_at_the_start_and_says_why(folder: Path) -> None:
+    missing = folder / "missing"
+    for settings, named in (
+        (Settings(mail=MailSection(host="localhost")), "mail.host"),
+        (Settings(mail=MailSection(host="h", sender="a@b", to=["c@d"], ca=missing)), "mail.ca"),
+        (Settings(mail=MailSection(host="h", sender="a@b", to=["c@d"], password_file=missing)), "mail.password_file"),
+        (Settings(webhook=WebhookSection(url="http://localhost")), "webhook.url"),
+        (Settings(webhook=WebhookSection(url="http://localhost", secret_file=missing)), "webhook.secret_file"),
+    ):
+        with pytest.raises(ConfigError, match=named):
+            channels(settings)
+    assert channels(Settings()) == []

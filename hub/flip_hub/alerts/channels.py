@@ -9,6 +9,7 @@ import time
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Protocol
 
 import httpx
@@ -47,7 +48,7 @@ class Mail:
         self._password = (
             "" if settings.password_file is None else secret_of(settings.password_file, "mail.password_file")
         )
-        self._trust = ssl.create_default_context(cafile=None if settings.ca is None else str(settings.ca))
+        self._trust = _trust(settings.ca, "mail.ca")
 
     async def deliver(self, notice: Notice) -> None:
         try:
@@ -102,9 +103,7 @@ class Webhook:
             raise ConfigError("webhook.url is set, and no secret", hint="set webhook.secret_file: calls are signed")
         self._url = settings.url
         self._secret = secret_of(settings.secret_file, "webhook.secret_file").encode()
-        self._trust: ssl.SSLContext | bool = True
-        if settings.ca is not None:
-            self._trust = ssl.create_default_context(cafile=str(settings.ca))
+        self._trust = _trust(settings.ca, "webhook.ca")
 
     async def deliver(self, notice: Notice) -> None:
         body = msgspec.json.encode(
@@ -125,6 +124,14 @@ class Webhook:
             raise Unavailable(f"the webhook does not answer: {type(error).__name__}") from error
         if not answer.is_success:
             raise Unavailable(f"the webhook answered {answer.status_code}")
+
+
+def _trust(ca: Path | None, setting: str) -> ssl.SSLContext:
+    """The system's authorities, or the one that is named. Raises `ConfigError`."""
+    try:
+        return ssl.create_default_context(cafile=None if ca is None else str(ca))
+    except OSError as error:
+        raise ConfigError(f"{setting}: {ca} is no authority: {error.strerror}", hint="name a PEM file") from error
 
 
 def signature(secret: bytes, at: int, body: bytes) -> str:
