@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from flwr.app import ArrayRecord
+from flwr.proto.fleet_pb2 import PullMessagesRequest
 from flwr.proto.run_pb2 import GetRunResponse
 
-from integration.shield_rig import FAB, fleet_in, until
+from integration.shield_rig import FAB, Device, fleet_in, until
 
 pytestmark = pytest.mark.asyncio
 
@@ -141,3 +142,32 @@ async def test_the_end_of_a_run_is_known_within_a_second(folder: Path) -> None:
         await until(lambda: not fleet.gateway.news.runs(str(fleet.server.run_id)))
         assert time.monotonic() - ended < 10
         assert (await device.run(fleet.server.run_id)).status_code >= 400
+
+
+async def test_while_the_superlink_is_gone_every_call_is_told_to_try_again_and_then_all_goes_on(folder: Path) -> None:
+    answers: list[tuple[int, bool]] = []
+
+    async def ask(device: Device, run_id: int) -> None:
+        while True:
+            pull = PullMessagesRequest(node=device.node)
+            for answer in (await device.ask("pull-messages", pull, **{"Flip-Wait": "1"}), await device.run(run_id)):
+                answers.append((answer.status_code, "retry-after" in answer.headers))
+
+    async with fleet_in(folder) as fleet:
+        async with fleet.superlink():
+            devices = [await fleet.device() for _ in range(4)]
+            await fleet.told()
+            asking = [asyncio.create_task(ask(device, fleet.server.run_id)) for device in devices]
+            await until(lambda: len(answers) > 20)
+        await until(lambda: answers.count((503, True)) > 40)
+        async with fleet.superlink():
+            await until(lambda: fleet.gateway.news.known)
+            for task in asking:
+                task.cancel()
+            await asyncio.wait(asking)
+            await devices[0].join()
+            message = fleet.server.write(devices[0].node.node_id, model())
+            pulled = await devices[0].pull(wait=10.0)
+            assert [each.metadata.message_id for each in pulled.messages_list] == [message.metadata.message_id]
+    # 401: the new SuperLink knows no node before it has joined
+    assert set(answers) <= {(200, False), (503, True), (401, False)}
