@@ -101,7 +101,7 @@ async def _hub(folder: Path, mongo_url: str, database: str, redis: RedisSection)
     tasks = [
         asyncio.create_task(mongo.keep_running(core.devices.watch)),
         asyncio.create_task(core.telemetry.run()),
-        *([] if core.shared.run is None else [asyncio.create_task(core.shared.run())]),
+        *([] if core.shared.run is None else [asyncio.ensure_future(core.shared.run())]),
     ]
     try:
         async with (

@@ -64,9 +64,7 @@ class ActionStore:
         change = {"$set": {"state": ActionState.EXPIRED, "ended_at": now, "text": text}}
         known = {"_id": action.id, "state": action.state}
         after = ReturnDocument.AFTER
-        return _found(
-            await self._actions.find_one_and_update(known, change, projection=_NO_LOG, return_document=after)
-        )
+        return _found(await self._actions.find_one_and_update(known, change, projection=_NO_LOG, return_document=after))
 
     async def over(self, queued_before: float, delivered_before: float) -> list[DeviceAction]:
         """Those whose time is over, by the state they are in."""
