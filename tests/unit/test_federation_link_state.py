@@ -71,7 +71,8 @@ def test_each_node_is_given_the_same_as_by_flowers_own(seed: int) -> None:
         node, limit = draw.randrange(NODES), draw.choice([1, 1, 2, None])
         match draw.choice(["write", "write", "write", "pull", "delete", "expire"]):
             case "write":
-                name = draw.choice([f"{step}", *(names[-1:] if names[-1:] != expired[-1:] else [])])  # or one once more
+                again = names[-1:] if names[-1:] != expired[-1:] else []
+                name = draw.choice([f"{step}", *again])
                 names.append(name)
                 for side in (ours, flowers):
                     side.write(name, node)
