@@ -21,8 +21,8 @@ from flip_wire.problem import Problem
 CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 MACHINES = ("/api/v1/device/", "/internal/")
 """What they do is in the registry itself; only their refusals are noted."""
-ROUTINE = frozenset({"/api/v1/auth/refresh", "/api/v1/live/tickets"})
-"""A session that goes on changes nothing that anybody would look for."""
+ROUTINE = (("POST", "/api/v1/auth/refresh"), ("PATCH", "/api/v1/uploads/"))
+"""A session that goes on, or the next part of an upload, changes nothing that anybody would look for."""
 TELLING = frozenset({400, 401, 403, 409, 422})
 """Refusals of calls that only read; of the others every one is noted."""
 _LARGEST = 64 * 2**10
@@ -99,9 +99,13 @@ class _Call:
             return False
         if status >= HTTPStatus.BAD_REQUEST:
             return changing or status in TELLING
-        path = self._scope["path"]
         again = any(name.lower() == b"idempotency-replayed" for name, _ in headers)
-        return changing and not again and not path.startswith(MACHINES) and path not in ROUTINE
+        return changing and not again and not self._is_routine()
+
+    def _is_routine(self) -> bool:
+        path: str = self._scope["path"]
+        routine = any(self._method == method and path.startswith(prefix) for method, prefix in ROUTINE)
+        return routine or path.startswith(MACHINES)
 
     async def note(self, audit: Audit, answer: bytes, detail: str) -> None:
         subject = self._subject or _made(answer)
