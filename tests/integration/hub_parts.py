@@ -20,10 +20,10 @@ from flip_hub.apps.service import AppService
 from flip_hub.apps.signatures import load_private_key, make_private_key
 from flip_hub.apps.store import AppKeyStore, AppStore
 from flip_hub.artifacts.folder import FolderArtifacts
-from flip_hub.auth.guards import Access
 from flip_hub.audit.head import HeadFile
 from flip_hub.audit.service import Audit
 from flip_hub.audit.store import AuditStore
+from flip_hub.auth.guards import Access
 from flip_hub.auth.permissions import Role
 from flip_hub.auth.tokens import Tokens
 from flip_hub.cluster.bus import Bus
@@ -113,6 +113,9 @@ class ScriptedControl:
 
     def set(self, run: str, status: str, sub_status: str = "", details: str = "") -> None:
         self.runs[run] = FlowerStatus(status=status, sub_status=sub_status, details=details)
+
+    async def reach(self) -> None:
+        self._answer()
 
     async def start(self, fab: bytes, config: Mapping[str, Value]) -> str:
         self._answer()

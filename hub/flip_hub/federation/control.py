@@ -38,6 +38,8 @@ _LOG_FRAME_LIMIT = 64 * 2**20
 _LOG_WAIT = 2.0  # seconds: a run that has logged nothing yet has nothing to send, and keeps the stream open
 _FRAME_HEADER = 4  # bytes, big endian: the length of the message that follows
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_NO_RUN = "1"
+"""Flower's numbers are random ones of 64 bits."""
 _RUN_ID_NOT_FOUND = 16  # of flwr's ApiErrorCode, whose package would bring FastAPI
 _RUN_ALREADY_FINISHED = 18
 PROTOBUF = "application/protobuf"
@@ -80,6 +82,10 @@ class RunControl:
             limits=httpx.Limits(max_keepalive_connections=0),
             trust_env=False,
         )
+
+    async def reach(self) -> None:
+        """Raises `Unavailable` while the SuperLink does not answer."""
+        await self.status(_NO_RUN)
 
     async def start(self, fab: bytes, config: Mapping[str, Value]) -> str:
         """Submits the app with overrides of its configuration; gives Flower's run id, a decimal number."""

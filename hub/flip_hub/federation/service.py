@@ -55,6 +55,7 @@ LOOK_EVERY = 1.0
 class Control(Protocol):
     """Flower's side of a run (`RunControl`)."""
 
+    async def reach(self) -> None: ...
     async def start(self, fab: bytes, config: Mapping[str, Value]) -> str: ...
     async def stop(self, flower_run_id: str) -> bool: ...
     async def status(self, flower_run_id: str) -> FlowerStatus | None: ...
@@ -112,6 +113,7 @@ class RunService:
         new = new_run(new_run_id(), app, request, time.time(), by, current_traceparent())
         await self._need_devices()
         fab = await self._apps.file_to_run(app)
+        await self._control.reach()  # a run is kept only when it can be submitted
         await self._standby.call(first=not await self._store.active())
         self._submitting.add(new.run.id)
         try:
