@@ -140,6 +140,7 @@ async def serve(settings: Settings) -> None:
         },
         access=core.access,
         prepared=mongo.prepared,
+        volatile=core.shared.volatile,
         audit=core.audit,
     )
 
