@@ -46,7 +46,8 @@ class StubSuperlink:
         send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
     ) -> None:
         if scope["path"] == NEWS:
-            return await _away(send)
+            await _away(send)
+            return
         self.headers = dict(scope["headers"])
         more = True
         while more:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from litestar.types import Receive, Scope, Send
+from msgspec.structs import replace
 
 from flip_demo.mongod import mongod_command
 from flip_demo.ports import free_port
@@ -125,7 +126,8 @@ async def write_anew(database: Database, first: int, last: int) -> object:
 
 def note_of(entry: Entry, actor: str = "") -> Note:
     said: dict[str, Any] = {name: getattr(entry, name) for name in Note.__struct_fields__}
-    return Note(**said | ({"actor": actor} if actor else {}))
+    note = Note(**said)
+    return replace(note, actor=actor) if actor else note
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a device is asked to do once reaches that device alone, and its result is kept once, whatever is repeated."""
+"""What a device is asked to do once reaches it alone, and its result is kept once, whatever is repeated."""
 
 import time
 from collections.abc import AsyncGenerator

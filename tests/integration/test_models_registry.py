@@ -100,7 +100,7 @@ async def test_a_manifest_of_files_that_were_never_stored_is_refused(hub: HubPar
 
 async def test_what_is_registered_is_signed_with_the_hub_s_key_and_shown_so(hub: HubParts) -> None:
     made = await hub.models.register(await hub.manifest())
-    size = hub.artifacts.size(made.manifest_sha256)
+    size = await hub.artifacts.size(made.manifest_sha256)
     bare = ModelAssignment(model="tiny", version=made.version, manifest=made.manifest_sha256, size=size)
     (key, signature), (known, line) = *made.signatures.items(), *SIGNER.keys.items()
     assert key == known
@@ -127,7 +127,7 @@ async def test_promotion_changes_what_every_device_shall_serve(hub: HubParts) ->
     assert (await hub.models.promote("tiny", 1)).promoted
     assert (await hub.models.promote("tiny", 2)).promoted
     desired = await hub.devices.desired()
-    size = hub.artifacts.size(second.manifest_sha256)
+    size = await hub.artifacts.size(second.manifest_sha256)
     bare = ModelAssignment(model="tiny", version=2, manifest=second.manifest_sha256, size=size)
     assert desired.models == [replace(bare, signatures=second.signatures)]
     assert not (await hub.models.get("tiny", first.version)).promoted
@@ -248,9 +248,9 @@ async def test_the_serverapp_stores_files_and_only_what_they_claim_to_be(hub: Hu
     async with hub.http() as http:
         wrong = await http.put(f"/internal/v1/artifacts/{name}", content=b"else", headers=headers)
         assert "has hash" in problem(wrong, 400).detail
-        assert not hub.artifacts.holds(name)
+        assert not await hub.artifacts.holds(name)
         stored = await http.put(f"/internal/v1/artifacts/{name}", content=content, headers=headers)
         assert stored.status_code == 204
-        assert hub.artifacts.size(name) == len(content)
+        assert await hub.artifacts.size(name) == len(content)
         problem(await http.put(f"/internal/v1/artifacts/{name}", content=content), 401)  # a person's token
         problem(await http.put("/internal/v1/artifacts/ca.key", content=b"x", headers=headers), 400)

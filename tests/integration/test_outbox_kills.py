@@ -67,7 +67,7 @@ class StandIn:
             if event.kind == "line":
                 number = msgspec.json.decode(event.body, type=Line).number
                 assert self.lines.setdefault((epoch, event.seq), number) == number
-        self.gaps |= {(epoch, event.seq): gap for event, gap in checked.gaps()}
+        self.gaps |= {(epoch, event.seq): gap for event, gap in checked.of(Gap)}
         self.intake = checked.counted_in(self.intake)
 
 

@@ -71,7 +71,7 @@ async def test_what_cannot_run_is_refused_and_nothing_is_registered(hub: HubPart
     assert await work(hub) == []
 
 
-async def test_a_run_that_is_refused_is_kept_and_one_that_could_not_be_submitted_is_not(hub: HubParts, app: App) -> None:
+async def test_a_refused_run_is_kept_and_one_that_could_not_be_submitted_is_not(hub: HubParts, app: App) -> None:
     hub.control.refuses = "the SuperLink refused start-run"
     with pytest.raises(Rejected):
         await hub.runs.start(RunRequest(fab_hash=app.fab_hash))

@@ -61,7 +61,7 @@ def test_what_is_no_p384_key_is_refused_with_the_way_out(folder: Path, content: 
 def test_the_daemon_hears_from_its_child_in_one_line_what_is_wrong_with_the_key(folder: Path) -> None:
     (folder / KEY_FILE).write_bytes(os.urandom(300))
     with pytest.raises(Unavailable) as refused:
-        asyncio.run(signed_token_request(folder, DEVICE, 0.0))
+        asyncio.run(signed_token_request(folder, DEVICE, 0.0, "life"))
     text = str(refused.value)
     assert f"{folder / KEY_FILE} is damaged" in text
     assert "--again" in text

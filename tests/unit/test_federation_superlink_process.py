@@ -19,7 +19,11 @@ def extensions() -> Iterator[Any]:
     module: Any = importlib.import_module("flwr.superlink.extensions")
     factory: Any = importlib.import_module("flwr.server.superlink.linkstate.linkstate_factory")
     logs: Any = importlib.import_module("flwr.supercore.http_logging")
-    names = {module: ["configure_app", "get_middleware"], factory: ["InMemoryLinkState"], logs: ["ROUTINE_ACCESS_PATHS"]}
+    names = {
+        module: ["configure_app", "get_middleware"],
+        factory: ["InMemoryLinkState"],
+        logs: ["ROUTINE_ACCESS_PATHS"],
+    }
     original = [(place, name, getattr(place, name)) for place, of in names.items() for name in of]
     yield module
     for place, name, value in original:
