@@ -12,6 +12,7 @@ export function device(fields: Partial<Device> = {}): Device {
     agent_version: "0.1.0",
     node_id: null,
     desired: { generation: 1 },
+    differences: [],
     reported: null,
     health: null,
     events_accepted: 0,

@@ -24,6 +24,7 @@ from flip_hub.audit.calls import AuditedCalls
 from flip_hub.audit.service import Audit
 from flip_hub.auth.guards import CALLER, Access
 from flip_hub.cluster.volatile import Memory, Volatile
+from flip_hub.devices.leashed import Leashed
 from flip_hub.problem import answer_error
 from flip_runtime.docs_page import DocsPage
 from flip_runtime.errors import Unavailable
@@ -65,7 +66,7 @@ def create_app(
         dependencies={**CALLER, "wanted": wanted_by(cursors), **given},
         state=State(access.as_state()),
         before_request=before,
-        middleware=[] if audit is None else [DefineMiddleware(AuditedCalls, audit=audit)],
+        middleware=[*([] if audit is None else [DefineMiddleware(AuditedCalls, audit=audit)]), Leashed()],
         before_send=[_tell_time, keys.keep],
         exception_handlers={Exception: answer_error},
         response_class=Answer,

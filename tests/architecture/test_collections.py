@@ -3,8 +3,9 @@
 import ast
 from collections.abc import Iterator
 
-from flip_hub.registry.collections import COLLECTIONS, REGISTRY
 from test_imports import PACKAGES
+
+from flip_hub.registry.collections import COLLECTIONS, REGISTRY
 
 MAKERS = {"create_index", "create_indexes", "ensure_index", "ensure_indexes", "create_collection", "drop_index"}
 DECLARATIONS = PACKAGES["flip_hub"] / "flip_hub" / "registry"

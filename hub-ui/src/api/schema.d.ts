@@ -193,6 +193,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/apps/uploaded": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * TakeUploadedApp
+         * @description Of a FAB that was uploaded before (`POST /api/v1/uploads`).
+         */
+        post: operations["ApiV1AppsUploadedTakeUploadedApp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/apps/{fab_hash}/signatures": {
         parameters: {
             query?: never;
@@ -888,7 +908,11 @@ export interface paths {
          */
         get: operations["ApiV1ModelsNameVersionsListVersions"];
         put?: never;
-        post?: never;
+        /**
+         * RegisterVersion
+         * @description Of files that were uploaded before (`POST /api/v1/uploads`); the hub signs it, as it does those of runs.
+         */
+        post: operations["ApiV1ModelsNameVersionsRegisterVersion"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1042,7 +1066,8 @@ export interface paths {
         };
         /**
          * ReadLogs
-         * @description What the ServerApp wrote; its end, when long.
+         * @description What the ServerApp wrote; its end, when long. With `Accept: text/event-stream` it is followed as it is
+         *     written: `Last-Event-ID` goes on after an event, the event `end` is the last.
          */
         get: operations["ApiV1RunsRunIdLogsReadLogs"];
         put?: never;
@@ -1132,6 +1157,56 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v1/uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListUploads
+         * @description One's own, that are on their way or not yet used.
+         */
+        get: operations["ApiV1UploadsListUploads"];
+        put?: never;
+        /**
+         * BeginUpload
+         * @description `Location` says where its bytes go. `Upload-Metadata` may tell `filename`, and the `sha256` it shall have.
+         */
+        post: operations["ApiV1UploadsBeginUpload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/uploads/{upload_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** GetUpload */
+        get: operations["ApiV1UploadsUploadIdGetUpload"];
+        put?: never;
+        post?: never;
+        /** RemoveUpload */
+        delete: operations["ApiV1UploadsUploadIdRemoveUpload"];
+        options?: never;
+        /**
+         * ReadOffset
+         * @description `Upload-Offset` says where to go on.
+         */
+        head: operations["ApiV1UploadsUploadIdReadOffset"];
+        /**
+         * SendPart
+         * @description Bytes from `Upload-Offset` on. 409 for another offset than the upload's; 460 for a wrong checksum.
+         */
+        patch: operations["ApiV1UploadsUploadIdSendPart"];
         trace?: never;
     };
     "/api/v1/users": {
@@ -2909,7 +2984,7 @@ export interface components {
          * Permission
          * @enum {string}
          */
-        Permission: "account:manage" | "devices:read" | "devices:operate" | "devices:enrol" | "runs:read" | "runs:operate" | "models:read" | "models:operate" | "apps:read" | "apps:sign" | "apps:trust" | "alerts:read" | "alerts:operate" | "users:manage" | "audit:read" | "hub:read" | "hub:operate";
+        Permission: "account:manage" | "devices:read" | "devices:operate" | "devices:enrol" | "runs:read" | "runs:operate" | "models:read" | "models:operate" | "uploads:make" | "apps:read" | "apps:sign" | "apps:trust" | "alerts:read" | "alerts:operate" | "users:manage" | "audit:read" | "hub:read" | "hub:operate";
         /**
          * Phase
          * @enum {string}
@@ -3536,6 +3611,103 @@ export interface components {
             able: number;
             absent: components["schemas"]["Absent"][];
             others: number;
+        };
+        /**
+         * Upload
+         * @example {
+         *       "expires_at": 1790000000,
+         *       "id": "dev-3f9c2a71b5e4",
+         *       "name": "line-3-camera",
+         *       "offset": 1,
+         *       "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *       "size": 44212
+         *     }
+         */
+        Upload: {
+            expires_at: number;
+            id: string;
+            name: string;
+            offset: number;
+            sha256: string | null;
+            size: number;
+        };
+        /**
+         * UploadedApp
+         * @example {
+         *       "upload": "upload"
+         *     }
+         */
+        UploadedApp: {
+            upload: string;
+        };
+        /**
+         * VersionRequest
+         * @example {
+         *       "graph": "graph",
+         *       "inputs": [
+         *         {
+         *           "dtype": "float32",
+         *           "name": "line-3-camera",
+         *           "shape": [
+         *             10
+         *           ]
+         *         }
+         *       ],
+         *       "labels": [
+         *         "labels"
+         *       ],
+         *       "metrics": {
+         *         "accuracy": 0.5
+         *       },
+         *       "outputs": [
+         *         {
+         *           "dtype": "float32",
+         *           "name": "line-3-camera",
+         *           "shape": [
+         *             10
+         *           ]
+         *         }
+         *       ],
+         *       "probe": {
+         *         "inputs": [
+         *           {
+         *             "data": [
+         *               0.5
+         *             ],
+         *             "dtype": "float32",
+         *             "name": "line-3-camera",
+         *             "shape": [
+         *               10
+         *             ]
+         *           }
+         *         ],
+         *         "outputs": [
+         *           {
+         *             "data": [
+         *               0.5
+         *             ],
+         *             "dtype": "float32",
+         *             "name": "line-3-camera",
+         *             "shape": [
+         *               10
+         *             ]
+         *           }
+         *         ],
+         *         "tolerance": 0.0001
+         *       },
+         *       "weights": "weights"
+         *     }
+         */
+        VersionRequest: {
+            graph?: string | null;
+            inputs?: components["schemas"]["TensorSpec"][];
+            labels?: string[];
+            metrics?: {
+                [key: string]: number;
+            };
+            outputs?: components["schemas"]["TensorSpec"][];
+            probe?: components["schemas"]["Probe"] | null;
+            weights: string;
         };
         /**
          * Ways
@@ -4429,6 +4601,68 @@ export interface operations {
         requestBody: {
             content: {
                 "application/octet-stream": unknown;
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "config": {
+                     *         "num-server-rounds": 3
+                     *       },
+                     *       "export": "digits.export:servable",
+                     *       "fab_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *       "name": "line-3-camera",
+                     *       "publisher": "acme",
+                     *       "signatures": [
+                     *         {
+                     *           "key": "key-1f2e3d4c5b6a7988",
+                     *           "signature": "c2lnbmF0dXJlIG9mIHRoZSBhcHA=",
+                     *           "signed_at": 1790000000
+                     *         }
+                     *       ],
+                     *       "size": 44212,
+                     *       "uploaded_at": 1790000000,
+                     *       "version": "1.0.0"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["App"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1AppsUploadedTakeUploadedApp: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A random text: sent again with the same key, the call happens once and is answered the same. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "upload": "upload"
+                 *     }
+                 */
+                "application/json": components["schemas"]["UploadedApp"];
             };
         };
         responses: {
@@ -7178,6 +7412,183 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    ApiV1ModelsNameVersionsRegisterVersion: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A random text: sent again with the same key, the call happens once and is answered the same. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "graph": "graph",
+                 *       "inputs": [
+                 *         {
+                 *           "dtype": "float32",
+                 *           "name": "line-3-camera",
+                 *           "shape": [
+                 *             10
+                 *           ]
+                 *         }
+                 *       ],
+                 *       "labels": [
+                 *         "labels"
+                 *       ],
+                 *       "metrics": {
+                 *         "accuracy": 0.5
+                 *       },
+                 *       "outputs": [
+                 *         {
+                 *           "dtype": "float32",
+                 *           "name": "line-3-camera",
+                 *           "shape": [
+                 *             10
+                 *           ]
+                 *         }
+                 *       ],
+                 *       "probe": {
+                 *         "inputs": [
+                 *           {
+                 *             "data": [
+                 *               0.5
+                 *             ],
+                 *             "dtype": "float32",
+                 *             "name": "line-3-camera",
+                 *             "shape": [
+                 *               10
+                 *             ]
+                 *           }
+                 *         ],
+                 *         "outputs": [
+                 *           {
+                 *             "data": [
+                 *               0.5
+                 *             ],
+                 *             "dtype": "float32",
+                 *             "name": "line-3-camera",
+                 *             "shape": [
+                 *               10
+                 *             ]
+                 *           }
+                 *         ],
+                 *         "tolerance": 0.0001
+                 *       },
+                 *       "weights": "weights"
+                 *     }
+                 */
+                "application/json": components["schemas"]["VersionRequest"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "deployable": true,
+                     *       "manifest": {
+                     *         "created_at": 1790000000,
+                     *         "format": 1,
+                     *         "graph": {
+                     *           "name": "line-3-camera",
+                     *           "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *           "size": 44212
+                     *         },
+                     *         "inputs": [
+                     *           {
+                     *             "dtype": "float32",
+                     *             "name": "line-3-camera",
+                     *             "shape": [
+                     *               10
+                     *             ]
+                     *           }
+                     *         ],
+                     *         "labels": [
+                     *           "labels"
+                     *         ],
+                     *         "metrics": {
+                     *           "accuracy": 0.5
+                     *         },
+                     *         "model": "digits",
+                     *         "outputs": [
+                     *           {
+                     *             "dtype": "float32",
+                     *             "name": "line-3-camera",
+                     *             "shape": [
+                     *               10
+                     *             ]
+                     *           }
+                     *         ],
+                     *         "probe": {
+                     *           "inputs": [
+                     *             {
+                     *               "data": [
+                     *                 0.5
+                     *               ],
+                     *               "dtype": "float32",
+                     *               "name": "line-3-camera",
+                     *               "shape": [
+                     *                 10
+                     *               ]
+                     *             }
+                     *           ],
+                     *           "outputs": [
+                     *             {
+                     *               "data": [
+                     *                 0.5
+                     *               ],
+                     *               "dtype": "float32",
+                     *               "name": "line-3-camera",
+                     *               "shape": [
+                     *                 10
+                     *               ]
+                     *             }
+                     *           ],
+                     *           "tolerance": 0.0001
+                     *         },
+                     *         "round": 0,
+                     *         "run_id": "",
+                     *         "version": 1,
+                     *         "weights": {
+                     *           "name": "line-3-camera",
+                     *           "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *           "size": 44212
+                     *         }
+                     *       },
+                     *       "manifest_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *       "model": "digits",
+                     *       "promoted": true,
+                     *       "signatures": {
+                     *         "key-1f2e3d4c5b6a7988": "c2lnbmF0dXJl"
+                     *       },
+                     *       "version": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ModelVersion"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     ApiV1ModelsNameVersionsFilesDownloadFile: {
         parameters: {
             query?: never;
@@ -7918,7 +8329,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/plain": string;
+                    "text/plain": unknown;
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -8214,6 +8625,272 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1UploadsListUploads: {
+        parameters: {
+            query?: {
+                /** @description Items of one page. */
+                limit?: number;
+                /** @description Where the page begins: from the `Link` header (`rel="next"`) of the one before. */
+                cursor?: string;
+                /** @description Names of fields, with commas: only these are answered, as `application/vnd.flip.fields+json`. */
+                fields?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    /** @description The next page, if there is one: `rel="next"` (RFC 8288). */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "expires_at": 1790000000,
+                     *         "id": "dev-3f9c2a71b5e4",
+                     *         "name": "line-3-camera",
+                     *         "offset": 1,
+                     *         "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *         "size": 44212
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["Upload"][];
+                    "application/vnd.flip.fields+json": {
+                        expires_at?: number;
+                        id?: string;
+                        name?: string;
+                        offset?: number;
+                        sha256?: string | null;
+                        size?: number;
+                    }[];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1UploadsBeginUpload: {
+        parameters: {
+            query?: never;
+            header: {
+                "Upload-Length": string;
+                "Tus-Resumable"?: string;
+                "Upload-Metadata"?: string;
+                /** @description A random text: sent again with the same key, the call happens once and is answered the same. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    "Tus-Checksum-Algorithm"?: string;
+                    "Tus-Extension"?: string;
+                    "Tus-Version"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "expires_at": 1790000000,
+                     *       "id": "dev-3f9c2a71b5e4",
+                     *       "name": "line-3-camera",
+                     *       "offset": 1,
+                     *       "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *       "size": 44212
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1UploadsUploadIdGetUpload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                upload_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "expires_at": 1790000000,
+                     *       "id": "dev-3f9c2a71b5e4",
+                     *       "name": "line-3-camera",
+                     *       "offset": 1,
+                     *       "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *       "size": 44212
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Upload"];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1UploadsUploadIdRemoveUpload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                upload_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    "Tus-Checksum-Algorithm"?: string;
+                    "Tus-Extension"?: string;
+                    "Tus-Version"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example null */
+                    "application/json": null;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1UploadsUploadIdReadOffset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                upload_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "Tus-Checksum-Algorithm"?: string;
+                    "Tus-Extension"?: string;
+                    "Tus-Version"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example null */
+                    "application/json": null;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1UploadsUploadIdSendPart: {
+        parameters: {
+            query?: never;
+            header: {
+                "Upload-Offset": string;
+                "Tus-Resumable"?: string;
+                "Upload-Checksum"?: string;
+            };
+            path: {
+                upload_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/offset+octet-stream": unknown;
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    "Tus-Checksum-Algorithm"?: string;
+                    "Tus-Extension"?: string;
+                    "Tus-Version"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example null */
+                    "application/json": null;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["UnprocessableEntity"];
             429: components["responses"]["TooManyRequests"];
             503: components["responses"]["ServiceUnavailable"];

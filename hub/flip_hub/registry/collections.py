@@ -38,7 +38,11 @@ EXPIRED_TOKENS_KEPT = 7 * DAY
 _EVENT = index("device", "epoch", "seq", unique=True)
 
 PEOPLE = (
-    Collection(name="users", schema=shape(User, key="username"), indexes=(index("role"),)),
+    Collection(
+        name="users",
+        schema=shape(User, key="username"),
+        indexes=(index("role"), index("subject", unique=True, where={"subject": {"$gt": ""}})),
+    ),
     Collection(name="api_tokens", schema=shape(ApiTokenRecord, key="id"), indexes=(index("username", "-created_at"),)),
 )
 
