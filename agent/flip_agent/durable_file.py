@@ -50,7 +50,9 @@ class DurableFile:
             raise
 
     def close(self) -> None:
-        self._db.close()
+        """After the statement that is under way in another thread: SQLite would crash on the next one's memory."""
+        with self._lock:
+            self._db.close()
 
     def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[Any]:
         with self._lock, self._translated():
