@@ -49,7 +49,7 @@ class ScriptedFlower(ScriptedControl):
 
     def __init__(self) -> None:
         super().__init__()
-        self.lines: asyncio.Queue[str] = asyncio.Queue()
+        self.log_lines: asyncio.Queue[str] = asyncio.Queue()
         """An empty one ends the run's log."""
 
     @asynccontextmanager
@@ -57,7 +57,7 @@ class ScriptedFlower(ScriptedControl):
         yield self._frames() if flower_run_id in self.runs else None
 
     async def _frames(self) -> AsyncGenerator[bytes]:
-        while line := await self.lines.get():
+        while line := await self.log_lines.get():
             message = StreamLogsResponse(log_output=line, latest_timestamp=1.0).SerializeToString()
             yield len(message).to_bytes(_FRAME_HEADER, "big") + message
 
