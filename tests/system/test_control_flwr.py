@@ -51,11 +51,11 @@ async def test_an_operator_runs_lists_and_stops_and_the_hub_knows_who_it_was(rig
 async def test_a_log_is_streamed_while_the_run_goes_on_and_kept_when_it_has_ended(rig: ControlRig) -> None:
     run = await started(rig)
     async with rig.flwr(Role.VIEWER, "log", run.flower_run_id).running() as log:
-        rig.flower.lines.put_nowait("the first line\n")
+        rig.flower.log_lines.put_nowait("the first line\n")
         await log.printed("the first line")
-        rig.flower.lines.put_nowait("the second line\n")
+        rig.flower.log_lines.put_nowait("the second line\n")
         await log.printed("the second line")
-        rig.flower.lines.put_nowait("")
+        rig.flower.log_lines.put_nowait("")
         assert await log.ended() == 0
     rig.flower.text = "all that it wrote\n"
     await rig.runs.stop(run.id)
@@ -94,7 +94,7 @@ async def test_a_login_that_is_refused_in_the_console_gives_nothing(rig: Control
 async def test_logging_out_everywhere_ends_the_command_line_too_also_a_log_that_is_streamed(rig: ControlRig) -> None:
     run = await started(rig)
     async with rig.flwr(Role.OPERATOR, "log", run.flower_run_id).running() as log:
-        rig.flower.lines.put_nowait("a line\n")
+        rig.flower.log_lines.put_nowait("a line\n")
         await log.printed("a line")
         await rig.hub.core.people.auth.end_all("operator")
         assert await log.ended(within=60.0) == 1
