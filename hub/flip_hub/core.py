@@ -149,7 +149,7 @@ def build_core(settings: Settings, database: Database) -> Core:
             "vitals": Vitals(health, devices),
             "audit": audit,
             "alerts": AlertService(AlertStore(database), live),
-            "site": Site(),
+            "console": Site(),
         },
     )
 

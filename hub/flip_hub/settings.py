@@ -93,9 +93,9 @@ class ClusterSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class UploadsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Files on their way to the hub; they lie in `artifacts.folder` (by default `hub.state`), under `uploads`."""
 
-    largest: Annotated[int, Meta(ge=1)] = 4 * 2**30
+    largest: Annotated[int, Meta(ge=1, le=2**40)] = 4 * 2**30
     """Bytes of one file."""
-    most_bytes: Annotated[int, Meta(ge=1)] = 20 * 2**30
+    most_bytes: Annotated[int, Meta(ge=1, le=2**44)] = 20 * 2**30
     """Bytes of all that are announced and not yet used."""
     kept: Lifetime = 86400.0
     """Seconds after which one that nobody goes on with, or uses, is thrown away."""

@@ -302,6 +302,6 @@ class RecordedHub:
         handlers = [*people, devices, events, gaps, runs, run, late, spans, stop, models, versions, promote, live]
         return Litestar(
             [*handlers, serve_console],
-            dependencies={"site": Provide(lambda: site, sync_to_thread=False)},
+            dependencies={"console": Provide(lambda: site, sync_to_thread=False)},
             exception_handlers={Refused: refused, HTTPException: other},
         )

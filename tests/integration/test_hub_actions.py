@@ -1,5 +1,6 @@
 """What a device is asked to do once reaches it alone, and its result is kept once, whatever is repeated."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -92,18 +93,15 @@ async def test_an_action_is_queued_delivered_and_done_and_its_generation_grows_f
 async def test_an_action_that_no_device_hears_of_in_time_expires_and_is_not_wanted_any_more(hub: CoreHub) -> None:
     device = await hub.enrol("asleep")
     action = (await _ask(hub, device, kind="restart", lifetime=0.1)).json()
-    async with httpx.AsyncClient(base_url=hub.url, timeout=60.0) as http:
-        generation = -1
-        while True:  # each answer is awaited: the hub says when something else is wanted
-            answer = await http.get(
-                f"/api/v1/device/desired?after={generation}&wait=30", headers=device.headers, timeout=60.0
-            )
-            desired = msgspec.json.decode(answer.content, type=DesiredState)
-            assert desired.generation > generation
-            generation = desired.generation
-            if not desired.actions:
-                break
-    assert (await _shown(hub, device, action["id"]))["state"] == "expired"
+    before = await _desired(hub, device, None)
+    assert before is not None
+    async with asyncio.timeout(60):
+        while (await _shown(hub, device, action["id"]))["state"] != "expired":
+            await asyncio.sleep(0.1)
+    after = await _desired(hub, device, None)
+    assert after is not None
+    assert after.actions == []
+    assert after.generation > before.generation
     late = ActionResult(id=action["id"], outcome=Outcome.DONE, text="it was begun in time")
     await _tell(hub, device, late, 1)
     assert (await _shown(hub, device, action["id"]))["state"] == "done", "what a device has done, it has done"

@@ -22,7 +22,7 @@ def app(folder: Path) -> Litestar:
     site = Site(folder)
     return Litestar(
         [serve_console],
-        dependencies={"site": Provide(lambda: site, sync_to_thread=False)},
+        dependencies={"console": Provide(lambda: site, sync_to_thread=False)},
         exception_handlers={Exception: answer_error},
         openapi_config=None,
         logging_config=None,

@@ -50,12 +50,12 @@ async def test_the_command_that_is_shown_carries_token_and_fingerprint(hub: Core
 
 async def test_a_device_is_shown_tagged_and_noted(hub: CoreHub, folder: Path) -> None:
     device = await hub.enrol("roof of the barn")
-    await _typed(hub, folder, "devices", "tag", device.id, "roof", "old", "--group", "north", "--site", "Bern")
+    await _typed(hub, folder, "devices", "tag", device.id, "ridge", "old", "--group", "north", "--site", "Bern")
     await _typed(hub, folder, "devices", "note", device.id, "the key is under the stone")
     shown = await _typed(hub, folder, "devices", "show", device.id)
-    for expected in ("roof of the barn", "tags roof, old", "groups north", "site Bern", "under the stone"):
+    for expected in ("roof of the barn", "tags ridge, old", "groups north", "site Bern", "under the stone"):
         assert expected in shown
-    for wanted, count in (("tag=roof", 1), ("group=north&site=Bern", 1), ("tag=new", 0)):
+    for wanted, count in (("tag=ridge", 1), ("group=north&site=Bern", 1), ("tag=new", 0)):
         found = await hub.http.get(f"/api/v1/devices?{wanted}", headers=hub.as_user())
         assert len(found.json()) == count, wanted
     assert "no device" in await _typed(hub, folder, "devices", "show", "dev-none", fails=True)

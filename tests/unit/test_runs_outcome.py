@@ -68,6 +68,14 @@ def device(status: DeviceStatus) -> Device:
         "health": None,
         "events_accepted": 0,
         "events_dropped": 0,
+        "differences": [],
+        "unknown_since": None,
+        "wire_version": 3,
+        "site": "",
+        "tags": [],
+        "groups": [],
+        "note": "",
+        "clone": None,
     }
     return msgspec.convert(values, Device)
 

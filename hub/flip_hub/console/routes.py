@@ -29,15 +29,15 @@ The API is described at <a href="/api/docs">/api/docs</a>.</p>"""
 
 @route(["/", "/{path:path}"], http_method=[HttpMethod.GET, HttpMethod.HEAD], include_in_schema=False)
 async def serve_console(
-    request: Request[Any, Any, Any], site: NamedDependency[Site], path: FromPath[str] = "/"
+    request: Request[Any, Any, Any], console: NamedDependency[Site], path: FromPath[str] = "/"
 ) -> Response[bytes]:
     """Raises `NotFound` for a file that does not exist, and for unknown paths of the API."""
     if path.strip("/").split("/", 1)[0] in OTHERS:
         raise NotFound(f"no call {request.method} {path[:120]}", hint="GET /api/docs lists the calls")
-    page = site.find(path)
+    page = console.find(path)
     if page is not None:
         return _answer(page, request)
-    if not site.built:
+    if not console.built:
         return Response(_NOT_BUILT, media_type=MediaType.HTML)
     raise NotFound(f"no file {path[:120]}")
 
