@@ -22,7 +22,6 @@ ANYBODY = {
     "POST /api/v1/auth/refresh",
     "POST /api/v1/auth/setup",
     "POST /api/v1/device/token",
-    "GET /api/v1/ca",
     "POST /api/v1/enrol",
 }
 """They say nothing of worth, or check what is presented in the body or the cookie."""

@@ -59,7 +59,7 @@ async def test_a_round_trains_on_samples_and_feedback_and_nothing_else_of_them_l
     assert np.allclose(np.load(out), fitted(np.concatenate([POSTED, PREDICTED]), LABELS))
     sent, told = b"".join(proxy.bodies), b"".join(bytes(event.body) for event in events)
     assert np.load(out).tobytes() in sent, "the reply is there, as it is"
-    assert {event.kind for event in events} > {"health", "session"}
+    assert {event.kind for event in events} > {"session", "state"}
     for row in (*POSTED, *PREDICTED):
         assert row[:2].tobytes() not in sent + told
         assert repr(float(row[0])).encode() not in told

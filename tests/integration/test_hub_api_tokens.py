@@ -69,7 +69,7 @@ async def test_nobody_grants_more_than_the_owner_may(hub: CoreHub) -> None:
     problem(await _make(hub, "everything"), 400)
     problem(await _make(hub), 400)
     problem(await _make(hub, "devices:read", username="admin"), 403)
-    problem(await _make(hub, "devices:read", username="nobody", role=Role.ADMIN), 404)
+    problem(await _make(hub, "devices:read", username="nobody", role=Role.ADMIN), 422)
     problem(await _make(hub, "devices:read", lifetime=1), 400)
     for_viewer = await _make(hub, "devices:read", username="viewer", role=Role.ADMIN)
     assert for_viewer.json()["about"]["username"] == "viewer"

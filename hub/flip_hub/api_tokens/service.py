@@ -31,7 +31,7 @@ class ApiTokenService:
         self._bus = bus
 
     async def make(self, wanted: NewApiToken, me: Me) -> MadeApiToken:
-        """Raises `Forbidden`, `NotFound` for an unknown owner, `Unprocessable` for a scope that the owner may not."""
+        """Raises `Forbidden`, `Unprocessable` for an unknown owner, or a scope that the owner may not."""
         owner = await self._owner(wanted.username or me.username, me)
         beyond = set(wanted.scope) - (owner & GRANTED)
         if beyond:
@@ -89,7 +89,7 @@ class ApiTokenService:
             raise Forbidden("this token would be somebody else's", hint="leave the name out")
         user = await self._users.get(username)
         if user is None:
-            raise NotFound(f"no user named {username!r}", hint="name whose it shall be: --user NAME")
+            raise Unprocessable(f"no user named {username!r}", hint="name whose it shall be: --user NAME")
         return GRANTS[user.role]
 
 
