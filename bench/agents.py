@@ -1,4 +1,4 @@
-"""Thousands of agents in one lean process: `python -m bench.agents FILE`, where FILE is a `Crowd` as JSON.
+"""Thousands of agents in one lean process: `python -m bench.agents`, with a `Crowd` as JSON on its standard input.
 
 Each keeps its long poll open and sends one heartbeat a period: the two events that a real agent makes, compressed as
 it does, with the headers that it sends. A heartbeat that is not answered is sent again, with the same numbers, until it
@@ -242,7 +242,7 @@ def _report(number: int) -> msgspec.Raw:
 
 
 def main() -> None:
-    crowd = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Crowd)
+    crowd = msgspec.json.decode(sys.stdin.buffer.read(), type=Crowd)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -1,18 +1,17 @@
 """A hub or a bare SuperLink with a fleet of simulated devices, which are started for each lap and leave after it."""
 
 import asyncio
-import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-import msgspec
 import psutil
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from bench.fleet_load import Load
 from bench.fleet_session import Seen
+from bench.load_process import LoadProcess
 from bench.progress import say
 from bench.sides import Side, ours, stock
 from flip_demo.federation import Federation
@@ -57,41 +56,23 @@ class Fleet:
         try:
             async with asyncio.timeout(_JOINED_WITHIN):
                 for load in loads:
-                    await _line(load)
+                    await load.line()
             yield
         finally:
             for load in loads:
                 load.terminate()
             self.seen.clear()
             for load in loads:
-                seen = msgspec.json.decode(await _line(load), type=Seen)
+                seen = await load.told(Seen)
                 await load.wait()
                 self.errors += seen.errors
                 self.seen.append(seen)
                 if seen.errors:
                     say(f"{self.side.name}: {seen.errors} errors in {seen.calls} calls: {seen.what}")
 
-    async def _started(self, keys: Sequence[str], settle: float) -> asyncio.subprocess.Process:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bench.fleet_load"),
-            cwd=_ROOT,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
+    async def _started(self, keys: Sequence[str], settle: float) -> LoadProcess:
         load = Load(address=self._address, ca=self._ca, poll=self._poll, keys=list(keys), settle=settle)
-        assert process.stdin is not None
-        process.stdin.write(msgspec.json.encode(load))
-        await process.stdin.drain()
-        process.stdin.close()
-        return process
-
-
-async def _line(process: asyncio.subprocess.Process) -> bytes:
-    assert process.stdout is not None
-    line = await process.stdout.readline()
-    if not line:
-        raise Unavailable("the simulated devices have ended")
-    return line
+        return await LoadProcess.started("bench.fleet_load", load)
 
 
 @asynccontextmanager

@@ -15,13 +15,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from flip_demo.mongod import mongod_command
 from flip_demo.ports import free_port
+from flip_hub.auth.permissions import Role
 from flip_hub.auth.tokens import Tokens
 from flip_hub.credentials import CA, load_credentials, make_credentials
 from flip_hub.devices.keys import fingerprint
 from flip_hub.devices.record import DeviceRecord
 from flip_hub.devices.store import DeviceStore
 from flip_hub.mongo import Mongo
+from flip_hub.people_client import PeopleApi
 from flip_hub.settings import HubSection, MongoSection, Settings
+from flip_hub.users.schemas import NewAccount
 from flip_runtime.child import Child, port_open
 from flip_wire.fleet import DeviceId
 from flip_wire.version import WIRE_VERSION
@@ -99,6 +102,17 @@ class BenchHub:
         finally:
             mongo.close()
         return [record.id for record in records], [tokens.for_device(record.id).token for record in records]
+
+    async def log_in(self, role: Role) -> str:
+        """A token of somebody in that role."""
+        password = secrets.token_hex(16)
+        account = NewAccount(username=role.value, role=role, password=password)
+        with (
+            PeopleApi.on_this_machine(self.settings.hub.admin_socket) as local,
+            PeopleApi(self.settings.hub.public_url, ca=self.ca) as hub,
+        ):
+            await asyncio.to_thread(local.add_user, account)
+            return (await asyncio.to_thread(hub.login, role.value, password)).token
 
     async def _answers(self) -> bool:
         trusted = ssl.create_default_context(cadata=self.ca) if self._tls else True

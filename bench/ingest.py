@@ -7,26 +7,24 @@ there, and be counted once. The cost of TLS is the difference to the same crowd 
 """
 
 import asyncio
-import sys
 import tempfile
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import psutil
 
 from bench.agents import Crowd, Report
 from bench.calm import undisturbed
 from bench.hubs import BenchHub
+from bench.load_process import LoadProcess, loading
 from bench.progress import say
 from bench.report import Verdict, at_least, at_most
 from bench.trees import MIB, watching
 from flip_hub.accounts.store import AccountStore
 from flip_hub.mongo import Mongo
 from flip_hub.vitals.store import HealthStore
-from flip_runtime.child import ends_with_parent
 from flip_runtime.errors import Unavailable
 from flip_wire.fleet import DeviceId
 
@@ -82,13 +80,12 @@ async def _crowd(folder: Path, size: Size, *, tls: bool = False) -> Load:
         _, tokens = await hub.enrol(size.agents)
         say(f"{size.agents} agents{' with TLS' if tls else ''}, a heartbeat each {size.period:g} s")
         async with _agents(hub, tokens, size) as agents:
-            await _line(agents)
             before = _cpu(hub)
             async with watching(lambda: int(psutil.virtual_memory().percent * 100)) as peak:
                 await asyncio.sleep(size.seconds)
             spent = [late - early for early, late in zip(before, _cpu(hub), strict=True)]
             rss = psutil.Process(hub.pids[0]).memory_info().rss / MIB
-            report = msgspec.json.decode(await _line(agents), type=Report)
+            report = await agents.told(Report)
     if not report.beats:
         raise Unavailable(f"no heartbeat was answered: {report.errors}")
     each = [1e6 * seconds / report.beats for seconds in spent]
@@ -103,7 +100,6 @@ async def _killed(folder: Path, size: Size) -> tuple[int, int]:
     async with hub.running():
         device_ids, tokens = await hub.enrol(size.agents)
         async with _agents(hub, tokens, size, until=enough) as agents:
-            await _line(agents)
             for child, start in ((hub.hub, hub.start_hub), (hub.mongod, hub.start_mongod)):
                 await asyncio.sleep(size.pause)
                 say(f"{child.name} is killed")
@@ -111,7 +107,7 @@ async def _killed(folder: Path, size: Size) -> tuple[int, int]:
                 await start()
             await asyncio.sleep(size.pause + size.period)
             enough.touch()
-            report = msgspec.json.decode(await _line(agents), type=Report)
+            report = await agents.told(Report)
         return await _checked(hub, device_ids, report.acknowledged)
 
 
@@ -133,10 +129,9 @@ async def _checked(hub: BenchHub, device_ids: Sequence[DeviceId], acknowledged: 
     return lost, miscounted
 
 
-@asynccontextmanager
-async def _agents(
+def _agents(
     hub: BenchHub, tokens: list[str], size: Size, until: Path | None = None
-) -> AsyncGenerator[asyncio.subprocess.Process]:
+) -> AbstractAsyncContextManager[LoadProcess]:
     crowd = Crowd(
         port=hub.port,
         tokens=tokens,
@@ -146,27 +141,7 @@ async def _agents(
         ca=hub.ca,
         until_file=str(until or ""),
     )
-    file = hub.folder / "crowd.json"
-    file.write_bytes(msgspec.json.encode(crowd))
-    process = await asyncio.create_subprocess_exec(
-        *(*ends_with_parent(), sys.executable, "-m", "bench.agents", str(file)),
-        stdout=asyncio.subprocess.PIPE,
-        limit=2**24,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
-async def _line(agents: asyncio.subprocess.Process) -> bytes:
-    assert agents.stdout is not None
-    line = await agents.stdout.readline()
-    if not line:
-        raise Unavailable("the agents have ended", hint="their complaints are above")
-    return line
+    return loading("bench.agents", crowd)
 
 
 def _cpu(hub: BenchHub) -> list[float]:
