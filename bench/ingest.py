@@ -22,7 +22,7 @@ from bench.load_process import LoadProcess, loading
 from bench.progress import say
 from bench.report import Verdict, at_least, at_most
 from bench.trees import MIB, watching
-from flip_hub.accounts.store import AccountStore
+from flip_hub.intake.store import IntakeStore
 from flip_hub.mongo import Mongo
 from flip_hub.vitals.store import HealthStore
 from flip_runtime.errors import Unavailable
@@ -115,7 +115,7 @@ async def _checked(hub: BenchHub, device_ids: Sequence[DeviceId], acknowledged: 
     lost = miscounted = 0
     mongo = Mongo(hub.settings.mongo)
     try:
-        records = await AccountStore(mongo.database).records(device_ids)
+        records = await IntakeStore(mongo.database).records(device_ids)
         health = HealthStore(mongo.database)
         for device_id, last in zip(device_ids, acknowledged, strict=True):
             intake = records[device_id].intake

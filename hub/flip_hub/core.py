@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from litestar.types import ControllerRouterHandler
 
-from flip_hub.accounts.store import AccountStore
 from flip_hub.actions.routes import ActionController
 from flip_hub.actions.service import ActionService
 from flip_hub.actions.store import ActionStore
@@ -32,6 +31,7 @@ from flip_hub.enrolment.routes import EnrolmentController
 from flip_hub.enrolment.service import EnrolmentService
 from flip_hub.enrolment.store import EnrolmentStore
 from flip_hub.health import HealthController
+from flip_hub.intake.store import IntakeStore
 from flip_hub.live import LiveHub
 from flip_hub.live_routes import live_frames
 from flip_hub.models.signing import ModelSigner
@@ -107,7 +107,7 @@ def build_core(settings: Settings, database: Database) -> Core:
     audit = audit_of(settings, database)
     people = build_people(settings, database, shared, tokens, audit)
     devices = DeviceService(registry, live, shared.bus, settings)
-    accounts, health = AccountStore(database), HealthStore(database)
+    accounts, health = IntakeStore(database), HealthStore(database)
     ingest = Ingest(events, gaps, spans, health, accounts, DeploymentStore(database), devices)
     allowance = Allowance(settings.devices.batches, settings.devices.batches_at_once)
     actions = ActionService(ActionStore(database), devices, live)

@@ -14,10 +14,10 @@ from msgspec.structs import replace
 from core_hub import CoreHub, TestDevice, log_batch, problem, running_core
 from flip_demo.mongod import mongod_command
 from flip_demo.ports import free_port
-from flip_hub.accounts.account import Delivery
-from flip_hub.accounts.store import AccountStore
 from flip_hub.core import build_core
 from flip_hub.deployments.store import DeploymentStore
+from flip_hub.intake.delivery import Delivery
+from flip_hub.intake.store import IntakeStore
 from flip_hub.mongo import DatabaseDown, Mongo
 from flip_hub.telemetry.batch import CheckedBatch, read_batch
 from flip_hub.telemetry.hub_time import HubTime
@@ -72,7 +72,7 @@ async def test_a_crash_between_any_two_writes_neither_loses_nor_doubles(folder: 
             EventStore(database),
             GapStore(database),
             HealthStore(database),
-            AccountStore(database),
+            IntakeStore(database),
         )
         others = SpanStore(database), health, accounts, DeploymentStore(database), hub.core.devices
         ingest, sent = Ingest(events, gaps, *others), 0

@@ -8,12 +8,12 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
-from flip_hub.accounts.store import AccountStore
 from flip_hub.apps.store import AppStore
 from flip_hub.contributions.store import ContributionStore
 from flip_hub.devices.store import DeviceStore
 from flip_hub.enrolment.store import EnrolmentStore
 from flip_hub.federation.store import RunStore
+from flip_hub.intake.store import IntakeStore
 from flip_hub.models.store import ModelStore
 from flip_hub.mongo import Database, Document, Mongo
 from flip_hub.registry.collections import COLLECTIONS
@@ -137,7 +137,7 @@ async def test_everything_in_a_registry_of_the_schema_before_is_there_after_its_
     one = await devices.get(DeviceId("dev-one"))
     assert one is not None
     assert (one.intake.accepted, one.node_id) == (8, "123")
-    assert len(await AccountStore(database).records([DeviceId("dev-one"), DeviceId("dev-two")])) == 2
+    assert len(await IntakeStore(database).records([DeviceId("dev-one"), DeviceId("dev-two")])) == 2
     run = await RunStore(database).run("run-1")
     assert run is not None
     assert run.promoted_version == 2

@@ -10,11 +10,11 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from flip_hub.accounts.account import Account, Delivery, account
-from flip_hub.accounts.store import AccountStore
 from flip_hub.deployments.store import DeploymentStore
 from flip_hub.devices.record import DeviceRecord
 from flip_hub.devices.service import DeviceService, admitted
+from flip_hub.intake.delivery import Account, Delivery, account
+from flip_hub.intake.store import IntakeStore
 from flip_hub.telemetry.store import EventStore, GapStore, SpanStore
 from flip_hub.vitals.store import HealthStore
 from flip_runtime.errors import FlipError, Unavailable
@@ -33,7 +33,7 @@ class Ingest:
         gaps: GapStore,
         spans: SpanStore,
         health: HealthStore,
-        accounts: AccountStore,
+        accounts: IntakeStore,
         deployments: DeploymentStore,
         devices: DeviceService,
     ) -> None:

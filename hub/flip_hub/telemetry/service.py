@@ -5,10 +5,10 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from flip_hub.accounts.account import Delivery
 from flip_hub.api.pages import Page, Wanted
 from flip_hub.devices.lives import Call
 from flip_hub.devices.service import DeviceService
+from flip_hub.intake.delivery import Delivery
 from flip_hub.live import ListGrew, Listing, LiveHub, More
 from flip_hub.telemetry.allowance import Allowance
 from flip_hub.telemetry.batch import CheckedBatch

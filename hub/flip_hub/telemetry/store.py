@@ -11,8 +11,8 @@ from msgspec import Raw
 from pymongo import DESCENDING
 from pymongo.errors import BulkWriteError
 
-from flip_hub.accounts.account import Delivery
 from flip_hub.api.pages import Order, Page, Wanted
+from flip_hub.intake.delivery import Delivery
 from flip_hub.mongo import Database, Document
 from flip_hub.telemetry.hub_time import moment, moved
 from flip_hub.telemetry.schemas import DeclaredGap, StoredEvent, StoredSpans

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from pymongo import UpdateOne
 
-from flip_hub.accounts.account import Account
 from flip_hub.devices.record import DeviceRecord
+from flip_hub.intake.delivery import Account
 from flip_hub.mongo import Database, Document
 from flip_hub.vitals.store import FIELD, document
 from flip_wire.fleet import DeviceId
 
 
-class AccountStore:
+class IntakeStore:
     """Fields of the collection `devices`."""
 
     def __init__(self, database: Database) -> None:
