@@ -1,7 +1,7 @@
 """Who may call a route: `needs(PERMISSION)` for people, `device_guard` for devices, `internal_guard` for ServerApps.
 
-Behind `device_guard` a handler finds the caller in its parameter `device_id: DeviceId`, behind `needs` in `me: Me`;
-app-wide dependencies provide both (`CALLER`), and `caller: Caller` for who must know the session, too.
+Behind `device_guard` a handler finds the caller in its parameter `calling_device: DeviceId`, behind `needs` in
+`me: Me`; app-wide dependencies provide both (`CALLER`), and `caller: Caller` for who must know the session, too.
 """
 
 import hmac
@@ -108,14 +108,14 @@ def provide_caller(request: Request[Any, Any, Any]) -> Caller:
     return request.state["caller"]
 
 
-def provide_device_id(request: Request[Any, Any, Any]) -> DeviceId:
+def provide_calling_device(request: Request[Any, Any, Any]) -> DeviceId:
     return request.state["device_id"]
 
 
 CALLER = {
     "me": Provide(provide_me, sync_to_thread=False),
     "caller": Provide(provide_caller, sync_to_thread=False),
-    "device_id": Provide(provide_device_id, sync_to_thread=False),
+    "calling_device": Provide(provide_calling_device, sync_to_thread=False),
 }
 
 

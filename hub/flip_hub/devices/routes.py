@@ -82,12 +82,12 @@ class DesiredController(Controller):
         self,
         devices: NamedDependency[DeviceService],
         actions: NamedDependency[ActionService],
-        device_id: NamedDependency[DeviceId],
+        calling_device: NamedDependency[DeviceId],
         after: FromQuery[int | None] = None,
         wait: Annotated[float, QueryParameter(ge=0, le=LONGEST_WAIT)] = 0.0,
     ) -> Response[DesiredState | None]:
         """At once, or when the generation is no longer `after`; 304 when `wait` seconds are over."""
-        await devices.seen(device_id)
-        await actions.held(device_id, after)
-        desired = await devices.wait_desired(device_id, after, wait)
+        await devices.seen(calling_device)
+        await actions.held(calling_device, after)
+        desired = await devices.wait_desired(calling_device, after, wait)
         return Response(desired) if desired is not None else Response(None, status_code=304)

@@ -33,12 +33,12 @@ class TelemetryController(Controller):
         self,
         request: Request[Any, Any, Any],
         telemetry: NamedDependency[TelemetryService],
-        device_id: NamedDependency[DeviceId],
+        calling_device: NamedDependency[DeviceId],
     ) -> BatchAccepted:
         """Takes a `flip_wire.telemetry.Batch` as JSON, plain or zstd; answers once it is on disk."""
-        telemetry.admit(device_id)
+        telemetry.admit(calling_device)
         checked = read_batch(await request.body(), request.headers.get("Content-Encoding", ""))
-        return await telemetry.accept(device_id, checked)
+        return await telemetry.accept(calling_device, checked)
 
     @get("/devices/{device:str}/events", guards=[needs(Permission.DEVICES_READ)])
     async def list_events(
