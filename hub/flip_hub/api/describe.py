@@ -27,7 +27,7 @@ _WHY = {
     400: "The request is not understood.",
     401: "Nobody is known by the token, or there is none.",
     403: "Who calls is known, and may not.",
-    404: "What the path names does not exist.",
+    404: "What the path or the body names does not exist.",
     409: "What is there already stands against it.",
     413: "The body is too large.",
     415: "The body is of another media type than this call takes.",
@@ -153,7 +153,7 @@ def _errors(method: str, path: str, call: Call, parameters: list[Schema], body: 
     if any(each["in"] == "path" for each in parameters):
         errors.append(404)
     if body:
-        errors += [413, 415]
+        errors += [404, 413, 415]
     if method in _CHANGES:
         errors += [401, 403, 409, 422]
     return sorted(set(errors))
