@@ -37,7 +37,7 @@ HEARTBEAT = 10.0
 
 async def measure(folder: Path, *, quick: bool) -> Mapping[str, Verdict]:
     devices, seconds = (20, 15) if quick else (100, 60)
-    async with flip_fleet(folder, devices) as fleet, fleet.devices(devices, settle=TRAINING):
+    async with flip_fleet(folder / "flip", devices) as fleet, fleet.devices(devices, settle=TRAINING):
         assert isinstance(fleet.side, Ours)
         federation = fleet.side.federation
         ids = [device.id for device in await asyncio.to_thread(federation.api.devices)]
