@@ -19,6 +19,7 @@ import uvloop
 import zstandard
 from msgspec import Struct
 
+from bench.quantiles import quantiles
 from flip_wire.fleet import DesiredState, ReportedState
 from flip_wire.health import HealthReport
 from flip_wire.telemetry import Batch, BatchAccepted, Event, Priority, Seq, Stamp
@@ -211,13 +212,11 @@ class Agents:
         ).encode()
 
     def _told(self) -> Report:
-        found = sorted(self._latencies) or [0.0]
-        quantiles = [found[min(len(found) - 1, int(len(found) * share))] for share in (0.5, 0.95, 0.99, 1.0)]
         return Report(
             beats=len(self._latencies),
             errors=self._errors,
             failed=self._failed,
-            milliseconds=quantiles,
+            milliseconds=quantiles(self._latencies),
             acknowledged=list(self._acknowledged),
         )
 

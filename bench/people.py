@@ -8,7 +8,6 @@ import asyncio
 import sys
 import time
 from array import array
-from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -16,6 +15,8 @@ import msgspec
 import uvloop
 from msgspec import Struct
 from websockets.asyncio.client import connect
+
+from bench.quantiles import quantiles
 
 
 class People(Struct, frozen=True, kw_only=True):
@@ -62,7 +63,7 @@ class _Office:
                 task.cancel()
         return Waited(
             calls=len(self._latencies),
-            milliseconds=_quantiles(self._latencies),
+            milliseconds=quantiles(self._latencies),
             errors=self._errors[:10],
             frames=self._frames,
         )
@@ -85,11 +86,6 @@ class _Office:
             if not answer.is_success:
                 self._errors.append(f"{answer.url.path}: {answer.status_code} {answer.text[:100]}")
             await asyncio.sleep(people.look)
-
-
-def _quantiles(latencies: Sequence[float]) -> list[float]:
-    found = sorted(latencies) or [float("inf")]
-    return [found[min(len(found) - 1, int(len(found) * share))] for share in (0.5, 0.95, 0.99, 1.0)]
 
 
 def main() -> None:

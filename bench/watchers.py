@@ -16,6 +16,8 @@ import uvloop
 from msgspec import Struct
 from websockets.asyncio.client import ClientConnection, connect
 
+from bench.quantiles import quantiles
+
 _MARK = re.compile(rb"mark-(\d{10,20})-")
 
 
@@ -77,11 +79,9 @@ async def watch(watchers: Watchers) -> Seen:
         await asyncio.wait(reading)
     finally:
         await asyncio.gather(*(connection.close() for connection in connections))
-    ages = sorted(age for watcher in all_of_them for age in watcher.ages) or [float("inf")]
-    quantiles = [ages[min(len(ages) - 1, int(len(ages) * share))] for share in (0.5, 0.95, 0.99, 1.0)]
     return Seen(
         frames=[len(watcher.ages) for watcher in all_of_them],
-        milliseconds=quantiles,
+        milliseconds=quantiles(age for watcher in all_of_them for age in watcher.ages),
         lagged=sum(watcher.lagged for watcher in all_of_them),
     )
 

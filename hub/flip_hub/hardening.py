@@ -3,14 +3,13 @@
 A page of somebody else's whose name was made to point here (DNS rebinding) sends its own name as Host, and is refused.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
+from flip_hub.listener import ASGIApplication
 from flip_hub.problem import PROBLEM_JSON, NotFound, Refused, problem_of
-
-ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
 
 HSTS = b"max-age=31536000"
 """A year; without subdomains, which may be other people's."""

@@ -34,10 +34,12 @@ def server_config(
     websockets: bool = False,
     proxies: Sequence[str] = (),
 ) -> uvicorn.Config:
-    """With the limits and habits that all ports of the hub have in common; TLS with a certificate.
+    """With the limits and habits that all ports of the hub have in common; TLS with a certificate, for which this
+    raises `ConfigError`.
 
     `proxies` are addresses whose `X-Forwarded-For` is believed.
     """
+    context = None if certificate is None else certificate.context()
     return uvicorn.Config(
         app,
         loop="uvloop",
@@ -47,7 +49,7 @@ def server_config(
         lifespan="on" if lifespan else "off",
         proxy_headers=bool(proxies),
         forwarded_allow_ips=list(proxies),
-        ssl_context_factory=None if certificate is None else lambda *_: certificate.context(),
+        ssl_context_factory=None if context is None else lambda *_: context,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=STOP_WITHIN,
         server_header=False,

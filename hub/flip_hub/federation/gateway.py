@@ -13,9 +13,8 @@ import time
 from collections import Counter
 from typing import Any, Protocol
 
-import uvicorn
-
 from flip_hub.cluster.lease import ALONE, Leading
+from flip_hub.credentials import gateway_certificate
 from flip_hub.devices.schemas import Device
 from flip_hub.federation import device_calls, passage, shield
 from flip_hub.federation.device_calls import DeviceCalls
@@ -26,11 +25,11 @@ from flip_hub.federation.nodes import Nodes
 from flip_hub.federation.passage import Passage
 from flip_hub.federation.shield import Shield
 from flip_hub.federation.upstream import Upstream
-from flip_hub.listener import KEEP_ALIVE, STOP_WITHIN, listening, serve
+from flip_hub.listener import listening, serve, server_config
 from flip_hub.mongo import DatabaseDown
 from flip_hub.observability.requests import TracedApp
 from flip_hub.settings import Settings
-from flip_runtime.errors import ConfigError, FlipError
+from flip_runtime.errors import FlipError
 
 log = logging.getLogger(__name__)
 
@@ -75,32 +74,13 @@ class Gateway:
 
     async def run(self) -> None:
         """Until it is cancelled. Raises `ConfigError` for a taken port or a missing certificate."""
-        fleet, config = self._settings.fleet, self._config()
+        fleet, certificate = self._settings.fleet, gateway_certificate(self._settings)
+        config = server_config(TracedApp(self), certificate)
         with listening(fleet.host, fleet.port, "fleet") as listener:
             async with self._upstream, self._uploads, asyncio.TaskGroup() as group:
                 group.create_task(self._shield.run())
                 log.info("fleet gateway ready", extra={"host": fleet.host, "port": fleet.port})
-                await serve(config, listener, self._shield.stop)
-
-    def _config(self) -> uvicorn.Config:
-        certificate, key = (self._settings.hub.state / name for name in ("fleet.pem", "fleet.key"))
-        for path in (certificate, key):
-            if not path.exists():
-                raise ConfigError(f"no {path}", hint="make it with flip-hub init")
-        return uvicorn.Config(
-            TracedApp(self),
-            ssl_certfile=certificate,
-            ssl_keyfile=str(key),
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            timeout_keep_alive=KEEP_ALIVE,
-            timeout_graceful_shutdown=STOP_WITHIN,
-            server_header=False,
-            access_log=False,
-            log_config=None,
-            log_level="warning",
-        )
+                await serve(config, listener, self._shield.stop, certificate)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":

@@ -1,14 +1,14 @@
-"""The instruments in Prometheus' text format (version 0.0.4)."""
+"""The instruments in Prometheus' text format."""
 
 from collections.abc import Iterator
 
-from prometheus_client import generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from flip_hub.observability.metrics import Histogram, Instrument, Kind, Metrics
 
-MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+MEDIA_TYPE = CONTENT_TYPE_LATEST
 _UNITS = {"s": "seconds", "By": "bytes", "1": ""}
 
 
