@@ -33,7 +33,7 @@ from flip_hub.settings import AppsSection, ControlSection, FleetSection, HubSect
 from flip_hub.settings import Settings as HubSettings
 from flip_runtime.backoff import Backoff
 from flip_runtime.child import Child
-from flip_runtime.errors import Rejected
+from flip_runtime.errors import Rejected, Unavailable
 from flip_runtime.logs import configure_logs
 from flip_wire.fleet import DeviceId
 from flip_wire.telemetry import SessionEvent
@@ -75,13 +75,18 @@ class Hub:
         config.write_text(toml_of(self.settings))
         program, self._config = str(Path(sys.executable).with_name("flip-hub")), ["--config", str(config)]
         self._init = [program, "init", *self._config, "--admin", "admin", "--password-file", str(self._password)]
-        self._process = Child("hub", [program, "serve", *self._config], log_file=folder / "log")
+        self._log = folder / "log"
+        self._process = Child("hub", [program, "serve", *self._config], log_file=self._log)
 
     async def start(self) -> None:
         await asyncio.to_thread(subprocess.run, self._init, check=True, capture_output=True)
         await self._process.start()
         with HubApi(self.url) as api:
-            await self._process.wait_until(lambda: asyncio.to_thread(api.ready), within=120)
+            try:
+                await self._process.wait_until(lambda: asyncio.to_thread(api.ready), within=120)
+            except Unavailable as error:
+                error.add_note(self._log.read_text()[-4000:])  # the folder goes with the test
+                raise
         self.api.close()
         password = self._password.read_text().strip()
         self.api = await asyncio.to_thread(HubApi.logged_in, self.url, "admin", password)
