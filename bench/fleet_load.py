@@ -50,6 +50,7 @@ async def _main() -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.gather(*(_left(session, gate, seen) for session in sessions))
     print(msgspec.json.encode(seen).decode(), flush=True)
 
 
@@ -65,6 +66,15 @@ async def _live(session: Session, gate: asyncio.Semaphore, joined: asyncio.Semap
             seen.errors += 1
             seen.note(str(errors.exceptions[0])[:120])
         await asyncio.sleep(1.0)
+
+
+async def _left(session: Session, gate: asyncio.Semaphore, seen: Seen) -> None:
+    try:
+        async with gate:
+            await session.leave()
+    except (Rejected, Unavailable) as error:
+        seen.errors += 1
+        seen.note(str(error)[:120])
 
 
 def _key(pem: str) -> EllipticCurvePrivateKey:

@@ -20,6 +20,7 @@ from flwr.proto.fab_pb2 import GetFabRequest
 from flwr.proto.fleet_pb2 import (
     ActivateNodeRequest,
     ActivateNodeResponse,
+    DeactivateNodeRequest,
     PullMessagesRequest,
     PullMessagesResponse,
     PushMessagesRequest,
@@ -103,6 +104,11 @@ class Session:
         activate = ActivateNodeRequest(public_key=self._public, heartbeat_interval=LEASE)
         answer = ActivateNodeResponse.FromString(await self._call("activate-node", activate))
         self._node = Node(node_id=answer.node_id)
+
+    async def leave(self) -> None:
+        """As a SuperNode that stops: a SuperLink lets no node join that it thinks is there."""
+        if self._node.node_id:
+            await self._call("deactivate-node", DeactivateNodeRequest(node_id=self._node.node_id))
 
     async def work(self) -> None:
         """Until it is cancelled."""

@@ -13,6 +13,7 @@ from flip_hub.alerts.store import AlertStore
 from flip_hub.apps.keys import AppKeys
 from flip_hub.apps.routes import AppKeyController
 from flip_hub.apps.store import AppKeyStore
+from flip_hub.artifacts.place import artifacts_in
 from flip_hub.audit.build import audit_of
 from flip_hub.audit.routes import AuditController
 from flip_hub.audit.service import Audit
@@ -22,6 +23,9 @@ from flip_hub.cluster.shared import Shared, shared_by
 from flip_hub.console.routes import serve_console
 from flip_hub.console.site import Site
 from flip_hub.credentials import CA, load_credentials
+from flip_hub.datasets.routes import DatasetController
+from flip_hub.datasets.service import DatasetService
+from flip_hub.datasets.store import DatasetStore
 from flip_hub.deployments.store import DeploymentStore
 from flip_hub.devices.assertions import Assertions
 from flip_hub.devices.routes import DesiredController, DeviceController
@@ -63,6 +67,7 @@ ROUTES: list[ControllerRouterHandler] = [
     SilenceController,
     HealthController,
     UploadController,
+    DatasetController,
     live_frames,
     serve_console,
 ]
@@ -93,6 +98,9 @@ def build_core(settings: Settings, database: Database) -> Core:
     live = LiveHub(shared.bus)
     uploads = Uploads((settings.artifacts.folder or settings.hub.state) / "uploads", settings.uploads)
     uploads.create()
+    dataset_files = artifacts_in(settings, "datasets")
+    dataset_files.create()
+    datasets = DatasetService(DatasetStore(database), dataset_files, uploads)
     registry, enrolment, events, gaps, spans, keys = (
         DeviceStore(database),
         EnrolmentStore(database),
@@ -130,6 +138,7 @@ def build_core(settings: Settings, database: Database) -> Core:
             **people.services,
             "settings": settings,
             "uploads": uploads,
+            "datasets": datasets,
             "volatile": shared.volatile,
             "bus": shared.bus,
             "live": live,

@@ -18,7 +18,7 @@ from flip_hub.audit.head import check
 from flip_hub.audit.store import AuditStore
 from flip_hub.audit.verification import Broken, verify_chain
 from flip_hub.backup.archive import Batch, Description, End, FilePart, Header, read_archive, read_header
-from flip_hub.backup.store import BackupStore
+from flip_hub.backup.store import FOLDERS, BackupStore
 from flip_hub.mongo import Database
 from flip_hub.registry.collections import COLLECTIONS
 from flip_hub.registry.lock import RegistryLock
@@ -75,7 +75,7 @@ async def _load(settings: Settings, database: Database, store: BackupStore, head
     await begin_restore(database, header.schema)
     await store.clear()
     await begin_restore(database, header.schema, COLLECTIONS)
-    places = {folder: artifacts_in(settings, folder) for folder in ("artifacts", "late")}
+    places = {folder: artifacts_in(settings, folder) for folder in FOLDERS}
     for place in places.values():
         place.create()
     records = read_archive(path)
@@ -116,5 +116,5 @@ async def _continue_audit(settings: Settings, database: Database, path: Path, en
 
 
 async def _missing(settings: Settings, store: BackupStore) -> list[Sha256]:
-    places = {folder: artifacts_in(settings, folder) for folder in ("artifacts", "late")}
+    places = {folder: artifacts_in(settings, folder) for folder in FOLDERS}
     return [sha256 async for folder, sha256 in store.artifacts() if not await places[folder].holds(sha256)]

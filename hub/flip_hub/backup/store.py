@@ -12,6 +12,15 @@ from flip_hub.registry.collection import Collection, Index
 from flip_wire.models import Sha256
 
 AT_ONCE = 1000
+_NAMED: Sequence[tuple[str, str, str]] = (
+    ("artifacts", "model_versions", "artifacts"),
+    ("artifacts", "apps", "fab_hash"),
+    ("datasets", "datasets", "sha256"),
+    ("late", "late", "objects"),
+    ("late", "late", "reply"),
+)
+"""Folder, collection and field of what names a file."""
+FOLDERS = sorted({folder for folder, _, _ in _NAMED})
 """Documents of one batch, at most; MongoDB ends one at 16 MiB."""
 _RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 
@@ -54,13 +63,7 @@ class BackupStore:
 
     async def artifacts(self) -> AsyncIterator[tuple[str, Sha256]]:
         """The folder and the hash of each file that the registry names."""
-        named: Sequence[tuple[str, str, str]] = (
-            ("artifacts", "model_versions", "artifacts"),
-            ("artifacts", "apps", "fab_hash"),
-            ("late", "late", "objects"),
-            ("late", "late", "reply"),
-        )
-        for folder, collection, field in named:
+        for folder, collection, field in _NAMED:
             stages = [{"$unwind": f"${field}"}, {"$group": {"_id": f"${field}"}}]
             async for found in self._database[collection].aggregate(stages, allowDiskUse=True):
                 yield folder, Sha256(found["_id"])

@@ -18,7 +18,7 @@ from flip_hub.audit.build import audit_of, audit_secret
 from flip_hub.audit.head import Head, signed
 from flip_hub.audit.store import AuditStore
 from flip_hub.backup.archive import End, FilePart, Header, Writer, writing
-from flip_hub.backup.store import BackupStore
+from flip_hub.backup.store import FOLDERS, BackupStore
 from flip_hub.mongo import Database
 from flip_hub.registry.collection import Collection
 from flip_hub.registry.collections import COLLECTIONS, PASSING
@@ -76,7 +76,7 @@ async def _copy(store: BackupStore, collection: Collection, writer: Writer) -> N
 
 async def _copy_artifacts(settings: Settings, store: BackupStore, writer: Writer) -> list[Sha256]:
     missing: list[Sha256] = []
-    places = {folder: artifacts_in(settings, folder) for folder in ("artifacts", "late")}
+    places = {folder: artifacts_in(settings, folder) for folder in FOLDERS}
     async for folder, sha256 in store.artifacts():
         place = places[folder]
         try:

@@ -4,6 +4,7 @@ It reads the registry, so it needs no bus; a bus only makes it look at once. Tim
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -14,6 +15,8 @@ from flip_wire.fleet import DeviceId
 
 LOOK_EVERY = 1.0
 """Seconds."""
+LATE = 3.0
+"""Seconds after a look at which nobody may rely any more on having heard of what has changed."""
 _OVERLAP = timedelta(seconds=10)
 """Of one look with the one before: writes become visible out of their order, and the registry's members have a clock
 each."""
@@ -34,9 +37,16 @@ class Changes:
         self._on_device = on_device
         self._on_fleet = on_fleet
         self._hint = asyncio.Event()
+        self._looked = float("-inf")
+        """When the last look began that has told of everything."""
         self._generation: int | None = None
         self._known: dict[DeviceId, datetime] = {}
         """Of the time of the overlap: when each had changed that was told of."""
+
+    @property
+    def watched(self) -> bool:
+        """Whether what has changed is told of, but for the last seconds."""
+        return time.monotonic() - self._looked < LATE
 
     def hint(self) -> None:
         """Look at once."""
@@ -55,6 +65,7 @@ class Changes:
             self._hint.clear()
 
     async def _look(self, since: datetime) -> datetime:
+        began = time.monotonic()
         changed = await self._store.changed_since(since - _OVERLAP)
         for at, record in changed:
             if self._known.get(record.id) != at:
@@ -65,4 +76,5 @@ class Changes:
         if self._generation not in (None, generation):
             self._on_fleet()
         self._generation = generation
+        self._looked = began
         return max(since, newest)

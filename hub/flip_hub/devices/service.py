@@ -7,7 +7,7 @@ over the bus, and without one within a second (`changes`).
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from flip_hub.api.pages import Page, Wanted
 from flip_hub.cluster.bus import Bus, Topic
@@ -44,7 +44,7 @@ class DeviceService:
         self._heartbeat = settings.devices.heartbeat
         self._presence = Presence(self._heartbeat)
         self._announcements = Announcements(self._publish)
-        self._known = KnownRecords()
+        self._known = KnownRecords(lambda: self._changes.watched)
         self._fleet = FleetDesired(store, bus)
         self.polls = Polls()
         self.leashes = Leashes()
@@ -74,12 +74,9 @@ class DeviceService:
     async def by_key(self, fingerprint: str) -> Device | None:
         """The device with that key (`flip_hub.devices.keys`), revoked or not; may be two seconds old."""
         record = self._known.by_key(fingerprint)
-        if record is None:
-            record = await self._store.by_key(fingerprint)
-            if record is None:
-                return None
+        if record is None and (record := await self._store.by_key(fingerprint)) is not None:
             self._known.put(record)
-        return self._shown(record, await self._fleet.read())
+        return None if record is None else self._shown(record, await self._fleet.read())
 
     async def public_key(self, device_id: DeviceId) -> str:
         """PEM. Raises `NotFound`."""
@@ -132,6 +129,10 @@ class DeviceService:
     async def called(self, device_id: DeviceId, call: Call) -> None:
         """Takes what a request tells beside what it asks. Raises as `check_enrolled` does."""
         await self.heard_from(await self.check_enrolled(device_id), call)
+
+    def known(self, device_ids: Iterable[DeviceId]) -> dict[DeviceId, DeviceRecord]:
+        """Records of any age, of those that are remembered: for whoever changes only what is still as it was."""
+        return self._known.of_any_age(device_ids)
 
     async def heard_from(self, record: DeviceRecord, call: Call) -> None:
         """The same, of a device whose record has just been read."""

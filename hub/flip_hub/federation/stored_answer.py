@@ -82,7 +82,11 @@ class StoredAnswer:
         if self._file is None:
             return bytes(self._content[position : position + _PIECE])
         length = min(_PIECE, self.size - position)
-        return await asyncio.to_thread(os.pread, self._file, length, position)
+        piece = bytearray(length)
+        try:
+            return bytes(piece[: os.preadv(self._file, [piece], position, os.RWF_NOWAIT)])  # it is in memory yet
+        except OSError:  # it must be read from the disk, or this file system cannot tell
+            return await asyncio.to_thread(os.pread, self._file, length, position)
 
     async def _change(self) -> None:
         if self._failed is not None:

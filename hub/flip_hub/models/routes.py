@@ -6,24 +6,19 @@ from typing import Any
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
-from litestar.response import Stream
 
 from flip_hub.api.pages import Page, Wanted
 from flip_hub.artifacts.artifacts import Artifacts
+from flip_hub.artifacts.download import BINARY, download
 from flip_hub.auth.guards import device_guard, needs
 from flip_hub.auth.permissions import Permission
 from flip_hub.auth.schemas import Me
-from flip_hub.models.ranges import Part, Unsatisfiable, part_of
 from flip_hub.models.schemas import Model, ModelVersion, VersionRequest
 from flip_hub.models.service import ModelService
-from flip_hub.problem import NotFound, problem_response
+from flip_hub.problem import NotFound
 from flip_hub.uploads.schemas import Upload
 from flip_hub.uploads.service import Uploads
-from flip_runtime.errors import Corrupt
 from flip_wire.models import GRAPH, WEIGHTS, FileRef, Manifest, Sha256
-from flip_wire.problem import Problem
-
-_BINARY = "application/octet-stream"
 
 
 class ModelController(Controller):
@@ -83,7 +78,7 @@ class ModelController(Controller):
     @get(
         "/{name:str}/versions/{version:int}/files/{file:str}",
         guards=[needs(Permission.MODELS_READ)],
-        media_type=_BINARY,
+        media_type=BINARY,
     )
     async def download_file(
         self,
@@ -97,7 +92,7 @@ class ModelController(Controller):
         """Honours `Range`."""
         found = await models.file(name, version, file)
         headers = {"Content-Disposition": f'attachment; filename="{name}-{version}-{found.name}"'}
-        return await _send(artifacts, found.sha256, request, headers)
+        return await download(artifacts, found.sha256, request, headers)
 
     @post("/{name:str}/versions/{version:int}/promote", guards=[needs(Permission.MODELS_OPERATE)], status_code=200)
     async def promote_version(
@@ -114,7 +109,7 @@ class DeviceArtifactController(Controller):
     tags = ("device",)
     guards = (device_guard,)
 
-    @get("/{sha256:str}", media_type=_BINARY)
+    @get("/{sha256:str}", media_type=BINARY)
     async def fetch(
         self,
         models: NamedDependency[ModelService],
@@ -125,36 +120,9 @@ class DeviceArtifactController(Controller):
         """Honours `Range`, so that a download goes on where it stopped; the ETag is the hash."""
         if not await models.offers(Sha256(sha256)):
             raise NotFound("no file of a registered model version has this hash")
-        return await _send(artifacts, Sha256(sha256), request, {})
+        return await download(artifacts, Sha256(sha256), request, {})
 
 
 def _file(name: str, upload: Upload) -> FileRef:
     assert upload.sha256 is not None
     return FileRef(name=name, sha256=upload.sha256, size=upload.size)
-
-
-async def _send(
-    artifacts: NamedDependency[Artifacts], sha256: Sha256, request: Request[Any, Any, Any], headers: dict[str, str]
-) -> Response[Any]:
-    try:
-        await artifacts.check(sha256)
-    except Corrupt as error:
-        raise NotFound(error.args[0], hint="restore the hub's artifacts from a backup") from error
-    size = await artifacts.size(sha256)
-    headers |= {"ETag": f'"{sha256}"', "Accept-Ranges": "bytes"}
-    wanted = request.headers.get("range")
-    if request.headers.get("if-range", headers["ETag"]) != headers["ETag"]:
-        wanted = None  # what the caller holds is part of another file
-    try:
-        part = part_of(wanted, size)
-    except Unsatisfiable:
-        problem = Problem(title="Range Not Satisfiable", status=416, detail=f"the file has {size} bytes")
-        return problem_response(problem, {"Content-Range": f"bytes */{size}"})
-    if part is None:
-        part, status = Part(0, size), 200
-    else:
-        headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
-        status = 206
-    headers["Content-Length"] = str(part.stop - part.start)
-    content = artifacts.stream(sha256, part.start, part.stop)
-    return Stream(content, status_code=status, headers=headers, media_type=_BINARY)

@@ -12,6 +12,7 @@ from flip_hub.apps.schemas import App, AppKey
 from flip_hub.audit.entry import Entry
 from flip_hub.cluster.store import Holder
 from flip_hub.contributions.schemas import Instructed, LateRecord
+from flip_hub.datasets.schemas import Dataset
 from flip_hub.deployments.schemas import Deployment
 from flip_hub.devices.fleet_state import FleetState
 from flip_hub.devices.record import DeviceRecord
@@ -153,6 +154,7 @@ MODELS = (
             index("artifacts"),
         ),
     ),
+    Collection(name="datasets", schema=shape(Dataset), indexes=(index("sha256"),)),
     Collection(name="promotions", schema=fields(_id="string", version="int", at="number")),
     Collection(
         name="deployments",

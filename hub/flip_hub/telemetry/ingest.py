@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from flip_hub.deployments.store import DeploymentStore
 from flip_hub.devices.record import DeviceRecord
@@ -50,7 +51,7 @@ class Ingest:
         told: dict[int, FlipError | None] = {}
         for attempt in range(ATTEMPTS):
             left = [number for number in range(len(deliveries)) if number not in told]
-            records = await self._accounts.records({deliveries[number].device_id for number in left})
+            records = await self._records({deliveries[number].device_id for number in left}, anew=attempt > 0)
             for number in left:
                 record = records.get(deliveries[number].device_id)
                 if refusal := _refusal(record):
@@ -64,6 +65,12 @@ class Ingest:
             if await self._take(taken, records):
                 return [told.get(number) for number in range(len(deliveries))]
         return [told.get(number, _TOO_MANY) for number in range(len(deliveries))]
+
+    async def _records(self, device_ids: AbstractSet[DeviceId], *, anew: bool) -> Records:
+        """At first those that are known here: where one is out of date its update is not made, and it is read."""
+        known = {} if anew else self._devices.known(device_ids)
+        missing = device_ids - known.keys()
+        return known | await self._accounts.records(missing) if missing else known
 
     async def _take(self, deliveries: Sequence[Delivery], records: Records) -> bool:
         """False when some of them are not counted, because a record is no longer as it was read."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flip_hub.models.ranges import Part, Unsatisfiable, part_of
+from flip_hub.artifacts.ranges import Part, Unsatisfiable, part_of
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Data that the hub itself holds back, for evaluation: files under names of their own."""
