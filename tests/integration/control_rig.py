@@ -39,7 +39,8 @@ from flip_hub.models.service import ModelService
 from flip_hub.models.store import ModelStore
 from flip_hub.settings import ControlSection
 from integration.fleet_rig import running
-from integration.hub_parts import SIGNER, ScriptedControl
+from integration.hub_parts import SIGNER
+from integration.scripted_control import ScriptedControl
 
 _FRAME_HEADER = 4
 

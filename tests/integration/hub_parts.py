@@ -2,7 +2,7 @@
 
 import time
 import zipfile
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -11,7 +11,6 @@ from typing import Any, cast
 from uuid import uuid4
 
 import httpx
-from flwr.proto.control_pb2 import StreamLogsResponse
 
 from flip_hub.app import create_app
 from flip_hub.apps.keys import AppKeys
@@ -34,18 +33,19 @@ from flip_hub.contributions.room import Room
 from flip_hub.contributions.routes import ContributionController, LateController
 from flip_hub.contributions.run_contributions import RunContributions
 from flip_hub.contributions.store import ContributionStore
+from flip_hub.datasets.routes import DatasetController
+from flip_hub.datasets.service import DatasetService
+from flip_hub.datasets.store import DatasetStore
 from flip_hub.deployments.store import DeploymentStore
 from flip_hub.devices.record import DeviceRecord
 from flip_hub.devices.service import DeviceService
 from flip_hub.devices.store import DeviceStore
-from flip_hub.federation.control import FlowerStatus
 from flip_hub.federation.internal import InternalController
 from flip_hub.federation.journal import Journals
 from flip_hub.federation.log_events import LogEvents
 from flip_hub.federation.mailboxes import Mailboxes
 from flip_hub.federation.nodes import Nodes
 from flip_hub.federation.routes import RunController
-from flip_hub.federation.schemas import Value
 from flip_hub.federation.service import RunService
 from flip_hub.federation.standby import Standby
 from flip_hub.federation.store import RunStore
@@ -61,10 +61,11 @@ from flip_hub.mongo import Mongo
 from flip_hub.people import build_people
 from flip_hub.registry.schema import prepare_registry
 from flip_hub.settings import MongoSection, Settings
+from flip_hub.uploads.routes import UploadController
 from flip_hub.uploads.service import Uploads
-from flip_runtime.errors import Rejected, Unavailable
 from flip_wire.fleet import DeviceId
 from flip_wire.models import GRAPH, WEIGHTS, FileRef, Manifest, Probe, Tensor
+from integration.scripted_control import ScriptedControl
 from sessions import log_in
 
 INTERNAL_SECRET = b"internal secret of a test"
@@ -100,65 +101,6 @@ def fab_of(export: str | None = None) -> bytes:
     return content.getvalue()
 
 
-class ScriptedControl:
-    """A SuperLink that does what a test says."""
-
-    def __init__(self) -> None:
-        self.runs: dict[str, FlowerStatus] = {}
-        self.started: list[Mapping[str, Value]] = []
-        self.text = ""
-        self.lines: list[tuple[float, str]] = []
-        self.away = False
-        self.refuses = ""
-
-    def set(self, run: str, status: str, sub_status: str = "", details: str = "") -> None:
-        self.runs[run] = FlowerStatus(status=status, sub_status=sub_status, details=details)
-
-    async def reach(self) -> None:
-        self._answer()
-
-    async def start(self, fab: bytes, config: Mapping[str, Value]) -> str:
-        self._answer()
-        if self.refuses:
-            raise Rejected(self.refuses)
-        self.started.append(config)
-        run = str(9_222_247_651_284_241_899 + len(self.started))
-        self.set(run, "pending")
-        return run
-
-    async def stop(self, flower_run_id: str) -> bool:
-        self._answer()
-        self.set(flower_run_id, "finished", "stopped")
-        return True
-
-    async def status(self, flower_run_id: str) -> FlowerStatus | None:
-        self._answer()
-        return self.runs.get(flower_run_id)
-
-    async def log(self, flower_run_id: str) -> str:
-        self._answer()
-        return self.text
-
-    @asynccontextmanager
-    async def follow_log(self, flower_run_id: str, after: float) -> AsyncGenerator[AsyncIterator[bytes] | None]:
-        """`lines` later than that, each with its time."""
-        self._answer()
-
-        async def frames() -> AsyncGenerator[bytes]:
-            for at, line in self.lines:
-                if at > after:
-                    message = StreamLogsResponse(log_output=line, latest_timestamp=at).SerializeToString()
-                    frame = len(message).to_bytes(4, "big") + message
-                    yield frame[:3]
-                    yield frame[3:]
-
-        yield frames()
-
-    def _answer(self) -> None:
-        if self.away:
-            raise Unavailable("the SuperLink does not answer")
-
-
 class Clock:
     """The right time, until a test says otherwise."""
 
@@ -181,6 +123,7 @@ class HubParts:
     mailboxes: Mailboxes
     apps: AppService
     uploads: Uploads
+    datasets: DatasetService
     run_store: RunStore
     runs: RunService
     receipts: Receipts
@@ -225,8 +168,8 @@ class HubParts:
         )
 
     @asynccontextmanager
-    async def http(self) -> AsyncGenerator[httpx.AsyncClient]:
-        """The API; a person's token is on every call unless another is given."""
+    async def http(self, username: str = "ada", role: Role = Role.ADMIN) -> AsyncGenerator[httpx.AsyncClient]:
+        """The API; that person's token is on every call unless another is given."""
         settings = Settings()
         audit = Audit(AuditStore(self.mongo.database), HeadFile(Path(), b"secret"))
         people = build_people(settings, self.mongo.database, shared_by(settings.redis), self.tokens, audit)
@@ -240,12 +183,15 @@ class HubParts:
                 ContributionController,
                 LineageController,
                 InternalController,
+                UploadController,
+                DatasetController,
             ],
             {
                 "models": self.models,
                 "artifacts": self.artifacts,
                 "apps": self.apps,
                 "uploads": self.uploads,
+                "datasets": self.datasets,
                 "runs": self.runs,
                 "log_events": LogEvents(self.runs, self.control),
                 "late": self.late,
@@ -260,7 +206,7 @@ class HubParts:
             access=Access(people.callers, self.tokens, self.devices, INTERNAL_SECRET),
             prepared=self.mongo.prepared,
         )
-        token = await log_in(people, "ada", Role.ADMIN)
+        token = await log_in(people, username, role)
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(cast(Any, app)),
             base_url="http://hub",
@@ -308,6 +254,7 @@ async def hub_parts(mongo_url: str, folder: Path) -> AsyncGenerator[HubParts]:
             mailboxes=mailboxes,
             apps=apps,
             uploads=uploads,
+            datasets=DatasetService(DatasetStore(mongo.database), FolderArtifacts(folder / "datasets"), uploads),
             run_store=run_store,
             runs=RunService(run_store, control, devices, models, live, mailboxes, apps, receipts, standby),
             receipts=receipts,

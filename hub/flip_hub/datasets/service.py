@@ -10,6 +10,7 @@ from flip_hub.datasets.schemas import Dataset, DatasetRequest
 from flip_hub.datasets.store import DatasetStore
 from flip_hub.problem import Conflict, NotFound, Unprocessable
 from flip_hub.uploads.service import Uploads
+from flip_wire.models import Sha256
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _LONGEST = 1000
@@ -48,6 +49,7 @@ class DatasetService:
                 added_at=time.time(),
             )
             if not await self._store.add(dataset):
+                await self._remove_unnamed(dataset.sha256)
                 raise _taken(request.name)
         await self._uploads.remove(username, request.upload)
         return dataset
@@ -64,9 +66,12 @@ class DatasetService:
         """Raises `NotFound`."""
         async with self._changing:
             dataset = _found(await self._store.remove(name), name)
-            if not await self._store.names(dataset.sha256):
-                await self._files.remove(dataset.sha256)
+            await self._remove_unnamed(dataset.sha256)
         return dataset
+
+    async def _remove_unnamed(self, sha256: Sha256) -> None:
+        if not await self._store.names(sha256):
+            await self._files.remove(sha256)
 
 
 def _found(dataset: Dataset | None, name: str) -> Dataset:
