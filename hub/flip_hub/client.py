@@ -11,7 +11,7 @@ from flip_hub.actions.schemas import ActionRequest, DeviceAction
 from flip_hub.apps.schemas import App, AppKey, AppKeyRequest, AppSignature
 from flip_hub.audit.entry import Entry
 from flip_hub.auth.schemas import Me
-from flip_hub.contributions.schemas import Contribution, LateContributions
+from flip_hub.contributions.schemas import Contribution, LateContribution, LateCounts
 from flip_hub.devices.schemas import Device, DevicePatch
 from flip_hub.enrolment.schemas import EnrolmentToken, EnrolmentTokenRequest, ListedToken
 from flip_hub.federation.schemas import Run, RunDetail, RunRequest
@@ -119,8 +119,12 @@ class HubApi(HubCalls):
     def run(self, run_id: str) -> RunDetail:
         return self._get(f"/api/v1/runs/{part(run_id)}", RunDetail)
 
-    def late(self, run_id: str) -> LateContributions:
-        return self._get(f"/api/v1/runs/{part(run_id)}/late", LateContributions)
+    def late(self, run_id: str) -> list[LateContribution]:
+        """Newest first."""
+        return self._all(f"/api/v1/runs/{part(run_id)}/late", LateContribution)
+
+    def late_counts(self, run_id: str) -> LateCounts:
+        return self._get(f"/api/v1/runs/{part(run_id)}/late/counts", LateCounts)
 
     def contributions(self, run_id: str) -> list[Contribution]:
         """The newest round first."""

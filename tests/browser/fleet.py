@@ -5,7 +5,6 @@ from typing import Final
 
 import msgspec
 
-from flip_hub.contributions.schemas import LateContribution, LateContributions
 from flip_hub.devices.schemas import Device, DeviceStatus
 from flip_hub.federation.schemas import Phase, Round, RoundFailure, Run, RunStatus
 from flip_hub.models.schemas import ModelVersion
@@ -174,30 +173,6 @@ def traffic() -> ModelTraffic:
         queue=0,
         swaps=3,
         rollbacks=1,
-    )
-
-
-def late_contributions() -> LateContributions:
-    return LateContributions(
-        kept=[
-            late(3, "evaluate", "its round had ended after 20 s", NOW - 12, seconds=2.1, size=4_812),
-            late(2, "train", "its round had ended after 60 s", NOW - 25, seconds=38.4, size=4_803_640),
-        ],
-        uploading=1,
-        dropped=4,
-    )
-
-
-def late(round: int, phase: str, reason: str, at: float, *, seconds: float, size: int) -> LateContribution:
-    return LateContribution(
-        message_id=f"{phase}-{round}",
-        device_id=device_id(3),
-        round=round,
-        phase=phase,
-        reason=reason,
-        seconds=seconds,
-        size=size,
-        kept_at=at,
     )
 
 

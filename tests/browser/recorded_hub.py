@@ -11,13 +11,15 @@ from typing import Any
 import fleet
 import msgspec
 import recorded_events
+import recorded_late
 import recorded_spans
 import uvicorn
 from litestar import Litestar, Request, Response, WebSocket, get, post, websocket
 from litestar.datastructures import Cookie
 from litestar.di import Provide
-from litestar.exceptions import HTTPException, WebSocketDisconnect
+from litestar.exceptions import WebSocketDisconnect
 from litestar.params import FromPath, JSONBody
+from recorded_refusals import REFUSALS, Refused
 
 from flip_demo.ports import free_port
 from flip_hub.auth.cookies import NAME
@@ -25,21 +27,14 @@ from flip_hub.auth.permissions import Role
 from flip_hub.auth.schemas import Ended, Login, Me, Session, Ways
 from flip_hub.console.routes import serve_console
 from flip_hub.console.site import STATIC, Site
-from flip_hub.contributions.schemas import LateContributions
+from flip_hub.contributions.schemas import LateContribution, LateCounts
 from flip_hub.devices.schemas import Device
 from flip_hub.federation.schemas import Round, Run, RunDetail, RunStatus, Turnout
 from flip_hub.live import DeviceChanged, Frame, Lagged, ListGrew, ModelVersionChanged, RoundChanged, RunChanged
 from flip_hub.models.schemas import Model, ModelVersion
 from flip_hub.telemetry.schemas import DeclaredGap, MessageSpans, StoredEvent
-from flip_wire.problem import Problem
 
 PASSWORD = "correct horse"
-
-
-class Refused(Exception):
-    def __init__(self, status: int, title: str, detail: str, hint: str = "") -> None:
-        super().__init__(detail)
-        self.problem = Problem(title=title, status=status, detail=detail, hint=hint)
 
 
 class _Server(uvicorn.Server):
@@ -62,7 +57,7 @@ class RecordedHub:
         self.versions: dict[tuple[str, int], ModelVersion] = {}
         self.events: dict[str, list[StoredEvent]] = {}
         self.gaps: dict[str, list[DeclaredGap]] = {}
-        self.late: dict[str, LateContributions] = {}
+        self.late: dict[str, list[LateContribution]] = {}
         self.spans: dict[str, list[MessageSpans]] = {}
         self.turnout: dict[str, Turnout] = {}
         self.url = ""
@@ -81,7 +76,7 @@ class RecordedHub:
         self.versions = {(each.model, each.version): each for each in fleet.versions()}
         self.events = {fleet.AILING: recorded_events.events()}
         self.gaps = {fleet.AILING: recorded_events.gaps()}
-        self.late = {fleet.RUNNING: fleet.late_contributions()}
+        self.late = {fleet.RUNNING: recorded_late.late_contributions()}
         self.spans = {fleet.RUNNING: recorded_spans.spans()}
 
     def tell(self, *frames: Frame) -> None:
@@ -125,8 +120,7 @@ class RecordedHub:
         return stopped
 
     def models(self) -> list[Model]:
-        names = sorted({model for model, _ in self.versions})
-        return [self._model(name) for name in names]
+        return [self._model(name) for name in sorted({model for model, _ in self.versions})]
 
     def _model(self, name: str) -> Model:
         versions = [version for version in self.versions.values() if version.model == name]
@@ -245,9 +239,14 @@ class RecordedHub:
             return RunDetail(run=hub.runs[run_id], rounds=rounds, turnout=hub.turnout.get(run_id))
 
         @get("/api/v1/runs/{run_id:str}/late")
-        async def late(request: Request[Any, Any, Any], run_id: FromPath[str]) -> LateContributions:
+        async def late(request: Request[Any, Any, Any], run_id: FromPath[str]) -> list[LateContribution]:
             hub._guard(request)
-            return hub.late.get(run_id, LateContributions(kept=[], uploading=0, dropped=0))
+            return hub.late.get(run_id, [])
+
+        @get("/api/v1/runs/{run_id:str}/late/counts")
+        async def late_counts(request: Request[Any, Any, Any], run_id: FromPath[str]) -> LateCounts:
+            hub._guard(request)
+            return recorded_late.SOME if run_id in hub.late else recorded_late.NONE
 
         @get("/api/v1/runs/{run_id:str}/spans")
         async def spans(request: Request[Any, Any, Any], run_id: FromPath[str]) -> list[MessageSpans]:
@@ -291,17 +290,11 @@ class RecordedHub:
                     await socket.receive_text()
             hub._sockets.discard(socket)
 
-        def refused(_: Request[Any, Any, Any], error: Refused) -> Response[Problem]:
-            return Response(error.problem, status_code=error.problem.status, media_type="application/problem+json")
-
-        def other(_: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
-            problem = Problem(title="Refused", status=error.status_code, detail=error.detail)
-            return Response(problem, status_code=problem.status, media_type="application/problem+json")
-
         people = [login, ways, refresh, logout, me]
-        handlers = [*people, devices, events, gaps, runs, run, late, spans, stop, models, versions, promote, live]
+        of_runs = [runs, run, late, late_counts, spans, stop]
+        handlers = [*people, devices, events, gaps, *of_runs, models, versions, promote, live]
         return Litestar(
             [*handlers, serve_console],
             dependencies={"console": Provide(lambda: site, sync_to_thread=False)},
-            exception_handlers={Refused: refused, HTTPException: other},
+            exception_handlers=REFUSALS,
         )

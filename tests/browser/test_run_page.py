@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import fleet
 import msgspec
+import recorded_late
 import recorded_spans
 from playwright.sync_api import Page, expect
 from recorded_hub import RecordedHub
@@ -22,7 +23,7 @@ def test_late_contributions_are_listed_and_only_then(hub: RecordedHub, visit: Vi
     expect(row(page, "0.9370")).to_be_visible()
     expect(page.get_by_role("heading", name="Late contributions")).to_have_count(0)
     linked(page)
-    hub.late[fleet.FINISHED] = fleet.late_contributions()
+    hub.late[fleet.FINISHED] = recorded_late.late_contributions()
     hub.tell(ListGrew(data=More(of=Listing.LATE, id=fleet.FINISHED)))
     expect(page.get_by_text("Dropped to make room for newer ones: 4")).to_be_visible()
     late = row(page, "its round had ended after 60 s")

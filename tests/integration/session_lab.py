@@ -26,7 +26,7 @@ from flip_agent.identity import load_identity, save_identity
 from flip_agent.settings import AgentSection, FederationSection, Settings
 from flip_demo.ports import free_port
 from flip_hub.client import HubApi
-from flip_hub.contributions.schemas import LateContributions
+from flip_hub.contributions.schemas import LateContribution
 from flip_hub.devices.schemas import DeviceStatus
 from flip_hub.federation.schemas import RunDetail, RunRequest
 from flip_hub.settings import AppsSection, ControlSection, FleetSection, HubSection, MongoSection, SuperlinkSection
@@ -150,7 +150,7 @@ class Hub:
         devices = await asyncio.to_thread(self.api.devices)
         return [device.id for device in devices if device.status is not DeviceStatus.REVOKED]
 
-    async def late(self, run_id: str) -> LateContributions:
+    async def late(self, run_id: str) -> list[LateContribution]:
         return await asyncio.to_thread(self.api.late, run_id)
 
 

@@ -10,8 +10,9 @@ import pytest_asyncio
 from flwr.proto.message_pb2 import ObjectTree
 from hub_parts import HubParts, fab_of, hub_parts
 
+from flip_hub.api.pages import Wanted
 from flip_hub.artifacts.folder import FolderArtifacts
-from flip_hub.contributions.schemas import LateContributions
+from flip_hub.contributions.schemas import LateCounts
 from flip_hub.federation.schemas import MessagesPushed, Run, RunRequest
 from flip_hub.problem import Conflict, NotFound, TooLarge, TooMany
 from flip_runtime.errors import Rejected
@@ -71,7 +72,7 @@ class Reply:
 
 async def kept(hub: HubParts, run: Run) -> list[str]:
     """Newest first."""
-    return [late.message_id for late in (await hub.late.of_run(run.id)).kept]
+    return [late.message_id for late in (await hub.late.of_run(run.id, Wanted())).items]
 
 
 async def test_a_late_reply_is_kept_once_whole_with_what_is_known_of_it(hub: HubParts, run: Run) -> None:
@@ -86,19 +87,23 @@ async def test_a_late_reply_is_kept_once_whole_with_what_is_known_of_it(hub: Hub
         assert await reply.give(hub) == 1, "only what was lacking travels"
         assert await reply.give(hub) == 0
         assert msgspec.json.decode(await console.next()) == {"topic": "grew", "data": {"of": "late", "id": run.id}}
-    (late,) = (await hub.late.of_run(run.id)).kept
+    (late,) = (await hub.late.of_run(run.id, Wanted())).items
     assert (late.message_id, late.device_id, late.round, late.phase) == ("m1", ONE, 3, "train")
     assert (late.reason, late.seconds) == ("its round had ended", 1.5)
     assert late.size > sum(map(len, reply.contents.values()))
 
 
 async def test_people_see_the_late_contributions_of_a_run(hub: HubParts, run: Run) -> None:
-    await Reply(run, "m1").give(hub)
+    for name in ("m1", "m2"):
+        await Reply(run, name).give(hub)
     async with hub.http() as http:
-        answer = await http.get(f"/api/v1/runs/{run.id}/late")
-        assert answer.status_code == 200
-        assert [late["message_id"] for late in answer.json()["kept"]] == ["m1"]
-        assert (await http.get("/api/v1/runs/run-none/late")).status_code == 404
+        first = await http.get(f"/api/v1/runs/{run.id}/late?limit=1")
+        rest = await http.get(first.links["next"]["url"])
+        assert [[late["message_id"] for late in page.json()] for page in (first, rest)] == [["m2"], ["m1"]]
+        assert "next" not in rest.links
+        assert (await http.get(f"/api/v1/runs/{run.id}/late/counts")).json() == {"uploading": 0, "dropped": 0}
+        for path in ("late", "late/counts"):
+            assert (await http.get(f"/api/v1/runs/run-none/{path}")).status_code == 404
 
 
 async def test_when_there_is_no_more_room_the_oldest_goes_is_counted_and_never_comes_back(
@@ -110,7 +115,7 @@ async def test_when_there_is_no_more_room_the_oldest_goes_is_counted_and_never_c
     for reply in replies:  # each device has not heard the answer
         assert await reply.give(hub) == 0
     assert await kept(hub, run) == ["m2", "m1"]
-    assert (await hub.late.of_run(run.id)).dropped == 1
+    assert (await hub.late.counts(run.id)).dropped == 1
 
 
 async def test_what_is_whole_goes_only_for_what_is_whole(hub: HubParts, run: Run) -> None:
@@ -121,11 +126,10 @@ async def test_what_is_whole_goes_only_for_what_is_whole(hub: HubParts, run: Run
     for reply in announced:
         assert len(await reply.announce(hub)) == 1, "what it shares with others is here"
     assert await kept(hub, run) == ["m1", "m0"]
-    assert (await hub.late.of_run(run.id)).uploading == 2
+    assert (await hub.late.counts(run.id)).uploading == 2
     await announced[0].give(hub)
     assert await kept(hub, run) == ["later0", "m1"]
-    listed: LateContributions = await hub.late.of_run(run.id)
-    assert (listed.uploading, listed.dropped) == (1, 1)
+    assert await hub.late.counts(run.id) == LateCounts(uploading=1, dropped=1)
 
 
 async def test_a_clock_that_was_set_back_drops_nothing_that_has_just_come(hub: HubParts, run: Run) -> None:
@@ -158,7 +162,7 @@ async def test_devices_wait_for_room_and_none_is_pushed_out_while_it_uploads(hub
     for waiting, device in enumerate(devices):
         assert await replies[device].give(hub, device) > 0, f"number {waiting} has come this far"
     assert await kept(hub, run) == ["m-dev-4", "m-dev-3"]
-    assert (await hub.late.of_run(run.id)).dropped == 3, "each was whole once"
+    assert (await hub.late.counts(run.id)).dropped == 3, "each was whole once"
 
 
 async def test_one_device_takes_not_the_room_of_all(hub: HubParts, run: Run) -> None:
@@ -184,10 +188,10 @@ async def test_an_upload_that_stands_still_is_given_up_and_starts_over_with_noth
     await reply.put(hub, second)
     hub.clock.ahead = 7000.0
     await hub.late.tidy()
-    assert (await hub.late.of_run(run.id)).uploading == 1, "it came on within the hour"
+    assert (await hub.late.counts(run.id)).uploading == 1, "it came on within the hour"
     hub.clock.ahead = 7200.0
     await hub.late.tidy()
-    assert (await hub.late.of_run(run.id)).uploading == 0
+    assert (await hub.late.counts(run.id)).uploading == 0
     assert stored(folder) == 0
     with pytest.raises(NotFound, match="announce it first"):
         await reply.put(hub, first)
@@ -200,7 +204,7 @@ async def test_stalled_uploads_make_room_at_once_for_who_asks(hub: HubParts, run
         await Reply(run, f"m{number}").announce(hub)
     hub.clock.ahead = 3601.0
     await Reply(run, "m2").announce(hub)
-    assert (await hub.late.of_run(run.id)).uploading == 1
+    assert (await hub.late.counts(run.id)).uploading == 1
 
 
 async def test_an_upload_that_is_given_up_under_its_last_object_leaves_nothing(
@@ -215,7 +219,7 @@ async def test_an_upload_that_is_given_up_under_its_last_object_leaves_nothing(
         yield reply.contents[first][100:150]
         hub.clock.ahead = 7000.0
         await hub.late.tidy()
-        assert (await hub.late.of_run(run.id)).uploading == 1, "bytes were coming"
+        assert (await hub.late.counts(run.id)).uploading == 1, "bytes were coming"
         hub.clock.ahead = 7200.0
         await hub.late.tidy()
         yield reply.contents[first][150:]

@@ -41,7 +41,7 @@ async def test_a_reply_to_a_run_that_was_stopped_is_kept_by_the_hub(hub: Hub, fo
         await run.announce()
         assert await device.ended() == 0
     assert run.steps() == ["pulled", "training", "trained", "late"]
-    (kept,) = (await hub.late(run_id)).kept
+    (kept,) = await hub.late(run_id)
     assert "the run had ended" in kept.reason
     assert (kept.round, kept.phase) == (1, "train")
     assert kept.size > 4000  # bytes of a thousand float32
@@ -56,7 +56,7 @@ async def test_a_reply_that_a_restarted_hub_has_no_round_for_is_kept(hub: Hub, f
         device.start()
         await hub.start()
         await run.told("late")
-    (kept,) = (await hub.late(run_id)).kept
+    (kept,) = await hub.late(run_id)
     assert "the SuperLink was restarted" in kept.reason
 
 
@@ -82,7 +82,7 @@ async def test_a_late_reply_is_kept_once_though_the_hub_is_busy_and_answers_are_
     assert proxy.met["late"] > 4, "the announcement met the busy hub, and the one that was away"
     assert proxy.met["objects"] > 4
     assert run.steps() == ["trained", "late"]
-    (kept,) = (await hub.late(run_id)).kept
+    (kept,) = await hub.late(run_id)
     assert kept.size > 12_000_000
 
 
@@ -104,14 +104,14 @@ async def test_a_device_waits_for_room_at_the_hub_for_as_long_as_it_takes(hub: H
             while proxy.met["late"] < 3:
                 await asyncio.sleep(0.05)
         assert "late" not in run.steps()
-        assert (await hub.late(run_id)).kept == []
+        assert await hub.late(run_id) == []
         await asyncio.to_thread(client.put, blocking[0])
         assert await announced(client, blocking[0]) == []
         await run.told("late")
     client.close()
     first, second = proxy.heard["late"][:2]
     assert second - first >= ASK_AGAIN, "it waits as long as the hub asks, and a little more"
-    assert len((await hub.late(run_id)).kept) == 1
+    assert len(await hub.late(run_id)) == 1
 
 
 async def announced(client: ContributionClient, item: Item) -> list[Sha256]:
@@ -191,7 +191,7 @@ async def test_no_reply_is_counted_and_late_though_no_report_of_it_reached_the_h
             assert (await hub.finished(run_id)).run.status == "finished"
     assert [each["replies"] for each in rounds(out)] == [1]
     assert "late" not in run.steps()
-    assert (await hub.late(run_id)).kept == []
+    assert await hub.late(run_id) == []
 
 
 async def serverapp(hub: Hub) -> psutil.Process:

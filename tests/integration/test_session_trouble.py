@@ -33,7 +33,7 @@ async def test_a_reply_that_counted_before_the_device_was_killed_is_delivered_th
         assert await device.ended() == 0
     assert run.steps() == ["pulled", "training", "trained", "delivered"]
     assert [each["replies"] for each in rounds(folder / "out")] == [1]
-    assert (await hub.late(run_id)).kept == []
+    assert await hub.late(run_id) == []
 
 
 async def test_training_waits_while_it_is_held_and_goes_on_by_itself(hub: Hub, folder: Path) -> None:

@@ -527,6 +527,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/datasets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListDatasets
+         * @description By name.
+         */
+        get: operations["ApiV1DatasetsListDatasets"];
+        put?: never;
+        /**
+         * AddDataset
+         * @description Of a file that was uploaded before (`POST /api/v1/uploads`); 409 when the name is taken.
+         */
+        post: operations["ApiV1DatasetsAddDataset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * RemoveDataset
+         * @description Its file goes with it, unless another dataset has the same.
+         */
+        delete: operations["ApiV1DatasetsNameRemoveDataset"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasets/{name}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * DownloadDataset
+         * @description Honours `Range`.
+         */
+        get: operations["ApiV1DatasetsNameContentDownloadDataset"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/device/artifacts/{sha256}": {
         parameters: {
             query?: never;
@@ -1046,9 +1110,29 @@ export interface paths {
         };
         /**
          * ListLate
-         * @description Replies of this run that came too late for their round, and were kept.
+         * @description Replies of this run that came too late for their round, and were kept; newest first.
          */
         get: operations["ApiV1RunsRunIdLateListLate"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/late/counts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * CountLate
+         * @description How many are on their way, and how many are kept no more.
+         */
+        get: operations["ApiV1RunsRunIdLateCountsCountLate"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1716,6 +1800,39 @@ export interface components {
             weight: number;
         };
         /**
+         * Dataset
+         * @example {
+         *       "added_at": 1790000000,
+         *       "added_by": "ada",
+         *       "description": "description",
+         *       "name": "line-3-camera",
+         *       "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *       "size": 44212
+         *     }
+         */
+        Dataset: {
+            added_at: number;
+            added_by: string;
+            description: string;
+            name: string;
+            sha256: string;
+            size: number;
+        };
+        /**
+         * DatasetRequest
+         * @example {
+         *       "description": "",
+         *       "name": "line-3-camera",
+         *       "upload": "upload"
+         *     }
+         */
+        DatasetRequest: {
+            /** @default  */
+            description: string;
+            name: string;
+            upload: string;
+        };
+        /**
          * DeclaredGap
          * @example {
          *       "count": 3,
@@ -2313,27 +2430,14 @@ export interface components {
             size: number;
         };
         /**
-         * LateContributions
+         * LateCounts
          * @example {
          *       "dropped": 1,
-         *       "kept": [
-         *         {
-         *           "device_id": "dev-3f9c2a71b5e4",
-         *           "kept_at": 1790000000,
-         *           "message_id": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-         *           "phase": "train",
-         *           "reason": "too few devices answered in time",
-         *           "round": 1,
-         *           "seconds": 0.5,
-         *           "size": 44212
-         *         }
-         *       ],
          *       "uploading": 1
          *     }
          */
-        LateContributions: {
+        LateCounts: {
             dropped: number;
-            kept: components["schemas"]["LateContribution"][];
             uploading: number;
         };
         /**
@@ -5460,6 +5564,191 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    ApiV1DatasetsListDatasets: {
+        parameters: {
+            query?: {
+                /** @description Items of one page. */
+                limit?: number;
+                /** @description Where the page begins: from the `Link` header (`rel="next"`) of the one before. */
+                cursor?: string;
+                /** @description Names of fields, with commas: only these are answered, as `application/vnd.flip.fields+json`. */
+                fields?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    /** @description The next page, if there is one: `rel="next"` (RFC 8288). */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "added_at": 1790000000,
+                     *         "added_by": "ada",
+                     *         "description": "description",
+                     *         "name": "line-3-camera",
+                     *         "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *         "size": 44212
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["Dataset"][];
+                    "application/vnd.flip.fields+json": {
+                        added_at?: number;
+                        added_by?: string;
+                        description?: string;
+                        name?: string;
+                        sha256?: string;
+                        size?: number;
+                    }[];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1DatasetsAddDataset: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A random text: sent again with the same key, the call happens once and is answered the same. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "description": "",
+                 *       "name": "line-3-camera",
+                 *       "upload": "upload"
+                 *     }
+                 */
+                "application/json": components["schemas"]["DatasetRequest"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "added_at": 1790000000,
+                     *       "added_by": "ada",
+                     *       "description": "description",
+                     *       "name": "line-3-camera",
+                     *       "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *       "size": 44212
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Dataset"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1DatasetsNameRemoveDataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "added_at": 1790000000,
+                     *       "added_by": "ada",
+                     *       "description": "description",
+                     *       "name": "line-3-camera",
+                     *       "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *       "size": 44212
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Dataset"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1DatasetsNameContentDownloadDataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     ApiV1DeviceArtifactsSha256Fetch: {
         parameters: {
             query?: never;
@@ -8273,6 +8562,76 @@ export interface operations {
     };
     ApiV1RunsRunIdLateListLate: {
         parameters: {
+            query?: {
+                /** @description Items of one page. */
+                limit?: number;
+                /** @description Where the page begins: from the `Link` header (`rel="next"`) of the one before. */
+                cursor?: string;
+                /** @description Names of fields, with commas: only these are answered, as `application/vnd.flip.fields+json`. */
+                fields?: string;
+            };
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    /** @description The next page, if there is one: `rel="next"` (RFC 8288). */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "device_id": "dev-3f9c2a71b5e4",
+                     *         "kept_at": 1790000000,
+                     *         "message_id": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *         "phase": "train",
+                     *         "reason": "too few devices answered in time",
+                     *         "round": 1,
+                     *         "seconds": 0.5,
+                     *         "size": 44212
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["LateContribution"][];
+                    "application/vnd.flip.fields+json": {
+                        device_id?: string;
+                        kept_at?: number;
+                        message_id?: string;
+                        phase?: string;
+                        reason?: string;
+                        round?: number;
+                        seconds?: number;
+                        size?: number;
+                    }[];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1RunsRunIdLateCountsCountLate: {
+        parameters: {
             query?: never;
             header?: never;
             path: {
@@ -8293,22 +8652,10 @@ export interface operations {
                     /**
                      * @example {
                      *       "dropped": 1,
-                     *       "kept": [
-                     *         {
-                     *           "device_id": "dev-3f9c2a71b5e4",
-                     *           "kept_at": 1790000000,
-                     *           "message_id": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-                     *           "phase": "train",
-                     *           "reason": "too few devices answered in time",
-                     *           "round": 1,
-                     *           "seconds": 0.5,
-                     *           "size": 44212
-                     *         }
-                     *       ],
                      *       "uploading": 1
                      *     }
                      */
-                    "application/json": components["schemas"]["LateContributions"];
+                    "application/json": components["schemas"]["LateCounts"];
                 };
             };
             /** @description It has not changed since the `ETag` that was sent. */

@@ -1,5 +1,5 @@
 import { answered, everything, hub } from "@/api/client";
-import type { LateContributions, MessageSpans, Run, RunDetail, Turnout } from "@/api/types";
+import type { LateContribution, LateCounts, MessageSpans, Run, RunDetail, Turnout } from "@/api/types";
 import { upsert } from "@/live/frame";
 import { liveQuery, polledQuery } from "@/live/query";
 
@@ -34,11 +34,22 @@ export const turnoutQuery = (id: string) =>
     return detail.turnout ?? null;
   });
 
+interface Late extends LateCounts {
+  kept: LateContribution[];
+}
+
 /** Replies that no round took; they may come after the run's end. */
 export const lateQuery = (id: string) =>
-  polledQuery<LateContributions>(
+  polledQuery<Late>(
     ["runs", id, "late"],
-    (signal) => answered(hub.GET("/api/v1/runs/{run_id}/late", { params: { path: { run_id: id } }, signal })),
+    async (signal) => {
+      const path = { run_id: id };
+      const [kept, counts] = await Promise.all([
+        everything((query) => hub.GET("/api/v1/runs/{run_id}/late", { params: { path, query }, signal })),
+        answered(hub.GET("/api/v1/runs/{run_id}/late/counts", { params: { path }, signal })),
+      ]);
+      return { kept, ...counts };
+    },
     (frame) => frame.topic === "grew" && frame.data.of === "late" && frame.data.id === id,
   );
 

@@ -15,9 +15,10 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable
 import msgspec
 from msgspec.structs import replace
 
+from flip_hub.api.pages import Page, Wanted
 from flip_hub.artifacts.artifacts import Artifacts
 from flip_hub.contributions.room import Room
-from flip_hub.contributions.schemas import LateContribution, LateContributions, LateRecord
+from flip_hub.contributions.schemas import LateContribution, LateCounts, LateRecord
 from flip_hub.contributions.store import ContributionStore
 from flip_hub.federation.store import RunStore
 from flip_hub.live import ListGrew, Listing, LiveHub, More
@@ -105,10 +106,13 @@ class Late:
 
     # ---- for people ----
 
-    async def of_run(self, run_id: str) -> LateContributions:
-        kept = [record.contribution for record in await self._store.late_of_run(run_id)]
+    async def of_run(self, run_id: str, wanted: Wanted) -> Page[LateContribution]:
+        """Newest first."""
+        return await self._store.late_page(run_id, wanted)
+
+    async def counts(self, run_id: str) -> LateCounts:
         uploads = [upload for upload in await self._store.uploads() if upload.run_id == run_id]
-        return LateContributions(kept=kept, uploading=len(uploads), dropped=await self._store.dropped(run_id))
+        return LateCounts(uploading=len(uploads), dropped=await self._store.dropped(run_id))
 
     # ---- keeping house ----
 

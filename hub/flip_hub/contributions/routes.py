@@ -9,7 +9,7 @@ from flip_hub.auth.guards import needs
 from flip_hub.auth.permissions import Permission
 from flip_hub.contributions.late import Late
 from flip_hub.contributions.run_contributions import RunContributions
-from flip_hub.contributions.schemas import Contribution, LateContributions
+from flip_hub.contributions.schemas import Contribution, LateContribution, LateCounts
 from flip_hub.federation.service import RunService
 from flip_wire.fleet import DeviceId
 
@@ -41,7 +41,18 @@ class LateController(Controller):
 
     @get()
     async def list_late(
+        self,
+        runs: NamedDependency[RunService],
+        late: NamedDependency[Late],
+        wanted: NamedDependency[Wanted],
+        run_id: FromPath[str],
+    ) -> Page[LateContribution]:
+        """Replies of this run that came too late for their round, and were kept; newest first."""
+        return await late.of_run((await runs.detail(run_id)).run.id, wanted)
+
+    @get("/counts")
+    async def count_late(
         self, runs: NamedDependency[RunService], late: NamedDependency[Late], run_id: FromPath[str]
-    ) -> LateContributions:
-        """Replies of this run that came too late for their round, and were kept."""
-        return await late.of_run((await runs.detail(run_id)).run.id)
+    ) -> LateCounts:
+        """How many are on their way, and how many are kept no more."""
+        return await late.counts((await runs.detail(run_id)).run.id)

@@ -26,11 +26,9 @@ class LateContribution(Struct, frozen=True, kw_only=True):
     kept_at: float
 
 
-class LateContributions(Struct, frozen=True, kw_only=True):
-    """`GET /api/v1/runs/{id}/late`."""
+class LateCounts(Struct, frozen=True, kw_only=True):
+    """What the list of a run's late contributions does not show."""
 
-    kept: list[LateContribution]
-    """Newest first."""
     uploading: int
     """How many are on their way."""
     dropped: int

@@ -18,7 +18,7 @@ from flip_wire.models import Sha256
 
 _ROUNDS = Order(("round", DESCENDING), ("_id", ASCENDING))
 _OLDEST = [("contribution.kept_at", ASCENDING), ("_id", ASCENDING)]
-_NEWEST = [("contribution.kept_at", DESCENDING), ("_id", DESCENDING)]
+_NEWEST = Order(("contribution.kept_at", DESCENDING), ("_id", DESCENDING))
 
 
 class ContributionStore:
@@ -72,7 +72,7 @@ class ContributionStore:
     async def kept_late(self, message_ids: Sequence[str]) -> dict[str, LateContribution]:
         """Of these messages."""
         found = self._late.find({"_id": {"$in": list(message_ids)}, "whole": True}, {"contribution": 1})
-        return {each["_id"]: msgspec.convert(each["contribution"], LateContribution) async for each in found}
+        return {each["_id"]: _contribution(each) async for each in found}
 
     async def instruction(self, message_id: str) -> Instructed | None:
         found = await self._instructions.find_one({"_id": message_id})
@@ -120,8 +120,13 @@ class ContributionStore:
 
     async def late_of_run(self, run_id: str) -> list[LateRecord]:
         """The whole ones, newest first."""
-        found = self._late.find({"run_id": run_id, "whole": True}).sort(_NEWEST)
+        found = self._late.find({"run_id": run_id, "whole": True}).sort(_NEWEST.sort)
         return [msgspec.convert(document, LateRecord) async for document in found]
+
+    async def late_page(self, run_id: str, wanted: Wanted) -> Page[LateContribution]:
+        """Of the whole ones, newest first."""
+        where = {"run_id": run_id, "whole": True}
+        return await _NEWEST.read(self._late, where, wanted, _contribution)
 
     async def oldest_late(self, but: str) -> LateRecord | None:
         """Of the whole ones, but not that message's."""
@@ -167,6 +172,10 @@ class ContributionStore:
 
 def _late(document: Document | None) -> LateRecord | None:
     return None if document is None else msgspec.convert(document, LateRecord)
+
+
+def _contribution(document: Document) -> LateContribution:
+    return msgspec.convert(document["contribution"], LateContribution)
 
 
 def _settling(settled: Instructed) -> list[UpdateOne]:
