@@ -23,9 +23,11 @@ from flip_hub.app import create_app
 from flip_hub.auth.permissions import Role
 from flip_hub.core import ROUTES, Core, build_core
 from flip_hub.credentials import CA, api_certificate, make_credentials
-from flip_hub.device_front import DeviceFront
 from flip_hub.health import Health
 from flip_hub.mongo import Mongo
+from flip_hub.observability.metrics import Metrics
+from flip_hub.observability.requests import RequestAccount
+from flip_hub.observability.spans import SpanQueue
 from flip_hub.registry.schema import prepare_registry
 from flip_hub.settings import AuthSection, DevicesSection, HubSection, MongoSection, OidcSection, Settings
 from flip_hub.tls import ServerCertificate
@@ -154,8 +156,8 @@ async def running_core(
     services = {**core.services, "health": Health({"mongo": mongo.missing})}
     app = create_app(ROUTES, services, access=core.access, prepared=mongo.prepared, audit=core.audit)
     certificate = api_certificate(settings)
-    front = DeviceFront(app, core.access, core.telemetry, core.actions, mongo.prepared.is_set)
-    server = asyncio.create_task(ApiServer(front, settings.hub, core.devices.close, certificate).run())
+    front = core.front(settings.hub, mongo.prepared, RequestAccount(Metrics(), SpanQueue(), None))
+    server = asyncio.create_task(ApiServer(app, settings.hub, core.devices.close, certificate, front=front).run())
     admin = asyncio.create_task(AdminSocket(app, settings.hub.admin_socket).run())
     watching = asyncio.create_task(mongo.keep_running(core.devices.watch))
     auditing = asyncio.create_task(mongo.keep_running(core.audit.run))

@@ -1,5 +1,6 @@
 """What the hub is without models and runs: accounts, devices, enrolment, telemetry, live frames, console."""
 
+import asyncio
 from dataclasses import dataclass
 
 from litestar.types import ControllerRouterHandler
@@ -27,6 +28,7 @@ from flip_hub.datasets.routes import DatasetController
 from flip_hub.datasets.service import DatasetService
 from flip_hub.datasets.store import DatasetStore
 from flip_hub.deployments.store import DeploymentStore
+from flip_hub.device_front import DeviceFront
 from flip_hub.devices.assertions import Assertions
 from flip_hub.devices.routes import DesiredController, DeviceController
 from flip_hub.devices.service import DeviceService
@@ -40,8 +42,9 @@ from flip_hub.live import LiveHub
 from flip_hub.live_routes import live_frames
 from flip_hub.models.signing import ModelSigner
 from flip_hub.mongo import Database
+from flip_hub.observability.requests import RequestAccount
 from flip_hub.people import PEOPLE_ROUTES, People, build_people
-from flip_hub.settings import FleetSection, Settings
+from flip_hub.settings import FleetSection, HubSection, Settings
 from flip_hub.telemetry.allowance import Allowance
 from flip_hub.telemetry.ingest import Ingest
 from flip_hub.telemetry.routes import TelemetryController
@@ -89,6 +92,17 @@ class Core:
     access: Access
     services: dict[str, object]
     """By the name under which handlers ask for them."""
+
+    def front(self, settings: HubSection, prepared: asyncio.Event, requests: RequestAccount) -> DeviceFront:
+        return DeviceFront(
+            self.access,
+            self.telemetry,
+            self.actions,
+            prepared.is_set,
+            names=settings.names,
+            proxies=settings.proxies,
+            account=requests,
+        )
 
 
 def build_core(settings: Settings, database: Database) -> Core:

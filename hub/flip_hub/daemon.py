@@ -27,7 +27,6 @@ from flip_hub.contributions.store import ContributionStore
 from flip_hub.core import ROUTES, build_core
 from flip_hub.credentials import api_certificate
 from flip_hub.deployments.store import DeploymentStore
-from flip_hub.device_front import DeviceFront
 from flip_hub.federation.control import RunControl
 from flip_hub.federation.control_port.runs import RunCalls
 from flip_hub.federation.control_port.server import ControlPort
@@ -160,12 +159,12 @@ async def serve(settings: Settings) -> None:
         finally:
             mailboxes.wake_all()
 
-    front = DeviceFront(app, core.access, core.telemetry, core.actions, mongo.prepared.is_set)
+    front = core.front(settings.hub, mongo.prepared, watched.requests)
     _leave_alone()
     await supervise(
         [
             Service("registry", lambda: mongo.prepare(prepare_registry)),
-            Service("api", ApiServer(front, settings.hub, devices.close, certificate, watched.requests).run),
+            Service("api", ApiServer(app, settings.hub, devices.close, certificate, watched.requests, front).run),
             Service("admin", AdminSocket(app, settings.hub.admin_socket).run),
             Service("set-up", lambda: mongo.keep_running(core.people.first_admin.offer)),
             Service("uploads", core.uploads.keep_tidy),

@@ -1,152 +1,121 @@
-"""The two calls that devices make all the time, telemetry and the long poll, as a plain ASGI handler.
+"""The two calls that devices make all the time, telemetry and the long poll, without the framework.
 
 They are most of what a hub does: ten thousand devices make a thousand of them a second. What goes well is answered
-here, in a third of the framework's time. What is refused is handed to the application, which has the same calls,
-refuses it again, and has it noted in the audit: there is one place that says no.
+here. What is refused is left to the application, which has the same calls, refuses it again, and has it noted in the
+audit: there is one place that says no.
 """
 
-import logging
-import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
+from typing import NamedTuple
 
 import msgspec
-from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Receive, Scope, Send, WebSocketReceiveMessage
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from flip_hub.actions.service import ActionService
 from flip_hub.auth.guards import Access, device_call
+from flip_hub.device_request import DeviceRequest
 from flip_hub.devices.lives import Call
-from flip_hub.devices.service import DeviceService
-from flip_hub.problem import PROBLEM_JSON, Refused, TooLarge, Unauthorized, told
-from flip_hub.telemetry.batch import MAX_SENT, read_batch
+from flip_hub.hardening import KnownHosts
+from flip_hub.observability.requests import LONG_POLL, TELEMETRY, RequestAccount
+from flip_hub.problem import PROBLEM_JSON, Refused, Unauthorized, told
+from flip_hub.telemetry.batch import read_batch
 from flip_hub.telemetry.service import TelemetryService
+from flip_runtime.trace import enter_trace, next_trace
 from flip_wire.fleet import DeviceId
 from flip_wire.version import HEADER
 
-log = logging.getLogger(__name__)
-
-Headers = dict[bytes, bytes]
-Answer = tuple[HTTPStatus, bytes]
-
-TELEMETRY = "/api/v1/device/telemetry"
-DESIRED = "/api/v1/device/desired"
-_WAITING = re.compile(rb"after=(\d{1,18})&wait=(\d{1,2}(?:\.\d{1,3})?)")
-"""As agents ask; whatever else is asked is the application's affair."""
-_LONGEST_WAIT = 60.0
 _WIRE = HEADER.lower().encode()
-_JSON = b"application/json"
+_JSON = b"content-type: application/json\r\n"
+
+
+class Answer(NamedTuple):
+    status_line: bytes
+    rest: bytes
+    """Headers but those that all answers of the port have, and the body."""
 
 
 class DeviceFront:
     def __init__(
         self,
-        app: ASGIApp,
         access: Access,
         telemetry: TelemetryService,
         actions: ActionService,
         is_prepared: Callable[[], bool],
+        *,
+        names: Sequence[str],
+        proxies: Sequence[str] = (),
+        account: RequestAccount,
     ) -> None:
-        self._app = app
+        """`names` and `proxies` as in `[hub]`."""
         self._access = access
         self._telemetry = telemetry
         self._actions = actions
+        self._devices = access.devices
         self._is_prepared = is_prepared
-        self._answers: dict[tuple[str, str], Callable[[HTTPScope, Body], Awaitable[Answer]]] = {
-            ("POST", TELEMETRY): self._take_batch,
-            ("GET", DESIRED): self._wait_desired,
-        }
+        self._hosts = KnownHosts(names)
+        self._proxies = ProxyHeadersMiddleware(_nothing, list(proxies)).trusted_hosts if proxies else None
+        self._account = account
 
-    @property
-    def _devices(self) -> DeviceService:
-        return self._access.devices
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = self._answers.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
-        if answer is None or scope["type"] != "http" or not self._is_prepared():
-            return await self._app(scope, receive, send)
-        body = Body(receive)
-        try:
-            status, content = await answer(scope, body)
-        except CallerGone:
+    async def answer(self, request: DeviceRequest, peer: str) -> Answer | None:
+        """None: it is for the application to answer. `peer` is the address that the connection comes from."""
+        if not self._is_prepared() or not self._hosts.knows(request.headers.get(b"host", b"")):
             return None
+        trace = next_trace(request.headers.get(b"traceparent", b"").decode("latin-1"))
+        method, route = ("POST", TELEMETRY) if request.poll is None else ("GET", LONG_POLL)
+        started, clock = time.time(), time.perf_counter()
+        with self._account.under_way(route):
+            enter_trace(trace := self._account.decided(trace))
+            try:
+                status, headers, content = await self._answered(request, peer, method, route)
+            except Refused:
+                return None
+        self._account.ended(trace, method, route, status, started, time.perf_counter() - clock)
+        if status != HTTPStatus.NOT_MODIFIED:
+            headers += b"content-length: %d\r\n" % len(content)
+        said = b"traceresponse: %s\r\nflip-time: %.3f\r\n" % (trace.traceparent().encode(), time.time())
+        return Answer(STATUS_LINE[status], b"%s%s\r\n%s" % (said, headers, content))
+
+    async def _answered(self, request: DeviceRequest, peer: str, method: str, route: str) -> tuple[int, bytes, bytes]:
+        """Status, headers and body. Raises `Refused`."""
+        try:
+            device_id, call = self._caller(request.headers, peer)
+            if request.poll is None:
+                return 200, _JSON, await self._take_batch(device_id, call, request)
+            content = await self._wait_desired(device_id, call, *request.poll)
+            return (200 if content else 304), _JSON, content
         except Refused:
-            return await self._app(scope, body.again, send)
+            raise
         except Exception as error:  # a bug too is answered, and the next call shall not meet it
-            return await _send_problem(scope, send, error)
-        return await _send(scope, send, status, [(b"content-type", _JSON)], content)
+            problem, given = told(error, method, route)
+            lines = [f"content-type: {PROBLEM_JSON}\r\n", *(f"{name}: {value}\r\n" for name, value in given.items())]
+            return problem.status, "".join(lines).encode("latin-1"), msgspec.json.encode(problem)
 
-    async def _take_batch(self, scope: HTTPScope, body: "Body") -> Answer:
-        headers = dict(scope["headers"])
-        device_id, call = self._caller(scope, headers)
+    async def _take_batch(self, device_id: DeviceId, call: Call, request: DeviceRequest) -> bytes:
         self._telemetry.admit(device_id)
-        content = await body.whole(MAX_SENT)
-        checked = read_batch(content, headers.get(b"content-encoding", b"").decode("latin-1"))
-        return HTTPStatus.OK, msgspec.json.encode(await self._telemetry.accept(device_id, checked, call))
+        checked = read_batch(request.body, request.headers.get(b"content-encoding", b"").decode("latin-1"))
+        return msgspec.json.encode(await self._telemetry.accept(device_id, checked, call))
 
-    async def _wait_desired(self, scope: HTTPScope, _: "Body") -> Answer:
-        asked = _WAITING.fullmatch(scope["query_string"])
-        if asked is None or float(asked[2]) > _LONGEST_WAIT:
-            raise Refused("not as agents ask")
-        device_id, call = self._caller(scope, dict(scope["headers"]))
+    async def _wait_desired(self, device_id: DeviceId, call: Call, after: int, wait: float) -> bytes:
+        """Empty when nothing else is wanted."""
         await self._devices.called(device_id, call)
         await self._devices.seen(device_id)
-        await self._actions.held(device_id, int(asked[1]))
-        desired = await self._devices.wait_desired(device_id, int(asked[1]), float(asked[2]))
-        return (HTTPStatus.NOT_MODIFIED, b"") if desired is None else (HTTPStatus.OK, msgspec.json.encode(desired))
+        await self._actions.held(device_id, after)
+        desired = await self._devices.wait_desired(device_id, after, wait)
+        return b"" if desired is None else msgspec.json.encode(desired)
 
-    def _caller(self, scope: HTTPScope, headers: Headers) -> tuple[DeviceId, Call]:
+    def _caller(self, headers: dict[bytes, bytes], peer: str) -> tuple[DeviceId, Call]:
         scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         if scheme.lower() != "bearer":
             raise Unauthorized("this call needs a token")
+        forwarded = headers.get(b"x-forwarded-for")
+        if self._proxies is not None and forwarded and peer in self._proxies:
+            peer = self._proxies.get_trusted_client_address(forwarded.decode("latin-1"))[0]
         wire = headers.get(_WIRE)
-        address = scope["client"][0] if scope["client"] else ""
-        return device_call(self._access, token.strip(), None if wire is None else wire.decode("latin-1"), address)
+        return device_call(self._access, token.strip(), None if wire is None else wire.decode("latin-1"), peer)
 
 
-class CallerGone(Exception):
-    """Nobody waits for the answer."""
-
-
-class Body:
-    """Of a request; it can be read again by somebody else."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._read: list[HTTPReceiveMessage] = []
-
-    async def whole(self, most: int) -> bytes:
-        """Raises `TooLarge` beyond `most` bytes, and `CallerGone`."""
-        parts: list[bytes] = []
-        size, more = 0, True
-        while more:
-            message = await self._receive()
-            if message["type"] != "http.request":
-                raise CallerGone
-            self._read.append(message)
-            parts.append(message["body"])
-            size, more = size + len(parts[-1]), message["more_body"]
-            if size > most:
-                raise TooLarge(f"the body has more than {most} bytes", hint="split it")
-        return b"".join(parts)
-
-    async def again(self) -> HTTPReceiveMessage | WebSocketReceiveMessage:
-        return self._read.pop(0) if self._read else await self._receive()
-
-
-async def _send_problem(scope: HTTPScope, send: Send, error: Exception) -> None:
-    problem, headers = told(error, scope["method"], scope["path"])
-    given = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    content_type = (b"content-type", PROBLEM_JSON.encode())
-    await _send(scope, send, HTTPStatus(problem.status), [content_type, *given], msgspec.json.encode(problem))
-
-
-async def _send(
-    scope: HTTPScope, send: Send, status: HTTPStatus, headers: list[tuple[bytes, bytes]], content: bytes
-) -> None:
-    scope["path_template"] = scope["path"]
-    headers = [*headers, (b"flip-time", f"{time.time():.3f}".encode())]
-    if status is not HTTPStatus.NOT_MODIFIED:
-        headers.append((b"content-length", str(len(content)).encode()))
-    await send({"type": "http.response.start", "status": int(status), "headers": headers})
-    await send({"type": "http.response.body", "body": content, "more_body": False})
+async def _nothing(*_: object) -> None:
+    """In place of the application that uvicorn would wrap; here only its reading of `X-Forwarded-For` is wanted."""

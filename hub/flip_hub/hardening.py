@@ -30,12 +30,22 @@ _NOTHING = b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'non
 """For whatever does not say what it may load: answers of the API, and its page of calls."""
 
 
-class Hardened:
-    """`names`: hosts that requests may name, without ports; `tls`: browsers shall come by HTTPS alone from now on."""
-
-    def __init__(self, app: ASGIApplication, names: Iterable[str], *, tls: bool) -> None:
-        self._app = app
+class KnownHosts:
+    def __init__(self, names: Iterable[str]) -> None:
+        """Hosts that requests may name, without ports."""
         self._names = frozenset(name.lower().strip("[]") for name in names)
+
+    def knows(self, host: bytes) -> bool:
+        """As a request names it."""
+        return name_of(host) in self._names
+
+
+class Hardened:
+    """`tls`: browsers shall come by HTTPS alone from now on."""
+
+    def __init__(self, app: ASGIApplication, hosts: KnownHosts, *, tls: bool) -> None:
+        self._app = app
+        self._hosts = hosts
         self._headers = [*_HEADERS.items(), *([(b"strict-transport-security", HSTS)] if tls else [])]
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -56,9 +66,9 @@ class Hardened:
 
     def _refusal(self, scope: Any) -> Refused | None:
         host, path = _host(scope), scope["path"]
-        if host not in self._names and not path.startswith(_ANYBODY):
+        if not self._hosts.knows(host) and not path.startswith(_ANYBODY):
             hint = "name it in hub.names, if this hub is meant to be reached by it"
-            return Refused(f"this hub is not known as {host[:120]!r}", hint=hint)
+            return Refused(f"this hub is not known as {name_of(host)[:120]!r}", hint=hint)
         if path.startswith(_LOCAL):
             return NotFound(f"no call {path[:120]}", hint="GET /api/docs lists the calls")
         return None
@@ -71,13 +81,16 @@ class Hardened:
         return [*given, *added, *policy]
 
 
-def _host(scope: Any) -> str:
-    """Without its port; empty when there is none, or more than one."""
+def name_of(host: bytes) -> str:
+    """Without its port."""
+    name = host.decode("latin-1").lower()
+    return name[1:].split("]")[0] if name.startswith("[") else name.rsplit(":", 1)[0]
+
+
+def _host(scope: Any) -> bytes:
+    """Empty when there is none, or more than one."""
     found = [value for name, value in scope["headers"] if name == b"host"]
-    if len(found) != 1:
-        return ""
-    host = found[0].decode("latin-1").lower()
-    return host[1:].split("]")[0] if host.startswith("[") else host.rsplit(":", 1)[0]
+    return found[0] if len(found) == 1 else b""
 
 
 async def _refuse(scope: Any, send: Any, refusal: Refused) -> None:

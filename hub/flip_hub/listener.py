@@ -30,6 +30,7 @@ def server_config(
     app: ASGIApplication,
     certificate: ServerCertificate | None,
     *,
+    http: Any = "httptools",
     lifespan: bool = False,
     websockets: bool = False,
     proxies: Sequence[str] = (),
@@ -37,13 +38,13 @@ def server_config(
     """With the limits and habits that all ports of the hub have in common; TLS with a certificate, for which this
     raises `ConfigError`.
 
-    `proxies` are addresses whose `X-Forwarded-For` is believed.
+    `http` is what makes the protocol of a connection; `proxies` are addresses whose `X-Forwarded-For` is believed.
     """
     context = None if certificate is None else certificate.context()
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=http,
         ws="websockets-sansio" if websockets else "none",
         ws_max_size=LONGEST_FRAME,
         lifespan="on" if lifespan else "off",

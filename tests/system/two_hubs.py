@@ -19,7 +19,6 @@ from flip_hub.app import create_app
 from flip_hub.artifacts.folder import FolderArtifacts
 from flip_hub.core import ROUTES, Core, build_core
 from flip_hub.credentials import make_credentials
-from flip_hub.device_front import DeviceFront
 from flip_hub.enrolment.schemas import EnrolmentTokenRequest
 from flip_hub.federation.gateway import Gateway
 from flip_hub.federation.mailboxes import Mailboxes
@@ -28,6 +27,9 @@ from flip_hub.models.routes import DeviceArtifactController
 from flip_hub.models.service import ModelService
 from flip_hub.models.store import ModelStore
 from flip_hub.mongo import Mongo
+from flip_hub.observability.metrics import Metrics
+from flip_hub.observability.requests import RequestAccount
+from flip_hub.observability.spans import SpanQueue
 from flip_hub.registry.schema import prepare_registry
 from flip_hub.settings import FleetSection, HubSection, MongoSection, RedisSection, Settings, SuperlinkSection
 from flip_wire.fleet import DeviceId, DeviceToken, EnrolRequest
@@ -92,7 +94,7 @@ async def _hub(folder: Path, mongo_url: str, database: str, redis: RedisSection)
         access=core.access,
         prepared=mongo.prepared,
     )
-    front = DeviceFront(app, core.access, core.telemetry, core.actions, mongo.prepared.is_set)
+    front = core.front(settings.hub, mongo.prepared, RequestAccount(Metrics(), SpanQueue(), None))
     registry = Registry()
     gateway = Gateway(settings, core.devices, registry, Mailboxes(), registry)
     url = f"http://127.0.0.1:{settings.hub.port}"
@@ -105,7 +107,7 @@ async def _hub(folder: Path, mongo_url: str, database: str, redis: RedisSection)
     ]
     try:
         async with (
-            running(ApiServer(front, settings.hub, core.devices.close, None).run(), settings.hub.port),
+            running(ApiServer(app, settings.hub, core.devices.close, None, front=front).run(), settings.hub.port),
             serving(StubSuperlink(), settings.superlink.port),
             running(gateway.run(), settings.fleet.port),
             httpx.AsyncClient(base_url=url, timeout=60.0, trust_env=False) as http,

@@ -64,6 +64,8 @@ class HubFacts(Struct, frozen=True, kw_only=True):
     """In the last quarter of an hour."""
     refused_logins: int = 0
     """In the last quarter of an hour."""
+    audit_broken: str = ""
+    """What is wrong with the audit's chain."""
 
 
 class Facts(Struct, frozen=True, kw_only=True):

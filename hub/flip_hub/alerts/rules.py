@@ -138,6 +138,11 @@ def _logins(facts: Facts, limits: AlertsSection) -> Iterator[Finding]:
         yield Finding(subject="logins", text=f"{facts.hub.refused_logins} logins were refused in 15 minutes")
 
 
+def _audit(facts: Facts, limits: AlertsSection) -> Iterator[Finding]:
+    if facts.hub.audit_broken:
+        yield Finding(subject="audit", text=facts.hub.audit_broken)
+
+
 def _tokens(facts: Facts, limits: AlertsSection) -> Iterator[Finding]:
     for token in facts.tokens:
         text = f"{token.username}'s API token {token.name!r} ends {_when(token.expires_at)}"
@@ -182,6 +187,7 @@ _TABLE: tuple[tuple[str, str, Severity, Find, float, float, str], ...] = (
     ("hub-disk", "The hub's disk is nearly full", CRITICAL, _hub_disk, 10, 300, "make room in hub.state"),
     ("superlink", "SuperLink is down or restarts", CRITICAL, _superlink, 60, 300, "see superlink/superlink.log"),
     ("logins", "Many logins are refused", WARNING, _logins, 0, 600, "flip-hub audit list says from where"),
+    ("audit", "Audit was tampered with", CRITICAL, _audit, 0, 0, "flip-hub audit verify; see who can write to MongoDB"),
     ("token-ends", "API token is about to expire", INFO, _tokens, 0, 60, "make another one in time"),
 )
 

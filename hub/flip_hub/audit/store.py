@@ -46,9 +46,10 @@ class AuditStore:
         """Newest first."""
         return await _NEWEST.read(self._entries, _filter(sought), wanted, entry_of)
 
-    async def documents(self) -> AsyncIterator[Document]:
-        """As they are, whoever made them; by number."""
-        async for document in self._entries.find().sort("_id", ASCENDING):
+    async def documents(self, *, after: int = 0, most: int = 0) -> AsyncIterator[Document]:
+        """As they are, whoever made them; by number, also those whose key is no number. `most`: 0 is all."""
+        beyond: Document = {"_id": {"$not": {"$lte": after}}} if after else {}
+        async for document in self._entries.find(beyond).sort("_id", ASCENDING).limit(most):
             yield document
 
 

@@ -5,10 +5,10 @@ every heartbeat: some 10 us a request.
 """
 
 import time
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from flip_hub.observability.metrics import LATENCY, Metrics, one
 from flip_hub.observability.spans import SpanKind, SpanQueue, SpanRecord
@@ -18,10 +18,11 @@ TRACEPARENT = b"traceparent"
 TRACERESPONSE = b"traceresponse"
 """The answer's header (W3C Trace Context, Level 2): what the caller quotes when it asks about an error."""
 LONG_POLL = "/api/v1/device/desired"
+TELEMETRY = "/api/v1/device/telemetry"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_BEFORE_ROUTES = frozenset({LONG_POLL, "/api/v1/device/telemetry"})
-"""Answered before any routing (`flip_hub.device_front`)."""
 _NO_ROUTE = "none"
+HUNG_UP = 499
+"""The caller did, before there was an answer; as nginx says it."""
 
 
 class RequestAccount:
@@ -53,10 +54,18 @@ class RequestAccount:
             return trace._replace(sampled=int(trace.trace_id[-14:], 16) < self._below)
         return trace
 
-    def ended(self, scope: Any, trace: Trace, status: int, started: float, seconds: float) -> None:
-        method = scope["method"] if scope["method"] in _METHODS else "other"
-        path = scope["path"]
-        route = scope.get("path_template") or (path if path in _BEFORE_ROUTES else _NO_ROUTE)
+    @contextmanager
+    def under_way(self, path: str) -> Generator[None]:
+        polls = path == LONG_POLL
+        self.running += 1
+        self.polling += polls
+        try:
+            yield
+        finally:
+            self.running -= 1
+            self.polling -= polls
+
+    def ended(self, trace: Trace, method: str, route: str, status: int, started: float, seconds: float) -> None:
         self._seconds.record(seconds, (method, route, str(status)))
         if self._exporting and trace.sampled:
             attributes = {"http.request.method": method, "http.route": route, "http.response.status_code": status}
@@ -93,17 +102,15 @@ class TracedApp:
             return await self._app(scope, receive, _Sending(send, trace))
         return await self._counted(self._account, scope, receive, _Sending(send, trace))
 
-    async def _counted(self, account: RequestAccount, scope: Scope, receive: Receive, sending: "_Sending") -> None:
-        polls = scope["path"] == LONG_POLL
-        account.running += 1
-        account.polling += polls
+    async def _counted(self, account: RequestAccount, scope: HTTPScope, receive: Receive, sending: "_Sending") -> None:
         started, clock = time.time(), time.perf_counter()
         try:
-            await self._app(scope, receive, sending)
+            with account.under_way(scope["path"]):
+                await self._app(scope, receive, sending)
         finally:
-            account.running -= 1
-            account.polling -= polls
-            account.ended(scope, sending.trace, sending.status, started, time.perf_counter() - clock)
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            route = scope.get("path_template") or _NO_ROUTE
+            account.ended(sending.trace, method, route, sending.status, started, time.perf_counter() - clock)
 
 
 class _Sending:
@@ -112,8 +119,7 @@ class _Sending:
     def __init__(self, send: Send, trace: Trace) -> None:
         self._send = send
         self.trace = trace
-        self.status = 499
-        """The caller hung up before there was an answer, as nginx says it."""
+        self.status = HUNG_UP
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":

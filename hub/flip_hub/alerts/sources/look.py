@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flip_hub.alerts.facts import Facts, HubFacts
 from flip_hub.alerts.rules import RECENTLY
+from flip_hub.alerts.sources.chain import ChainWatch
 from flip_hub.alerts.sources.store import SourceStore
 from flip_hub.tls import ServerCertificate
 from flip_runtime.errors import ConfigError
@@ -32,12 +33,18 @@ class Starts:
 
 class Sources:
     def __init__(
-        self, store: SourceStore, state: Path, certificates: Mapping[str, ServerCertificate], superlink: Starts
+        self,
+        store: SourceStore,
+        state: Path,
+        certificates: Mapping[str, ServerCertificate],
+        superlink: Starts,
+        chain: ChainWatch,
     ) -> None:
         self._store = store
         self._state = state
         self._certificates = dict(certificates)
         self._superlink = superlink
+        self._chain = chain
 
     async def look(self) -> Facts:
         """Raises `DatabaseDown`."""
@@ -57,6 +64,7 @@ class Sources:
                 superlink_ready=self._superlink.ready(),
                 superlink_starts=self._superlink.lately(now),
                 refused_logins=await store.refused_logins(now),
+                audit_broken=await self._chain.look(),
             ),
         )
 
