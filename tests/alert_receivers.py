@@ -1,4 +1,4 @@
-"""Who gets alerts in tests: a real SMTP server with STARTTLS and a login, and a real HTTP server for a webhook."""
+"""Who gets alerts in tests: a real SMTP server with TLS and a login, and a real HTTP or HTTPS server for a webhook."""
 
 import ssl
 from collections.abc import Generator
@@ -19,26 +19,39 @@ from flip_hub.certificates import make_authority, make_server
 USER, PASSWORD = "flip", "a password of the mail server"
 
 
-class MailServer:
-    """On a port of its own from `start` on; may be stopped and started again."""
+class Identity:
+    """A certificate for this machine, and the authority that has signed it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str) -> None:
         authority = make_authority()
         server = make_server(authority, ["localhost", "127.0.0.1"])
-        self.ca, self.port, self.mails = folder / "mail-ca.pem", free_port(), list[Message]()
+        self.ca = folder / f"{name}-ca.pem"
         self.ca.write_bytes(authority.certificate)
-        certificate, key = folder / "mail.pem", folder / "mail.key"
+        certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
         certificate.write_bytes(server.certificate)
         key.write_bytes(server.key)
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(certificate, key)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certificate, key)
+
+
+class MailServer:
+    """On a port of its own from `start` on; may be stopped and started again. With `starttls` only after that."""
+
+    def __init__(self, folder: Path, *, starttls: bool = True) -> None:
+        self.identity = Identity(folder, "mail")
+        self.port, self.mails = free_port(), list[Message]()
+        self._starttls = starttls
         self._controller: Controller | None = None
 
     def start(self) -> None:
-        self._controller = Controller(
-            self, "localhost", self.port, tls_context=self._context, require_starttls=True, auth_required=True,
-            authenticator=self._knows,
-        )  # fmt: skip
+        context = self.identity.context
+        encrypted: dict[str, Any] = {
+            "ssl_context": context,
+            "auth_require_tls": False,
+        }  # it always is
+        if self._starttls:
+            encrypted = {"tls_context": context, "require_starttls": True, "auth_required": True}
+        self._controller = Controller(self, "localhost", self.port, authenticator=self._knows, **encrypted)
         self._controller.start()
 
     def stop(self) -> None:
@@ -53,21 +66,27 @@ class MailServer:
 
     def _knows(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
         good = isinstance(data, LoginPassword) and (data.login, data.password) == (USER.encode(), PASSWORD.encode())
-        return AuthResult(success=good)
+        return AuthResult(success=good, handled=False)
 
 
 class WebhookServer:
-    """Refuses the first `failures` calls."""
+    """Refuses the first `failures` calls; HTTPS with an `identity`."""
 
-    def __init__(self, failures: int = 0) -> None:
+    def __init__(self, failures: int = 0, identity: Identity | None = None) -> None:
         self.calls: list[tuple[str, bytes]] = []
         self.refused = 0
         self.failures = failures
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._scheme = "http"
+        if identity is not None:
+            self._scheme = "https"
+            self._server.socket = identity.context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/alerts"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}/alerts"
 
     @contextmanager
     def running(self) -> Generator["WebhookServer"]:

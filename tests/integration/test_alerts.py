@@ -1,79 +1,23 @@
 """Alerts from what devices do to somebody's mailbox: real port, registry, SMTP server and webhook."""
 
-import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 from msgspec.structs import replace
 
-from alert_receivers import PASSWORD, USER, MailServer, WebhookServer
+from alert_receivers import MailServer, WebhookServer
+from alert_rig import QUICK, SECRET, alerting, alerts, delivered, notices, until, with_mail, with_webhook
 from core_hub import CoreHub, log_batch, problem, running_core
-from flip_hub.alerts.build import build_alerts, channels
+from flip_hub.alerts.build import channels
 from flip_hub.alerts.channels import Called, signature
-from flip_hub.alerts.schemas import Alert, Notice, NoticeState, Silence
-from flip_hub.alerts.sources.look import Starts
+from flip_hub.alerts.schemas import Notice, NoticeState, Silence
 from flip_hub.auth.permissions import Role
-from flip_hub.settings import AlertsSection, MailSection, Settings, WebhookSection
+from flip_hub.settings import MailSection, Settings, WebhookSection
 from flip_hub_command import flip_hub
 from flip_runtime.errors import ConfigError
 from flip_wire.telemetry import Gap, Priority, Seq
-
-SECRET = "a secret that both know"
-QUICK = AlertsSection(interval=0.2, group_wait=0.3, device_silent=2.0)
-
-
-async def until(true: Callable[[], Awaitable[Any]], within: float = 60.0) -> Any:
-    async with asyncio.timeout(within):
-        while not (found := await true()):
-            await asyncio.sleep(0.05)
-    return found
-
-
-@asynccontextmanager
-async def alerting(hub: CoreHub, settings: Settings) -> AsyncGenerator[None]:
-    """What the holder of the lease does, until it is left."""
-    duties = build_alerts(settings, hub.mongo.database, hub.core.live, Starts(lambda: True, lambda: 1))
-    running = [asyncio.create_task(duties.watch.run()), asyncio.create_task(duties.courier.run())]
-    try:
-        yield
-    finally:
-        for task in running:
-            task.cancel()
-        for task in (await asyncio.wait(running))[0]:
-            assert task.cancelled(), task.exception()
-
-
-async def alerts(hub: CoreHub, **asked: str) -> list[Alert]:
-    answer = await hub.http.get("/api/v1/alerts", params=asked, headers=hub.as_user(Role.VIEWER))
-    assert answer.status_code == 200, answer.text
-    return msgspec.json.decode(answer.content, type=list[Alert])
-
-
-async def notices(hub: CoreHub) -> list[Notice]:
-    answer = await hub.http.get("/api/v1/alerts/notices", headers=hub.as_user(Role.VIEWER))
-    return msgspec.json.decode(answer.content, type=list[Notice])
-
-
-def with_mail(hub: CoreHub, server: MailServer, folder: Path) -> Settings:
-    password = folder / "mail.password"
-    password.write_text(PASSWORD + "\n")
-    mail = MailSection(
-        host="localhost", port=server.port, ca=server.ca, user=USER, password_file=password, sender="flip@example.org",
-        to=["ops@example.org"],
-    )  # fmt: skip
-    return replace(hub.settings, alerts=QUICK, mail=mail)
-
-
-def with_webhook(hub: CoreHub, url: str, folder: Path, silent: float = QUICK.device_silent) -> Settings:
-    secret = folder / "webhook.secret"
-    secret.write_text(SECRET)
-    alerts = replace(QUICK, device_silent=silent)
-    return replace(hub.settings, alerts=alerts, webhook=WebhookSection(url=url, secret_file=secret))
 
 
 async def add_silent_devices(hub: CoreHub, count: int) -> None:
@@ -108,11 +52,11 @@ async def test_a_device_that_falls_silent_is_mailed_once_and_its_return_too(fold
             (alert,) = await until(lambda: alerts(hub, rule="device-unknown"))
             assert (alert.device_id, alert.name) == (device.id, "pump")
             assert alert.url.endswith(f"/devices/{device.id}")
-            await until(lambda: _delivered(hub, 1))
+            await until(lambda: delivered(hub, 1))
             assert (await hub.post("/api/v1/device/telemetry", log_batch([2]), device.headers)).status_code == 200
             (over,) = await until(lambda: alerts(hub, rule="device-unknown", status="resolved"))
             assert over.id == alert.id
-            await until(lambda: _delivered(hub, 2))
+            await until(lambda: delivered(hub, 2))
         first, second = server.mails[:2]
         assert first["Subject"] == "[FLIP] warning: Device is silent pump"
         assert device.id in first.get_payload()
@@ -132,7 +76,7 @@ async def test_ten_thousand_devices_that_fall_silent_at_once_make_one_mail(folde
             settings = with_mail(hub, server, folder)
             settings = replace(settings, alerts=replace(settings.alerts, device_silent=50.0))
             async with alerting(hub, settings):
-                await until(lambda: _delivered(hub, 1), within=120)
+                await until(lambda: delivered(hub, 1), within=120)
                 assert await hub.mongo.database["alerts"].count_documents({"resolved_at": None}) == 10_000
                 await until(lambda: _nothing_owed(hub))
         assert [mail["Subject"] for mail in server.mails] == ["[FLIP] warning: Device is silent (10000)"]
@@ -157,7 +101,7 @@ async def test_a_mail_server_that_is_away_and_a_restart_lose_no_notice_and_send_
         server.start()
         try:
             async with alerting(hub, settings):
-                await until(lambda: _delivered(hub, 1))
+                await until(lambda: delivered(hub, 1))
             async with alerting(hub, settings):
                 await until(lambda: _nothing_owed(hub))
             assert len(server.mails) == 1
@@ -174,7 +118,7 @@ async def test_a_webhook_is_signed_and_tried_until_it_is_taken(folder: Path, mon
             gap = Gap(priority=Priority.LOG, first=Seq(1), last=Seq(7), count=7, reason="disk full")
             batch = log_batch([8], kind="gap", body=msgspec.to_builtins(gap))
             assert (await hub.post("/api/v1/device/telemetry", batch, device.headers)).status_code == 200
-            (notice,) = await until(lambda: _delivered(hub, 1))
+            (notice,) = await until(lambda: delivered(hub, 1))
             assert (notice.attempts, hook.refused) == (3, 2)
         (signed, body), *_ = hook.calls
         told = msgspec.json.decode(body, type=Called)
@@ -204,17 +148,12 @@ async def test_what_is_silenced_is_shown_and_not_told_until_the_silence_ends(fol
                     f"/api/v1/alert-silences/{made.json()['id']}", headers=hub.as_user(Role.OPERATOR)
                 )
                 assert ended.status_code == 200
-                await until(lambda: _delivered(hub, 1))
+                await until(lambda: delivered(hub, 1))
             (still,) = await alerts(hub, device=device.id)
             assert still.acknowledged_by == "operator"
             problem(await hub.post("/api/v1/alerts/alert-0/acknowledge", {}, hub.as_user()), 404)
             late = {"why": "x", "until": time.time() - 1}
             problem(await hub.post("/api/v1/alert-silences", late, hub.as_user()), 422)
-
-
-async def _delivered(hub: CoreHub, count: int) -> list[Notice] | None:
-    found = [notice for notice in await notices(hub) if notice.state is NoticeState.DELIVERED]
-    return found if len(found) >= count else None
 
 
 async def _failed(hub: CoreHub) -> list[Notice]:

@@ -80,7 +80,13 @@ def test_every_rule_finds_what_it_is_for_and_nothing_on_a_healthy_hub() -> None:
             RunFacts(id="run-2", app="a 1", ended=True, failed=True, reason="broke", moved_at=NOW),
         ],
         tokens=[TokenFacts(id="t", name="ci", username="ada", expires_at=NOW + 60)],
-        hub=HubFacts(disk_free=0, certificates={"fleet": NOW + 60}, superlink_ready=False, refused_logins=1000),
+        hub=HubFacts(
+            disk_free=0,
+            certificates={"fleet": NOW + 60},
+            superlink_ready=False,
+            refused_logins=1000,
+            audit_broken="entry 4 was changed",
+        ),
     )
     watched = board()
     watched.look(everything)

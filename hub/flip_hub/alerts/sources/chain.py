@@ -54,7 +54,8 @@ class ChainWatch:
             taken += 1
             broken = verification.take(document)
             if broken is not None:
-                return self._end(broken)
+                self._end(broken)
+                return
         if taken < self._at_once:
             self._end(verification.finish())
 
