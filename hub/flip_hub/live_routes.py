@@ -99,7 +99,9 @@ async def _greeting(socket: Socket) -> "_Watcher":
         hello = await _said(socket)
         if hello.token is None:
             raise Unauthorized("the first message holds no token")
-        watcher = _Watcher(socket, access_of(socket).callers, hello.token, await _known(socket, hello.token))
+        caller = await _known(socket, hello.token)
+    socket.state["me"] = caller.me  # for the audit, as the guards of other routes do
+    watcher = _Watcher(socket, access_of(socket).callers, hello.token, caller)
     watcher.choose(hello.topics)
     return watcher
 

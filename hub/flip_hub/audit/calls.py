@@ -25,6 +25,8 @@ ROUTINE = (("POST", "/api/v1/auth/refresh"), ("PATCH", "/api/v1/uploads/"))
 """A session that goes on, or the next part of an upload, changes nothing that anybody would look for."""
 TELLING = frozenset({400, 401, 403, 409, 422})
 """Refusals of calls that only read; of the others every one is noted."""
+_CLOSED = 4000
+"""What close codes of WebSockets add to HTTP's statuses."""
 _LARGEST = 64 * 2**10
 """Bytes of an answer that is looked into for what was made."""
 
@@ -71,18 +73,18 @@ class _Answer:
 
 
 class _Socket:
-    """A WebSocket that is closed before anything was sent over it was refused."""
+    """A WebSocket is refused, at its first message or a later one, by the code that it is closed with."""
 
     def __init__(self, scope: Any, send: Send, audit: Audit) -> None:
         self._call = _Call(scope)
         self._send = send
         self._audit = audit
-        self._sent = False
 
     async def __call__(self, message: Any) -> None:
-        if message["type"] == "websocket.close" and not self._sent:
-            self._call.refuse(self._audit, f"{message.get('code', 1000)} {message.get('reason') or ''}")
-        self._sent = self._sent or message["type"] == "websocket.send"
+        if message["type"] == "websocket.close":
+            status = message.get("code", 1000) - _CLOSED
+            if status in TELLING:
+                self._call.refuse(self._audit, f"{status} {message.get('reason') or ''}")
         await self._send(message)
 
 
