@@ -1,7 +1,7 @@
 """Whom the WebSocket of the console refuses is in the audit, as refused calls are, and as bounded as they are."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +32,14 @@ async def cut_off(hub: CoreHub, *said: object) -> int:
     """Says that, one after the other; with which code the hub ends the connection."""
     async with connect(hub.url.replace("http", "ws") + "/api/v1/live", proxy=None) as socket:
         with pytest.raises(ConnectionClosed) as closed:
-            for each in said:
-                await socket.send(msgspec.json.encode(each).decode())
-            await _to_the_end(socket)
+            await _say(socket, said)
     assert closed.value.rcvd is not None
     return closed.value.rcvd.code
 
 
-async def _to_the_end(socket: ClientConnection) -> None:
+async def _say(socket: ClientConnection, said: Sequence[object]) -> None:
+    for each in said:
+        await socket.send(msgspec.json.encode(each).decode())
     while True:
         await socket.recv()
 
