@@ -21,6 +21,8 @@ from flip_demo.ports import free_port
 from flip_hub.client import HubApi
 from flip_hub.credentials import make_credentials
 from flip_hub.founding import found_hub
+from flip_hub.mongo import Mongo
+from flip_hub.registry.migrations import MIGRATIONS, version_of
 from flip_hub.settings import ControlSection, FleetSection, HubSection, MongoSection, Settings, SuperlinkSection
 from flip_runtime.child import Child
 from flip_wire.fleet import EnrolRequest
@@ -105,6 +107,25 @@ def test_a_port_that_is_taken_is_named_with_its_setting(taken: str, folder: Path
         line = _one_line(_run("serve", "--config", str(config), folder=folder), CONFIGURATION)
     assert str(port) in line
     assert f"{taken}.port" in line
+
+
+@pytest.mark.asyncio
+async def test_a_registry_that_a_newer_hub_has_made_is_left_as_it_is(folder: Path, mongo_url: str) -> None:
+    settings = _settings(folder, mongo_url)
+    make_credentials(settings)
+    config, mongo = _write(folder, settings), Mongo(settings.mongo)
+    newer = {"_id": "schema", "version": version_of(MIGRATIONS) + 1}
+    try:
+        await mongo.database["registry"].insert_one(newer)
+        ended = await asyncio.to_thread(_run, "serve", "--config", str(config), folder=folder)
+        line = _one_line(ended, CONFIGURATION)
+        assert f"schema version {newer['version']}" in line
+        assert "flip-hub restore" in line
+        assert await mongo.database.list_collection_names() == ["registry"]
+        assert await mongo.database["registry"].find_one() == newer
+    finally:
+        await mongo.database.client.drop_database(settings.mongo.database)
+        mongo.close()
 
 
 def test_commands_without_a_login_or_a_hub_say_what_to_do(folder: Path) -> None:
