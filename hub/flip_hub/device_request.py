@@ -41,8 +41,9 @@ def read_request(data: bytes) -> DeviceRequest | Unread:
     end = data.find(b"\r\n\r\n", 0, LONGEST_HEAD)
     if end < 0:
         return Unread.PARTIAL if len(data) < LONGEST_HEAD else Unread.OTHER
-    line, *lines = data[:end].split(b"\r\n")
-    headers = _headers(lines)
+    head = data[:end]
+    line, *lines = head.split(b"\r\n")
+    headers = None if b"\0" in head or not head.count(b"\n") == head.count(b"\r") == len(lines) else _headers(lines)
     said = b"" if headers is None else headers.get(b"content-length", b"0")
     if headers is None or not said.isdigit() or len(said) > 6 or int(said) > LARGEST_BODY:
         return Unread.OTHER
@@ -59,13 +60,12 @@ def read_request(data: bytes) -> DeviceRequest | Unread:
 
 def _headers(lines: list[bytes]) -> dict[bytes, bytes] | None:
     """None when one of them is not plain."""
-    headers: dict[bytes, bytes] = {}
-    for line in lines:
-        name, colon, value = line.partition(b":")
-        name = name.lower()
-        if not colon or name in headers or name in _NOT_PLAIN or not name.replace(b"-", b"").isalnum():
-            return None
-        if b"\n" in value or b"\r" in value or b"\0" in value:
-            return None
-        headers[name] = value.strip(b" \t")
-    return headers if headers.get(b"connection", b"keep-alive").lower() == b"keep-alive" else None
+    try:
+        headers = {name.lower(): value for name, value in [line.split(b": ", 1) for line in lines]}
+    except ValueError:
+        return None
+    if len(headers) < len(lines) or b"" in headers or not b"".join(headers).replace(b"-", b"").isalnum():
+        return None
+    if not _NOT_PLAIN.isdisjoint(headers) or headers.get(b"connection", b"keep-alive").lower() != b"keep-alive":
+        return None
+    return headers

@@ -195,8 +195,13 @@ class LiveHub:
     def readers(self) -> int:
         return len(self._readers)
 
+    @property
+    def watched(self) -> bool:
+        """Whether a frame would reach anybody, as far as this hub knows."""
+        return bool(self._readers) or self._bus.linked
+
     def publish(self, frame: DeviceChanged | RunChanged | RoundChanged | ModelVersionChanged | ListGrew) -> None:
-        if self._readers or self._bus.linked:
+        if self.watched:
             self._bus.tell(Topic.LIVE, msgspec.msgpack.encode(_Told(frame.about, _encoded(frame))))
 
     @contextmanager

@@ -68,7 +68,7 @@ class StandIn:
                 number = msgspec.json.decode(event.body, type=Line).number
                 assert self.lines.setdefault((epoch, event.seq), number) == number
         self.gaps |= {(epoch, event.seq): gap for event, gap in checked.of(Gap)}
-        self.intake = checked.counted_in(self.intake)
+        self.intake = checked.fresh_since(self.intake).intake
 
 
 @contextmanager

@@ -78,7 +78,7 @@ async def test_ten_thousand_heartbeats_are_no_flood_of_frames_and_news_is_told_a
     async def publish(record: DeviceRecord) -> None:
         told.append(record.id)
 
-    announcements = Announcements(publish, frames=50, clock=clock)
+    announcements = Announcements(publish, lambda: True, frames=50, clock=clock)
     records = [_record(number) for number in range(10_000)]
     for record in records:
         await announcements.heard(record, record, news=False)
@@ -100,10 +100,27 @@ async def test_a_device_is_told_of_once_a_second_and_then_as_it_is_now() -> None
     async def publish(record: DeviceRecord) -> None:
         told.append(record)
 
-    announcements = Announcements(publish, clock=clock)
+    announcements = Announcements(publish, lambda: True, clock=clock)
     records = [_record(1, last_seen=float(second)) for second in range(5)]
     for before, after in itertools.pairwise(records):
         await announcements.heard(before, after, news=False)
     clock.now += 1.0
     await announcements.look()
     assert [record.last_seen for record in told] == [1.0, 4.0]
+
+
+@pytest.mark.asyncio
+async def test_while_nobody_watches_nothing_but_news_is_made_a_frame_of() -> None:
+    told, watched = list[str](), False
+
+    async def publish(record: DeviceRecord) -> None:
+        told.append(record.id)
+
+    announcements = Announcements(publish, lambda: watched)
+    one, other = _record(1), _record(2)
+    await announcements.heard(one, one, news=False)
+    await announcements.heard(other, other, news=True)
+    assert told == ["dev-2"]
+    watched = True
+    await announcements.heard(one, one, news=False)
+    assert told == ["dev-2", "dev-1"]

@@ -24,35 +24,35 @@ def test_a_device_that_sends_again_from_its_last_ack_is_counted_exactly(steps: l
     intake, first = Intake(), 0
     for step in steps:
         batch = _checked(list(range(first, first + step)))
-        intake = batch.counted_in(batch.counted_in(intake))
+        intake = batch.fresh_since(batch.fresh_since(intake).intake).intake
         first += step
     assert intake.accepted == sum(steps)
 
 
 def test_a_new_outbox_file_counts_from_its_own_beginning() -> None:
-    intake = _checked([1, 2, 3]).counted_in(Intake())
-    intake = _checked([1], epoch="e2").counted_in(intake)
+    intake = _checked([1, 2, 3]).fresh_since(Intake()).intake
+    intake = _checked([1], epoch="e2").fresh_since(intake).intake
     assert (intake.accepted, intake.epoch) == (4, "e2")
 
 
 def test_only_a_newer_health_report_replaces_the_known_one() -> None:
     newer, older = _checked([9], kind="health", body=_health(9.0)), _checked([4], kind="health", body=_health(4.0))
-    intake = newer.counted_in(Intake())
-    assert newer.newest_health(Intake()) == _health(9.0)
-    assert older.newest_health(intake) is None
-    assert newer.newest_health(intake) is None, "the same batch again brings nothing new"
+    intake = newer.fresh_since(Intake()).intake
+    assert newer.fresh_since(Intake()).health == _health(9.0)
+    assert older.fresh_since(intake).health is None
+    assert newer.fresh_since(intake).health is None, "the same batch again brings nothing new"
 
 
 def test_what_a_gap_declares_is_added_once() -> None:
     gap = {"priority": 3, "first": 1, "last": 7, "count": 7, "reason": "full"}
     batch = _checked([8], kind="gap", body=gap)
-    assert batch.counted_in(batch.counted_in(Intake())).dropped == 7
+    assert batch.fresh_since(batch.fresh_since(Intake()).intake).intake.dropped == 7
 
 
 def test_a_late_batch_of_an_earlier_outbox_is_counted_once_and_is_no_news() -> None:
     old, new = _checked([5], kind="health", body=_health(5.0)), _checked([1], epoch="e2")
-    intake = new.counted_in(old.counted_in(Intake()))
-    again = old.counted_in(intake)
+    intake = new.fresh_since(old.fresh_since(Intake()).intake).intake
+    again = old.fresh_since(intake).intake
     assert again == intake
-    assert old.newest_health(intake) is None
-    assert new.counted_in(again) == intake
+    assert old.fresh_since(intake).health is None
+    assert new.fresh_since(again).intake == intake

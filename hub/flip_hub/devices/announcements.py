@@ -26,11 +26,13 @@ class Announcements:
     def __init__(
         self,
         publish: Callable[[DeviceRecord], Awaitable[object]],
+        watched: Callable[[], bool],
         *,
         frames: int = FRAMES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._publish = publish
+        self._watched = watched
         self._frames = frames
         self._clock = clock
         self._room = float(frames)
@@ -41,7 +43,11 @@ class Announcements:
 
     async def heard(self, before: DeviceRecord, after: DeviceRecord, *, news: bool) -> None:
         """`news`: also when nothing that the device says has changed."""
-        if news or _says(before) != _says(after):
+        if news:
+            await self._tell(after)
+        elif not self._watched():
+            self._later.clear()
+        elif _says(before) != _says(after):
             await self._tell(after)
         else:
             self._later[after.id] = after

@@ -43,7 +43,7 @@ class DeviceService:
         self._bus = bus
         self._heartbeat = settings.devices.heartbeat
         self._presence = Presence(self._heartbeat)
-        self._announcements = Announcements(self._publish)
+        self._announcements = Announcements(self._publish, lambda: live.watched)
         self._known = KnownRecords(lambda: self._changes.watched)
         self._fleet = FleetDesired(store, bus)
         self.polls = Polls()

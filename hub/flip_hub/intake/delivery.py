@@ -25,16 +25,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     """That brought it, unless it was looked at before."""
 
     def counted(self, intake: Intake) -> bool:
-        return self.checked.counted_in(intake) == intake
-
-    def samples(self, intake: Intake) -> list[Sample]:
-        """Of the health reports that are not counted yet."""
-        mark = intake.mark(self.checked.batch.epoch, self.checked.batch.priority)
-        return [
-            sample_of(body, moment(self.times.of(event.at)), self.checked.batch.epoch, event.seq)
-            for event, body in self.checked.of(HealthReport)
-            if event.seq > mark
-        ]
+        return self.checked.fresh_since(intake).intake == intake
 
 
 class Account(Struct, frozen=True, kw_only=True):
@@ -68,10 +59,9 @@ def account(before: DeviceRecord, deliveries: Sequence[Delivery], now: float) ->
     intake, health, reported = before.intake, None, None
     samples: list[Sample] = []
     for delivery in deliveries:
-        samples += delivery.samples(intake)
-        health = delivery.checked.newest_health(intake) or health
-        reported = delivery.checked.newest_state(intake) or reported
-        intake = delivery.checked.counted_in(intake)
+        fresh, times, epoch = delivery.checked.fresh_since(intake), delivery.times, delivery.checked.batch.epoch
+        samples += [sample_of(body, moment(times.of(event.at)), epoch, event.seq) for event, body in fresh.reports]
+        intake, health, reported = fresh.intake, fresh.health or health, fresh.reported or reported
     full = bool(samples) and intake.unsaved + len(samples) > SAVED_AT_ONCE
     return Account(
         before=before,

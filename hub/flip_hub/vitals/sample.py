@@ -52,4 +52,6 @@ def sample_of(report: HealthReport, at: datetime, epoch: str, seq: Seq) -> Sampl
 
 
 def _bounded(value: float) -> float:
-    return float(value) if -_LARGEST <= value <= _LARGEST else math.copysign(_LARGEST, value)
+    if -_LARGEST <= value <= _LARGEST:
+        return float(value)
+    return math.copysign(_LARGEST, value)
