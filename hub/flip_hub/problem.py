@@ -124,9 +124,12 @@ def problem_response(problem: Problem, headers: dict[str, str] | None = None) ->
 ERROR_MAP: ExceptionHandlersMap = {Exception: answer_error, HTTPException: answer_error, FlipError: answer_error}
 
 
+def title_of(status: int) -> str:
+    return _TITLES.get(status) or HTTPStatus(status).phrase
+
+
 def _problem(status: int, detail: str, hint: str) -> Problem:
-    title = _TITLES.get(status) or HTTPStatus(status).phrase
-    return Problem(title=title, status=int(status), detail=detail, hint=hint, trace_id=current_trace_id())
+    return Problem(title=title_of(status), status=int(status), detail=detail, hint=hint, trace_id=current_trace_id())
 
 
 def _headers(error: Exception, problem: Problem) -> dict[str, str]:

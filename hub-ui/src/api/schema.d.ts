@@ -3856,6 +3856,25 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description What came is not what was sent: its checksum is another. */
+        ChecksumMismatch: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "detail": "What came is not what was sent: its checksum is another",
+                 *       "hint": "",
+                 *       "status": 460,
+                 *       "title": "Checksum Mismatch",
+                 *       "trace_id": "",
+                 *       "type": "about:blank"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description What is there already stands against it. */
         Conflict: {
             headers: {
@@ -3894,6 +3913,25 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description Somebody else is sending to it. */
+        Locked: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "detail": "Somebody else is sending to it",
+                 *       "hint": "",
+                 *       "status": 423,
+                 *       "title": "Locked",
+                 *       "trace_id": "",
+                 *       "type": "about:blank"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description What the path or the body names does not exist. */
         NotFound: {
             headers: {
@@ -3913,7 +3951,26 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The body is too large. */
+        /** @description The hub speaks another version of the protocol. */
+        PreconditionFailed: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "detail": "The hub speaks another version of the protocol",
+                 *       "hint": "",
+                 *       "status": 412,
+                 *       "title": "Precondition Failed",
+                 *       "trace_id": "",
+                 *       "type": "about:blank"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description What is sent, or announced, is too large. */
         RequestEntityTooLarge: {
             headers: {
                 [name: string]: unknown;
@@ -3921,10 +3978,29 @@ export interface components {
             content: {
                 /**
                  * @example {
-                 *       "detail": "The body is too large",
+                 *       "detail": "What is sent, or announced, is too large",
                  *       "hint": "",
                  *       "status": 413,
                  *       "title": "Request Entity Too Large",
+                 *       "trace_id": "",
+                 *       "type": "about:blank"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The file has no such part. */
+        RequestedRangeNotSatisfiable: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "detail": "The file has no such part",
+                 *       "hint": "",
+                 *       "status": 416,
+                 *       "title": "Requested Range Not Satisfiable",
                  *       "trace_id": "",
                  *       "type": "about:blank"
                  *     }
@@ -5724,7 +5800,10 @@ export interface operations {
     ApiV1DatasetsNameContentDownloadDataset: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description `bytes=FROM-TO`: that part of the file alone (RFC 9110). */
+                Range?: string;
+            };
             path: {
                 name: string;
             };
@@ -5741,10 +5820,20 @@ export interface operations {
                     "application/octet-stream": unknown;
                 };
             };
+            /** @description The part of it that `Range` asks for. */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            416: components["responses"]["RequestedRangeNotSatisfiable"];
             429: components["responses"]["TooManyRequests"];
             503: components["responses"]["ServiceUnavailable"];
         };
@@ -5752,7 +5841,10 @@ export interface operations {
     ApiV1DeviceArtifactsSha256Fetch: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description `bytes=FROM-TO`: that part of the file alone (RFC 9110). */
+                Range?: string;
+            };
             path: {
                 sha256: string;
             };
@@ -5769,10 +5861,20 @@ export interface operations {
                     "application/octet-stream": unknown;
                 };
             };
+            /** @description The part of it that `Range` asks for. */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            416: components["responses"]["RequestedRangeNotSatisfiable"];
             429: components["responses"]["TooManyRequests"];
             503: components["responses"]["ServiceUnavailable"];
         };
@@ -7894,7 +7996,10 @@ export interface operations {
     ApiV1ModelsNameVersionsFilesDownloadFile: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description `bytes=FROM-TO`: that part of the file alone (RFC 9110). */
+                Range?: string;
+            };
             path: {
                 name: string;
                 version: number;
@@ -7913,10 +8018,20 @@ export interface operations {
                     "application/octet-stream": unknown;
                 };
             };
+            /** @description The part of it that `Range` asks for. */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            416: components["responses"]["RequestedRangeNotSatisfiable"];
             429: components["responses"]["TooManyRequests"];
             503: components["responses"]["ServiceUnavailable"];
         };
@@ -9096,6 +9211,8 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             409: components["responses"]["Conflict"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["RequestEntityTooLarge"];
             422: components["responses"]["UnprocessableEntity"];
             429: components["responses"]["TooManyRequests"];
             503: components["responses"]["ServiceUnavailable"];
@@ -9251,10 +9368,13 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["RequestEntityTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["UnprocessableEntity"];
+            423: components["responses"]["Locked"];
             429: components["responses"]["TooManyRequests"];
+            460: components["responses"]["ChecksumMismatch"];
             503: components["responses"]["ServiceUnavailable"];
         };
     };

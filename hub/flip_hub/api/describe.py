@@ -4,7 +4,6 @@ Every error that a call may answer, examples, tags and pages, idempotency keys, 
 """
 
 from copy import deepcopy
-from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -17,11 +16,14 @@ from flip_hub.api.answer import FIELDS_JSON
 from flip_hub.api.examples import Schema, example_of
 from flip_hub.api.idempotency import HEADER
 from flip_hub.auth.guards import Needs
-from flip_hub.problem import PROBLEM_JSON
+from flip_hub.problem import PROBLEM_JSON, title_of
 from flip_wire.problem import Problem
 
 TAKES = "takes"
 """In a handler's `opt`: the media type of a body that it reads by itself."""
+REFUSES = "refuses"
+"""In a handler's `opt`: statuses of errors that it answers and other calls do not."""
+_FILE = "application/octet-stream"
 _CHANGES = ("post", "put", "patch", "delete")
 _WHY = {
     400: "The request is not understood.",
@@ -29,10 +31,14 @@ _WHY = {
     403: "Who calls is known, and may not.",
     404: "What the path or the body names does not exist.",
     409: "What is there already stands against it.",
-    413: "The body is too large.",
+    412: "The hub speaks another version of the protocol.",
+    413: "What is sent, or announced, is too large.",
     415: "The body is of another media type than this call takes.",
+    416: "The file has no such part.",
     422: "Understood, but its content is wrong.",
+    423: "Somebody else is sending to it.",
     429: "Too many calls: `Retry-After` says when to go on.",
+    460: "What came is not what was sent: its checksum is another.",
     503: "Something that this needs is away: `Retry-After` says when to ask again.",
 }
 _HEADERS = {
@@ -46,6 +52,13 @@ _KEY = {
     "description": "A random text: sent again with the same key, the call happens once and is answered the same.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 }
+_RANGE = {
+    "name": "Range",
+    "in": "header",
+    "required": False,
+    "description": "`bytes=FROM-TO`: that part of the file alone (RFC 9110).",
+    "schema": {"type": "string"},
+}
 
 
 class Call(Struct, frozen=True):
@@ -54,6 +67,7 @@ class Call(Struct, frozen=True):
     guarded: bool
     person: Needs | None
     takes: str
+    refuses: tuple[int, ...]
     body: Any
     """The Struct that it takes as JSON."""
 
@@ -103,7 +117,7 @@ def _calls(app: Litestar) -> dict[tuple[str, str], Call]:
                 person = next((each for each in map(_bare, guards) if isinstance(each, Needs)), None)
                 data = handler.parsed_data_field
                 body = None if data is None else data.annotation
-                call = Call(bool(guards), person, handler.opt.get(TAKES, ""), body)
+                call = Call(bool(guards), person, handler.opt.get(TAKES, ""), handler.opt.get(REFUSES, ()), body)
                 for method in handler.http_methods:
                     calls[method.lower(), _operation_id(handler, route, method)] = call
     return calls
@@ -135,7 +149,10 @@ def _complete(operation: Schema, method: str, path: str, call: Call, schemas: di
     if not call.guarded:
         operation["security"] = []
     responses: Schema = operation["responses"]
-    for status in _errors(method, path, call, parameters, "requestBody" in operation):
+    if _FILE in responses.get("200", {}).get("content", {}):
+        parameters.append(deepcopy(_RANGE))
+        responses["206"] = responses["200"] | {"description": "The part of it that `Range` asks for."}
+    for status in _errors(method, path, call, operation):
         responses[str(status)] = {"$ref": f"#/components/responses/{_name(status)}"}
     _describe_success(responses, method, paged, schemas)
     for content in operation.get("requestBody", {}).get("content", {}).values():
@@ -144,16 +161,18 @@ def _complete(operation: Schema, method: str, path: str, call: Call, schemas: di
     operation["parameters"] = parameters
 
 
-def _errors(method: str, path: str, call: Call, parameters: list[Schema], body: bool) -> list[int]:
+def _errors(method: str, path: str, call: Call, operation: Schema) -> list[int]:
     if not path.startswith("/api/v1/"):
         return []
-    errors = [400, 429, 503]
+    errors = [400, 429, 503, *call.refuses]
     if call.guarded:
         errors += [401, 403]
-    if any(each["in"] == "path" for each in parameters):
+    if any(each["in"] == "path" for each in operation["parameters"]):
         errors.append(404)
-    if body:
+    if "requestBody" in operation:
         errors += [404, 413, 415]
+    if "206" in operation["responses"]:
+        errors.append(416)
     if method in _CHANGES:
         errors += [401, 403, 409, 422]
     return sorted(set(errors))
@@ -182,14 +201,14 @@ def _partial(item: Schema, schemas: dict[str, Schema]) -> Schema:
 
 def _error(status: int, schemas: dict[str, Schema]) -> Schema:
     problem = example_of(schemas["Problem"], schemas)
-    said = {"status": status, "title": HTTPStatus(status).phrase, "detail": _WHY[status].rstrip("."), "hint": ""}
+    said = {"status": status, "title": title_of(status), "detail": _WHY[status].rstrip("."), "hint": ""}
     example = problem | said
     schema = {"$ref": "#/components/schemas/Problem"}
     return {"description": _WHY[status], "content": {PROBLEM_JSON: {"schema": schema, "example": example}}}
 
 
 def _name(status: int) -> str:
-    return HTTPStatus(status).phrase.replace(" ", "")
+    return title_of(status).replace(" ", "")
 
 
 def _without_ambiguity(part: Any) -> Any:

@@ -17,7 +17,7 @@ from litestar.di import NamedDependency
 from litestar.exceptions import InternalServerException
 from litestar.params import FromPath, HeaderParameter
 
-from flip_hub.api.describe import TAKES
+from flip_hub.api.describe import REFUSES, TAKES
 from flip_hub.api.pages import Page, Wanted
 from flip_hub.auth.guards import needs
 from flip_hub.auth.permissions import Permission
@@ -55,7 +55,7 @@ class UploadController(Controller):
     tags = ("uploads",)
     response_headers = _ABLE
 
-    @post(guards=_MAY)
+    @post(guards=_MAY, opt={REFUSES: (412, 413)})
     async def begin_upload(
         self,
         uploads: NamedDependency[Uploads],
@@ -94,7 +94,13 @@ class UploadController(Controller):
         length = {"Upload-Length": str(upload.size), "Cache-Control": "no-store"}
         return Response(None, headers={**_headers(upload), **length, **said})
 
-    @patch("/{upload_id:str}", guards=_MAY, status_code=204, request_max_body_size=LARGEST_PART, opt={TAKES: PART})
+    @patch(
+        "/{upload_id:str}",
+        guards=_MAY,
+        status_code=204,
+        request_max_body_size=LARGEST_PART,
+        opt={TAKES: PART, REFUSES: (412, 423, 460)},
+    )
     async def send_part(
         self,
         uploads: NamedDependency[Uploads],
