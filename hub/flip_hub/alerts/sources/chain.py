@@ -15,7 +15,7 @@ from flip_runtime.errors import Corrupt
 EVERY = 3600.0
 """Seconds between the beginnings of two verifications."""
 AT_ONCE = 1000
-"""Entries that one look verifies: some 30 ms of a slow processor."""
+"""Entries that one look verifies: some 10 ms."""
 
 
 class ChainWatch:
