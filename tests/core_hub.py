@@ -29,7 +29,15 @@ from flip_hub.observability.metrics import Metrics
 from flip_hub.observability.requests import RequestAccount
 from flip_hub.observability.spans import SpanQueue
 from flip_hub.registry.schema import prepare_registry
-from flip_hub.settings import AuthSection, DevicesSection, HubSection, MongoSection, OidcSection, Settings
+from flip_hub.settings import (
+    AuthSection,
+    ClusterSection,
+    DevicesSection,
+    HubSection,
+    MongoSection,
+    OidcSection,
+    Settings,
+)
 from flip_hub.tls import ServerCertificate
 from flip_wire.fleet import DeviceId, DeviceToken, Enrolled, EnrolRequest, TokenRequest, token_assertion
 from flip_wire.problem import Problem
@@ -139,9 +147,11 @@ async def running_core(
     access_lifetime: float = 900.0,
     people: bool = True,
     oidc: OidcSection | None = None,
+    cluster: str = "",
     **api: Any,
 ) -> AsyncGenerator[CoreHub]:
-    """`api`: of the section `[hub]`. Without `people` nobody has an account."""
+    """`cluster`: this hub's name, when it is not the only one; `api`: of the section `[hub]`. Without `people` nobody
+    has an account."""
     database = f"test_{secrets.token_hex(6)}"
     settings = Settings(
         hub=msgspec.structs.replace(HubSection(state=folder / "hub", port=free_port(), tls=False), **api),
@@ -149,6 +159,7 @@ async def running_core(
         devices=DevicesSection(heartbeat=heartbeat),
         auth=AuthSection(access_lifetime=access_lifetime),
         oidc=oidc or OidcSection(),
+        cluster=ClusterSection(name=cluster),
     )
     make_credentials(settings)
     mongo = Mongo(settings.mongo)

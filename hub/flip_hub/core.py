@@ -129,7 +129,7 @@ def build_core(settings: Settings, database: Database) -> Core:
     audit = audit_of(settings, database)
     people = build_people(settings, database, shared, tokens, audit)
     devices = DeviceService(registry, live, shared.bus, settings)
-    accounts, health = IntakeStore(database), HealthStore(database)
+    accounts, health = IntakeStore(database, alone=not settings.cluster.name), HealthStore(database)
     ingest = Ingest(events, gaps, spans, health, accounts, DeploymentStore(database), devices)
     allowance = Allowance(settings.devices.batches, settings.devices.batches_at_once)
     actions = ActionService(ActionStore(database), devices, live)

@@ -19,6 +19,7 @@ from flip_hub.deployments.store import DeploymentStore
 from flip_hub.intake.delivery import Delivery
 from flip_hub.intake.store import IntakeStore
 from flip_hub.mongo import DatabaseDown, Mongo
+from flip_hub.settings import ClusterSection
 from flip_hub.telemetry.batch import CheckedBatch, read_batch
 from flip_hub.telemetry.hub_time import HubTime
 from flip_hub.telemetry.ingest import Ingest
@@ -65,14 +66,17 @@ async def send(hub: CoreHub, device: TestDevice, batch: Batch) -> int:
 
 
 @pytest.mark.asyncio
-async def test_a_crash_between_any_two_writes_neither_loses_nor_doubles(folder: Path, mongo_url: str) -> None:
+@pytest.mark.parametrize("alone", [True, False])
+async def test_a_crash_between_any_two_writes_neither_loses_nor_doubles(
+    folder: Path, mongo_url: str, alone: bool
+) -> None:
     async with running_core(folder, mongo_url) as hub:
         device, database = await hub.enrol(), hub.mongo.database
         events, gaps, health, accounts = (
             EventStore(database),
             GapStore(database),
             HealthStore(database),
-            IntakeStore(database),
+            IntakeStore(database, alone=alone),
         )
         others = SpanStore(database), health, accounts, DeploymentStore(database), hub.core.devices
         ingest, sent = Ingest(events, gaps, *others), 0
@@ -104,10 +108,10 @@ def _cut_off(write: Callable[..., Awaitable[object]], *, after: bool) -> Callabl
 
 @pytest.mark.asyncio
 async def test_two_hubs_that_get_the_same_batches_count_each_once(folder: Path, mongo_url: str) -> None:
-    async with running_core(folder, mongo_url) as hub:
+    async with running_core(folder, mongo_url, cluster="one") as hub:
         devices = [await hub.enrol(f"box-{number}") for number in range(4)]
         mongo = Mongo(hub.settings.mongo)
-        other = build_core(hub.settings, mongo.database)
+        other = build_core(replace(hub.settings, cluster=ClusterSection(name="other")), mongo.database)
         taking = asyncio.create_task(other.telemetry.run())
         try:
             for first in range(0, 60, 6):
@@ -180,7 +184,7 @@ async def test_a_device_that_sends_too_often_is_told_when_to_come_again(folder: 
         most = hub.settings.devices.batches_at_once
         answers = [await hub.post(TELEMETRY, log_batch([0]), noisy.headers) for _ in range(most // 2)]
         assert {answer.status_code for answer in answers} == {200}
-        flood = await asyncio.gather(*(hub.post(TELEMETRY, log_batch([0]), noisy.headers) for _ in range(most)))
+        flood = await asyncio.gather(*(hub.post(TELEMETRY, log_batch([0]), noisy.headers) for _ in range(2 * most)))
         refused = [answer for answer in flood if answer.status_code != 200]
         assert refused
         problem(refused[0], 429)

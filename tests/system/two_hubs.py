@@ -31,7 +31,15 @@ from flip_hub.observability.metrics import Metrics
 from flip_hub.observability.requests import RequestAccount
 from flip_hub.observability.spans import SpanQueue
 from flip_hub.registry.schema import prepare_registry
-from flip_hub.settings import FleetSection, HubSection, MongoSection, RedisSection, Settings, SuperlinkSection
+from flip_hub.settings import (
+    ClusterSection,
+    FleetSection,
+    HubSection,
+    MongoSection,
+    RedisSection,
+    Settings,
+    SuperlinkSection,
+)
 from flip_wire.fleet import DeviceId, DeviceToken, EnrolRequest
 from flip_wire.models import Sha256
 from integration.fleet_rig import NodeKey, Registry, running
@@ -81,6 +89,7 @@ async def _hub(folder: Path, mongo_url: str, database: str, redis: RedisSection)
         fleet=FleetSection(port=free_port()),
         superlink=SuperlinkSection(port=free_port()),
         redis=redis,
+        cluster=ClusterSection(name=f"hub-{secrets.token_hex(4)}"),
     )
     make_credentials(settings)
     mongo = Mongo(settings.mongo)

@@ -7,7 +7,7 @@ over the bus, and without one within a second (`changes`).
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from flip_hub.api.pages import Page, Wanted
 from flip_hub.cluster.bus import Bus, Topic
@@ -44,11 +44,11 @@ class DeviceService:
         self._heartbeat = settings.devices.heartbeat
         self._presence = Presence(self._heartbeat)
         self._announcements = Announcements(self._publish, lambda: live.watched)
-        self._known = KnownRecords(lambda: self._changes.watched)
+        self.known = KnownRecords(lambda: self._changes.watched)
         self._fleet = FleetDesired(store, bus)
         self.polls = Polls()
         self.leashes = Leashes()
-        self._callers = Callers(store, self._known, self._change)
+        self._callers = Callers(store, self.known, self._change)
         self._long_polls = LongPolls(self._fleet, self.polls, self.check_enrolled, self._read_enrolled)
         self._changes = Changes(store, self._fleet, self._take, self.polls.wake_all)
         bus.on(Topic.DEVICE, self._heard_of)
@@ -73,9 +73,9 @@ class DeviceService:
 
     async def by_key(self, fingerprint: str) -> Device | None:
         """The device with that key (`flip_hub.devices.keys`), revoked or not; may be two seconds old."""
-        record = self._known.by_key(fingerprint)
+        record = self.known.by_key(fingerprint)
         if record is None and (record := await self._store.by_key(fingerprint)) is not None:
-            self._known.put(record)
+            self.known.put(record)
         return None if record is None else self._shown(record, await self._fleet.read())
 
     async def public_key(self, device_id: DeviceId) -> str:
@@ -89,7 +89,7 @@ class DeviceService:
 
     async def check_enrolled(self, device_id: DeviceId) -> DeviceRecord:
         """Raises `Unauthorized` for a device that is not known, `Forbidden` for one that is revoked."""
-        record = self._known.get(device_id)
+        record = self.known.get(device_id)
         return await self._read_enrolled(device_id) if record is None else admitted(record)
 
     async def add(self, record: DeviceRecord) -> None:
@@ -130,10 +130,6 @@ class DeviceService:
         """Takes what a request tells beside what it asks. Raises as `check_enrolled` does."""
         await self.heard_from(await self.check_enrolled(device_id), call)
 
-    def known(self, device_ids: Iterable[DeviceId]) -> dict[DeviceId, DeviceRecord]:
-        """Records of any age, of those that are remembered: for whoever changes only what is still as it was."""
-        return self._known.of_any_age(device_ids)
-
     async def heard_from(self, record: DeviceRecord, call: Call) -> None:
         """The same, of a device whose record has just been read."""
         await self._callers.take(record, call)
@@ -147,7 +143,7 @@ class DeviceService:
         changed = await self._store.seen(device_id, now)
         if changed is None:
             return
-        self._known.put(changed)
+        self.known.put(changed)
         if self._presence.changes(changed, now):
             await self._publish(changed)
 
@@ -165,7 +161,7 @@ class DeviceService:
         """Telemetry has been counted: each record as it was, and as it is now."""
         now = time.time()
         for before, after in changes:
-            self._known.put(after)
+            self.known.put(after)
             await self._announcements.heard(before, after, news=self._presence.changes(after, now))
 
     async def announce(self) -> None:
@@ -246,7 +242,7 @@ class DeviceService:
     async def _read_enrolled(self, device_id: DeviceId) -> DeviceRecord:
         record = await self._store.get(device_id)
         if record is not None:
-            self._known.put(record)
+            self.known.put(record)
         return admitted(record)
 
     async def _change(self, record: DeviceRecord | None) -> Device:
@@ -260,7 +256,7 @@ class DeviceService:
     async def _publish(self, record: DeviceRecord | None) -> Device:
         if record is None:
             raise NotFound("no such device", hint="GET /api/v1/devices lists them")
-        self._known.put(record)
+        self.known.put(record)
         device = self._shown(record, await self._fleet.read())
         self._presence.told(device)
         self._live.publish(DeviceChanged(data=device))
@@ -272,18 +268,18 @@ class DeviceService:
 
     def _take(self, record: DeviceRecord) -> None:
         """It has changed, whoever changed it."""
-        self._known.put(record)
+        self.known.put(record)
         if record.revoked:
             self.leashes.cut(record.id)
         self.polls.wake(record.id)
 
     def _heard_of(self, payload: bytes) -> None:
         """A hub has changed this device's record: nothing that is remembered of it is trusted any more."""
-        self._known.forget(DeviceId(payload.decode()))
+        self.known.forget(DeviceId(payload.decode()))
         self._changes.hint()
 
     def _forget_all(self) -> None:
-        self._known.clear()
+        self.known.clear()
         self.polls.wake_all()
         self._changes.hint()
 

@@ -62,13 +62,19 @@ class Ingest:
             for each in taken if not attempt else []:
                 if each.call is not None:
                     await self._devices.heard_from(records[each.device_id], each.call)
-            if await self._take(taken, records):
+            try:
+                done = await self._take(taken, records)
+            except BaseException:  # some of it may be written: what is known here may be out of date
+                for each in taken:
+                    self._devices.known.forget(each.device_id)
+                raise
+            if done:
                 return [told.get(number) for number in range(len(deliveries))]
         return [told.get(number, _TOO_MANY) for number in range(len(deliveries))]
 
     async def _records(self, device_ids: AbstractSet[DeviceId], *, anew: bool) -> Records:
         """At first those that are known here: where one is out of date its update is not made, and it is read."""
-        known = {} if anew else self._devices.known(device_ids)
+        known = {} if anew else self._devices.known.of_any_age(device_ids)
         missing = device_ids - known.keys()
         return known | await self._accounts.records(missing) if missing else known
 
