@@ -6,6 +6,7 @@ is. Prints `began` when all of them are there, and in the end what they saw, as 
 """
 
 import asyncio
+import gc
 import resource
 import ssl
 import sys
@@ -27,6 +28,8 @@ from flip_wire.version import HEADER, WIRE_VERSION
 
 POLL = 60.0
 """Seconds that the hub may hold a poll back, as `flip_agent.hub.client` asks for."""
+WARM_UP = 4
+"""Periods: all of them come at once, and the hub knows none of them."""
 AGAIN = 1.0
 """Seconds after a call that failed."""
 CONNECT_EACH = 0.005
@@ -42,7 +45,7 @@ class Crowd(Struct, frozen=True, kw_only=True):
     period: float
     """Seconds from one heartbeat of a device to its next."""
     seconds: float
-    """That are measured, after two periods of warming up."""
+    """That are measured, after `WARM_UP` periods."""
     connections: int
     """That heartbeats go through: a process may not have as many files open as real devices have connections."""
     polls: bool = True
@@ -136,7 +139,7 @@ class Agents:
         tasks = [loop.create_task(self._poll(number)) for number in range(len(crowd.tokens) if crowd.polls else 0)]
         await asyncio.sleep(len(crowd.tokens) * CONNECT_EACH)
         tasks += [loop.create_task(self._beat(number, lines)) for number in range(len(crowd.tokens))]
-        await asyncio.sleep(2 * crowd.period)
+        await asyncio.sleep(WARM_UP * crowd.period)
         self._measuring = True
         print("began", flush=True)
         await asyncio.sleep(crowd.seconds)
@@ -244,6 +247,7 @@ def main() -> None:
     crowd = msgspec.json.decode(sys.stdin.buffer.read(), type=Crowd)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    gc.disable()  # it would stop ten thousand agents for a second, and what they make is soon over
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         report = runner.run(Agents(crowd).run())
     print(msgspec.json.encode(report).decode(), flush=True)
