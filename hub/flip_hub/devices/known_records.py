@@ -35,11 +35,11 @@ class KnownRecords:
         return {device_id: record for device_id in device_ids if (record := self._by_id.get(device_id)) is not None}
 
     def put(self, record: DeviceRecord) -> None:
-        """One that was read before the device was revoked, or asked something, does not take the place of a newer."""
+        """What was read earlier does not take the place of what is newer."""
         known = self._by_id.get(record.id)
-        if known is None or not known.overtakes(record):
-            self._by_id.put(record.id, record)
-            self._by_key.put(record.fingerprint, record)
+        record = record if known is None else record.merged(known)
+        self._by_id.put(record.id, record)
+        self._by_key.put(record.fingerprint, record)
 
     def forget(self, device_id: DeviceId) -> None:
         if (record := self._by_id.get(device_id)) is not None:

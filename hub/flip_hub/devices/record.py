@@ -107,6 +107,15 @@ class DeviceRecord(Struct, frozen=True, kw_only=True):
         """Whether people have changed it since the `other` was read."""
         return self.own_generation > other.own_generation or (self.revoked and not other.revoked)
 
+    def merged(self, known: "DeviceRecord") -> "DeviceRecord":
+        """Of two readings of one record, whichever came later: what people have made of it, and what it has told."""
+        people = known if known.overtakes(self) else self
+        heard = known if known.intake.revision > self.intake.revision else self
+        if people is heard:
+            return people
+        told = {"health": heard.health, "reported": heard.reported, "last_seen": heard.last_seen}
+        return replace(people, intake=heard.intake, **told)
+
     def status(self, now: float, heartbeat: float) -> DeviceStatus:
         """`heartbeat` in seconds."""
         if self.revoked:

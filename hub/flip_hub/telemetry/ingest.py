@@ -45,6 +45,8 @@ class Ingest:
         self._accounts = accounts
         self._deployments = deployments
         self._devices = devices
+        self._doubted: set[DeviceId] = set()
+        """Devices of a write that failed: some of it may be done, so their records are read."""
 
     async def write(self, deliveries: Sequence[Delivery]) -> list[FlipError | None]:
         """Says of each why it is not on disk, or None. Raises what the registry raises: then none is acknowledged."""
@@ -64,9 +66,8 @@ class Ingest:
                     await self._devices.heard_from(records[each.device_id], each.call)
             try:
                 done = await self._take(taken, records)
-            except BaseException:  # some of it may be written: what is known here may be out of date
-                for each in taken:
-                    self._devices.known.forget(each.device_id)
+            except BaseException:
+                self._doubted |= {each.device_id for each in taken}
                 raise
             if done:
                 return [told.get(number) for number in range(len(deliveries))]
@@ -74,7 +75,7 @@ class Ingest:
 
     async def _records(self, device_ids: AbstractSet[DeviceId], *, anew: bool) -> Records:
         """At first those that are known here: where one is out of date its update is not made, and it is read."""
-        known = {} if anew else self._devices.known.of_any_age(device_ids)
+        known = {} if anew else self._devices.known.of_any_age(device_ids - self._doubted)
         missing = device_ids - known.keys()
         return known | await self._accounts.records(missing) if missing else known
 
@@ -88,6 +89,7 @@ class Ingest:
         await self._health.save({each.before.id: each.save for each in accounts if each.save is not None})
         if not await self._accounts.write(accounts):
             return False
+        self._doubted -= {each.before.id for each in accounts}
         await self._devices.accounted([(each.before, each.record) for each in accounts])
         return True
 
