@@ -2,7 +2,8 @@
 
 Each keeps its long poll open and sends one heartbeat a period: the two events that a real agent makes, compressed as
 it does, with the headers that it sends. A heartbeat that is not answered is sent again, with the same numbers, until it
-is. Prints `began` when all of them are there, and in the end what they saw, as a `Report`.
+is. Prints `began` when all of them are there, then each `Window` of time, and in the end how far each device's events
+were acknowledged.
 """
 
 import asyncio
@@ -45,26 +46,28 @@ class Crowd(Struct, frozen=True, kw_only=True):
     period: float
     """Seconds from one heartbeat of a device to its next."""
     seconds: float
-    """That are measured, after `WARM_UP` periods."""
+    """Of a window; the first begins after `WARM_UP` periods."""
     connections: int
     """That heartbeats go through: a process may not have as many files open as real devices have connections."""
     polls: bool = True
     ca: str = ""
     """PEM; with it they speak TLS."""
-    until_file: str = ""
-    """Where it is given, they go on until that file is there."""
+    until_file: str
+    """They go on until that file is there."""
 
 
-class Report(Struct, frozen=True, kw_only=True):
+class Window(Struct, frozen=True, kw_only=True):
     beats: int
-    """Acknowledged within the time that is measured."""
+    """That were acknowledged."""
     errors: list[str]
     """The first of them."""
     failed: int
     milliseconds: list[float]
     """p50, p95, p99 and the most, from when a beat was due to its answer."""
-    acknowledged: list[int]
-    """Of each device, all of the time: the number of its last event that the hub has said is durable; -1 for none."""
+
+
+Acknowledged = list[int]
+"""Of each device the number of its last event that the hub has said is durable; -1 for none."""
 
 
 class Answer(Struct):
@@ -131,7 +134,7 @@ class Agents:
         self._failed = 0
         self._measuring = False
 
-    async def run(self) -> Report:
+    async def run(self) -> Acknowledged:
         crowd, loop = self._crowd, asyncio.get_running_loop()
         lines: asyncio.Queue[Connection] = asyncio.Queue()
         for _ in range(crowd.connections):
@@ -141,15 +144,14 @@ class Agents:
         tasks += [loop.create_task(self._beat(number, lines)) for number in range(len(crowd.tokens))]
         await asyncio.sleep(WARM_UP * crowd.period)
         self._measuring = True
-        print("began", flush=True)
-        await asyncio.sleep(crowd.seconds)
-        self._measuring = False
-        while crowd.until_file and not Path(crowd.until_file).exists():
-            await asyncio.sleep(0.1)
+        _say("began")
+        while not Path(crowd.until_file).exists():
+            await asyncio.sleep(crowd.seconds)
+            _say(msgspec.json.encode(self._seen()).decode())
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
-        return self._told()
+        return list(self._acknowledged)
 
     async def _poll(self, number: int) -> NoReturn:
         await asyncio.sleep(number * CONNECT_EACH)
@@ -214,14 +216,16 @@ class Agents:
             f"Authorization: Bearer {token}\r\n{HEADER}: {WIRE_VERSION}\r\n{headers}\r\n"
         ).encode()
 
-    def _told(self) -> Report:
-        return Report(
-            beats=len(self._latencies),
-            errors=self._errors,
-            failed=self._failed,
-            milliseconds=quantiles(self._latencies),
-            acknowledged=list(self._acknowledged),
-        )
+    def _seen(self) -> Window:
+        """Since the last time."""
+        latencies, self._latencies = self._latencies, array("d")
+        errors, self._errors = self._errors, []
+        failed, self._failed = self._failed, 0
+        return Window(beats=len(latencies), errors=errors, failed=failed, milliseconds=quantiles(latencies))
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 _STATE = msgspec.Raw(msgspec.json.encode(ReportedState(generation=0, agent_version="0.1.0", training="idle")))
@@ -249,8 +253,8 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     gc.disable()  # it would stop ten thousand agents for a second, and what they make is soon over
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        report = runner.run(Agents(crowd).run())
-    print(msgspec.json.encode(report).decode(), flush=True)
+        acknowledged = runner.run(Agents(crowd).run())
+    _say(msgspec.json.encode(acknowledged).decode())
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ async def measure(folder: Path, *, quick: bool) -> Mapping[str, Verdict]:
             port=federation.ports.hub,
             tokens=[tokens.for_device(device).token for device in ids],
             period=HEARTBEAT,
-            seconds=1.0,
+            seconds=60.0,
             connections=devices,
             until_file=str(folder / "agents-enough"),
         )

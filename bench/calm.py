@@ -34,6 +34,18 @@ async def undisturbed(measure: Callable[[], Awaitable[T]]) -> T:
     return min(found, key=lambda each: each[0])[1]
 
 
+async def calm_windows(measure: Callable[[], Awaitable[T]], *, wanted: int, most: int) -> list[T]:
+    """One measurement after the other, until `wanted` of them were left alone; the least disturbed of `most`."""
+    found: list[tuple[float, T]] = []
+    while len(found) < most and sum(stolen <= _MUCH for stolen, _ in found) < wanted:
+        before = _times()
+        measured = await measure()
+        found.append((_share(before, _times()), measured))
+    found.sort(key=lambda each: each[0])
+    say(f"of {len(found)} windows the host took {', '.join(f'{stolen:.0%}' for stolen, _ in found)}")
+    return [measured for _, measured in found[:wanted]]
+
+
 def _times() -> list[int]:
     return [int(number) for number in Path("/proc/stat").read_text().splitlines()[0].split()[1 : _FIELDS + 1]]
 

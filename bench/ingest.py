@@ -7,16 +7,19 @@ there, and be counted once. The cost of TLS is the difference to the same crowd 
 """
 
 import asyncio
+import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import msgspec
 import psutil
 
-from bench.agents import Crowd, Report
-from bench.calm import undisturbed
+from bench.agents import Acknowledged, Crowd, Window
+from bench.calm import calm_windows
 from bench.hubs import BenchHub
 from bench.load_process import LoadProcess, loading
 from bench.progress import say
@@ -37,34 +40,46 @@ class Size:
     period: float
     """Seconds from one heartbeat of an agent to its next."""
     seconds: float
-    """Of a measurement."""
+    """Of a window."""
+    windows: int
+    """That are measured while the host leaves this machine alone; or the least disturbed of three times as many."""
     pause: float
     """Seconds of load before, between and after the kills."""
 
 
 @dataclass(frozen=True)
+class Spent:
+    """In one window."""
+
+    window: Window
+    cpu: tuple[float, float]
+    """Seconds, of the hub and of mongod."""
+
+
+@dataclass(frozen=True)
 class Load:
-    report: Report
+    beats: float
+    """A second."""
+    failed: int
+    milliseconds: float
+    """95 % of the beats waited at most so long, in the median window."""
     hub: float
     """Microseconds of CPU for each beat."""
     mongod: float
     memory: float
     """Percent of the machine's, the most."""
-    rss: float
-    """MiB of the hub."""
 
 
 async def measure(folder: Path, *, quick: bool) -> Mapping[str, Verdict]:
-    size = Size(300, 4.0, 8.0, 3.0) if quick else Size(10_000, 10.0, 60.0, 15.0)
-    plain = await undisturbed(lambda: _crowd(folder, size))
-    tls = await undisturbed(lambda: _crowd(folder, size, tls=True))
+    size = Size(300, 4.0, 4.0, 2, 3.0) if quick else Size(10_000, 10.0, 20.0, 3, 15.0)
+    plain = await _crowd(folder, size)
+    tls = await _crowd(folder, size, tls=True)
     lost, miscounted = await _killed(folder, size)
-    beats = plain.report.beats / size.seconds
     return {
         "agents": at_least(size.agents, size.agents),
-        "beats_per_second": at_least(0.97 * size.agents / size.period, beats),
-        "p95_ms": at_most(200.0, plain.report.milliseconds[1]),
-        "errors": at_most(0, plain.report.failed),
+        "beats_per_second": at_least(0.97 * size.agents / size.period, plain.beats),
+        "p95_ms": at_most(200.0, plain.milliseconds),
+        "errors": at_most(0, plain.failed),
         "cpu_us_per_beat": at_most(600.0, plain.hub + plain.mongod),
         "memory_percent": at_most(85.0, plain.memory),
         "tls_us_per_beat": at_most(600.0, tls.hub - plain.hub, plain.hub),
@@ -79,19 +94,39 @@ async def _crowd(folder: Path, size: Size, *, tls: bool = False) -> Load:
         say(f"enrolling {size.agents} devices")
         _, tokens = await hub.enrol(size.agents)
         say(f"{size.agents} agents{' with TLS' if tls else ''}, a heartbeat each {size.period:g} s")
-        async with _agents(hub, tokens, size) as agents:
-            before = _cpu(hub)
-            async with watching(lambda: int(psutil.virtual_memory().percent * 100)) as peak:
-                await asyncio.sleep(size.seconds)
-            spent = [late - early for early, late in zip(before, _cpu(hub), strict=True)]
+        async with (
+            _agents(hub, tokens, size, hub.folder / "enough") as agents,
+            watching(lambda: int(psutil.virtual_memory().percent * 100)) as peak,
+        ):
+            measure = partial(_window, hub, agents)
+            seen = await calm_windows(measure, wanted=size.windows, most=3 * size.windows)
             rss = psutil.Process(hub.pids[0]).memory_info().rss / MIB
-            report = await agents.told(Report)
-    if not report.beats:
-        raise Unavailable(f"no heartbeat was answered: {report.errors}")
-    each = [1e6 * seconds / report.beats for seconds in spent]
-    say(f"{report.beats} beats, ms {report.milliseconds}, {report.failed} errors {report.errors}")
-    say(f"a beat costs the hub {each[0]:.0f} us and mongod {each[1]:.0f} us; the hub has {rss:.0f} MiB")
-    return Load(report=report, hub=each[0], mongod=each[1], memory=peak.value / 100, rss=rss)
+    load = _load(seen, size, peak.value / 100)
+    say(f"a beat costs the hub {load.hub:.0f} us and mongod {load.mongod:.0f} us; the hub has {rss:.0f} MiB")
+    return load
+
+
+async def _window(hub: BenchHub, agents: LoadProcess) -> Spent:
+    before = _cpu(hub)
+    window = await agents.told(Window)
+    after = _cpu(hub)
+    spent = Spent(window, (after[0] - before[0], after[1] - before[1]))
+    say(f"{window.beats} beats, ms {window.milliseconds}, {window.failed} errors {window.errors}, CPU s {spent.cpu}")
+    return spent
+
+
+def _load(seen: Sequence[Spent], size: Size, memory: float) -> Load:
+    beats = sum(each.window.beats for each in seen)
+    if not beats:
+        raise Unavailable(f"no heartbeat was answered: {seen[0].window.errors}")
+    return Load(
+        beats=beats / (len(seen) * size.seconds),
+        failed=sum(each.window.failed for each in seen),
+        milliseconds=statistics.median(each.window.milliseconds[1] for each in seen),
+        hub=1e6 * sum(each.cpu[0] for each in seen) / beats,
+        mongod=1e6 * sum(each.cpu[1] for each in seen) / beats,
+        memory=memory,
+    )
 
 
 async def _killed(folder: Path, size: Size) -> tuple[int, int]:
@@ -99,7 +134,7 @@ async def _killed(folder: Path, size: Size) -> tuple[int, int]:
     hub, enough = BenchHub(folder / "killed", heartbeat=size.period), folder / "enough"
     async with hub.running():
         device_ids, tokens = await hub.enrol(size.agents)
-        async with _agents(hub, tokens, size, until=enough) as agents:
+        async with _agents(hub, tokens, size, enough) as agents:
             for child, start in ((hub.hub, hub.start_hub), (hub.mongod, hub.start_mongod)):
                 await asyncio.sleep(size.pause)
                 say(f"{child.name} is killed")
@@ -107,8 +142,14 @@ async def _killed(folder: Path, size: Size) -> tuple[int, int]:
                 await start()
             await asyncio.sleep(size.pause + size.period)
             enough.touch()
-            report = await agents.told(Report)
-        return await _checked(hub, device_ids, report.acknowledged)
+            acknowledged = await _acknowledged(agents)
+        return await _checked(hub, device_ids, acknowledged)
+
+
+async def _acknowledged(agents: LoadProcess) -> Acknowledged:
+    while not (line := await agents.line()).startswith(b"["):  # it is a window's
+        pass
+    return msgspec.json.decode(line, type=Acknowledged)
 
 
 async def _checked(hub: BenchHub, device_ids: Sequence[DeviceId], acknowledged: Sequence[int]) -> tuple[int, int]:
@@ -129,17 +170,15 @@ async def _checked(hub: BenchHub, device_ids: Sequence[DeviceId], acknowledged: 
     return lost, miscounted
 
 
-def _agents(
-    hub: BenchHub, tokens: list[str], size: Size, until: Path | None = None
-) -> AbstractAsyncContextManager[LoadProcess]:
+def _agents(hub: BenchHub, tokens: list[str], size: Size, enough: Path) -> AbstractAsyncContextManager[LoadProcess]:
     crowd = Crowd(
         port=hub.port,
         tokens=tokens,
         period=size.period,
-        seconds=1.0 if until else size.seconds,
+        seconds=size.seconds,
         connections=min(CONNECTIONS, size.agents),
         ca=hub.ca,
-        until_file=str(until or ""),
+        until_file=str(enough),
     )
     return loading("bench.agents", crowd)
 

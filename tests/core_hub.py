@@ -144,19 +144,20 @@ async def running_core(
     mongo_url: str,
     *,
     heartbeat: float = 30.0,
+    batches: int = 200,
     access_lifetime: float = 900.0,
     people: bool = True,
     oidc: OidcSection | None = None,
     cluster: str = "",
     **api: Any,
 ) -> AsyncGenerator[CoreHub]:
-    """`cluster`: this hub's name, when it is not the only one; `api`: of the section `[hub]`. Without `people` nobody
-    has an account."""
+    """`batches`: as many as a device may send at once; `cluster`: this hub's name, when it is not the only one; `api`:
+    of the section `[hub]`. Without `people` nobody has an account."""
     database = f"test_{secrets.token_hex(6)}"
     settings = Settings(
         hub=msgspec.structs.replace(HubSection(state=folder / "hub", port=free_port(), tls=False), **api),
         mongo=MongoSection(url=mongo_url, database=database),
-        devices=DevicesSection(heartbeat=heartbeat),
+        devices=DevicesSection(heartbeat=heartbeat, batches_at_once=batches),
         auth=AuthSection(access_lifetime=access_lifetime),
         oidc=oidc or OidcSection(),
         cluster=ClusterSection(name=cluster),

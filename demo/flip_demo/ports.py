@@ -1,5 +1,6 @@
 """Free ports on loopback."""
 
+import atexit
 import random
 import socket
 import threading
@@ -10,7 +11,6 @@ from collections.abc import Iterator
 _BLOCK = 100
 _BLOCKS = [first for first in range(12000, 32000, _BLOCK) if first // 1000 % 2 == 0]
 
-_claims: list[socket.socket] = []
 _lock = threading.Lock()
 
 
@@ -43,7 +43,7 @@ def _ports() -> Iterator[int]:
         except OSError:
             claim.close()
             continue
-        _claims.append(claim)
+        atexit.register(claim.close)
         yield from range(first, first + _BLOCK)
 
 

@@ -111,7 +111,8 @@ async def test_an_app_that_nobody_has_signed_is_refused_with_a_reply_that_names_
         done = await client[mongo.database]["apps"].update_many({}, {"$set": {"signatures": []}})
         assert done.modified_count == 1
     async with training(device) as (run,):
-        assert (await hub.finished(run_id)).run.status == "finished"
+        ended = (await hub.finished(run_id)).run
+        assert ended.status == "finished", ended.reason
         await run.told("delivered")
     (said,) = rounds(folder / "out")[0]["errors"]
     assert "nobody has signed the app (flip-hub apps sign APP --key FILE)" in said
