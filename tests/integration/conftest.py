@@ -4,11 +4,26 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest_asyncio
 
+from flip_hub.mongo import Database, Mongo
+from flip_hub.registry.schema import prepare_registry
+from flip_hub.settings import MongoSection
+
 if TYPE_CHECKING:
     from session_lab import Hub
+
+
+@pytest_asyncio.fixture
+async def database(mongo_url: str) -> AsyncGenerator[Database]:
+    """A registry of its own, prepared."""
+    mongo = Mongo(MongoSection(url=mongo_url, database=f"test-{uuid4().hex[:12]}"))
+    await mongo.prepare(prepare_registry)
+    yield mongo.database
+    await mongo.database.client.drop_database(mongo.database.name)
+    mongo.close()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -1,11 +1,8 @@
 """An audit that was tampered with is found by the hub itself, part by part, and opens an alert."""
 
-from collections.abc import AsyncGenerator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-import pytest_asyncio
 from msgspec.structs import replace
 
 from alert_rig import QUICK, alerting, alerts, until
@@ -15,9 +12,7 @@ from flip_hub.audit.entry import Link
 from flip_hub.audit.head import FILE, HeadFile
 from flip_hub.audit.service import Audit
 from flip_hub.audit.store import AuditStore
-from flip_hub.mongo import Database, Mongo
-from flip_hub.registry.schema import prepare_registry
-from flip_hub.settings import MongoSection
+from flip_hub.mongo import Database
 
 pytestmark = pytest.mark.asyncio
 
@@ -30,15 +25,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-@pytest_asyncio.fixture
-async def database(mongo_url: str) -> AsyncGenerator[Database]:
-    mongo = Mongo(MongoSection(url=mongo_url, database=f"test-{uuid4().hex[:12]}"))
-    await mongo.prepare(prepare_registry)
-    yield mongo.database
-    await mongo.database.client.drop_database(mongo.database.name)
-    mongo.close()
 
 
 async def watched(database: Database, folder: Path, clock: Clock) -> ChainWatch:

@@ -1,14 +1,12 @@
 """The audit's chain in a real MongoDB: whole with several hubs writing, and every damage to it is found and placed."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
-from uuid import uuid4
 
 import httpx
 import pytest
-import pytest_asyncio
 from litestar.types import Receive, Scope, Send
 from msgspec.structs import replace
 
@@ -28,15 +26,6 @@ from flip_runtime.child import Child, port_open
 pytestmark = pytest.mark.asyncio
 
 SECRET = b"a secret of this test"
-
-
-@pytest_asyncio.fixture
-async def database(mongo_url: str) -> AsyncGenerator[Database]:
-    mongo = Mongo(MongoSection(url=mongo_url, database=f"test-{uuid4().hex[:12]}"))
-    await mongo.prepare(prepare_registry)
-    yield mongo.database
-    await mongo.database.client.drop_database(mongo.database.name)
-    mongo.close()
 
 
 def audit_of(database: Database, folder: Path) -> Audit:

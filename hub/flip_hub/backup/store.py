@@ -12,6 +12,7 @@ from flip_hub.registry.collection import Collection, Index
 from flip_wire.models import Sha256
 
 AT_ONCE = 1000
+"""Documents of one batch, at most; MongoDB ends one at 16 MiB."""
 _NAMED: Sequence[tuple[str, str, str]] = (
     ("artifacts", "model_versions", "artifacts"),
     ("artifacts", "apps", "fab_hash"),
@@ -21,7 +22,6 @@ _NAMED: Sequence[tuple[str, str, str]] = (
 )
 """Folder, collection and field of what names a file."""
 FOLDERS = sorted({folder for folder, _, _ in _NAMED})
-"""Documents of one batch, at most; MongoDB ends one at 16 MiB."""
 _RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 
 

@@ -1,18 +1,17 @@
 """The registry of datasets: a file is stored before its name is, and removed after the last name of it."""
 
 import asyncio
-import re
 import time
 
 from flip_hub.api.pages import Page, Wanted
 from flip_hub.artifacts.artifacts import Artifacts
 from flip_hub.datasets.schemas import Dataset, DatasetRequest
 from flip_hub.datasets.store import DatasetStore
+from flip_hub.names import check_name
 from flip_hub.problem import Conflict, NotFound, Unprocessable
 from flip_hub.uploads.service import Uploads
 from flip_wire.models import Sha256
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _LONGEST = 1000
 
 
@@ -20,25 +19,19 @@ class DatasetService:
     def __init__(self, store: DatasetStore, files: Artifacts, uploads: Uploads) -> None:
         """`files` holds theirs alone."""
         self._store = store
-        self._files = files
+        self.files = files
         self._uploads = uploads
         self._changing = asyncio.Lock()
 
-    @property
-    def files(self) -> Artifacts:
-        return self._files
-
     async def add(self, request: DatasetRequest, username: str) -> Dataset:
         """Of an upload of that user. Raises `Unprocessable`, `NotFound`, or `Conflict` when the name is taken."""
-        if not _NAME.fullmatch(request.name):
-            hint = "lower-case letters, digits, '.', '_' and '-', at most 64"
-            raise Unprocessable(f"{request.name[:80]!r} is no name for a dataset", hint=hint)
+        check_name(request.name, of="dataset")
         if len(request.description) > _LONGEST:
             raise Unprocessable(f"the description has more than {_LONGEST:,} characters")
         if await self._store.get(request.name) is not None:
             raise _taken(request.name)
         async with self._changing:
-            upload = await self._uploads.store(username, request.upload, self._files)
+            upload = await self._uploads.store(username, request.upload, self.files)
             assert upload.sha256 is not None
             dataset = Dataset(
                 name=request.name,
@@ -71,7 +64,7 @@ class DatasetService:
 
     async def _remove_unnamed(self, sha256: Sha256) -> None:
         if not await self._store.names(sha256):
-            await self._files.remove(sha256)
+            await self.files.remove(sha256)
 
 
 def _found(dataset: Dataset | None, name: str) -> Dataset:

@@ -29,7 +29,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
 
 
 class Account(Struct, frozen=True, kw_only=True):
-    """A change of one record, which is made only if nobody else has changed it since it was read."""
+    """A change of one record, worked out from what it was `before`."""
 
     before: DeviceRecord
     intake: Intake

@@ -28,7 +28,7 @@ class IntakeStore:
         return {record.id: record for record in records}
 
     async def write(self, accounts: Sequence[Account]) -> bool:
-        """False when a record had been changed since it was read, or its device revoked: then some are not written."""
+        """False when some are not written: their record is gone or, with other hubs, has been changed or revoked."""
         written = await self._devices.bulk_write([self._update(each) for each in accounts], ordered=False)
         return written.matched_count == len(accounts)
 

@@ -6,7 +6,6 @@ files are whole.
 """
 
 import math
-import re
 
 from msgspec.structs import replace
 
@@ -17,11 +16,11 @@ from flip_hub.live import LiveHub, ModelVersionChanged
 from flip_hub.models.schemas import Model, ModelVersion
 from flip_hub.models.signing import ModelSigner
 from flip_hub.models.store import ModelStore
+from flip_hub.names import check_name
 from flip_hub.problem import Conflict, NotFound, Unprocessable
 from flip_runtime.errors import Corrupt, Unavailable
 from flip_wire.models import GRAPH, WEIGHTS, FileRef, Manifest, ModelAssignment, Sha256, encode_manifest
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _RESERVED = "blobs"  # the name of a folder in the devices' model store
 _TRIES = 32
 
@@ -73,9 +72,7 @@ class ModelService:
 
     def check_name(self, model: str) -> None:
         """Raises `Unprocessable`."""
-        if not _NAME.fullmatch(model) or model == _RESERVED:
-            hint = "lower-case letters, digits, '.', '_' and '-', at most 64"
-            raise Unprocessable(f"{model[:80]!r} is no name for a model", hint=hint)
+        check_name(model, of="model", reserved=_RESERVED)
 
     async def register(self, manifest: Manifest) -> ModelVersion:
         """Gives the manifest its number and keeps it; the same round of the same run is registered once.

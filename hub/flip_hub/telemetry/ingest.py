@@ -1,8 +1,9 @@
 """Writes batches of many devices at once: each event once, each counted once, with any number of hubs.
 
 The order makes it safe. What is new is inserted under unique keys; then one update of each device's record counts the
-batch, keeps its health samples, and is made only if no other hub has counted since the record was read. A crash in
-between leaves events that are not counted: the device was not answered, sends the batch again, and finds them there.
+batch and keeps its health samples; where there are other hubs, it is made only if none of them has counted since the
+record was read. A crash in between leaves events that are not counted: the device was not answered, sends the batch
+again, and finds them there.
 """
 
 import asyncio
