@@ -72,7 +72,7 @@ class ServerSide:
         self.app = create_app()
         self.state: FleetLinkState = self.app.state.linkstate_factory.state()
         self.asked: Counter[str] = Counter()
-        self._sessions: dict[str, str] = {}
+        self._sessions: dict[str, tuple[str, list[str]]] = {}
         self.run_id = self.start_run()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -117,20 +117,21 @@ class ServerSide:
         message = make_message(metadata=metadata, content=RecordDict({"arrays": content}))
         message.metadata.__dict__["_message_id"] = message.object_id
         session = self.state.start_session(self.run_id)
-        stored, _ = self.state.store_message_and_object_tree(
+        stored, wanted = self.state.store_message_and_object_tree(
             remove_content_from_message(message), get_object_tree(message), session
         )
         assert stored
-        self._sessions[message.metadata.message_id] = session
+        self._sessions[message.metadata.message_id] = session, wanted
         if send:
             self.send(message)
         return message
 
     def send(self, message: Message) -> None:
-        session = self._sessions.pop(message.metadata.message_id)
+        session, wanted = self._sessions.pop(message.metadata.message_id)
         with no_object_id_recompute():
-            for object_id, item in get_all_nested_objects(message).items():
-                self.state.store_object(self.run_id, session, object_id, item.deflate())
+            objects = get_all_nested_objects(message)
+            for object_id in wanted:
+                assert self.state.store_object(self.run_id, session, object_id, objects[object_id].deflate())
 
     def _task(self, run_id: int) -> int:
         (run,) = self.state.get_run_info(run_ids=[run_id])

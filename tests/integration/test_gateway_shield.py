@@ -131,6 +131,36 @@ async def test_an_object_that_is_still_being_sent_is_waited_for_by_one(folder: P
         assert fleet.server.asked["pull-object"] < 8
 
 
+async def test_a_message_that_is_confirmed_while_it_is_still_being_sent_is_kept_until_it_has_come(folder: Path) -> None:
+    """As by a device that refuses the app, which needs no object to say so."""
+    async with fleet_in(folder) as fleet, fleet.superlink():
+        device, run_id = await fleet.device(), fleet.server.run_id
+        message = fleet.server.write(device.node.node_id, model(), send=False)
+        message_id = message.metadata.message_id
+        pulled = await device.pull(wait=10.0)
+        assert [each.metadata.message_id for each in pulled.messages_list] == [message_id]
+        confirmed = asyncio.create_task(device.confirm(run_id, message_id))
+        await until(lambda: fleet.server.asked["confirm-message-received"] >= 2)
+        fleet.server.send(message)
+        await confirmed
+        assert fleet.server.state.object_store.get(message_id) is None
+        assert not (await device.pull()).messages_list
+
+
+async def test_a_message_of_which_another_run_has_sent_the_objects_is_kept_until_its_own_has(folder: Path) -> None:
+    async with fleet_in(folder) as fleet, fleet.superlink():
+        one, other = await fleet.device(), await fleet.device()
+        messages = [fleet.server.write(device.node.node_id, model(), send=False) for device in (one, other)]
+        fleet.server.send(messages[0])
+        for device in (one, other):
+            await device.pull(wait=10.0)
+        await one.confirm(fleet.server.run_id, messages[0].metadata.message_id)
+        confirmed = asyncio.create_task(other.confirm(fleet.server.run_id, messages[1].metadata.message_id))
+        await until(lambda: fleet.server.asked["confirm-message-received"] >= 3)
+        fleet.server.send(messages[1])
+        await confirmed
+
+
 async def test_the_end_of_a_run_is_known_within_a_second(folder: Path) -> None:
     async with fleet_in(folder) as fleet, fleet.superlink():
         device = await fleet.device()

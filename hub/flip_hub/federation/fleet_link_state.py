@@ -14,6 +14,8 @@ from flwr.app import Message
 from flwr.common.constant import Status
 from flwr.server.superlink.linkstate.in_memory_linkstate import InMemoryLinkState
 from flwr.supercore.date import now
+from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
+from flwr.supercore.object_store import NoObjectInStoreError
 
 
 class Written:
@@ -105,6 +107,20 @@ class FleetLinkState(InMemoryLinkState):
                 if message is not None:
                     self._forget(message.metadata.dst_node_id, message_id)
             super().delete_messages(message_ins_ids)
+
+    def is_arriving(self, message_id: str) -> bool:
+        """Whether its ServerApp is still sending objects of it. Were it dropped now, the sending would fail, and the
+        run with it; a device that refuses an app confirms without the objects, and one may have got them all because
+        another run sends the same."""
+        with self._lock_object_push_sessions:
+            session = self._object_push_sessions.get(self._object_push_session_by_root.get(message_id, ""))
+            if session is None or session.expires_at <= now():
+                return False
+            try:
+                tree = self.object_store.get_object_tree(message_id)
+            except NoObjectInStoreError:
+                return False
+            return any(node.object_id in session.pending_object_ids for node in iterate_object_tree(tree))
 
     def running(self) -> Sequence[int]:
         """The runs whose devices are answered (`flwr.supercore.utils.check_abort`)."""

@@ -1,12 +1,13 @@
 """Flower's own handlers of calls, without the layers that Flower puts around them: what the fast lane calls.
 
 Of the Fleet API all of them, for the gateway; of the Runtime API the few that a ServerApp makes for each object of
-each reply. Answers and refusals are the same.
+each reply. Answers and refusals are the same; one is added: a message is not confirmed while it is being sent.
 """
 
 import logging
 from base64 import b64decode
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -69,6 +70,8 @@ async def fleet_call(state: FleetLinkState, method: str, key: bytes, body: bytes
         return refusal(400, str(error))
     if not _speaks_for_itself(state, message, public_key):
         return refusal(401, "Invalid SuperNode authentication")
+    if isinstance(message, ConfirmMessageReceivedRequest) and state.is_arriving(message.message_object_id):
+        return refusal(HTTPStatus.TOO_EARLY, "the message is still being sent")
     return await _answer(method, _FLEET[method], message, state, len(body))
 
 

@@ -119,11 +119,19 @@ class Shield:
         return answer
 
     async def confirm(self, call: Call, device_id: DeviceId) -> None:
-        """The SuperLink gives the memory back."""
+        """The SuperLink gives the memory back; what its ServerApp is still sending, a little later."""
         body = await call.whole_body()
         with decoding():
-            self._given.confirmed(device_id, ConfirmMessageReceivedRequest.FromString(body).message_object_id)
-        await call.give(await self._ask(call, body))
+            message_id = ConfirmMessageReceivedRequest.FromString(body).message_object_id
+        answer = await self._ask(call, body)
+        for delay in _OBJECT_LOOKS:
+            if answer.status != HTTPStatus.TOO_EARLY:
+                break
+            await asyncio.sleep(delay)
+            answer = await self._ask(call, body)
+        if answer.status == HTTPStatus.OK:
+            self._given.confirmed(device_id, message_id)
+        await call.give(answer)
 
     # ---- what is the same for all -------------------------------------------------------------------------------
 
