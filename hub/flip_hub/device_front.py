@@ -5,10 +5,11 @@ here. What is refused is left to the application, which has the same calls, refu
 audit: there is one place that says no.
 """
 
+import asyncio
 import time
-from collections.abc import Callable, Sequence
-from http import HTTPStatus
-from typing import NamedTuple
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import msgspec
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -19,9 +20,9 @@ from flip_hub.auth.guards import Access, device_call
 from flip_hub.device_request import DeviceRequest
 from flip_hub.devices.lives import Call
 from flip_hub.hardening import KnownHosts
-from flip_hub.observability.requests import LONG_POLL, TELEMETRY, RequestAccount
+from flip_hub.observability.requests import HUNG_UP, LONG_POLL, TELEMETRY, Exchange, RequestAccount
 from flip_hub.problem import PROBLEM_JSON, Refused, Unauthorized, told
-from flip_hub.telemetry.batch import read_batch
+from flip_hub.telemetry.batch import CheckedBatch, read_batch
 from flip_hub.telemetry.service import TelemetryService
 from flip_runtime.trace import enter_trace, next_trace
 from flip_wire.fleet import DeviceId
@@ -35,6 +36,10 @@ class Answer(NamedTuple):
     status_line: bytes
     rest: bytes
     """Headers but those that all answers of the port have, and the body."""
+
+
+Reply = Callable[[Answer | None], None]
+"""Takes the answer, or None: it is for the application to answer."""
 
 
 class DeviceFront:
@@ -58,45 +63,58 @@ class DeviceFront:
         self._hosts = KnownHosts(names)
         self._proxies = ProxyHeadersMiddleware(_nothing, list(proxies)).trusted_hosts if proxies else None
         self._account = account
+        self._default: list[tuple[bytes, bytes]] = []
+        self._said = b""
 
-    async def answer(self, request: DeviceRequest, peer: str) -> Answer | None:
-        """None: it is for the application to answer. `peer` is the address that the connection comes from."""
+    def headers(self, default: list[tuple[bytes, bytes]]) -> bytes:
+        """Those that all answers of the port have, of which uvicorn makes a new list each second."""
+        if default is not self._default:
+            self._default = default
+            self._said = b"".join([b"%s: %s\r\n" % header for header in default])
+        return self._said
+
+    def gather(self, read: Callable[[], None], size: int) -> None:
+        """Calls `read` when batches are written next, which is soon."""
+        self._telemetry.bring(read, size)
+
+    def answer(self, request: DeviceRequest, peer: str, came: float, reply: Reply) -> asyncio.Task[None] | None:
+        """Calls `reply` once, perhaps before it returns. What is waited for has a task, but heartbeats have none:
+        there are most of them. `peer` is the address that the connection comes from, `came` when by `perf_counter`."""
         if not self._is_prepared() or not self._hosts.knows(request.headers.get(b"host", b"")):
+            reply(None)
             return None
         trace = next_trace(request.headers.get(b"traceparent", b"").decode("latin-1"))
-        method, route = ("POST", TELEMETRY) if request.poll is None else ("GET", LONG_POLL)
-        started, clock = time.time(), time.perf_counter()
-        with self._account.under_way(route):
-            enter_trace(trace := self._account.decided(trace))
-            try:
-                status, headers, content = await self._answered(request, peer, method, route)
-            except Refused:
-                return None
-        self._account.ended(trace, method, route, status, started, time.perf_counter() - clock)
-        if status != HTTPStatus.NOT_MODIFIED:
-            headers += b"content-length: %d\r\n" % len(content)
-        said = b"traceresponse: %s\r\nflip-time: %.3f\r\n" % (trace.traceparent().encode(), time.time())
-        return Answer(STATUS_LINE[status], b"%s%s\r\n%s" % (said, headers, content))
-
-    async def _answered(self, request: DeviceRequest, peer: str, method: str, route: str) -> tuple[int, bytes, bytes]:
-        """Status, headers and body. Raises `Refused`."""
+        if request.poll is not None:
+            answering = _Answering(Exchange(self._account, trace, LONG_POLL, came), "GET", LONG_POLL, reply)
+            return asyncio.create_task(answering.until(self._poll(request, request.poll, peer)))
+        answering = _Answering(Exchange(self._account, trace, TELEMETRY, came), "POST", TELEMETRY, reply)
         try:
             device_id, call = self._caller(request.headers, peer)
-            if request.poll is None:
-                return 200, _JSON, await self._take_batch(device_id, call, request)
-            content = await self._wait_desired(device_id, call, *request.poll)
-            return (200 if content else 304), _JSON, content
-        except Refused:
-            raise
+            self._telemetry.admit(device_id)
+            checked = read_batch(request.body, request.headers.get(b"content-encoding", b"").decode("latin-1"))
+            if not checked.heartbeat:
+                return asyncio.create_task(answering.until(self._take(device_id, checked, call)))
+            written = self._telemetry.submit_heartbeat(device_id, checked, call)
         except Exception as error:  # a bug too is answered, and the next call shall not meet it
-            problem, given = told(error, method, route)
-            lines = [f"content-type: {PROBLEM_JSON}\r\n", *(f"{name}: {value}\r\n" for name, value in given.items())]
-            return problem.status, "".join(lines).encode("latin-1"), msgspec.json.encode(problem)
+            answering.failed(error)
+            return None
+        written.add_done_callback(partial(self._written, answering, checked))
+        return None
 
-    async def _take_batch(self, device_id: DeviceId, call: Call, request: DeviceRequest) -> bytes:
-        self._telemetry.admit(device_id)
-        checked = read_batch(request.body, request.headers.get(b"content-encoding", b"").decode("latin-1"))
+    def _written(self, answering: "_Answering", checked: CheckedBatch, written: asyncio.Future[None]) -> None:
+        try:
+            written.result()
+        except Exception as error:  # as in `answer`
+            answering.failed(error)
+        else:
+            answering.done(msgspec.json.encode(self._telemetry.accepted(checked)))
+
+    async def _take(self, device_id: DeviceId, checked: CheckedBatch, call: Call) -> bytes:
         return msgspec.json.encode(await self._telemetry.accept(device_id, checked, call))
+
+    async def _poll(self, request: DeviceRequest, poll: tuple[int, float], peer: str) -> bytes:
+        device_id, call = self._caller(request.headers, peer)
+        return await self._wait_desired(device_id, call, *poll)
 
     async def _wait_desired(self, device_id: DeviceId, call: Call, after: int, wait: float) -> bytes:
         """Empty when nothing else is wanted."""
@@ -115,6 +133,53 @@ class DeviceFront:
             peer = self._proxies.get_trusted_client_address(forwarded.decode("latin-1"))[0]
         wire = headers.get(_WIRE)
         return device_call(self._access, token.strip(), None if wire is None else wire.decode("latin-1"), peer)
+
+
+class _Answering:
+    """One request: what came of it becomes the bytes of an answer, or is left to the application."""
+
+    __slots__ = ("_exchange", "_method", "_reply", "_route")
+
+    def __init__(self, exchange: Exchange, method: str, route: str, reply: Reply) -> None:
+        self._exchange = exchange
+        self._method = method
+        self._route = route
+        self._reply = reply
+
+    async def until(self, content: Coroutine[Any, Any, bytes]) -> None:
+        enter_trace(self._exchange.trace)
+        try:
+            self.done(await content)
+        except asyncio.CancelledError:
+            self._exchange.ended(self._method, self._route, HUNG_UP)
+            raise
+        except Exception as error:  # as in `answer`
+            self.failed(error)
+
+    def done(self, content: bytes) -> None:
+        """Without content nothing else is wanted."""
+        if content:
+            self._give(200, _JSON, content)
+        else:
+            self._give(304, b"", b"")
+
+    def failed(self, error: Exception) -> None:
+        if isinstance(error, Refused):
+            self._exchange.left()
+            self._reply(None)
+            return
+        enter_trace(self._exchange.trace)
+        problem, given = told(error, self._method, self._route)
+        lines = [f"content-type: {PROBLEM_JSON}\r\n", *(f"{name}: {value}\r\n" for name, value in given.items())]
+        self._give(problem.status, "".join(lines).encode("latin-1"), msgspec.json.encode(problem))
+
+    def _give(self, status: int, headers: bytes, content: bytes) -> None:
+        self._exchange.ended(self._method, self._route, status)
+        if content:
+            headers += b"content-length: %d\r\n" % len(content)
+        traceparent = self._exchange.trace.traceparent().encode()
+        said = b"traceresponse: %s\r\nflip-time: %.3f\r\n%s\r\n%s" % (traceparent, time.time(), headers, content)
+        self._reply(Answer(STATUS_LINE[status], said))
 
 
 async def _nothing(*_: object) -> None:

@@ -13,7 +13,8 @@ LARGEST_BODY = 64 * 2**10
 """Bytes; a larger batch is read as it comes, by uvicorn."""
 LONGEST_WAIT = 60.0
 
-_BEGINNINGS = (b"POST /api/v1/device/telemetry ", b"GET /api/v1/device/desired?")
+TELEMETRY_BEGINS = b"POST /api/v1/device/telemetry "
+_BEGINNINGS = (TELEMETRY_BEGINS, b"GET /api/v1/device/desired?")
 _TELEMETRY = b"POST /api/v1/device/telemetry HTTP/1.1"
 _DESIRED = re.compile(rb"GET /api/v1/device/desired\?after=(\d{1,18})&wait=(\d{1,2}(?:\.\d{1,3})?) HTTP/1\.1")
 _NOT_PLAIN = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"te", b"trailer"})

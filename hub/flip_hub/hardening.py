@@ -4,6 +4,7 @@ A page of somebody else's whose name was made to point here (DNS rebinding) send
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -81,6 +82,7 @@ class Hardened:
         return [*given, *added, *policy]
 
 
+@lru_cache(maxsize=64)
 def name_of(host: bytes) -> str:
     """Without its port."""
     name = host.decode("latin-1").lower()

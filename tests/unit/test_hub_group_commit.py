@@ -103,6 +103,51 @@ async def test_more_than_can_be_held_is_refused_with_a_time_to_come_again() -> N
 
 
 @pytest.mark.asyncio
+async def test_what_waits_unread_is_read_when_the_next_group_is_gathered_and_goes_with_it() -> None:
+    registry, read = Registry(), list[str]()
+    done: list[asyncio.Future[None]] = []
+    async with writing(registry.write) as commits:
+
+        def bring(item: str) -> None:
+            def submit() -> None:
+                read.append(item)
+                try:
+                    done.append(commits.submit(item, 5))
+                except Unavailable:
+                    read.append("refused")
+
+            commits.bring(submit, 5)
+
+        bring("a")
+        assert read == [], "it is read by who writes"
+        registry.open.clear()
+        while not registry.groups:
+            await asyncio.sleep(0)
+        for number in range(100):
+            bring(f"b{number}")
+        commits.bring(lambda: read.append("nothing to write"), 10)
+        await asyncio.sleep(0)
+        assert read == ["a"], "nothing is read while a write is under way"
+        commits.bring(lambda: read.append("at once"), 1000)
+        assert read == ["a", "at once"], "more waits than can be held"
+        registry.open.set()
+        while len(done) < 101:
+            await asyncio.sleep(0)
+        await asyncio.gather(*done)
+        assert registry.groups == [["a"], [f"b{number}" for number in range(100)]]
+        registry.open.clear()
+        bring("c")
+        while len(registry.groups) < 3:
+            await asyncio.sleep(0)
+        bring("d")
+        stopping = asyncio.create_task(commits.commit("e", 10))
+        await asyncio.sleep(0)
+    with pytest.raises(Unavailable):
+        await stopping
+    assert read[-2:] == ["d", "refused"], "whoever waits unread is told that the hub stops"
+
+
+@pytest.mark.asyncio
 async def test_when_the_hub_stops_nobody_is_left_waiting() -> None:
     registry = Registry()
     async with writing(registry.write) as commits:

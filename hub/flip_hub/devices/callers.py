@@ -22,8 +22,11 @@ class Callers:
         self._known = known
         self._changed = changed
 
+    def is_news(self, record: DeviceRecord, call: lives.Call) -> bool:
+        """Whether `take` would do anything."""
+        return record.wire_version != call.wire_version or lives.heard(record.lives, call, 0.0) is not record.lives
+
     async def take(self, record: DeviceRecord, call: lives.Call) -> None:
-        """Costs nothing while nothing is new."""
         if record.wire_version != call.wire_version:
             record = await self._store.set_wire_version(record.id, call.wire_version) or record
             self._known.put(record)

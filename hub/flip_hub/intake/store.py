@@ -8,7 +8,7 @@ from pymongo import UpdateOne
 from flip_hub.devices.record import DeviceRecord
 from flip_hub.intake.delivery import Account
 from flip_hub.mongo import Database, Document
-from flip_hub.vitals.store import FIELD, document
+from flip_hub.vitals.store import FIELD, packed
 from flip_wire.fleet import DeviceId
 
 
@@ -50,5 +50,5 @@ def _change(account: Account) -> Document:
         values[FIELD] = []
     change: Document = {"$set": values, "$max": {"last_seen": account.now}}
     if account.samples:
-        change["$push"] = {FIELD: {"$each": [document(sample) for sample in account.samples]}}
+        change["$push"] = {FIELD: {"$each": [packed(sample) for sample in account.samples]}}
     return change

@@ -5,8 +5,7 @@ every heartbeat: some 10 us a request.
 """
 
 import time
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
@@ -51,21 +50,12 @@ class RequestAccount:
     def decided(self, trace: Trace) -> Trace:
         """By the trace's id: every hub decides the same."""
         if trace.sampled is None:
-            return trace._replace(sampled=int(trace.trace_id[-14:], 16) < self._below)
+            sampled = self._exporting and int(trace.trace_id[-14:], 16) < self._below
+            return Trace(trace.trace_id, trace.span_id, trace.parent_id, sampled)
         return trace
 
-    @contextmanager
-    def under_way(self, path: str) -> Generator[None]:
-        polls = path == LONG_POLL
-        self.running += 1
-        self.polling += polls
-        try:
-            yield
-        finally:
-            self.running -= 1
-            self.polling -= polls
-
-    def ended(self, trace: Trace, method: str, route: str, status: int, started: float, seconds: float) -> None:
+    def ended(self, exchange: "Exchange", method: str, route: str, status: int) -> None:
+        seconds, trace = time.perf_counter() - exchange.clock, exchange.trace
         self._seconds.record(seconds, (method, route, str(status)))
         if self._exporting and trace.sampled:
             attributes = {"http.request.method": method, "http.route": route, "http.response.status_code": status}
@@ -76,12 +66,36 @@ class RequestAccount:
                     parent_id=trace.parent_id,
                     name=f"{method} {route}",
                     kind=SpanKind.SERVER,
-                    start=started,
+                    start=exchange.started,
                     duration=seconds,
                     error=f"HTTP status {status}" if status >= 500 else "",
                     attributes=attributes,
                 )
             )
+
+
+class Exchange:
+    """A request that is under way: `ended` with an answer, or `left` without one that counts."""
+
+    __slots__ = ("_account", "_polls", "clock", "started", "trace")
+
+    def __init__(self, account: RequestAccount, trace: Trace, path: str, came: float) -> None:
+        """`came`: when, by `time.perf_counter`."""
+        self._account = account
+        self._polls = path == LONG_POLL
+        self.trace = account.decided(trace)
+        self.clock = came
+        self.started = time.time() - (time.perf_counter() - came)
+        account.running += 1
+        account.polling += self._polls
+
+    def left(self) -> None:
+        self._account.running -= 1
+        self._account.polling -= self._polls
+
+    def ended(self, method: str, route: str, status: int) -> None:
+        self.left()
+        self._account.ended(self, method, route, status)
 
 
 class TracedApp:
@@ -95,22 +109,23 @@ class TracedApp:
         if "headers" not in scope:  # it is the server's start
             return await self._app(scope, receive, send)
         trace = next_trace(_header(scope["headers"]))
+        if self._account is not None and scope["type"] == "http":
+            return await self._counted(
+                Exchange(self._account, trace, scope["path"], time.perf_counter()), scope, receive, send
+            )
         if self._account is not None:
             trace = self._account.decided(trace)
         enter_trace(trace)
-        if self._account is None or scope["type"] != "http":
-            return await self._app(scope, receive, _Sending(send, trace))
-        return await self._counted(self._account, scope, receive, _Sending(send, trace))
+        return await self._app(scope, receive, _Sending(send, trace))
 
-    async def _counted(self, account: RequestAccount, scope: HTTPScope, receive: Receive, sending: "_Sending") -> None:
-        started, clock = time.time(), time.perf_counter()
+    async def _counted(self, exchange: Exchange, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        enter_trace(exchange.trace)
+        sending = _Sending(send, exchange.trace)
         try:
-            with account.under_way(scope["path"]):
-                await self._app(scope, receive, sending)
+            await self._app(scope, receive, sending)
         finally:
             method = scope["method"] if scope["method"] in _METHODS else "other"
-            route = scope.get("path_template") or _NO_ROUTE
-            account.ended(sending.trace, method, route, sending.status, started, time.perf_counter() - clock)
+            exchange.ended(method, scope.get("path_template") or _NO_ROUTE, sending.status)
 
 
 class _Sending:

@@ -58,7 +58,6 @@ DEVICES = (
             index("active_name", unique=True, sparse=True),
             index("fingerprint", unique=True),
             index("node_id", sparse=True),
-            index("last_seen"),
             index("revoked_at", sparse=True),
             index("changed_at", sparse=True),
             index("tags", sparse=True),

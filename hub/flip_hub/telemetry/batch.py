@@ -73,6 +73,8 @@ class CheckedBatch(Struct, frozen=True, kw_only=True):
     """Bytes, decompressed."""
     bodies: list[Any]
     """Of the kinds the hub acts on decoded, in the order of the events."""
+    heartbeat: bool
+    """Whether it is nothing else: health and states of the boot in which it left, which change the device's record."""
 
     def fresh_since(self, before: Intake) -> "Fresh":
         """What is not counted yet, in one pass: it lies on the way of each heartbeat."""
@@ -142,7 +144,14 @@ def read_batch(content: bytes, encoding: str) -> CheckedBatch:
     pairs = [_read_event(index, raw) for index, raw in enumerate(envelope.events)]
     events = [event for event, _ in pairs]
     batch = Batch(epoch=envelope.epoch, priority=envelope.priority, events=events, sent=envelope.sent)
-    return CheckedBatch(batch=batch, size=len(plain), bodies=[body for _, body in pairs])
+    bodies = [body for _, body in pairs]
+    return CheckedBatch(batch=batch, size=len(plain), bodies=bodies, heartbeat=_is_heartbeat(batch, bodies))
+
+
+def _is_heartbeat(batch: Batch, bodies: list[Any]) -> bool:
+    if batch.sent is None or not all(isinstance(body, HealthReport | ReportedState) for body in bodies):
+        return False
+    return all(event.at.boot_id == batch.sent.boot_id for event in batch.events)
 
 
 def decompress(content: bytes) -> bytes:
@@ -171,6 +180,8 @@ def _read_event(index: int, raw: Raw) -> tuple[Event, Any]:
             raise ValueError("seq, kind or boot_id is out of bounds")
         if event.kind in _KNOWN and _is_long(event.body) and not _storable(msgspec.to_builtins(body)):
             raise ValueError("a number needs more than 64 bits")
+        if type(body) is HealthReport or type(body) is ReportedState:  # most are, and need no closer look
+            return event, body
         if isinstance(body, Gap) and body.count < 0:
             raise ValueError("a gap's count is negative")
         if isinstance(body, Spans):

@@ -63,7 +63,7 @@ class Ingest:
                     told[number] = None
             taken = [deliveries[number] for number in left if number not in told]
             for each in taken if not attempt else []:
-                if each.call is not None:
+                if each.call is not None and self._devices.tells_more(records[each.device_id], each.call):
                     await self._devices.heard_from(records[each.device_id], each.call)
             try:
                 done = await self._take(taken, records)
@@ -96,10 +96,12 @@ class Ingest:
 
     async def _insert(self, deliveries: Sequence[Delivery], records: Records) -> None:
         """What is there already stays as it is."""
-        known = {device_id: record.reported for device_id, record in records.items()}
-        news = [(each, event) for each in deliveries for event in each.checked.news(known[each.device_id])]
+        news = [(each, event) for each in deliveries for event in each.checked.news(records[each.device_id].reported)]
+        if not news:
+            return
+        others = [each for each in deliveries if not each.checked.heartbeat]
         async with asyncio.TaskGroup() as group:
-            for inserting in (self._events.insert(news), self._gaps.insert(deliveries), self._spans.insert(deliveries)):
+            for inserting in (self._events.insert(news), self._gaps.insert(others), self._spans.insert(others)):
                 group.create_task(inserting)
 
 

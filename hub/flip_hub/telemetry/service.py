@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from flip_hub.api.pages import Page, Wanted
@@ -73,8 +73,24 @@ class TelemetryService:
         await self.commits.commit(delivery, checked.size)
         await self._results.take(device_id, [result for _, result in checked.of(ActionResult)])
         self._tell(device_id, checked)
-        self.events += len(batch.events)
-        return BatchAccepted(priority=batch.priority, up_to=max(event.seq for event in batch.events))
+        return self.accepted(checked)
+
+    def bring(self, bring: Callable[[], None], size: int) -> None:
+        """Calls it when the next batches are written, so that it may submit one; `size` is what waits, in bytes."""
+        self.commits.bring(bring, size)
+
+    def submit_heartbeat(self, device_id: DeviceId, checked: CheckedBatch, call: Call) -> "asyncio.Future[None]":
+        """The same for the most frequent batch, without a task; `accepted` is then the answer. Raises as `accept`."""
+        delivery = Delivery(
+            device_id=device_id, checked=checked, times=HubTime(checked.batch, time.time(), {}), call=call
+        )
+        return self.commits.submit(delivery, checked.size)
+
+    def accepted(self, checked: CheckedBatch) -> BatchAccepted:
+        """What is said of a batch that is on disk."""
+        events = checked.batch.events
+        self.events += len(events)
+        return BatchAccepted(priority=checked.batch.priority, up_to=max([event.seq for event in events]))
 
     def _tell(self, device_id: DeviceId, checked: CheckedBatch) -> None:
         if checked.of(Gap):

@@ -14,7 +14,7 @@ _LARGEST = 1e15
 """What is beyond is a broken device's; averages of it shall still be numbers."""
 
 
-class Sample(Struct, frozen=True, kw_only=True):
+class Sample(Struct, frozen=True, kw_only=True, array_like=True):
     at: datetime
     """By the hub's clock."""
     epoch: str

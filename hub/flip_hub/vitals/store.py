@@ -1,9 +1,9 @@
 """Health samples in MongoDB: the latest of a device with its record, all earlier ones in a time series.
 
-A sample is written to the record in the same update that counts its event, so it is there exactly once. When a record
-has `SAVED_AT_ONCE` of them, they go to the time series in one insert, which costs a third of as many single ones. A
-time series has no unique index: samples that a crash in between left in both places are told by their epoch and number,
-and read once (`docs/decisions/35-heartbeats.md`).
+A sample is written to the record in the same update that counts its event, so it is there exactly once: packed, for
+MongoDB looks at every field of what it updates. When a record has `SAVED_AT_ONCE` of them, they go to the time series
+in one insert, which costs a third of as many single ones. A time series has no unique index: samples that a crash in
+between left in both places are told by their epoch and number, and read once (`docs/decisions/35-heartbeats.md`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,8 @@ from flip_hub.vitals.sample import Sample
 from flip_hub.vitals.schemas import HealthPoint
 from flip_wire.fleet import DeviceId
 
+_PACK = msgspec.msgpack.Encoder()
+_UNPACK = msgspec.msgpack.Decoder(Sample)
 SAVED_AT_ONCE = 10
 FIELD = "samples"
 """Of a device's record: those that are not in the time series yet."""
@@ -35,18 +37,21 @@ class HealthStore:
         On return all of it is on disk.
         """
         found = self._devices.find({"_id": {"$in": list(new)}}, {FIELD: 1})
-        documents = [{**sample, "device": each["_id"]} async for each in found for sample in each.get(FIELD, [])]
-        documents += [{**document(each), "device": device} for device, samples in new.items() for each in samples]
+        documents = [
+            {**_unpacked(sample), "device": each["_id"]} async for each in found for sample in each.get(FIELD, [])
+        ]
+        documents += [{**_document(each), "device": device} for device, samples in new.items() for each in samples]
         if documents:
             await self._health.insert_many(documents, ordered=False)
 
     async def points(self, device_id: DeviceId, since: float, until: float, step: float) -> list[HealthPoint]:
         """Of each step in which there are samples, the oldest first."""
+        record = await self._devices.find_one({"_id": device_id}, {FIELD: 1}) or {}  # before what it may go to
+        unsaved = [_unpacked(sample) for sample in record.get(FIELD, [])]
         during = {"at": {"$gte": _moment(since), "$lt": _moment(until)}}
-        unsaved = [{"$match": {"_id": device_id}}, {"$unwind": f"${FIELD}"}, {"$replaceWith": f"${FIELD}"}]
         pipeline: list[dict[str, Any]] = [
             {"$match": {"device": device_id, **during}},
-            {"$unionWith": {"coll": self._devices.name, "pipeline": [*unsaved, {"$match": during}]}},
+            {"$unionWith": {"pipeline": [{"$documents": unsaved}, {"$match": during}]}},
             {"$group": {"_id": {"epoch": "$epoch", "seq": "$seq"}, "sample": {"$first": "$$ROOT"}}},
             {"$replaceWith": "$sample"},
             {"$group": {"_id": _step_of("$at", step), "samples": {"$sum": 1}, **_FIGURES}},
@@ -55,7 +60,17 @@ class HealthStore:
         return [_point(found) async for found in self._health.aggregate(pipeline)]
 
 
-def document(sample: Sample) -> Document:
+def packed(sample: Sample) -> bytes:
+    """As a record holds it."""
+    return _PACK.encode(sample)
+
+
+def _unpacked(sample: bytes | Document) -> Document:
+    """A hub of schema version 3 kept documents."""
+    return _document(_UNPACK.decode(sample)) if isinstance(sample, bytes) else sample
+
+
+def _document(sample: Sample) -> Document:
     return msgspec.structs.asdict(sample)
 
 
