@@ -71,6 +71,8 @@ async def test_samples_that_were_stored_twice_count_once(folder: Path, mongo_url
         await _report(hub, device, 3, [20.0], load=4.0)
         (point,) = await _history(hub, device, "?step=1000000")
         assert (point["samples"], point["load"]) == (4, 2.5)
+        (all_of_it,) = await health.points(device.id, 0.0, 1e11, 1e10)
+        assert all_of_it.samples == 4
 
 
 @pytest.mark.asyncio

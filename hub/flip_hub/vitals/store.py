@@ -22,6 +22,8 @@ _UNPACK = msgspec.msgpack.Decoder(Sample)
 SAVED_AT_ONCE = 10
 FIELD = "samples"
 """Of a device's record: those that are not in the time series yet."""
+_LATEST = 2.0**32 - 1
+"""Asked for what happened before a later moment, MongoDB 6 finds nothing in a time series."""
 
 
 class HealthStore:
@@ -48,7 +50,7 @@ class HealthStore:
         """Of each step in which there are samples, the oldest first."""
         record = await self._devices.find_one({"_id": device_id}, {FIELD: 1}) or {}  # before what it may go to
         unsaved = [_unpacked(sample) for sample in record.get(FIELD, [])]
-        during = {"at": {"$gte": _moment(since), "$lt": _moment(until)}}
+        during = {"at": {"$gte": _moment(since), "$lt": _moment(min(until, _LATEST))}}
         pipeline: list[dict[str, Any]] = [
             {"$match": {"device": device_id, **during}},
             {"$unionWith": {"pipeline": [{"$documents": unsaved}, {"$match": during}]}},
