@@ -18,7 +18,7 @@ class AlertsApi(HubCalls):
 
     def silences(self) -> list[Silence]:
         """Those that are not over."""
-        return self._get("/api/v1/alert-silences", list[Silence])
+        return self._all("/api/v1/alert-silences", Silence)
 
     def silence(self, wanted: SilenceRequest) -> Silence:
         return self._post("/api/v1/alert-silences", Silence, wanted)

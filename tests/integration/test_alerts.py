@@ -152,6 +152,15 @@ async def test_what_is_silenced_is_shown_and_not_told_until_the_silence_ends(fol
             (still,) = await alerts(hub, device=device.id)
             assert still.acknowledged_by == "operator"
             problem(await hub.post("/api/v1/alerts/alert-0/acknowledge", {}, hub.as_user()), 404)
+            for days in (1, 2, 3):
+                longer = {"why": f"{days} days", "until": time.time() + days * 86400}
+                assert (await hub.post("/api/v1/alert-silences", longer, hub.as_user())).status_code == 201
+            page = await hub.http.get("/api/v1/alert-silences?limit=2", headers=hub.as_user())
+            rest = await hub.http.get(page.links["next"]["url"], headers=hub.as_user())
+            assert [[each["why"] for each in some.json()] for some in (page, rest)] == [
+                ["3 days", "2 days"],
+                ["1 days"],
+            ]
             late = {"why": "x", "until": time.time() - 1}
             problem(await hub.post("/api/v1/alert-silences", late, hub.as_user()), 422)
 

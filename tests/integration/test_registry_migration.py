@@ -150,6 +150,16 @@ async def test_everything_in_a_registry_of_the_schema_before_is_there_after_its_
 
 
 @pytest.mark.asyncio
+async def test_indexes_that_cost_more_than_they_found_are_gone(database: Database) -> None:
+    await database["devices"].create_index("last_seen")
+    await database["late"].create_index([("run_id", 1), ("contribution.kept_at", -1)])
+    await prepare_registry(database)
+    assert "last_seen_1" not in await database["devices"].index_information()
+    names = {name for name in await database["late"].index_information() if name.startswith("run_id_1")}
+    assert names == {"run_id_1_contribution.kept_at_-1__id_-1"}
+
+
+@pytest.mark.asyncio
 async def test_tokens_of_before_are_good_for_one_device_and_those_used_for_none(database: Database) -> None:
     await prepare_registry(database)
     store = EnrolmentStore(database)

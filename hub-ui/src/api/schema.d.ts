@@ -13,7 +13,7 @@ export interface paths {
         };
         /**
          * ListSilences
-         * @description Those that are not over.
+         * @description Those that are not over, the one that ends last first.
          */
         get: operations["ApiV1AlertSilencesListSilences"];
         put?: never;
@@ -4113,7 +4113,14 @@ export type $defs = Record<string, never>;
 export interface operations {
     ApiV1AlertSilencesListSilences: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Items of one page. */
+                limit?: number;
+                /** @description Where the page begins: from the `Link` header (`rel="next"`) of the one before. */
+                cursor?: string;
+                /** @description Names of fields, with commas: only these are answered, as `application/vnd.flip.fields+json`. */
+                fields?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -4125,6 +4132,8 @@ export interface operations {
                 headers: {
                     /** @description Send it back as `If-None-Match`. */
                     ETag?: string;
+                    /** @description The next page, if there is one: `rel="next"` (RFC 8288). */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4143,6 +4152,19 @@ export interface operations {
                      *     ]
                      */
                     "application/json": components["schemas"]["Silence"][];
+                    "application/vnd.flip.fields+json": {
+                        by?: string;
+                        /** @default  */
+                        device_id: string;
+                        id?: string;
+                        /** @default  */
+                        rule: string;
+                        since?: number;
+                        /** @default  */
+                        tag: string;
+                        until?: number;
+                        why?: string;
+                    }[];
                 };
             };
             /** @description It has not changed since the `ETag` that was sent. */

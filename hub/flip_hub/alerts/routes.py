@@ -65,9 +65,11 @@ class SilenceController(Controller):
     tags = ("alerts",)
 
     @get(guards=[needs(Permission.ALERTS_READ)])
-    async def list_silences(self, alerts: NamedDependency[AlertService]) -> list[Silence]:
-        """Those that are not over."""
-        return await alerts.silences()
+    async def list_silences(
+        self, alerts: NamedDependency[AlertService], wanted: NamedDependency[Wanted]
+    ) -> Page[Silence]:
+        """Those that are not over, the one that ends last first."""
+        return await alerts.silences(wanted)
 
     @post(guards=[needs(Permission.ALERTS_OPERATE)])
     async def add_silence(

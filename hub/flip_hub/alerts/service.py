@@ -48,8 +48,9 @@ class AlertService:
         self._live.publish(ALERTS_CHANGED)
         return alert
 
-    async def silences(self) -> list[Silence]:
-        return await self._store.silences(time.time())
+    async def silences(self, wanted: Wanted) -> Page[Silence]:
+        """Those that are not over, the one that ends last first."""
+        return await self._store.silences_page(wanted, time.time())
 
     async def silence(self, request: SilenceRequest, by: str) -> Silence:
         """Raises `Unprocessable`."""

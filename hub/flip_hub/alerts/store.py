@@ -16,6 +16,7 @@ from flip_hub.api.pages import Order, Page, Wanted
 from flip_hub.mongo import Database, Document
 
 NEWEST_FIRST = Order(("opened_at", -1), ("_id", -1))
+_SILENCES = Order(("until", -1), ("_id", -1))
 _NOTICES = Order(("made_at", -1), ("_id", -1))
 _AT_ONCE = 1000
 
@@ -110,9 +111,12 @@ class AlertStore:
         await self._silences.insert_one({**_document(silence), "ends": datetime.fromtimestamp(silence.until, UTC)})
 
     async def silences(self, now: float) -> list[Silence]:
-        """That are not over, the one that ends last first."""
-        found = self._silences.find({"until": {"$gt": now}}).sort("until", -1)
-        return [_silence(document) async for document in found]
+        """That are not over."""
+        return [_silence(document) async for document in self._silences.find({"until": {"$gt": now}})]
+
+    async def silences_page(self, wanted: Wanted, now: float) -> Page[Silence]:
+        """The same, the one that ends last first."""
+        return await _SILENCES.read(self._silences, {"until": {"$gt": now}}, wanted, _silence)
 
     async def end_silence(self, silence_id: str, now: float) -> Silence | None:
         """It counts no more."""

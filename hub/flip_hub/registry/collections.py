@@ -128,7 +128,7 @@ CONTRIBUTIONS = (
         name="late",
         schema=shape(LateRecord, depth=2),
         indexes=(
-            index("run_id", "-contribution.kept_at"),
+            index("run_id", "-contribution.kept_at", "-_id"),
             index("contribution.kept_at"),
             index("whole"),
             index("objects"),
@@ -185,7 +185,7 @@ ALERTS = (
     Collection(
         name="silences",
         schema=shape(Silence, key="id", ends="date"),
-        indexes=(index("until"), kept("ends", LOSSES_KEPT)),
+        indexes=(index("-until", "-_id"), kept("ends", LOSSES_KEPT)),
     ),
     Collection(
         name="notices",
