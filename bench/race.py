@@ -13,7 +13,7 @@ from flip_hub.federation.fab import build_fab
 from flip_runtime.errors import Unavailable
 
 APP = Path(__file__).parent / "app"
-WITHIN = 600.0
+WITHIN = 900.0
 """Seconds that a run may take."""
 
 
