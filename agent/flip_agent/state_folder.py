@@ -1,13 +1,12 @@
 """The state folder belongs to one `flip-agent run` at a time, and to nobody else."""
 
 import errno
-import fcntl
 import os
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from flip_runtime.errors import ConfigError
+from flip_runtime.owned_folder import owned as owned_folder
 
 DESIRED_FILE = "desired.json"
 """What the hub last wanted; kept so that a restart needs no hub."""
@@ -29,15 +28,6 @@ def make_state_folder(state: Path) -> None:
         raise ConfigError(f"cannot read and write the state folder {state}", hint=_NOT_OURS)
 
 
-@contextmanager
-def owned(state: Path) -> Generator[None]:
-    """A lock that the kernel drops with the process; it is on the folder itself, so that no file is left behind."""
-    handle = os.open(state, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as error:
-        hint = "stop it, or give this one another agent.state"
-        raise ConfigError(f"another flip-agent run uses {state}", hint=hint) from error
-    finally:
-        os.close(handle)
+def owned(state: Path) -> AbstractContextManager[None]:
+    """It belongs to one `flip-agent run` at a time. Raises `ConfigError` when to another."""
+    return owned_folder(state, "flip-agent run", "agent.state")

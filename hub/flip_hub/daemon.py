@@ -5,6 +5,8 @@ import gc
 import logging
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 
 import uvloop
 
@@ -57,6 +59,7 @@ from flip_hub.registry.schema import prepare_registry
 from flip_hub.settings import Settings
 from flip_hub.telemetry.routes import RunSpansController
 from flip_hub.telemetry.run_spans import RunSpans
+from flip_runtime.owned_folder import owned
 from flip_runtime.supervisor import Service, supervise
 
 log = logging.getLogger(__name__)
@@ -77,8 +80,15 @@ FEDERATION_ROUTES = [
 def run_hub(settings: Settings) -> None:
     """Until SIGTERM or SIGINT. Raises `ConfigError` or `Fatal`."""
     open_many_files()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with _owning(settings.hub.state), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_until_signalled(settings))
+
+
+def _owning(state: Path) -> AbstractContextManager[None]:
+    """Another hub in this folder would take the socket and the logs from the one that runs."""
+    if not state.is_dir():
+        return nullcontext()  # `init` is missing, which `serve` says
+    return owned(state, "flip-hub serve", "hub.state")
 
 
 async def serve(settings: Settings) -> None:

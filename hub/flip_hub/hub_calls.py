@@ -116,6 +116,10 @@ class HubCalls:
             answer = self._http.request(method, path, content=content, headers=headers, auth=auth)
         except httpx.TransportError as error:
             hint = "is flip-hub serve running, and is the address right?"
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                hint = "name the hub's own authority: flip-hub login URL --ca ca.pem (hub.state/ca.pem on its machine)"
+            elif "WRONG_VERSION_NUMBER" in str(error):
+                hint = "it does not speak TLS there: http:// instead of https://"
             raise Unavailable(f"the hub at {self.url} does not answer: {error}", hint=hint) from error
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise Rejected(f"{self.url} is no address of a hub: {error}", hint="http://HOST:PORT") from error

@@ -46,9 +46,15 @@ async def test_accounts_are_managed_on_the_hubs_machine_and_an_admin_always_rema
     typed = Typed(hub, folder, there=True)
     given = ("--password-file", str(folder / "password"))
     assert "ada is an admin" in await typed("users", "add", "ada", "--role", "admin", *given)
+    login = await hub.post("/api/v1/auth/login", {"username": "ada", "password": PASSWORD})
     assert "last admin" in await typed("users", "role", "ada", "viewer", fails=True)
     assert "last admin" in await typed("users", "disable", "ada", fails=True)
     assert "last admin" in await typed("users", "remove", "ada", fails=True)
+    bearer = {"Authorization": f"Bearer {login.json()['token']}"}
+    assert (await hub.http.get("/api/v1/auth/me", headers=bearer)).status_code == 200, "nothing happened to the session"
+    assert "--password-file" in await typed("users", "add", "viv", fails=True), "nobody sits at a terminal"
+    assert "--everything" in await typed("alerts", "silence", "all of it", fails=True)
+    assert "--hours -1" in await typed("alerts", "silence", "late", "--everything", "--hours", "-1", fails=True)
     await typed("users", "add", "eve", *given)
     assert "exists" in await typed("users", "add", "eve", *given, fails=True)
     await typed("users", "role", "eve", "admin")

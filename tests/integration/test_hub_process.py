@@ -147,6 +147,11 @@ async def test_a_kill_loses_nothing_that_was_acknowledged(folder: Path, mongo_ur
         acknowledged = await _send_until_killed(url, device, hub)
     assert acknowledged > 0
     async with _served(config, url, folder) as hub:
+        there = {path.name for path in settings.hub.state.iterdir()}
+        second = await asyncio.to_thread(_run, "serve", "--config", str(config), folder=folder)
+        assert f"another flip-hub serve uses {settings.hub.state}" in _one_line(second, CONFIGURATION)
+        assert there <= {path.name for path in settings.hub.state.iterdir()}, "the one that runs keeps all it has"
+        assert "admin.sock" in there
         stored = await asyncio.to_thread(api.events, device.id, 1000)
         assert {event.seq for event in stored} >= set(range(acknowledged + 1))
 

@@ -113,6 +113,12 @@ async def test_what_is_registered_is_signed_with_the_hub_s_key_and_shown_so(hub:
 # ---- promoting ----
 
 
+async def test_a_version_whose_number_the_registry_cannot_hold_is_not_there(hub: HubParts) -> None:
+    for version in (2**63, 10**20):
+        with pytest.raises(NotFound):
+            await hub.models.promote("tiny", version)
+
+
 async def test_a_version_from_before_the_hub_signed_is_not_promoted(hub: HubParts) -> None:
     await hub.models.register(await hub.manifest())
     await hub.mongo.database["model_versions"].update_one({}, {"$unset": {"signatures": 1}})

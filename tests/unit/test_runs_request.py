@@ -55,6 +55,22 @@ def test_a_wrong_override_is_refused_by_name(config: dict[str, Value], problem: 
         new_run("run-1", app(), requested(**config), 1.0)
 
 
+def test_a_run_of_no_rounds_is_refused_before_it_begins() -> None:
+    usual = App(
+        fab_hash=HASH,
+        publisher="p",
+        name="n",
+        version="1",
+        size=1,
+        config={"num-server-rounds": 3},
+        export=None,
+        uploaded_at=1.0,
+    )
+    for rounds in (0, -5):
+        with pytest.raises(Unprocessable, match=rf"num-server-rounds is {rounds} \(one is the least\)"):
+            new_run("run-1", usual, RunRequest(fab_hash=HASH, config={"num-server-rounds": rounds}), 1.0)
+
+
 def test_nonsense_about_promotion_is_refused() -> None:
     with pytest.raises(Unprocessable, match="promote is 'worst'"):
         new_run("run-1", app(), RunRequest(fab_hash=HASH, promote="worst"), 1.0)

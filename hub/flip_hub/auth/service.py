@@ -14,6 +14,8 @@ from flip_hub.cluster.bus import Bus, Topic
 from flip_hub.problem import Forbidden, NotFound, Unauthorized
 from flip_hub.users.store import User, UserStore
 
+_FORGOTTEN = "forgotten? on the hub's machine: flip-hub users list, flip-hub users password NAME"
+
 
 class Client(Struct, frozen=True):
     """Where a login comes from."""
@@ -125,7 +127,10 @@ class AuthService:
             good = await self._passwords.verify(password, None if user is None else user.password_hash or None)
             if user is None or not good or user.disabled:
                 await self._lockout.failed(username, client.address)
-                raise Unauthorized("wrong name or password", hint="flip-hub users list, on the hub's machine")
+                raise Unauthorized(
+                    "wrong name or password",
+                    hint=_FORGOTTEN,
+                )
         await self._lockout.succeeded(username)
         return user
 

@@ -7,6 +7,10 @@ from flip_hub.alerts.schemas import SilenceRequest
 from flip_hub.commands.connection import the_alerts
 from flip_hub.commands.output import say, show, when
 from flip_hub.commands.parsing import AddParser, add_command, add_group, add_json
+from flip_runtime.errors import Rejected
+
+_LONGEST = 365 * 24
+"""Hours, as the hub takes them."""
 
 
 def add_parser(add: AddParser) -> None:
@@ -23,6 +27,7 @@ def add_parser(add: AddParser) -> None:
     made.add_argument("--rule", default="", metavar="CODE")
     made.add_argument("--device", default="", metavar="ID")
     made.add_argument("--tag", default="", metavar="TAG", help="of devices")
+    made.add_argument("--everything", action="store_true", help="whatever it is, and whose")
     add_command(alerts, "unsilence", end_silence, "end a silence").add_argument("id", metavar="ID")
 
 
@@ -53,6 +58,10 @@ def list_silences(options: argparse.Namespace) -> None:
 
 
 def silence(options: argparse.Namespace) -> None:
+    if not (options.rule or options.device or options.tag or options.everything):
+        raise Rejected("this would silence every alert", hint="name --rule, --device or --tag, or say --everything")
+    if not 0 < options.hours <= _LONGEST:
+        raise Rejected(f"--hours {options.hours:g} is out of bounds", hint=f"more than 0 and at most {_LONGEST}")
     wanted = SilenceRequest(
         why=options.why,
         until=time.time() + options.hours * 3600,

@@ -1,7 +1,6 @@
 """`flip-hub apps`: Flower apps, and whose signature devices trust."""
 
 import argparse
-import getpass
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from flip_hub.commands.connection import the_hub
 from flip_hub.commands.files import read_file
 from flip_hub.commands.output import say, show, when
 from flip_hub.commands.parsing import AddParser, add_command, add_group, add_json
+from flip_hub.commands.passwords import asked
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -86,4 +86,4 @@ def _private_key(path: Path) -> "Ed25519PrivateKey":
     try:
         return load_private_key(content)
     except LockedKey:
-        return load_private_key(content, getpass.getpass(f"Passphrase of {path}: ").encode())
+        return load_private_key(content, asked(f"Passphrase of {path}: ", hint="run this in a terminal").encode())

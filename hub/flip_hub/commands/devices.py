@@ -14,6 +14,7 @@ from flip_hub.commands.output import say, show, when
 from flip_hub.commands.parsing import AddParser, add_command, add_group, add_json
 from flip_hub.devices.schemas import Device, DevicePatch
 from flip_hub.enrolment.schemas import EnrolmentTokenRequest
+from flip_runtime.errors import Rejected
 from flip_wire.fleet import EnrolRequest, ReportedState
 
 
@@ -95,17 +96,23 @@ def add_device(options: argparse.Namespace) -> None:
     from flip_hub.devices.keys import public_pem
 
     key = public_pem(read_file(options.public_key))
+    ca, trusted = options.folder / "ca.pem", options.folder / "trusted-entities.yaml"
+    for path in (ca, trusted):
+        if path.exists():
+            raise Rejected(f"{path} is there already", hint="name a folder of its own for this device: --folder PATH")
     with the_hub() as hub:
         token = hub.create_enrolment_token(EnrolmentTokenRequest(lifetime=600.0)).token
         request = EnrolRequest(token=token, name=options.name, public_key=key, agent_version="flower-supernode")
         enrolled = hub.enrol(request)
-    ca, trusted = options.folder / "ca.pem", options.folder / "trusted-entities.yaml"
     write_public(ca, enrolled.ca.encode())
+    written = str(ca)
     command = f"flower-supernode --superlink {enrolled.fleet_address} --root-certificates {ca}"
     if enrolled.app_keys:  # all JSON is YAML
         write_public(trusted, msgspec.json.format(msgspec.json.encode(enrolled.app_keys)))
         command += f" --trusted-entities {trusted}"
-    say(f"{options.name} is enrolled as {enrolled.device_id}; on it, with the private key in OpenSSH's format:")
+        written += f" and {trusted}"
+    say(f"{options.name} is enrolled as {enrolled.device_id}; {written} written")
+    say("On it, with the private key in OpenSSH's format:")
     say(f"  {command} --auth-supernode-private-key FILE")
 
 

@@ -19,7 +19,7 @@ def add_parser(add: AddParser) -> None:
         *("--scope", "-s"),
         action="append",
         required=True,
-        choices=sorted(GRANTED),
+        choices=sorted(each.value for each in GRANTED),
         metavar="PERMISSION",
         help=f"what it allows, may be given repeatedly: {', '.join(sorted(GRANTED))}",
     )

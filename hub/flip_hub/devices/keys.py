@@ -16,7 +16,8 @@ def load_public_key(pem: str) -> ec.EllipticCurvePublicKey:
     try:
         key = serialization.load_pem_public_key(pem.encode())
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise Unprocessable("public_key is no PEM public key", hint="send the SubjectPublicKeyInfo as PEM") from error
+        hint = "a P-384 key, as PEM or in OpenSSH's format: ssh-keygen -t ecdsa -b 384"
+        raise Unprocessable("public_key is no public key that is known here", hint=hint) from error
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP384R1):
         raise Unprocessable("public_key is not on the curve P-384", hint="flip-agent enrol makes a fitting key")
     return key

@@ -11,6 +11,7 @@ from flip_hub.problem import Unprocessable
 
 NO_EXPORT = "this app names no [tool.flip] export: its versions are weights only and cannot be served"
 
+_ROUNDS = "num-server-rounds"
 _INT64 = range(-(2**63), 2**63)
 _KINDS: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
@@ -24,6 +25,9 @@ class NewRun(Struct, frozen=True):
 def new_run(run_id: str, app: App, request: RunRequest, at: float, by: str = "", traceparent: str = "") -> NewRun:
     """Not yet submitted. Raises `Unprocessable` that names the field or key."""
     overrides = checked_overrides(app.config, request.config)
+    rounds = overrides.get(_ROUNDS, 1)
+    if isinstance(rounds, int) and rounds < 1:
+        raise Unprocessable(f"{_ROUNDS} is {rounds}", hint="one is the least")
     if request.promote not in ("best", "none"):
         raise Unprocessable(f"promote is {request.promote[:80]!r}", hint="it must be 'best' or 'none'")
     if not 0 < len(request.metric) <= 100:

@@ -60,6 +60,8 @@ class ModelStore:
         return True
 
     async def get(self, model: str, version: int) -> ModelVersion | None:
+        if version >= 2**63:
+            return None  # MongoDB has no such numbers
         return await self._one({"manifest.model": model, "manifest.version": version})
 
     async def of_round(self, run_id: str, round: int, model: str) -> ModelVersion | None:

@@ -28,7 +28,7 @@ class UserService:
         return _account(user)
 
     async def change(self, username: str, change: AccountChange) -> Account:
-        """Raises `NotFound`, or `Conflict` for the last admin."""
+        """Raises `NotFound`, or `Conflict` for the last admin, whose sessions then go on."""
         user = await self._known(username)
         if change.role is not None and change.role is not user.role:
             await self._set_role(user, change.role)
@@ -56,14 +56,21 @@ class UserService:
         return _account(user)
 
     async def _set_role(self, user: User, role: Role) -> None:
+        await self._refuse_last_admin(user)
         await self._users.set_role(user.username, role)
         await self._unless_last_admin(user, lambda: self._users.set_role(user.username, user.role))
         self._tell(user.username)
 
     async def _set_disabled(self, user: User, disabled: bool) -> None:
+        await self._refuse_last_admin(user)
         await self._users.set_disabled(user.username, disabled=disabled)
         await self._unless_last_admin(user, lambda: self._users.set_disabled(user.username, disabled=user.disabled))
         self._tell(user.username)
+
+    async def _refuse_last_admin(self, user: User) -> None:
+        """Before anything has changed, which ends sessions."""
+        if await self._users.admins() == [user.username]:
+            raise _last_admin(user)
 
     async def _unless_last_admin(self, user: User, undo: Callable[[], Awaitable[bool]]) -> None:
         """Looks after the change: of two hubs that take two admins' rights at once, at least one sees what it did."""
@@ -71,7 +78,7 @@ class UserService:
             return
         await undo()
         self._tell(user.username)
-        raise Conflict(f"{user.username} is the last admin", hint="make somebody else an admin first")
+        raise _last_admin(user)
 
     async def _known(self, username: str) -> User:
         user = await self._users.get(username)
@@ -81,6 +88,10 @@ class UserService:
 
     def _tell(self, username: str) -> None:
         self._bus.tell(Topic.USER, username.encode())
+
+
+def _last_admin(user: User) -> Conflict:
+    return Conflict(f"{user.username} is the last admin", hint="make somebody else an admin first")
 
 
 def _account(user: User) -> Account:
