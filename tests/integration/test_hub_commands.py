@@ -92,6 +92,20 @@ async def test_a_login_is_kept_renewed_by_itself_and_forgotten_on_log_out(hub: C
 
 
 @pytest.mark.asyncio
+async def test_a_private_key_stays_here_and_no_file_is_overwritten(hub: CoreHub, folder: Path) -> None:
+    typed, keys = Typed(hub, folder, there=True), folder / "keys"
+    keys.mkdir()
+    made = ["ssh-keygen", "-q", "-N", "", "-t", "ecdsa", "-b", "384", "-f", str(keys / "node")]
+    await asyncio.to_thread(subprocess.run, made, check=True, timeout=60)
+    assert "never leaves its owner" in await typed("apps", "keys", "add", str(keys / "node"), fails=True)
+    (keys / "ca.pem").write_text("my own")
+    add = ("devices", "add", "stock", "--public-key", str(keys / "node.pub"), "--folder")
+    assert "ca.pem is there already" in await typed(*add, str(keys), fails=True)
+    assert (keys / "ca.pem").read_text() == "my own"
+    assert "stock" not in await typed("devices", "list")
+
+
+@pytest.mark.asyncio
 async def test_the_socket_is_for_root_and_the_hubs_user_alone(hub: CoreHub, folder: Path) -> None:
     path = hub.settings.hub.admin_socket
     assert path.stat().st_mode & 0o777 == 0o600

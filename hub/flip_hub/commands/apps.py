@@ -10,6 +10,7 @@ from flip_hub.commands.files import read_file
 from flip_hub.commands.output import say, show, when
 from flip_hub.commands.parsing import AddParser, add_command, add_group, add_json
 from flip_hub.commands.passwords import asked
+from flip_runtime.errors import Rejected
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -68,6 +69,8 @@ def list_app_keys(options: argparse.Namespace) -> None:
 
 def add_app_key(options: argparse.Namespace) -> None:
     line = read_file(options.public_key).decode(errors="replace").strip()
+    if "PRIVATE KEY" in line:
+        raise Rejected(f"{options.public_key} is a private key, which never leaves its owner", hint="name its .pub")
     with the_hub() as hub:
         key = hub.add_app_key(line, options.name or options.public_key.stem)
     say(f"devices that enrol from now on run what {key.name} ({key.id}) has signed; others once they enrol again")
