@@ -13,7 +13,7 @@ from flip_hub.federation.fab import build_fab
 from flip_runtime.errors import Unavailable
 
 APP = Path(__file__).parent / "app"
-WITHIN = 900.0
+WITHIN = 600.0
 """Seconds that a run may take."""
 
 
@@ -33,15 +33,17 @@ async def run(
     size: int,
     seed: int = 0,
     spent: Callable[[], float] | None = None,
+    within: float = WITHIN,
 ) -> Lap:
     """`rounds` that are timed, of a model with `size` parameters, all zero without a `seed`. `spent`: CPU seconds so
-    far, by default those of the devices' side. Raises `Unavailable` when the run fails."""
+    far, by default those of the devices' side. Raises `Unavailable` when the run fails, `TimeoutError` when it has not
+    ended `within` seconds."""
     spent = spent or (lambda: cpu_seconds(side.devices()))
     out = folder / f"{side.name}-rounds"
     out.unlink(missing_ok=True)
     config = {"num-server-rounds": rounds + 1, "devices": devices, "size": size, "seed": seed, "out": str(out)}
     number = await side.start(build_fab(APP), config)
-    async with asyncio.timeout(WITHIN):
+    async with asyncio.timeout(within):
         await _written(out, 1, side, number)
         before = spent()
         await _written(out, rounds + 1, side, number)
