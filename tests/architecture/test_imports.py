@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = {
     "flip_wire": ROOT / "common",
     "flip_runtime": ROOT / "common",
+    "flip_update": ROOT / "common",
     "flip_agent": ROOT / "agent",
     "flip_hub": ROOT / "hub",
 }
@@ -51,6 +52,10 @@ def test_the_runtime_imports_no_part_of_flip() -> None:
     assert offenders("flip_runtime", FLIP - {"flip_runtime"}) == []
 
 
+def test_the_arithmetic_of_updates_imports_the_wire_and_the_runtime_alone() -> None:
+    assert offenders("flip_update", FLIP - {"flip_wire", "flip_runtime", "flip_update"}) == []
+
+
 def test_agent_and_hub_never_import_each_other_nor_the_demo() -> None:
     assert offenders("flip_agent", {"flip_hub", *NOT_INSTALLED}) == []
     assert offenders("flip_hub", {"flip_agent", *NOT_INSTALLED}) == []
@@ -58,18 +63,26 @@ def test_agent_and_hub_never_import_each_other_nor_the_demo() -> None:
 
 def test_torch_is_imported_only_where_models_are_trained_or_exported() -> None:
     assert offenders("flip_agent", {"torch"}, ("flip_agent.federation.task",)) == []
-    assert offenders("flip_hub", {"torch"}, ("flip_hub.federation.export", "flip_hub.federation.server_app")) == []
+    assert (
+        offenders("flip_hub", {"torch"}, ("flip_hub.federation.aggregator.export", "flip_hub.federation.server_app"))
+        == []
+    )
 
 
 def test_onnxruntime_is_imported_only_by_the_predictor_and_the_exporter() -> None:
     assert offenders("flip_agent", {"onnxruntime"}, ("flip_agent.inference.engine.predictor",)) == []
-    assert offenders("flip_hub", {"onnxruntime", "onnx"}, ("flip_hub.federation.export",)) == []
+    assert offenders("flip_hub", {"onnxruntime", "onnx"}, ("flip_hub.federation.aggregator.export",)) == []
 
 
 def test_flower_is_imported_only_by_the_two_federation_folders() -> None:
     assert offenders("flip_agent", {"flwr"}, ("flip_agent.federation.",)) == []
     assert offenders("flip_hub", {"flwr"}, ("flip_hub.federation.",)) == []
-    assert offenders("flip_wire", {"flwr"}) == offenders("flip_runtime", {"flwr"}) == []
+    assert (
+        offenders("flip_wire", {"flwr"})
+        == offenders("flip_runtime", {"flwr"})
+        == offenders("flip_update", {"flwr"})
+        == []
+    )
 
 
 def test_the_mongodb_driver_is_imported_only_by_stores() -> None:

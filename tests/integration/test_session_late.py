@@ -199,7 +199,7 @@ async def serverapp(hub: Hub) -> psutil.Process:
         while True:
             for process in psutil.Process(hub.pid).children(recursive=True):
                 with contextlib.suppress(psutil.Error):
-                    if "flip_hub.federation.launcher" in process.cmdline():
+                    if "flip_hub.federation.aggregator.launcher" in process.cmdline():
                         return process
             await asyncio.sleep(0.05)
 

@@ -35,7 +35,7 @@ def settings_in(folder: Path, port: int, hung_after: float = 60.0) -> Settings:
 NAMES = {
     "flip_hub.federation.superlink_process": "superlink",
     "flower-superexec": "superexec",
-    "flip_hub.federation.launcher": "serverapp",
+    "flip_hub.federation.aggregator.launcher": "serverapp",
 }
 
 

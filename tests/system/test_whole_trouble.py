@@ -56,7 +56,7 @@ async def test_a_run_that_cannot_go_on_says_why_and_the_next_one_works(folder: P
         for words, reason in [
             (["federation.superlink_process"], "SuperLink was restarted"),
             (["flip-hub serve"], "SuperLink was restarted"),
-            (["federation.launcher"], "heartbeat"),
+            (["aggregator.launcher"], "heartbeat"),
         ]:
             ended_with = await _reason_after_a_kill(federation, *words)
             assert reason in ended_with

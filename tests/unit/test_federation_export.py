@@ -10,8 +10,8 @@ import torch
 from safetensors.numpy import load
 from torch import nn
 
-from flip_hub.federation.export import Exportable, Servable, load_export
-from flip_hub.federation.versions import Version, VersionMaker, model_name, read_project
+from flip_hub.federation.aggregator.export import Exportable, Servable, load_export
+from flip_hub.federation.aggregator.versions import Version, VersionMaker, model_name, read_project
 from flip_runtime.errors import Rejected
 
 MODEL = """

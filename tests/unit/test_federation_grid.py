@@ -13,8 +13,8 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, MetricRec
 from flwr.serverapp import Grid
 from flwr.supercore.task_identity import TaskIdentity
 
-from flip_hub.federation import grid as grid_module
-from flip_hub.federation.grid import RoundGrid
+from flip_hub.federation.aggregator import grid as grid_module
+from flip_hub.federation.aggregator.grid import RoundGrid
 from flip_hub.federation.journal import Journal, Journals
 from flip_hub.federation.schemas import MessagesPushed, RepliesMissed, ReplyContent, ReplyReceived, RunReport
 from flip_runtime.errors import Rejected

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from flwr.server.run_serverapp import run
 
-from flip_hub.federation import launcher, node_auth
+from flip_hub.federation import node_auth
+from flip_hub.federation.aggregator import launcher
 
 
 @pytest.fixture

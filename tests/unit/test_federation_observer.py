@@ -13,9 +13,9 @@ from flwr.serverapp.strategy import FedAvg, Strategy
 from flwr.supercore.task_identity import TaskIdentity
 from safetensors.numpy import load
 
-from flip_hub.federation.observer import Observer, scalars
+from flip_hub.federation.aggregator.observer import Observer, scalars
+from flip_hub.federation.aggregator.versions import VersionMaker
 from flip_hub.federation.schemas import RoundFinished, RunReport, StrategyStarted, VersionMade
-from flip_hub.federation.versions import VersionMaker
 from flip_wire.models import Sha256
 
 

@@ -10,7 +10,7 @@ from socketserver import ThreadingUnixStreamServer
 import msgspec
 import pytest
 
-from flip_hub.federation.reports import Reports
+from flip_hub.federation.aggregator.reports import Reports
 from flip_hub.federation.schemas import ReplyReceived, RoundFinished, RunReport, VersionMade
 from flip_wire.models import FileRef, Manifest, Sha256
 

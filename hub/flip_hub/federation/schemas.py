@@ -5,11 +5,9 @@ from enum import StrEnum
 from msgspec import Struct
 
 from flip_hub.devices.schemas import Absence
+from flip_hub.federation.plan import Plan, Value
 from flip_wire.fleet import DeviceId
 from flip_wire.models import Manifest, Sha256
-
-Value = bool | int | float | str
-"""Of a run's configuration, as Flower's run config allows."""
 
 
 class RunRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -22,6 +20,7 @@ class RunRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`best`: when the run ends, its best deployable version becomes what devices serve; `none`: nobody's choice."""
     metric: str = "accuracy"
     """Which evaluation metric decides what is best; higher is better, except for names that end in `loss`."""
+    plan: Plan = Plan()
 
 
 class RunStatus(StrEnum):
@@ -45,6 +44,7 @@ class Run(Struct, frozen=True, kw_only=True):
     config: dict[str, Value]
     promote: str
     metric: str
+    plan: Plan = Plan()
     strategy: str
     """Class name, known once the ServerApp has started it."""
     rounds: int | None

@@ -19,8 +19,8 @@ from flwr.app import ArrayRecord, ConfigRecord, Context
 from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg
 
-from flip_hub.federation.export import load_export
-from flip_hub.federation.versions import read_project
+from flip_hub.federation.aggregator.export import load_export
+from flip_hub.federation.aggregator.versions import read_project
 from flip_runtime.errors import Rejected
 
 app = ServerApp()

@@ -100,7 +100,7 @@ class Superlink:
         lines = [f"echo $$ > {shlex.quote(str(self._superexec_pid))}"]
         superexec = _PROGRAMS / "flower-superexec"
         write_file(programs / superexec.name, _script([str(superexec)], before=lines), mode=0o700)
-        launcher = [sys.executable, "-P", "-m", "flip_hub.federation.launcher"]
+        launcher = [sys.executable, "-P", "-m", "flip_hub.federation.aggregator.launcher"]
         write_file(programs / "flwr-serverapp", _script(launcher), mode=0o700)
         if self._log_file.exists():
             self._log_file.replace(self._log_file.with_suffix(".log.1"))

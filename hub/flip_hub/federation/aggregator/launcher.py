@@ -18,11 +18,11 @@ from flwr.app import Context
 from flwr.serverapp import Grid
 from flwr.superlink.cli.flwr_serverapp import flwr_serverapp
 
-from flip_hub.federation.grid import RoundGrid
+from flip_hub.federation.aggregator.grid import RoundGrid
+from flip_hub.federation.aggregator.observer import Observer
+from flip_hub.federation.aggregator.reports import Reports
+from flip_hub.federation.aggregator.versions import VersionMaker
 from flip_hub.federation.journal import Journal
-from flip_hub.federation.observer import Observer
-from flip_hub.federation.reports import Reports
-from flip_hub.federation.versions import VersionMaker
 
 log = logging.getLogger("flwr.flip")
 
@@ -44,7 +44,7 @@ def install() -> None:
     runtime: Any = importlib.import_module("flwr.superlink.runtime.run_serverapp")
     if not hasattr(runtime, "run_") or "run_" not in runtime.run_serverapp.__code__.co_names:
         raise ImportError(
-            "this version of Flower starts ServerApps in another way: flip_hub.federation.launcher "
+            "this version of Flower starts ServerApps in another way: flip_hub.federation.aggregator.launcher "
             "expects flwr 1.41, where flwr.superlink.runtime.run_serverapp calls run_"
         )
     runtime.run_ = observed(runtime.run_)

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from flwr.app import ArrayRecord, MetricRecord
 from flwr.serverapp.strategy import Strategy
 
+from flip_hub.federation.aggregator.versions import VersionMaker
 from flip_hub.federation.schemas import RoundFinished, RunReport, StrategyStarted, VersionMade
-from flip_hub.federation.versions import VersionMaker
 from flip_runtime.errors import Rejected
 from flip_wire.models import Sha256
 

@@ -21,7 +21,7 @@ from flip_runtime.errors import Rejected
 from flip_wire.models import GRAPH, WEIGHTS, FileRef, Manifest, Sha256
 
 if TYPE_CHECKING:
-    from flip_hub.federation.export import Servable
+    from flip_hub.federation.aggregator.export import Servable
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -47,7 +47,7 @@ class VersionMaker:
         """Exports the graph, once: seconds, and torch's memory, but only where the app asks for it."""
         if not self._export or self._servable or self._warning:
             return
-        from flip_hub.federation.export import Servable  # torch only where it is needed
+        from flip_hub.federation.aggregator.export import Servable  # torch only where it is needed
 
         try:
             self._servable = Servable.of(self._export, self._app_folder)

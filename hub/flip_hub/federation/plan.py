@@ -1,0 +1,72 @@
+"""A run's plan: what a person asks of the engine around the app's ServerApp. Every field has a default that changes
+nothing, so an app that is started without a plan runs as it would with Flower alone."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+Value = bool | int | float | str
+"""Of a configuration, as Flower's run config allows."""
+Share = Annotated[float, Meta(ge=0, le=1)]
+Names = Annotated[list[Annotated[str, Meta(min_length=1, max_length=100)]], Meta(max_length=100)]
+
+
+class DeviceFilter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which devices take part. Lists that are empty, and zeros, let every device pass."""
+
+    tags: Names = []
+    """A device has at least one of them."""
+    sites: Names = []
+    on_mains: bool = False
+    """Only devices that say that they are not on battery."""
+    unmetered: bool = False
+    """Only devices that say that their link costs nothing."""
+    least_samples: Annotated[int, Meta(ge=0, le=2**40)] = 0
+    """Labelled samples that the device says it keeps."""
+
+
+class RoundRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a round ends, and when it counts."""
+
+    deadline: Annotated[float, Meta(ge=0, le=30 * 86400)] = 0.0
+    """Seconds after which a round goes on without those that have not answered; 0: the app's own time limit."""
+    quorum: Share = 0.0
+    """Of the devices asked: with fewer results a round changes nothing, and says so."""
+    over_sample: Annotated[float, Meta(ge=0, le=4)] = 0.0
+    """Share of devices asked beyond those that the strategy chose; the round ends when as many as it chose answered."""
+    wait: Annotated[float, Meta(gt=0, le=30 * 86400)] = 3600.0
+    """Seconds that the run waits for the devices that its strategy needs, before it ends and says so."""
+
+
+class Folding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Late contributions of earlier rounds join the round in which they come, with less weight."""
+
+    exponent: Annotated[float, Meta(ge=0, le=10)] = 0.5
+    """a of (1+s)^-a, the weight of a contribution that is s rounds late."""
+    rounds: Annotated[int, Meta(ge=1, le=20)] = 3
+    """s at most; older ones are kept by the hub as before, and not used."""
+
+
+class Start(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the first round begins with, in place of the app's own arrays: a registered model or an earlier run."""
+
+    model: str = ""
+    version: Annotated[int, Meta(ge=0)] = 0
+    run_id: str = ""
+    round: Annotated[int, Meta(ge=0)] = 0
+    """Of that run; 0: its last checkpoint."""
+
+
+class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    strategy: str = ""
+    """A name from `GET /api/v1/strategies`, which takes the place of the app's own; empty: the app's own."""
+    options: dict[str, Value] = {}
+    """Of that strategy."""
+    devices: DeviceFilter = DeviceFilter()
+    rounds: RoundRules = RoundRules()
+    folding: Folding | None = None
+    start: Start | None = None
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
+    """Of everything the engine draws, such as which devices a round asks; None: never the same twice."""
+    dataset: str = ""
+    """One of the hub's, that the app's evaluation on the hub reads."""
