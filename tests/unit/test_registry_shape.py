@@ -77,3 +77,13 @@ def test_a_struct_that_no_document_can_hold_is_refused_when_it_is_declared() -> 
 
     with pytest.raises(TypeError, match="cannot hold"):
         shape(Strange)
+
+
+def test_a_struct_whose_fields_all_have_defaults_requires_none_of_them() -> None:
+    class Easy(Struct):
+        x: int = 0
+
+    class Holder(Struct):
+        easy: Easy = Easy()
+
+    assert "required" not in shape(Holder)["properties"]["easy"]

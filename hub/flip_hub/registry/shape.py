@@ -76,6 +76,11 @@ def _struct(info: inspect.StructType, depth: int) -> Schema:
     }
 
 
+def _inner(schema: Schema) -> Schema:
+    """MongoDB takes no empty list of required fields."""
+    return schema if schema["required"] else {key: value for key, value in schema.items() if key != "required"}
+
+
 def _nullable(kind: inspect.Type) -> bool:
     return isinstance(kind, inspect.UnionType) and kind.includes_none
 
@@ -97,7 +102,7 @@ def _schema(kind: inspect.Type, depth: int) -> Schema:
         case inspect.DictType():
             return {"bsonType": ["object"]} if depth < 1 else _object(_schema(kind.value_type, depth - 1))
         case inspect.StructType():
-            return {"bsonType": "object"} if depth < 1 else _struct(kind, depth)
+            return {"bsonType": "object"} if depth < 1 else _inner(_struct(kind, depth))
         case _ if type(kind) in _SCALARS:
             return {"bsonType": list(_SCALARS[type(kind)])}
         case _:
