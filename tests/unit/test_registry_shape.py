@@ -80,7 +80,7 @@ def test_a_struct_that_no_document_can_hold_is_refused_when_it_is_declared() -> 
 
 
 def test_a_struct_whose_fields_all_have_defaults_requires_none_of_them() -> None:
-    class Easy(Struct):
+    class Easy(Struct, frozen=True):
         x: int = 0
 
     class Holder(Struct):
