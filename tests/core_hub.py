@@ -42,8 +42,11 @@ from flip_hub.tls import ServerCertificate
 from flip_wire.fleet import DeviceId, DeviceToken, Enrolled, EnrolRequest, TokenRequest, token_assertion
 from flip_wire.problem import Problem
 from flip_wire.telemetry import Batch, Event, Priority, Seq, Stamp
+from flip_wire.version import HEADER, WIRE_VERSION
 from sessions import log_in_each_role
 
+SPOKEN = {HEADER: str(WIRE_VERSION)}
+"""What each call of a device says."""
 _UNKNOWN = DeviceId("")
 
 
@@ -59,7 +62,7 @@ class TestDevice:
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.token}"}
+        return {"Authorization": f"Bearer {self.token}", **SPOKEN}
 
     @property
     def public_key(self) -> str:
@@ -180,7 +183,9 @@ async def running_core(
         await mongo.prepare(prepare_registry)
         bearers = await log_in_each_role(core.people) if people else {}
         trusted = ssl.create_default_context(cafile=settings.hub.state / CA)
-        async with httpx.AsyncClient(base_url=url, timeout=60.0, trust_env=False, verify=trusted) as http:
+        async with httpx.AsyncClient(
+            base_url=url, timeout=60.0, trust_env=False, verify=trusted, headers=SPOKEN
+        ) as http:
             yield CoreHub(url, core, mongo, settings, http, certificate, bearers)
     finally:
         for task in (watching, admin, auditing, taking, acting, server):

@@ -7,11 +7,14 @@ from flip_agent.version import AGENT_VERSION
 from flip_agent.watched import Watched
 from flip_wire.fleet import ReportedState, RolloutFailure, ServingModel
 from flip_wire.models import ModelAssignment
+from flip_wire.terms import FORMS
 
 
 class Reported:
     def __init__(self, generation: int) -> None:
-        self.state = Watched(ReportedState(generation=generation, agent_version=AGENT_VERSION, training="idle"))
+        self.state = Watched(
+            ReportedState(generation=generation, agent_version=AGENT_VERSION, training="idle", forms=list(FORMS))
+        )
         self.in_session = Watched(False)
         """Whether a `train` is there, whoever started it."""
         self._held: dict[str, str] = {}

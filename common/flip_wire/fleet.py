@@ -117,3 +117,5 @@ class ReportedState(Struct, frozen=True, kw_only=True):
     mode: str = "normal"
     """`normal`; `reduced` after three quick failures of the agent in a row (no training, no serving by `run`); `safe`
     after five (heartbeat, rollback and doctor only)."""
+    forms: list[str] = []
+    """What it can send an update in (`flip_wire.terms.FORMS`), parts that stay local included; none: `float` alone."""

@@ -5,12 +5,28 @@ device takes the record out before the ClientApp sees the instruction, the hub b
 any Flower app and any strategy works with them unchanged. A device that is no agent of ours is never sent terms.
 """
 
+from typing import Annotated, Literal
+
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 RECORD = "flip"
 TERMS = "terms"
 ACCOUNT = "account"
+
+Codec = Literal["float", "int8", "int4", "topk"]
+FORMS: tuple[Codec, ...] = ("float", "int8", "int4", "topk")
+"""What this version can send an update in; a device tells it, and one that tells none can `float` alone."""
+
+
+class UpdateForm(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a device's update travels. All but `float`, which is sent as the app gives it, carry the difference from
+    the instruction's arrays, and keep on the device what they left out of it, for the next time."""
+
+    codec: Codec = "float"
+    """`int8`, `int4`: every entry in 8 or 4 bits; `topk`: the largest entries alone, in 8 bits."""
+    share: Annotated[float, Meta(gt=0, le=1)] = 0.05
+    """Of the entries that `topk` keeps."""
 
 
 class Terms(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -19,6 +35,10 @@ class Terms(Struct, frozen=True, kw_only=True, omit_defaults=True):
     run_id: str
     """The hub's name of the run, which outlives Flower's numbers: what a device keeps for a run, it keeps under it."""
     round: int
+    form: UpdateForm | None = None
+    """That the reply's arrays travel in; None: as the app gives them."""
+    local: list[str] = []
+    """Patterns (`fnmatch`) of the arrays that are the device's own: trained, kept there and never sent."""
 
 
 class Account(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -26,6 +46,8 @@ class Account(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     run_id: str
     round: int
+    form: UpdateForm | None = None
+    """That the arrays came in; None: as the app gave them."""
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -5,7 +5,7 @@ A hub speaks with agents of its own version and of the one before: the hub is up
 
 from typing import Final
 
-WIRE_VERSION: Final = 3
+WIRE_VERSION: Final = 4
 OLDEST_SPOKEN: Final = WIRE_VERSION - 1
 
 HEADER: Final = "Flip-Wire"
@@ -18,4 +18,5 @@ HISTORY: Final = {
     2: "2026-11-21: receipts and late contributions, app keys, the time a batch left, why training is held, repairs, "
     "spans, signed model versions, rollbacks",
     3: "2026-11-22: the version on each call, the life of the running agent in assertions, queued actions",
+    4: "2026-11-22: terms and accounts in messages, the forms in which a device can send updates",
 }

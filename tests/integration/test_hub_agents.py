@@ -40,42 +40,45 @@ async def _device(hub: CoreHub, device: TestDevice) -> dict[str, Any]:
 # ---- versions ------------------------------------------------------------------------------------------------------
 
 
-class DesiredOfVersion2(Struct, frozen=True, kw_only=True):
+class DesiredOfVersion3(Struct, frozen=True, kw_only=True):
     """As agents of that version read it."""
 
     generation: int
     models: list[dict[str, object]] = []
     work: list[dict[str, object]] = []
+    actions: list[dict[str, object]] = []
 
 
 async def test_an_agent_of_the_version_before_joins_asks_and_delivers_with_the_messages_of_then(hub: CoreHub) -> None:
-    assert OLDEST_SPOKEN == 2, "this test speaks the messages of the version before: write one for the next"
+    assert OLDEST_SPOKEN == 3, "this test speaks the messages of the version before: write one for the next"
     golden = msgspec.json.decode((GOLDEN / f"v{OLDEST_SPOKEN}.json").read_bytes())
+    says = {HEADER: str(OLDEST_SPOKEN)}
     key = new_device()
     enrol = {**golden["EnrolRequest"], "token": await hub.enrolment_token(), "public_key": key.public_key}
-    enrolled = await hub.post("/api/v1/enrol", enrol)
+    enrolled = await hub.post("/api/v1/enrol", enrol, says)
     assert enrolled.status_code == 201, enrolled.text
     device = replace(key, id=DeviceId(enrolled.json()["device_id"]))
     assertion = msgspec.to_builtins(device.assertion())
     asked = {name: assertion[name] for name in golden["TokenRequest"]}
-    assert token_assertion("d", 1.0, "n") == b"flip-device-token\nd\n1.000\nn", "what was signed then"
-    token = await hub.post("/api/v1/device/token", asked)
+    assert token_assertion("d", 1.0, "n", "l") == b"flip-device-token\nd\n1.000\nn\nl", "what was signed then"
+    token = await hub.post("/api/v1/device/token", asked, says)
     assert set(token.json()) == set(golden["DeviceToken"])
     device = replace(device, token=token.json()["token"])
-    desired = await hub.http.get("/api/v1/device/desired", headers=device.headers)
-    assert msgspec.json.decode(desired.content, type=DesiredOfVersion2).generation >= 0
+    desired = await hub.http.get("/api/v1/device/desired", headers=device.headers | says)
+    assert msgspec.json.decode(desired.content, type=DesiredOfVersion3).generation >= 0
     bodies = {
         "gap": "Gap",
         "health": "HealthReport",
         "state": "ReportedState",
         "spans": "Spans",
         "rollback": "RolledBack",
+        "action": "ActionResult",
     }
     event = golden["Batch"]["events"][0]
     told = [
         {**event, "seq": seq, "kind": kind, "body": golden[name]} for seq, (kind, name) in enumerate(bodies.items(), 1)
     ]
-    sent = await hub.post("/api/v1/device/telemetry", {**golden["Batch"], "events": told}, device.headers)
+    sent = await hub.post("/api/v1/device/telemetry", {**golden["Batch"], "events": told}, device.headers | says)
     assert sent.status_code == 200, sent.text
     assert set(sent.json()) == set(golden["BatchAccepted"])
     shown = await _device(hub, device)

@@ -15,6 +15,7 @@ from two_hubs import OneOfTwo, two_hubs
 from core_hub import TestDevice, log_batch
 from flip_hub.settings import RedisSection
 from flip_wire.models import Sha256
+from flip_wire.version import HEADER, WIRE_VERSION
 from integration.fleet_rig import NodeKey
 from integration.gateway_rig import PULL
 
@@ -29,7 +30,7 @@ class Download:
         self._address = ("127.0.0.1", hub.settings.hub.port)
         self._request = (
             f"GET /api/v1/device/artifacts/{sha256} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-            f"Authorization: Bearer {device.token}\r\n\r\n"
+            f"Authorization: Bearer {device.token}\r\n{HEADER}: {WIRE_VERSION}\r\n\r\n"
         ).encode()
 
     def begin(self) -> None:

@@ -14,11 +14,11 @@ from flwr.proto.fleet_pb2 import ActivateNodeRequest, ActivateNodeResponse
 from proxied_hubs import LEASE, ProxiedHubs
 from websockets.asyncio.client import connect
 
-from core_hub import TestDevice, log_batch
+from core_hub import SPOKEN, TestDevice, log_batch
 from flip_wire.fleet import DeviceId, DeviceToken, EnrolRequest
 from integration.fleet_rig import NodeKey
 
-JSON = {"Content-Type": "application/json"}
+JSON = {"Content-Type": "application/json", **SPOKEN}
 
 
 class Console:

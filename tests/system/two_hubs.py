@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import msgspec
 
-from core_hub import TestDevice
+from core_hub import SPOKEN, TestDevice
 from flip_demo.ports import free_port
 from flip_hub.api_server import ApiServer
 from flip_hub.app import create_app
@@ -119,7 +119,7 @@ async def _hub(folder: Path, mongo_url: str, database: str, redis: RedisSection)
             running(ApiServer(app, settings.hub, core.devices.close, None, front=front).run(), settings.hub.port),
             serving(StubSuperlink(), settings.superlink.port),
             running(gateway.run(), settings.fleet.port),
-            httpx.AsyncClient(base_url=url, timeout=60.0, trust_env=False) as http,
+            httpx.AsyncClient(base_url=url, timeout=60.0, trust_env=False, headers=SPOKEN) as http,
             httpx.AsyncClient(
                 base_url=f"https://localhost:{settings.fleet.port}/v1/fleet",
                 verify=ca,

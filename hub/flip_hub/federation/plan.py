@@ -5,6 +5,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from flip_wire.terms import UpdateForm
+
 Value = bool | int | float | str
 """Of a configuration, as Flower's run config allows."""
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -47,6 +49,10 @@ class Folding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """s at most; older ones are kept by the hub as before, and not used."""
 
 
+class Update(UpdateForm, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What devices send their updates in; one that cannot sends them as the app gives them."""
+
+
 class Start(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the first round begins with, in place of the app's own arrays: a registered model or an earlier run."""
 
@@ -66,6 +72,9 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rounds: RoundRules = RoundRules()
     folding: Folding | None = None
     start: Start | None = None
+    update: Update = Update()
+    local: Names = []
+    """Patterns (`fnmatch`) of the model's arrays that stay on each device: trained there, kept there, never sent."""
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
     """Of everything the engine draws, such as which devices a round asks; None: never the same twice."""
     dataset: str = ""
