@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from flip_hub.devices.fleet_state import WORK, FleetState, as_model
+from flip_hub.devices.fleet_state import WORK, FleetState
 from flip_hub.devices.schemas import Difference
 from flip_wire.fleet import ReportedState
 
@@ -22,7 +22,7 @@ def _models(record: "DeviceRecord", fleet: FleetState) -> Iterator[Difference]:
     reported = record.reported
     serving = {} if reported is None else {each.model: each.version for each in reported.serving}
     failed = {} if reported is None else {(each.model, each.version): each.reason for each in reported.failures}
-    for wanted in fleet.models:
+    for wanted in fleet.models_of(record):
         served = serving.get(wanted.model)
         if served != wanted.version:
             yield Difference(
@@ -30,7 +30,7 @@ def _models(record: "DeviceRecord", fleet: FleetState) -> Iterator[Difference]:
                 name=wanted.model,
                 wanted=str(wanted.version),
                 reported="" if served is None else str(served),
-                since=max(fleet.since.get(as_model(wanted.model), 0.0), record.enrolled_at),
+                since=max(fleet.wanted_since(wanted.model, record), record.enrolled_at),
                 because=failed.get((wanted.model, wanted.version), ""),
             )
 

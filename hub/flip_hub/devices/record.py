@@ -93,7 +93,7 @@ class DeviceRecord(Struct, frozen=True, kw_only=True):
     clone: Clone | None = None
     actions: list[OpenAction] = []
     own_generation: int = 0
-    """Grows with each change of its `actions`."""
+    """Grows with each change of its `actions`, and of the tags and the site that rollouts go by."""
 
     @property
     def serving(self) -> list[ServingModel]:
@@ -141,7 +141,7 @@ class DeviceRecord(Struct, frozen=True, kw_only=True):
         """Both counts only grow, so their sum does: what is newer has a higher generation."""
         return DesiredState(
             generation=fleet.generation + self.own_generation,
-            models=fleet.models,
+            models=fleet.models_of(self),
             work=fleet.work,
             actions=[each.action for each in self.actions],
         )

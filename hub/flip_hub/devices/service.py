@@ -45,12 +45,12 @@ class DeviceService:
         self._presence = Presence(self._heartbeat)
         self._announcements = Announcements(self._publish, lambda: live.watched)
         self.known = KnownRecords(lambda: self._changes.watched)
-        self._fleet = FleetDesired(store, bus)
+        self.fleet = FleetDesired(store, bus, self._publish_all)
         self.polls = Polls()
         self.leashes = Leashes()
         self._callers = Callers(store, self.known, self._change)
-        self._long_polls = LongPolls(self._fleet, self.polls, self.check_enrolled, self._read_enrolled)
-        self._changes = Changes(store, self._fleet, self._take, self.polls.wake_all)
+        self._long_polls = LongPolls(self.fleet, self.polls, self.check_enrolled, self._read_enrolled)
+        self._changes = Changes(store, self.fleet, self._take, self.polls.wake_all)
         bus.on(Topic.DEVICE, self._heard_of)
         bus.on(Topic.DESIRED, lambda _: self.polls.wake_all())
         bus.on_gap(self._forget_all)
@@ -58,25 +58,25 @@ class DeviceService:
     # ---- who is enrolled ----------------------------------------------------------------------------------------
 
     async def list(self) -> list[Device]:
-        fleet = await self._fleet.read()
+        fleet = await self.fleet.read()
         return [self._shown(record, fleet) for record in await self._store.all()]
 
     async def page(self, wanted: Wanted, sought: Sought) -> Page[Device]:
         """By name."""
         found = await self._store.page(wanted, matching(sought, time.time(), self._heartbeat))
-        fleet = await self._fleet.read()
+        fleet = await self.fleet.read()
         return Page([self._shown(record, fleet) for record in found.items], found.next)
 
     async def get(self, device_id: DeviceId) -> Device:
         """Raises `NotFound`."""
-        return self._shown(await self._read(device_id), await self._fleet.read())
+        return self._shown(await self._read(device_id), await self.fleet.read())
 
     async def by_key(self, fingerprint: str) -> Device | None:
         """The device with that key (`flip_hub.devices.keys`), revoked or not; may be two seconds old."""
         record = self.known.by_key(fingerprint)
         if record is None and (record := await self._store.by_key(fingerprint)) is not None:
             self.known.put(record)
-        return None if record is None else self._shown(record, await self._fleet.read())
+        return None if record is None else self._shown(record, await self.fleet.read())
 
     async def public_key(self, device_id: DeviceId) -> str:
         """PEM. Raises `NotFound`."""
@@ -211,22 +211,20 @@ class DeviceService:
     # ---- what the fleet shall do --------------------------------------------------------------------------------
 
     async def desired(self) -> DesiredState:
-        """The same for every device, so one that joins late wants what the others want."""
-        return (await self._fleet.read()).desired
+        """Of every device that no rollout has reached; one that joins late wants what the others want."""
+        return (await self.fleet.read()).desired
 
     async def desired_of(self, device_id: DeviceId) -> DesiredState:
         """Raises as `check_enrolled` does."""
-        return (await self.check_enrolled(device_id)).desired(await self._fleet.read())
+        return (await self.check_enrolled(device_id)).desired(await self.fleet.read())
 
     async def assign_model(self, assignment: ModelAssignment) -> None:
         """Every device shall serve this version of that model."""
-        if await self._fleet.assign_model(assignment):
-            await self._publish_all()
+        await self.fleet.assign_model(assignment)
 
     async def announce_work(self, run_ids: Sequence[str]) -> None:
         """These runs, and no others, may send messages."""
-        if await self._fleet.announce_work(run_ids):
-            await self._publish_all()
+        await self.fleet.announce_work(run_ids)
 
     async def wait_desired(self, device_id: DeviceId, after: int | None, wait: float) -> DesiredState | None:
         """Answers at once unless the generation is `after`; else waits that many seconds for another, or None."""
@@ -262,7 +260,7 @@ class DeviceService:
         if record is None:
             raise NotFound("no such device", hint="GET /api/v1/devices lists them")
         self.known.put(record)
-        device = self._shown(record, await self._fleet.read())
+        device = self._shown(record, await self.fleet.read())
         self._presence.told(device)
         self._live.publish(DeviceChanged(data=device))
         return device

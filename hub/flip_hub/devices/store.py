@@ -21,6 +21,8 @@ from flip_wire.fleet import DeviceId
 _FLEET = "desired"
 _TELL = {"changed_at": True}
 """For `$currentDate`, by the registry's clock: the other hubs look for it."""
+_DRAWN_BY = frozenset(("tags", "site"))
+"""Fields by which rollouts choose: something else may be wanted of a device once they have changed."""
 _BY_NAME = Order(("name", ASCENDING), ("_id", ASCENDING))
 
 
@@ -90,6 +92,8 @@ class DeviceStore:
         change: Document = {"$currentDate": _TELL}
         if values := msgspec.to_builtins(patch):
             change["$set"] = values
+        if _DRAWN_BY.intersection(values):
+            change["$inc"] = {"own_generation": 1}
         return await self._update(device_id, change)
 
     async def set_wire_version(self, device_id: DeviceId, version: int) -> DeviceRecord | None:
