@@ -1,0 +1,127 @@
+"""What a device may not send: pure functions that say so in words for people, and nothing when all is well.
+
+One update that holds a NaN makes the whole model NaN, and one that claims a billion samples is the model; so each is
+looked at before it is added to anything.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from flwr.app import Message
+from numpy.typing import NDArray
+
+from flip_hub.federation.aggregator.strategies.tensors import Arrays, mean_dtype, read, said
+from flip_runtime.errors import Rejected
+
+MOST_SAMPLES = 1e8
+_PIECE = 131_072
+"""Entries that are looked at while they are in the processor's cache."""
+
+MetricKeys = frozenset[tuple[str, int]]
+"""Names of metrics, with the length of those that are lists and -1 for numbers."""
+
+
+def refusal(arrays: Arrays, like: Arrays) -> str:
+    """Why these arrays cannot take the place of `like`; empty when they can.
+
+    A type may differ where the mean's does not: the mean of whole numbers is float64, so from the second round on a
+    device answers float64 with int64.
+    """
+    missing, surplus = like.keys() - arrays.keys(), arrays.keys() - like.keys()
+    if missing or surplus:
+        return _keys(sorted(missing), sorted(surplus))
+    for name, array in arrays.items():
+        wanted = like[name]
+        if array.shape != wanted.shape:
+            return f"{name} has the shape {said(array.shape)}, not {said(wanted.shape)}"
+        if mean_dtype(array.dtype) != mean_dtype(wanted.dtype):
+            return f"{name} is {array.dtype}, not {wanted.dtype}"
+    return not_finite(arrays)
+
+
+def not_finite(arrays: Arrays) -> str:
+    """Names the first tensor with a NaN or an infinity; empty when there is none."""
+    for name, array in arrays.items():
+        if array.dtype.kind in "fc" and not _finite(array):
+            values = array.reshape(-1)
+            bad = np.flatnonzero(~np.isfinite(values))
+            return f"{name} holds {_number(values[bad[0]])} ({len(bad)} of {array.size} values are not finite)"
+    return ""
+
+
+def refused_samples(samples: object, most: float = MOST_SAMPLES) -> str:
+    """Of the number that an update is weighed by."""
+    if isinstance(samples, bool) or not isinstance(samples, int | float):
+        return "it does not say on how many samples it stands" if samples is None else "its samples are no number"
+    if math.isnan(samples) or samples <= 0:
+        return f"it stands on {samples:g} samples"
+    if samples > most:
+        return f"it claims {samples:g} samples, more than {most:g}"
+    return ""
+
+
+def refused_update(reply: Message, like: Arrays, weighted_by_key: str, metrics: MetricKeys | None = None) -> str:
+    """Of a whole reply to `train`; `metrics` are what others sent (`usual_metrics`), None before there are any."""
+    content = reply.content
+    if len(content.array_records) != 1:
+        return f"it has {len(content.array_records)} array records, not one"
+    if len(content.metric_records) != 1:
+        return f"it has {len(content.metric_records)} metric records, not one"
+    of_it = next(iter(content.metric_records.values()))
+    if why := refused_samples(of_it.get(weighted_by_key)):
+        return why
+    if metrics is not None and (why := refused_metrics(metric_keys(of_it), metrics)):
+        return why
+    try:
+        return refusal(read(next(iter(content.array_records.values()))), like)
+    except Rejected as error:
+        return error.args[0]
+
+
+def metric_keys(metrics: Mapping[str, Any]) -> MetricKeys:
+    return frozenset((name, len(value) if isinstance(value, list) else -1) for name, value in metrics.items())
+
+
+def usual_metrics(of_each: Sequence[MetricKeys]) -> MetricKeys:
+    """Those of most devices, and of the first of them when there are as many of others. There is at least one."""
+    return Counter(of_each).most_common(1)[0][0]
+
+
+def refused_metrics(keys: MetricKeys, usual: MetricKeys) -> str:
+    """Flower's strategies end the run when replies carry different metrics."""
+    if keys == usual:
+        return ""
+    names, wanted = {name for name, _ in keys}, {name for name, _ in usual}
+    if names == wanted:
+        name = min(name for name, _ in keys ^ usual)
+        return f"its metric {name!r} has another length than that of others"
+    return _keys(sorted(wanted - names), sorted(names - wanted), "metric ")
+
+
+def _keys(missing: Sequence[str], surplus: Sequence[str], kind: str = "") -> str:
+    parts = [f"it lacks the {kind}{_first(missing)}"] if missing else []
+    parts += [f"it has the {kind}{_first(surplus)}, which nobody asked for"] if surplus else []
+    return " and ".join(parts)
+
+
+def _first(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"{names[0][:80]!r}{more}"
+
+
+def _finite(array: NDArray[Any]) -> bool:
+    """A sum of squares is finite only when all are; where it is not, it may have overflowed, and each is looked at."""
+    flat = array.reshape(-1, order="C" if array.flags.c_contiguous else "F")
+    quick = flat.dtype.isnative and flat.dtype.itemsize >= 4  # float16 has no fast product, and overflows at 65,504
+    for begin in range(0, len(flat), _PIECE):
+        piece = flat[begin : begin + _PIECE]
+        if not (quick and np.isfinite(np.vdot(piece, piece))) and not np.isfinite(piece).all():
+            return False
+    return True
+
+
+def _number(value: Any) -> str:
+    return "NaN" if np.isnan(value) else "an infinity"
