@@ -27,3 +27,9 @@ class ModelTraffic(Struct, frozen=True, kw_only=True):
     """Of versions of this model, rollbacks not included."""
     rollbacks: int
     """That the server made by itself."""
+    seconds: float = 0.0
+    """That all answered requests took together, the wait for their turn included."""
+    judged: int = 0
+    """Answers whose truth became known: feedback."""
+    correct: int = 0
+    """Of these, the right ones."""

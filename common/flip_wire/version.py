@@ -18,5 +18,6 @@ HISTORY: Final = {
     2: "2026-11-21: receipts and late contributions, app keys, the time a batch left, why training is held, repairs, "
     "spans, signed model versions, rollbacks",
     3: "2026-11-22: the version on each call, the life of the running agent in assertions, queued actions",
-    4: "2026-11-22: terms and accounts in messages, the forms in which a device can send updates",
+    4: "2026-11-22: terms and accounts in messages, the forms in which a device can send updates, "
+    "what feedback says of a served version and how long its answers took",
 }

@@ -98,6 +98,7 @@ class Instance:
         )
 
     def _judged(self, model: str, version: int, correct: bool) -> None:
+        self._metrics.judged(model, version, correct)
         self._guardian.judged(model, version, correct)
 
     def _lost(self) -> Lost:

@@ -75,6 +75,9 @@ class Counts:
     """Seconds of the newest answered calls."""
     failed: int = 0
     """Refused because the version could not compute them."""
+    judged: int = 0
+    """Answers whose truth became known."""
+    correct: int = 0
     refused: dict[int, int] = field(default_factory=dict[int, int])
     """All that were refused, by HTTP status."""
     refused_seconds: float = 0.0
@@ -131,6 +134,12 @@ class Metrics:
         counts.failed += isinstance(refusal, Uncomputable)
         counts.refused[status] = counts.refused.get(status, 0) + 1
         counts.refused_seconds += seconds
+
+    def judged(self, model: str, version: int, correct: bool) -> None:
+        """Feedback has come: `feedback.judgement.Judged`. Of a version that nobody counts any more it is not told."""
+        if (counts := self.of_versions.get((model, version))) is not None:
+            counts.judged += 1
+            counts.correct += correct
 
     def executed(self, model: str, version: int, jobs: int, rows: int, seconds: float) -> None:
         counts = self.of_versions.get((model, version)) or self._new(model, version)

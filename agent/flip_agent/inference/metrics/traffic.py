@@ -62,4 +62,7 @@ class TrafficCount:
             queue=model.batcher.waiting,
             swaps=model.swaps,
             rollbacks=model.rollbacks,
+            seconds=counts.seconds,
+            judged=counts.judged,
+            correct=counts.correct,
         )
