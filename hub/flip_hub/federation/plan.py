@@ -5,6 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from flip_hub.federation.privacy.schemas import Privacy
 from flip_wire.terms import UpdateForm
 
 Value = bool | int | float | str
@@ -79,3 +80,5 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Of everything the engine draws, such as which devices a round asks; None: never the same twice."""
     dataset: str = ""
     """One of the hub's, that the app's evaluation on the hub reads."""
+    privacy: Privacy | None = None
+    """What hides a single device's part in the run, and how much of it may become known; None: nothing does."""

@@ -1,0 +1,74 @@
+"""Which plans can be private, and which are refused before they start: pure."""
+
+from collections.abc import Sequence
+
+from flip_hub.federation.plan import Plan
+from flip_hub.federation.privacy.price import FIELD, need_budget, spent
+from flip_hub.federation.privacy.schemas import (
+    DeviceAdaptive,
+    DeviceFixed,
+    HubAdaptive,
+    Local,
+    Privacy,
+    PrivacySpent,
+    Release,
+)
+from flip_runtime.errors import Rejected
+
+MEANS = ("fedadagrad", "fedadam", "fedavg", "fedavgm", "fedprox", "fedyogi")
+"""Strategies that need no more of a round than the mean of its updates."""
+
+
+def priced(plan: Plan, rounds: int | None, before: Sequence[Release] = ()) -> PrivacySpent | None:
+    """What the run has spent before its first round, and will have after its last; None for one without privacy.
+
+    `before`: releases of the run that it goes on from. Raises `Rejected`, which names the field.
+    """
+    if plan.privacy is None:
+        return None
+    _check(plan, plan.privacy)
+    need_budget(plan.privacy, before, 1 if rounds is None else rounds)
+    return spent(plan.privacy, before, rounds)
+
+
+def _check(plan: Plan, privacy: Privacy) -> None:
+    if plan.seed is not None:
+        raise Rejected(
+            "plan.seed: a private run is never the same twice, for its noise must not be known beforehand",
+            hint="leave out the seed, or the privacy",
+        )
+    if isinstance(privacy, HubAdaptive | DeviceAdaptive):
+        _need_noise_on_the_count(privacy)
+    if isinstance(privacy, Local):
+        return
+    if plan.folding is not None:
+        raise Rejected(
+            f"plan.folding: in mode {_mode(privacy)} a device may be in a round once, and a late contribution would "
+            "be a second time",
+            hint="leave out the folding, or use mode local",
+        )
+    if plan.strategy and plan.strategy not in MEANS:
+        raise Rejected(
+            f"plan.strategy: {plan.strategy[:80]} weighs or chooses single updates, and noise hides a device only in "
+            f"a mean",
+            hint=f"with mode {_mode(privacy)} these work: {', '.join(MEANS)}; with mode local every one",
+        )
+    if isinstance(privacy, DeviceFixed | DeviceAdaptive) and plan.update.codec != "float":
+        raise Rejected(
+            f"plan.update.codec: {plan.update.codec} changes an update after the device has clipped it",
+            hint="with mode hub-fixed, hub-adaptive or local every codec works",
+        )
+
+
+def _need_noise_on_the_count(privacy: HubAdaptive | DeviceAdaptive) -> None:
+    least = privacy.noise_multiplier / 2
+    if privacy.clipped_count_stddev <= least:
+        raise Rejected(
+            f"{FIELD}.clipped_count_stddev is {privacy.clipped_count_stddev:g}: more than {least:g} is needed, half of "
+            "the noise_multiplier",
+            hint="a twentieth of the devices of a round is usual",
+        )
+
+
+def _mode(privacy: Privacy) -> str:
+    return str(privacy.__struct_config__.tag)
