@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 Positive = Annotated[float, Meta(gt=0, le=1e9)]
+Norm = Annotated[float, Meta(ge=1e-9, le=1e9)]
 Delta = Annotated[float, Meta(ge=1e-15, lt=1)]
 
 
@@ -27,7 +28,7 @@ class _Budgeted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, t
 class _Fixed(_Budgeted, frozen=True, kw_only=True):
     noise_multiplier: Positive
     """Standard deviation of the noise on the sum of a round's updates, in clipping norms."""
-    clipping_norm: Positive
+    clipping_norm: Norm
     """Euclidean length to which a device's update is cut; where it adapts, of the first round."""
 
     @property
@@ -70,7 +71,7 @@ class DeviceAdaptive(_Adaptive, frozen=True, kw_only=True, tag="device-adaptive"
 class Local(_Budgeted, frozen=True, kw_only=True, tag="local"):
     """Each device clips its update and adds noise to it before it leaves."""
 
-    clipping_norm: Positive
+    clipping_norm: Norm
     sensitivity: Annotated[float, Meta(ge=0, le=1e9)] = 0.0
     """What the noise is scaled by; 0: twice the clipping norm, by which two updates can differ."""
     message_epsilon: Positive
