@@ -17,6 +17,7 @@ from flip_hub.cluster.bus import Bus, Topic
 from flip_hub.devices.schemas import Device
 from flip_hub.federation.schemas import Round, Run
 from flip_hub.models.schemas import ModelVersion
+from flip_hub.rollouts.schemas import Rollout
 
 
 class LiveTopic(StrEnum):
@@ -66,6 +67,14 @@ class ModelVersionChanged(Struct, frozen=True, kw_only=True, tag="model", tag_fi
         return About(LiveTopic.MODELS, f"model {self.data.model} {self.data.version}")
 
 
+class RolloutChanged(Struct, frozen=True, kw_only=True, tag="rollout", tag_field="topic"):
+    data: Rollout
+
+    @property
+    def about(self) -> About:
+        return About(LiveTopic.MODELS, f"rollout {self.data.id}")
+
+
 class Listing(StrEnum):
     ACTIONS = "actions"
     """Of a device."""
@@ -106,7 +115,8 @@ class Lagged(Struct, frozen=True, kw_only=True, tag="lagged", tag_field="topic")
     """Empty: of all."""
 
 
-Frame = DeviceChanged | RunChanged | RoundChanged | ModelVersionChanged | ListGrew | Lagged
+Told = DeviceChanged | RunChanged | RoundChanged | ModelVersionChanged | RolloutChanged | ListGrew
+Frame = Told | Lagged
 
 QUEUE = 1000
 """Things of one topic that wait for one reader; then it has lagged."""
@@ -200,7 +210,7 @@ class LiveHub:
         """Whether a frame would reach anybody, as far as this hub knows."""
         return bool(self._readers) or self._bus.linked
 
-    def publish(self, frame: DeviceChanged | RunChanged | RoundChanged | ModelVersionChanged | ListGrew) -> None:
+    def publish(self, frame: Told) -> None:
         if self.watched:
             self._bus.tell(Topic.LIVE, msgspec.msgpack.encode(_Told(frame.about, _encoded(frame))))
 

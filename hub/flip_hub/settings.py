@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from flip_hub.auth.permissions import Role
+from flip_hub.rollouts.terms import Gates, Ring
 from flip_runtime.ranges import LogLevel, Patience, Period, Port, Share
 
 Lifetime = Annotated[float, Meta(ge=60, le=366 * 86400)]
@@ -207,6 +208,18 @@ class AlertsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """In 15 minutes."""
 
 
+class RolloutsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How versions are brought to the fleet ring by ring."""
+
+    rings: list[Ring] = []
+    """`[[rollouts.rings]]`, the last one everybody: of rollouts that name none, and of the best version of each run
+    that ends. Without any, that version is promoted: every device gets it at once."""
+    gates: Gates = Gates()
+    """Of rollouts that name none."""
+    interval: Annotated[float, Meta(ge=0.2, le=3600)] = 5.0
+    """Seconds between looks at what devices report; they report with each heartbeat."""
+
+
 class MailSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Alerts by mail; off without a host."""
 
@@ -275,6 +288,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     oidc: OidcSection = OidcSection()
     apps: AppsSection = AppsSection()
     devices: DevicesSection = DevicesSection()
+    rollouts: RolloutsSection = RolloutsSection()
     alerts: AlertsSection = AlertsSection()
     mail: MailSection = MailSection()
     webhook: WebhookSection = WebhookSection()

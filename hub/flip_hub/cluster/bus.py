@@ -20,6 +20,8 @@ class Topic(StrEnum):
     """A device's id: its record has changed, or it was revoked."""
     DESIRED = "desired"
     """What the fleet shall do has changed."""
+    ROLLOUT = "rollout"
+    """A rollout's id: something was decided about it."""
     USER = "user"
     """A user's name: sessions have ended, or the role has changed."""
 

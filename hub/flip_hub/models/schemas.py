@@ -16,6 +16,8 @@ class ModelVersion(Struct, frozen=True, kw_only=True):
     """Whether this is the version that devices are meant to serve."""
     signatures: dict[str, str] = {}
     """By the ids of the keys; devices serve what a key has signed that they trust."""
+    withdrawn: str = ""
+    """Why the hub brings it to no device any more: a rollout went back from it."""
 
 
 class VersionRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

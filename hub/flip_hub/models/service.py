@@ -95,7 +95,13 @@ class ModelService:
         raise Unavailable(f"no free number for a version of {manifest.model} after {_TRIES} tries")
 
     async def promote(self, model: str, version: int) -> ModelVersion:
-        """Makes it what devices shall serve. Raises `NotFound`, or `Conflict` when it cannot be served."""
+        """Makes it what every device shall serve, at once. Raises as `assignment` does, or `Conflict` while a rollout
+        brings a version of that model."""
+        return await self.settle(await self.assignment(model, version))
+
+    async def assignment(self, model: str, version: int, *, again: bool = False) -> ModelAssignment:
+        """What a device is told to serve. Raises `NotFound`, or `Conflict` when the version cannot be served or, unless
+        it shall be tried `again`, was withdrawn."""
         made = await self.get(model, version)
         if not made.deployable:
             raise Conflict(
@@ -107,16 +113,40 @@ class ModelService:
                 f"version {version} of {model} was registered before this hub signed versions: devices refuse it",
                 hint="run its app again, or promote a later version",
             )
+        if made.withdrawn and not again:
+            raise Conflict(
+                f"version {version} of {model} was withdrawn: {made.withdrawn}",
+                hint=f"take another one, or: flip-hub rollouts start {model} {version} --again",
+            )
         await self._verify(made)
+        size = await self._artifacts.size(made.manifest_sha256)
+        return replace(_assignment(made.manifest, made.manifest_sha256, size), signatures=made.signatures)
+
+    async def settle(self, assignment: ModelAssignment, ends: str = "") -> ModelVersion:
+        """Every device shall serve it; the rollout `ends` is thereby over. The same again changes nothing. Raises
+        `Conflict` while another rollout brings a version of that model."""
+        model, version = assignment.model, assignment.version
         before = await self._store.promoted(model)
+        await self._devices.fleet.assign_model(assignment, ends)
         await self._store.promote(model, version)
-        assignment = _assignment(made.manifest, made.manifest_sha256, await self._artifacts.size(made.manifest_sha256))
-        await self._devices.assign_model(replace(assignment, signatures=made.signatures))
         if before is not None and before != version:
-            self._live.publish(ModelVersionChanged(data=await self.get(model, before)))
-        promoted = await self.get(model, version)
-        self._live.publish(ModelVersionChanged(data=promoted))
-        return promoted
+            await self._publish(model, before)
+        return await self._publish(model, version)
+
+    async def withdraw(self, model: str, version: int, reason: str, at: float) -> None:
+        """The hub brings it to no device any more, until it is reinstated. Raises `NotFound`."""
+        await self._store.withdraw(await self.get(model, version), reason, at)
+        await self._publish(model, version)
+
+    async def reinstate(self, model: str, version: int) -> None:
+        """It may be brought to devices again. Raises `NotFound`."""
+        await self._store.reinstate(await self.get(model, version))
+        await self._publish(model, version)
+
+    async def _publish(self, model: str, version: int) -> ModelVersion:
+        made = await self.get(model, version)
+        self._live.publish(ModelVersionChanged(data=made))
+        return made
 
     async def _of_round(self, manifest: Manifest) -> ModelVersion | None:
         return await self._store.of_round(manifest.run_id, manifest.round, manifest.model)

@@ -1,10 +1,11 @@
 """Versions of models in MongoDB: numbers grow by one per model, and a round of a run makes one version of a model.
 
 Collections: `model_versions`, a document per version, never changed; `promotions`, a document per model that names
-the version devices are meant to serve.
+the version devices are meant to serve; `withdrawals`, a document per version that a rollout went back from.
 """
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -33,10 +34,42 @@ class VersionRecord(Struct, frozen=True, kw_only=True):
     signatures: dict[str, str] = {}
 
 
+class Withdrawal(Struct, frozen=True, kw_only=True):
+    """A document of `withdrawals`, under the manifest's hash."""
+
+    model: str
+    version: int
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True)
+class _Marks:
+    """What is known of versions beside the versions themselves."""
+
+    promoted: dict[str, int]
+    withdrawn: dict[Sha256, str]
+
+    def shown(self, document: Document) -> ModelVersion:
+        version = msgspec.convert(document, VersionRecord)
+        manifest = version.manifest
+        return ModelVersion(
+            model=manifest.model,
+            version=manifest.version,
+            manifest_sha256=version.manifest_sha256,
+            manifest=manifest,
+            deployable=manifest.deployable,
+            promoted=self.promoted.get(manifest.model) == manifest.version,
+            signatures=version.signatures,
+            withdrawn=self.withdrawn.get(version.manifest_sha256, ""),
+        )
+
+
 class ModelStore:
     def __init__(self, database: Database) -> None:
         self._versions = database["model_versions"]
         self._promotions = database["promotions"]
+        self._withdrawals = database["withdrawals"]
 
     async def latest(self, model: str) -> int:
         """The highest number given; 0 before the first."""
@@ -69,15 +102,14 @@ class ModelStore:
 
     async def of_model(self, model: str, wanted: Wanted, run_id: str | None) -> Page[ModelVersion]:
         """Newest first."""
-        promoted = await self._promoted()
         where = {"manifest.model": model} if run_id is None else {"manifest.model": model, "manifest.run_id": run_id}
-        return await _LATEST.read(self._versions, where, wanted, lambda document: _shown(document, promoted))
+        return await _LATEST.read(self._versions, where, wanted, (await self._marks()).shown)
 
     async def of_run(self, run_id: str) -> list[ModelVersion]:
         """Newest first."""
-        promoted = await self._promoted()
+        marks = await self._marks()
         found = self._versions.find({"manifest.run_id": run_id}).sort("manifest.version", DESCENDING).limit(OF_RUN)
-        return [_shown(document, promoted) async for document in found]
+        return [marks.shown(document) async for document in found]
 
     async def names(self, artifact: Sha256) -> bool:
         """Whether it is the manifest or a file of a version."""
@@ -112,23 +144,22 @@ class ModelStore:
     async def promoted(self, model: str) -> int | None:
         return (await self._promoted()).get(model)
 
+    async def withdraw(self, made: ModelVersion, reason: str, at: float) -> None:
+        """The first reason stays."""
+        record = Withdrawal(model=made.model, version=made.version, reason=reason, at=at)
+        key = {"_id": made.manifest_sha256}
+        await self._withdrawals.update_one(key, {"$setOnInsert": msgspec.to_builtins(record)}, upsert=True)
+
+    async def reinstate(self, made: ModelVersion) -> None:
+        await self._withdrawals.delete_one({"_id": made.manifest_sha256})
+
     async def _one(self, where: Document) -> ModelVersion | None:
         document = await self._versions.find_one(where)
-        return None if document is None else _shown(document, await self._promoted())
+        return None if document is None else (await self._marks()).shown(document)
+
+    async def _marks(self) -> _Marks:
+        withdrawn = {document["_id"]: document["reason"] async for document in self._withdrawals.find()}
+        return _Marks(await self._promoted(), withdrawn)
 
     async def _promoted(self) -> dict[str, int]:
         return {document["_id"]: document["version"] async for document in self._promotions.find()}
-
-
-def _shown(document: Document, promoted: dict[str, int]) -> ModelVersion:
-    version = msgspec.convert(document, VersionRecord)
-    manifest = version.manifest
-    return ModelVersion(
-        model=manifest.model,
-        version=manifest.version,
-        manifest_sha256=version.manifest_sha256,
-        manifest=manifest,
-        deployable=manifest.deployable,
-        promoted=promoted.get(manifest.model) == manifest.version,
-        signatures=version.signatures,
-    )

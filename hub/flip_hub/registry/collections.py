@@ -18,9 +18,10 @@ from flip_hub.devices.fleet_state import FleetState
 from flip_hub.devices.record import DeviceRecord
 from flip_hub.enrolment.store import TokenRecord
 from flip_hub.federation.schemas import Round, Run
-from flip_hub.models.store import VersionRecord
+from flip_hub.models.store import VersionRecord, Withdrawal
 from flip_hub.registry.collection import Collection, TimeSeries, index, kept
 from flip_hub.registry.shape import fields, optional, shape
+from flip_hub.rollouts.store import RolloutRecord
 from flip_hub.users.store import User
 
 MINUTE, DAY = 60, 24 * 3600
@@ -112,7 +113,7 @@ FEDERATION = (
     Collection(
         name="runs",
         schema=shape(Run),
-        indexes=(index("flower_run_id"), index("status", "started_at"), index("-started_at")),
+        indexes=(index("flower_run_id"), index("earlier"), index("status", "started_at"), index("-started_at")),
     ),
     Collection(name="rounds", schema=shape(Round), indexes=(index("run_id", "round", unique=True),)),
     Collection(name="run_logs", schema=fields(_id="string", text="string")),
@@ -155,6 +156,17 @@ MODELS = (
     ),
     Collection(name="datasets", schema=shape(Dataset), indexes=(index("sha256"),)),
     Collection(name="promotions", schema=fields(_id="string", version="int", at="number")),
+    Collection(name="withdrawals", schema=shape(Withdrawal, _id="string")),
+    Collection(
+        name="rollouts",
+        schema=shape(RolloutRecord, _id="string"),
+        indexes=(
+            index("rollout.model", unique=True, where={"active": True}),
+            index("rollout.model", "rollout.version", "-rollout.started_at"),
+            index("-rollout.started_at", "-_id"),
+            index("active"),
+        ),
+    ),
     Collection(
         name="deployments",
         schema=shape(Deployment),

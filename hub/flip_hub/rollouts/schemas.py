@@ -1,0 +1,221 @@
+"""Rollouts as the API shows them."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from flip_hub.rollouts.terms import MOST_RINGS, Gates, Ring
+from flip_wire.fleet import DeviceId
+
+
+class RolloutRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`POST /api/v1/rollouts`."""
+
+    model: str
+    version: Annotated[int, Meta(ge=1, le=2**53)]
+    rings: Annotated[list[Ring], Meta(max_length=MOST_RINGS)] = []
+    """In their order; the last one is everybody. Empty: as `[rollouts]` of the hub's settings says."""
+    gates: Gates | None = None
+    """None: as the settings say."""
+    again: bool = False
+    """Although a rollout went back from this version before."""
+
+
+class Reason(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`POST /api/v1/rollouts/{id}/halt`, `/resume`, `/rollback`."""
+
+    reason: Annotated[str, Meta(max_length=500)] = ""
+
+
+class RolloutState(StrEnum):
+    RUNNING = "running"
+    HALTED = "halted"
+    """By a person: no further ring opens. What was brought stays, and is watched."""
+    ROLLED_BACK = "rolled back"
+    """Every device is meant to serve the version before again."""
+    DONE = "done"
+    """Every device is meant to serve it."""
+
+
+ACTIVE = (RolloutState.RUNNING, RolloutState.HALTED)
+
+
+class RingState(StrEnum):
+    PENDING = "pending"
+    OPEN = "open"
+    PASSED = "passed"
+    FAILED = "failed"
+
+
+class Verdict(StrEnum):
+    PASSED = "passed"
+    WAITING = "waiting"
+    FAILED = "failed"
+
+
+class Check(Struct, frozen=True, kw_only=True):
+    """What a gate says now."""
+
+    gate: str
+    """A field of `Gates`."""
+    verdict: Verdict
+    text: str
+    """With the figures, in words for people."""
+
+
+class DeviceCounts(Struct, frozen=True, kw_only=True):
+    """Of enrolled devices."""
+
+    devices: int = 0
+    serving: int = 0
+    refused: int = 0
+    rolled_back: int = 0
+    silent: int = 0
+    """Not heard of for two heartbeats, and neither of the three above."""
+
+    @property
+    def done(self) -> int:
+        """With the version, one way or the other."""
+        return self.serving + self.refused + self.rolled_back
+
+    @property
+    def reachable(self) -> int:
+        return self.devices - self.silent
+
+    def __add__(self, other: "DeviceCounts") -> "DeviceCounts":
+        return DeviceCounts(
+            devices=self.devices + other.devices,
+            serving=self.serving + other.serving,
+            refused=self.refused + other.refused,
+            rolled_back=self.rolled_back + other.rolled_back,
+            silent=self.silent + other.silent,
+        )
+
+
+class Figures(Struct, frozen=True, kw_only=True):
+    """What devices have told of a version's answers, added up: each counts since its inference server has started."""
+
+    answered: int = 0
+    failed: int = 0
+    """Calls that it could not compute."""
+    seconds: float = 0.0
+    """That the answered ones took together."""
+    judged: int = 0
+    """Answers whose truth became known."""
+    correct: int = 0
+
+    @property
+    def calls(self) -> int:
+        return self.answered + self.failed
+
+    @property
+    def error_rate(self) -> float:
+        return self.failed / self.calls if self.calls else 0.0
+
+    @property
+    def latency(self) -> float:
+        """Mean, in seconds."""
+        return self.seconds / self.answered if self.answered else 0.0
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.judged if self.judged else 0.0
+
+
+class RingProgress(Struct, frozen=True, kw_only=True):
+    ring: Ring
+    below: float
+    """Its devices are those whose place, a hash of the rollout's and the device's ids, is below that."""
+    state: RingState = RingState.PENDING
+    why: str = ""
+    """What it waits for, or why it failed."""
+    opened_at: float | None = None
+    soaking_since: float | None = None
+    """When all gates were passed for the first time."""
+    passed_at: float | None = None
+    counts: DeviceCounts = DeviceCounts()
+    """Of its own devices, without those of the rings before."""
+
+
+class StepKind(StrEnum):
+    STARTED = "started"
+    OPENED = "opened"
+    """A ring."""
+    PASSED = "passed"
+    """A ring."""
+    HALTED = "halted"
+    RESUMED = "resumed"
+    ROLLED_BACK = "rolled back"
+    DONE = "done"
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    at: float
+    kind: StepKind
+    ring: str = ""
+    by: str = ""
+    """A user; empty: the hub by itself."""
+    reason: str = ""
+
+
+class Rollout(Struct, frozen=True, kw_only=True):
+    id: str
+    """`rollout-` and 12 hexadecimal digits."""
+    model: str
+    version: int
+    before: int | None
+    """The version that devices were meant to serve so far, and go back to."""
+    state: RolloutState
+    reason: str
+    """Why it was halted or rolled back."""
+    rings: list[RingProgress]
+    gates: Gates
+    checks: list[Check]
+    """Of the gates, over all open rings, at the last look."""
+    figures: Figures
+    """Of the version, on the devices of all open rings."""
+    figures_before: Figures
+    """Of the version before: whenever most was known of it."""
+    started_at: float
+    started_by: str
+    """A user, or a run whose best version it brings."""
+    looked_at: float | None
+    """When figures last changed."""
+    ended_at: float | None
+    steps: list[Step]
+    """What became of it, oldest first: the latest hundred."""
+
+    @property
+    def active(self) -> bool:
+        return self.state in ACTIVE
+
+    @property
+    def opened(self) -> int:
+        """Rings."""
+        return sum(each.state is not RingState.PENDING for each in self.rings)
+
+
+class Standing(StrEnum):
+    """How far a rollout has come on a device."""
+
+    WAITING = "waiting"
+    """Its ring is not open yet."""
+    BRINGING = "bringing"
+    SERVING = "serving"
+    REFUSED = "refused"
+    ROLLED_BACK = "rolled back"
+    SILENT = "silent"
+
+
+class RingDevice(Struct, frozen=True, kw_only=True):
+    device_id: DeviceId
+    name: str
+    ring: str
+    """Its name."""
+    standing: Standing
+    serves: int | None
+    """The version of this model that it reports."""
+    reason: str
+    """Why it has not brought it, as far as it says."""
+    last_seen: float | None
