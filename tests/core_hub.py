@@ -5,7 +5,7 @@ import base64
 import secrets
 import ssl
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ import httpx
 import msgspec
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from litestar.types import ControllerRouterHandler
 
 from flip_demo.ports import free_port
 from flip_hub.admin_socket import AdminSocket
@@ -48,6 +49,7 @@ from sessions import log_in_each_role
 SPOKEN = {HEADER: str(WIRE_VERSION)}
 """What each call of a device says."""
 _UNKNOWN = DeviceId("")
+Beside = Callable[[Core, Mongo, Settings], tuple[list[ControllerRouterHandler], dict[str, object]]]
 
 
 @dataclass(frozen=True)
@@ -152,10 +154,12 @@ async def running_core(
     people: bool = True,
     oidc: OidcSection | None = None,
     cluster: str = "",
+    beside: Beside | None = None,
     **api: Any,
 ) -> AsyncGenerator[CoreHub]:
-    """`batches`: as many as a device may send at once; `cluster`: this hub's name, when it is not the only one; `api`:
-    of the section `[hub]`. Without `people` nobody has an account."""
+    """`batches`: as many as a device may send at once; `cluster`: this hub's name, when it is not the only one;
+    `beside`: gives further routes, and what their handlers ask for; `api`: of the section `[hub]`. Without `people`
+    nobody has an account."""
     database = f"test_{secrets.token_hex(6)}"
     settings = Settings(
         hub=msgspec.structs.replace(HubSection(state=folder / "hub", port=free_port(), tls=False), **api),
@@ -168,8 +172,9 @@ async def running_core(
     make_credentials(settings)
     mongo = Mongo(settings.mongo)
     core = build_core(settings, mongo.database)
-    services = {**core.services, "health": Health({"mongo": mongo.missing})}
-    app = create_app(ROUTES, services, access=core.access, prepared=mongo.prepared, audit=core.audit)
+    routes, asked = ([], {}) if beside is None else beside(core, mongo, settings)
+    services = {**core.services, "health": Health({"mongo": mongo.missing}), **asked}
+    app = create_app([*ROUTES, *routes], services, access=core.access, prepared=mongo.prepared, audit=core.audit)
     certificate = api_certificate(settings)
     front = core.front(settings.hub, mongo.prepared, RequestAccount(Metrics(), SpanQueue(), None))
     server = asyncio.create_task(ApiServer(app, settings.hub, core.devices.close, certificate, front=front).run())
