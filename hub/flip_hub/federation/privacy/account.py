@@ -43,7 +43,7 @@ def multiplier_within(budget: float, delta: float, rounds: int, before: Iterable
 def rounds_within(budget: float, delta: float, multiplier: float, before: Iterable[Release] = ()) -> int:
     """How many further releases with that multiplier stay within the budget."""
     before = list(before)
-    rounds = max(0, math.floor(min(_left(budget, delta, before) * multiplier**2, 2.0**53)) + 1)
+    rounds = max(0, math.floor(min(_left(budget, delta, before) * multiplier**2 + 1, 2.0**53)))
     while rounds and epsilon_of(plus(before, multiplier, rounds), delta) > budget:
         rounds -= 1  # once, or twice where a number was rounded up
     return rounds

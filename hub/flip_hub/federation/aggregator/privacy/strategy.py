@@ -53,6 +53,8 @@ from flip_runtime.errors import Rejected
 log = logging.getLogger("flwr.flip")
 
 Refuse = Callable[[Message, str], None]
+_NOTHING = 1e-12
+"""Of an update's length: Flower computes it in 32 bits, where it may be zero."""
 _CHOOSERS = (Bulyan, FedMedian, FedTrimmedAvg, FedXgbBagging, FedXgbCyclic, MultiKrum, QFedAvg)
 _WRAPPERS = (DifferentialPrivacyAdaptiveBase, DifferentialPrivacyFixedClippingBase)
 
@@ -209,12 +211,12 @@ class Private(Strategy):
         given = [reply for reply, _ in fitting]
         mean = wrapper.strategy
         assert isinstance(mean, _Mean)
-        if isinstance(self._privacy, HubFixed | HubAdaptive):  # Flower divides by the length, which may be zero
-            mean.short = [reply for reply, found in fitting if found <= wrapper.clipping_norm]
-            given = [reply for reply, found in fitting if found > wrapper.clipping_norm]
+        if isinstance(self._privacy, HubFixed | HubAdaptive):  # Flower divides by the length
+            mean.still = [reply for reply, found in fitting if found < _NOTHING]
+            given = [reply for reply, found in fitting if found >= _NOTHING]
         wrapper.num_sampled_clients = len(fitting)
         arrays, _ = wrapper.aggregate_train(number, given)
-        mean.short = []
+        mean.still = []
         if arrays is None:
             raise Rejected("Flower has not averaged the updates of a round")
         return arrays
@@ -239,8 +241,8 @@ class _Mean(FedAvg):
     def __init__(self, strategy: FedAvg) -> None:
         super().__init__(weighted_by_key=strategy.weighted_by_key)
         self._configure = strategy.configure_train
-        self.short: list[Message] = []
-        """Updates of this round that need no clipping."""
+        self.still: list[Message] = []
+        """Updates of this round that change nothing, and are not clipped."""
 
     def configure_train(self, *args: Any, **kwargs: Any) -> Iterable[Message]:
         return self._configure(*args, **kwargs)
@@ -248,7 +250,7 @@ class _Mean(FedAvg):
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        return super().aggregate_train(server_round, [*self.short, *replies])
+        return super().aggregate_train(server_round, [*self.still, *replies])
 
 
 def weighted_by(strategy: Strategy) -> str:

@@ -17,6 +17,8 @@ _NOISY = ("float32", "float64")
 """Types in which Gaussian noise is still Gaussian: whole numbers would cut it off, 16 bits round it."""
 _CLOSE = 1e-3
 """By which share of the clipping norm an update may be too long that a device has cut, for rounding."""
+_FARTHEST = 1e18
+"""Of an update's length: Flower squares it in 32 bits."""
 _METRICS = "metrics"
 ARRAYS = "arrays"
 
@@ -40,10 +42,10 @@ def length(reply: Message, base: Base) -> float:
     arrays = read(next(iter(reply.content.array_records.values())))
     if why := refusal(arrays, base):
         raise Rejected(why)
-    squares = math.fsum(_square(arrays[name], base[name]) for name in base)
-    if not math.isfinite(squares):
-        raise Rejected("it is further from the model than a number can say")
-    return math.sqrt(squares)
+    found = math.sqrt(math.fsum(_square(arrays[name], base[name]) for name in base))
+    if found > _FARTHEST:
+        raise Rejected(f"it is {found:.4g} away from the model")
+    return found
 
 
 def need_clipped(length: float, clipping_norm: float, base: Base) -> None:
