@@ -14,7 +14,20 @@ import msgspec
 from bench.report import Verdict, line
 from flip_runtime.errors import FlipError
 
-NAMES = ("idle", "outbox", "rounds", "bigmodel", "serving", "swap", "ingest", "api", "live", "fleet", "gateway")
+NAMES = (
+    "idle",
+    "outbox",
+    "rounds",
+    "bigmodel",
+    "serving",
+    "swap",
+    "ingest",
+    "api",
+    "live",
+    "fleet",
+    "gateway",
+    "bytes",
+)
 ROOT = Path(__file__).parents[1]
 WITHIN = 1800.0
 """Seconds after which a bench has failed; `rounds`, the longest, takes some twenty minutes."""

@@ -13,6 +13,10 @@ from msgspec import Meta, Struct
 RECORD = "flip"
 TERMS = "terms"
 ACCOUNT = "account"
+PACKED = "flip.update"
+"""Where a reply has packed arrays, a record of the same name holds their bytes under this key: a ConfigRecord, or, past
+`PACKED_WHOLE` bytes, an ArrayRecord whose one array Flower sends in pieces."""
+PACKED_WHOLE = 64 * 2**10
 
 Codec = Literal["float", "int8", "int4", "topk"]
 FORMS: tuple[Codec, ...] = ("float", "int8", "int4", "topk")

@@ -1,0 +1,1 @@
+"""Mods, as Flower calls what stands around a ClientApp: `mod(message, context, call_next) -> Message`."""
