@@ -1,17 +1,23 @@
 """Files that are there whole or not at all, also after a power cut."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 
 def write_file(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     """Writes beside it, flushes to the disk, then renames over `path`."""
+    write_pieces(path, [content], mode=mode)
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes], *, mode: int = 0o600) -> None:
+    """As `write_file`, of a content that need not be in memory as a whole."""
     part = path.with_name(f".{path.name}.part")
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     try:
         os.fchmod(handle, mode)
         with open(handle, "wb", closefd=False) as out:
-            out.write(content)
+            out.writelines(pieces)
         os.fsync(handle)
     finally:
         os.close(handle)

@@ -18,6 +18,8 @@ class Fate(StrEnum):
     """The ServerApp has it; the device forgets it."""
     LATE = "late"
     """The round or the run no longer takes it: the device gives it to the hub as a late contribution."""
+    REFUSED = "refused"
+    """It came in time and was not used, for the reason given; the device forgets it."""
 
 
 class Receipt(Struct, frozen=True, kw_only=True):
@@ -28,7 +30,7 @@ class Receipt(Struct, frozen=True, kw_only=True):
     """Of the instruction that was answered."""
     fate: Fate
     reason: str = ""
-    """Why it is late, in words for people."""
+    """Why it is late or was refused, in words for people."""
 
 
 class LateReply(Struct, frozen=True, kw_only=True):

@@ -35,11 +35,11 @@ from flip_hub.federation.control_port.server import ControlPort
 from flip_hub.federation.control_port.sign_in import SignIn
 from flip_hub.federation.gateway import Gateway
 from flip_hub.federation.internal import InternalController
-from flip_hub.federation.journal import Journals, journals_in
+from flip_hub.federation.journal import Journals, runs_in
 from flip_hub.federation.log_events import LogEvents
 from flip_hub.federation.mailboxes import Mailboxes
 from flip_hub.federation.routes import RunController
-from flip_hub.federation.service import RunService
+from flip_hub.federation.runs import build_runs
 from flip_hub.federation.standby import Standby
 from flip_hub.federation.store import RunStore
 from flip_hub.federation.superlink import Superlink
@@ -107,17 +107,17 @@ async def serve(settings: Settings) -> None:
     app_store = AppStore(mongo.database)
     apps = AppService(app_store, artifacts, core.app_keys)
     run_store, contribution_store = RunStore(mongo.database), ContributionStore(mongo.database)
-    receipts = Receipts(contribution_store, run_store, mailboxes, Journals(journals_in(settings)))
+    receipts = Receipts(contribution_store, run_store, mailboxes, Journals(runs_in(settings)))
     late_objects = artifacts_in(settings, "late", limit=OBJECT_LIMIT)
     late_objects.create()
     late = Late(contribution_store, run_store, late_objects, live)
     gateway = Gateway(settings, devices, apps, mailboxes, ContributionCalls(receipts, late, mailboxes), leading)
     control = RunControl(superlink.address)
     standby = Standby(devices, gateway.nodes, lease=settings.fleet.wakes_within)
-    runs = RunService(run_store, control, devices, models, live, mailboxes, apps, receipts, standby, leading)
+    runs = build_runs(run_store, control, devices, models, live, mailboxes, apps, receipts, standby, leading)
     people, console = core.people, settings.hub.public_url
     sign_in = SignIn(people.terminal_logins, people.auth, people.users, console)
-    run_calls = RunCalls(runs, run_store, apps, control, devices, console)
+    run_calls = RunCalls(runs.service, run_store, apps, control, devices, console)
     control_port = ControlPort(settings, people.callers, sign_in, run_calls, core.audit, leading)
 
     parts = {"mongo": mongo.missing, "superlink": _missing(superlink, leading)}
@@ -138,10 +138,12 @@ async def serve(settings: Settings) -> None:
             "models": models,
             "artifacts": artifacts,
             "apps": apps,
-            "runs": runs,
-            "log_events": LogEvents(runs, control),
+            "runs": runs.service,
+            "reports": runs.reports,
+            "participants": runs.participants,
+            "log_events": LogEvents(runs.service, control),
             "late": late,
-            "run_spans": RunSpans(core.spans, runs, contribution_store),
+            "run_spans": RunSpans(core.spans, runs.service, contribution_store),
             "run_contributions": RunContributions(contribution_store),
             "lineage": LineageService(models, run_store, contribution_store, DeploymentStore(mongo.database)),
             "health": health,
@@ -160,7 +162,7 @@ async def serve(settings: Settings) -> None:
                 [
                     Service("superlink", superlink.run),
                     Service("late", lambda: mongo.keep_running(late.keep_tidy)),
-                    Service("runs", lambda: mongo.keep_running(runs.watch)),
+                    Service("runs", lambda: mongo.keep_running(runs.watch.run)),
                     Service("alerts", lambda: mongo.keep_running(alerts.watch.run)),
                     Service("notices", lambda: mongo.keep_running(alerts.courier.run)),
                     *watched.duties,

@@ -31,6 +31,7 @@ from flip_hub.federation.control_port.sign_in import SignIn
 from flip_hub.federation.journal import Journals
 from flip_hub.federation.mailboxes import Mailboxes
 from flip_hub.federation.nodes import Nodes
+from flip_hub.federation.runs import build_runs
 from flip_hub.federation.service import RunService
 from flip_hub.federation.standby import Standby
 from flip_hub.federation.store import RunStore
@@ -185,6 +186,6 @@ def _runs_and_apps(
     keys = AppKeys(AppKeyStore(database), load_private_key(make_private_key()), hub_signs=True)
     apps = AppService(AppStore(database), artifacts, keys)
     models = ModelService(ModelStore(database), artifacts, devices, live, SIGNER)
-    receipts = Receipts(ContributionStore(database), run_store, mailboxes, Journals(folder / "journals"))
+    receipts = Receipts(ContributionStore(database), run_store, mailboxes, Journals(folder / "runs"))
     standby = Standby(devices, Nodes(Upstream("http://127.0.0.1:1")), lease=60.0)  # without a SuperLink
-    return RunService(run_store, flower, devices, models, live, mailboxes, apps, receipts, standby), apps
+    return build_runs(run_store, flower, devices, models, live, mailboxes, apps, receipts, standby).service, apps

@@ -45,7 +45,11 @@ from flip_hub.federation.journal import Journals
 from flip_hub.federation.log_events import LogEvents
 from flip_hub.federation.mailboxes import Mailboxes
 from flip_hub.federation.nodes import Nodes
+from flip_hub.federation.participants import Participants
 from flip_hub.federation.routes import RunController
+from flip_hub.federation.run_reports import RunReports
+from flip_hub.federation.run_watch import RunWatch
+from flip_hub.federation.runs import build_runs
 from flip_hub.federation.service import RunService
 from flip_hub.federation.standby import Standby
 from flip_hub.federation.store import RunStore
@@ -126,6 +130,9 @@ class HubParts:
     datasets: DatasetService
     run_store: RunStore
     runs: RunService
+    reports: RunReports
+    watch: RunWatch
+    participants: Participants
     receipts: Receipts
     late: Late
     tokens: Tokens
@@ -193,6 +200,8 @@ class HubParts:
                 "uploads": self.uploads,
                 "datasets": self.datasets,
                 "runs": self.runs,
+                "reports": self.reports,
+                "participants": self.participants,
                 "log_events": LogEvents(self.runs, self.control),
                 "late": self.late,
                 "run_contributions": RunContributions(ContributionStore(self.mongo.database)),
@@ -240,7 +249,8 @@ async def hub_parts(mongo_url: str, folder: Path) -> AsyncGenerator[HubParts]:
     apps = AppService(app_store, artifacts, keys)
     contribution_store = ContributionStore(mongo.database)
     clock = Clock()
-    receipts = Receipts(contribution_store, run_store, mailboxes, Journals(folder / "journals"))
+    receipts = Receipts(contribution_store, run_store, mailboxes, Journals(folder / "runs"))
+    runs = build_runs(run_store, control, devices, models, live, mailboxes, apps, receipts, standby)
     try:
         await mongo.prepare(prepare_registry)
         yield HubParts(
@@ -256,7 +266,10 @@ async def hub_parts(mongo_url: str, folder: Path) -> AsyncGenerator[HubParts]:
             uploads=uploads,
             datasets=DatasetService(DatasetStore(mongo.database), FolderArtifacts(folder / "datasets"), uploads),
             run_store=run_store,
-            runs=RunService(run_store, control, devices, models, live, mailboxes, apps, receipts, standby),
+            runs=runs.service,
+            reports=runs.reports,
+            watch=runs.watch,
+            participants=runs.participants,
             receipts=receipts,
             late=Late(
                 contribution_store,

@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 import uvicorn
 
+from flip_hub.federation.brief import Brief
+from flip_hub.federation.plan import Plan
 from flip_hub.federation.schemas import RunReport
 
 
@@ -20,6 +22,8 @@ class RecordingHub:
         self.reports: dict[str, list[RunReport]] = {}
         self.artifacts: dict[str, bytes] = {}
         self.refusals = 1
+        self.plan = Plan()
+        self._given = b""
 
     async def __call__(
         self,
@@ -32,8 +36,9 @@ class RecordingHub:
             message = await receive()
             body += message.get("body", b"")
             more = message.get("more_body", False)
+        self._given = b""
         await send({"type": "http.response.start", "status": self._take(scope, body), "headers": []})
-        await send({"type": "http.response.body", "body": b""})
+        await send({"type": "http.response.body", "body": self._given})
 
     def _take(self, scope: MutableMapping[str, Any], body: bytes) -> int:
         if dict(scope["headers"])[b"authorization"] != b"Bearer internal":
@@ -49,6 +54,12 @@ class RecordingHub:
                     return 503
                 self.reports.setdefault(run_id, []).append(msgspec.json.decode(body, type=RunReport))
                 return 204
+            case "GET", ["", "internal", "v1", "runs", run_id, "brief"]:
+                self._given = msgspec.json.encode(Brief(run_id=f"run-{run_id}", plan=self.plan, seed=1))
+                return 200
+            case "GET", ["", "internal", "v1", "runs", run_id, "nodes"]:
+                self._given = b"[]"
+                return 200
             case _:
                 return 404
 

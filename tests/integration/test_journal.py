@@ -65,7 +65,7 @@ def test_a_run_without_a_journal_has_no_replies(journals: Journals) -> None:
 
 def test_a_line_that_a_crash_cut_off_is_no_reply(journal: Journal, journals: Journals, folder: Path) -> None:
     journal.add("m1")
-    with (folder / "journals" / RUN).open("ab") as file:
+    with (folder / "journals" / RUN / "journal").open("ab") as file:
         file.write(b"m2 cut o")
     assert not journals.holds(RUN, "m2")
     assert asyncio.run(journals.close(RUN)) == ["m1"]

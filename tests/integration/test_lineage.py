@@ -16,6 +16,7 @@ from flip_hub.deployments.store import DeploymentStore
 from flip_hub.federation.schemas import (
     MessagesPushed,
     RepliesMissed,
+    RepliesTaken,
     ReplyContent,
     ReplyReceived,
     Run,
@@ -57,23 +58,26 @@ async def round_of(hub: HubParts, run: Run, number: int, **weights: float) -> No
     """All are asked; those that are named answer, with so many examples, and the round makes a version."""
     messages = {name: f"r{number}-{name}" for name in NODES}
     pushed = MessagesPushed(round=number, phase="train", nodes=[*NODES.values()], messages=[*messages.values()])
-    await hub.runs.report(run.flower_run_id, pushed)
+    await hub.reports.take(run.flower_run_id, pushed)
     for name, weight in weights.items():
         content = ReplyContent(sha256=f"{number}{NODES[name]}" * 32, size=1000, weight=weight)
         reply = ReplyReceived(
             round=number, phase="train", node=NODES[name], error="", message=messages[name], content=content
         )
-        await hub.runs.report(run.flower_run_id, reply)
+        await hub.reports.take(run.flower_run_id, reply)
+    taken = RepliesTaken(messages=[messages[name] for name in weights])
+    await hub.reports.take(run.flower_run_id, taken)
     missed = [message for name, message in messages.items() if name not in weights]
-    await hub.runs.report(run.flower_run_id, RepliesMissed(messages=missed, reason="its round had ended"))
+    await hub.reports.take(run.flower_run_id, RepliesMissed(messages=missed, reason="its round had ended"))
     made = VersionMade(manifest=await hub.manifest(run_id=run.id, round=number), warning="")
-    await hub.runs.report(run.flower_run_id, made)
+    await hub.reports.take(run.flower_run_id, made)
 
 
 async def test_each_contribution_is_told_with_its_receipt_its_hash_and_its_weight(hub: HubParts, run: Run) -> None:
     await round_of(hub, run, 1, one=64.0, two=32.0)
     failed = ReplyReceived(round=1, phase="evaluate", node="3", error="8: out of memory", message="e1")
-    await hub.runs.report(run.flower_run_id, failed)
+    await hub.reports.take(run.flower_run_id, failed)
+    await hub.reports.take(run.flower_run_id, RepliesTaken(messages=["e1"]))
     async with hub.http() as http:
         told = await read(http, f"/api/v1/runs/{run.id}/contributions", list[Contribution])
         by_message = {each.message_id: each for each in told}
@@ -108,10 +112,11 @@ async def test_a_report_that_comes_twice_or_after_the_journal_adds_nothing_and_l
     pushed = MessagesPushed(round=1, phase="train", nodes=["1"], messages=["m1"])
     content = ReplyContent(sha256="ab" * 32, size=10, weight=7.0)
     got = ReplyReceived(round=1, phase="train", node="1", error="", message="m1", content=content)
-    await hub.runs.report(run.flower_run_id, pushed)
-    await hub.runs.report(run.flower_run_id, msgspec.structs.replace(got, content=None, error="first"))
+    await hub.reports.take(run.flower_run_id, pushed)
+    await hub.reports.take(run.flower_run_id, msgspec.structs.replace(got, content=None, error="first"))
     for _ in range(2):
-        await hub.runs.report(run.flower_run_id, got)
+        await hub.reports.take(run.flower_run_id, got)
+        await hub.reports.take(run.flower_run_id, RepliesTaken(messages=["m1"]))
     async with hub.http() as http:
         (told,) = await read(http, f"/api/v1/runs/{run.id}/contributions", list[Contribution])
     assert (told.fate, told.reason, told.weight) == (Fate.ACCEPTED, "first", None), "the first word is the last"

@@ -8,7 +8,7 @@ import pytest_asyncio
 from hub_parts import HubParts, fab_of, hub_parts
 
 from flip_hub.federation.journal import Journal
-from flip_hub.federation.schemas import MessagesPushed, RepliesMissed, ReplyReceived, Run, RunRequest
+from flip_hub.federation.schemas import MessagesPushed, RepliesMissed, RepliesTaken, ReplyReceived, Run, RunRequest
 from flip_hub.problem import Conflict
 from flip_runtime.errors import Rejected
 from flip_wire.contributions import Fate
@@ -41,18 +41,21 @@ async def test_a_reply_is_accepted_when_the_serverapp_has_it_and_late_when_nobod
     hub: HubParts, run: Run
 ) -> None:
     pushed = MessagesPushed(round=1, phase="train", nodes=["1", "2"], messages=["m1", "m2"])
-    await hub.runs.report(run.flower_run_id, pushed)
+    await hub.reports.take(run.flower_run_id, pushed)
     assert await fate(hub, run, "m1") == (Fate.PENDING, "")
     got = ReplyReceived(round=1, phase="train", node="1", error="", message="m1")
-    await hub.runs.report(run.flower_run_id, got)
-    await hub.runs.report(run.flower_run_id, RepliesMissed(messages=["m1", "m2"], reason="its round had ended"))
+    await hub.reports.take(run.flower_run_id, got)
+    assert await fate(hub, run, "m1") == (Fate.PENDING, ""), "no checkpoint holds it"
+    await hub.reports.take(run.flower_run_id, RepliesTaken(messages=["m1"]))
+    await hub.reports.take(run.flower_run_id, RepliesMissed(messages=["m1", "m2"], reason="its round had ended"))
     assert await fate(hub, run, "m1") == (Fate.ACCEPTED, "")
     assert await fate(hub, run, "m2") == (Fate.LATE, "its round had ended")
 
 
 async def test_what_was_not_seen_when_the_run_ends_is_late_and_what_was_is_not(hub: HubParts, run: Run) -> None:
     got = ReplyReceived(round=1, phase="train", node="1", error="", message="m1")
-    await hub.runs.report(run.flower_run_id, got)
+    await hub.reports.take(run.flower_run_id, got)
+    await hub.reports.take(run.flower_run_id, RepliesTaken(messages=["m1"]))
     assert await fate(hub, run, "never reported") == (Fate.PENDING, "")
     await hub.runs.stop(run.id)
     assert await fate(hub, run, "m1") == (Fate.ACCEPTED, "")
@@ -69,7 +72,7 @@ async def test_only_the_device_that_a_message_was_written_to_asks_for_its_receip
     """Also when Flower has given the device another number since."""
     other = await hub.enrol("other", node="2")
     pushed = MessagesPushed(round=1, phase="train", nodes=["1", "2", "7"], messages=["m1", "m2", "m7"])
-    await hub.runs.report(run.flower_run_id, pushed)
+    await hub.reports.take(run.flower_run_id, pushed)
     await hub.devices.node_activated(ONE, "11")
     assert await fate(hub, run, "m1") == (Fate.PENDING, "")
     with pytest.raises(Conflict, match="another device"):
@@ -80,7 +83,7 @@ async def test_only_the_device_that_a_message_was_written_to_asks_for_its_receip
 async def test_what_only_the_journal_knows_is_accepted_while_the_run_goes_on_and_when_it_has_ended(
     hub: HubParts, run: Run, folder: Path
 ) -> None:
-    journal = Journal(folder / "journals" / run.flower_run_id)
+    journal = Journal(folder / "runs" / run.id)
     journal.add("m1")
     assert await fate(hub, run, "m1") == (Fate.ACCEPTED, "")
     journal.add("m2")
@@ -90,4 +93,4 @@ async def test_what_only_the_journal_knows_is_accepted_while_the_run_goes_on_and
     journal.close()
     fates = [(await fate(hub, run, message))[0] for message in ("m1", "m2", "m3")]
     assert fates == [Fate.ACCEPTED, Fate.ACCEPTED, Fate.LATE]
-    assert list((folder / "journals").iterdir()) == []
+    assert list((folder / "runs" / run.id).iterdir()) == []

@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from flip_hub.api.pages import Wanted
 from flip_hub.apps.schemas import App
-from flip_hub.federation import service
+from flip_hub.federation import run_watch
+from flip_hub.federation.outcome import TRIES
 from flip_hub.federation.schemas import (
     MessagesPushed,
     ReplyReceived,
@@ -33,7 +34,7 @@ pytestmark = pytest.mark.asyncio
 
 @pytest_asyncio.fixture
 async def hub(mongo_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[HubParts]:
-    monkeypatch.setattr(service, "LOOK_EVERY", 0.02)
+    monkeypatch.setattr(run_watch, "LOOK_EVERY", 0.02)
     async with hub_parts(mongo_url, folder) as parts:
         yield parts
 
@@ -48,7 +49,7 @@ async def app(hub: HubParts) -> App:
 @asynccontextmanager
 async def watching(hub: HubParts) -> AsyncGenerator[LiveReader]:
     with hub.live.reading() as reader:
-        task = asyncio.create_task(hub.runs.watch())
+        task = asyncio.create_task(hub.watch.run())
         try:
             yield reader
         finally:
@@ -76,7 +77,7 @@ def ended(run: Run) -> bool:
 
 async def report(hub: HubParts, run: Run, *reports: RunReport) -> None:
     for item in reports:
-        await hub.runs.report(run.flower_run_id, item)
+        await hub.reports.take(run.flower_run_id, item)
 
 
 async def one_round(hub: HubParts, run: Run, round: int, *, deployable: bool = True, **metrics: float) -> None:
@@ -137,7 +138,7 @@ async def test_a_version_reported_twice_is_one_version(hub: HubParts, app: App) 
 
 async def test_reports_of_an_unknown_run_are_refused(hub: HubParts) -> None:
     with pytest.raises(NotFound):
-        await hub.runs.report("12", StrategyStarted(strategy="FedAvg", rounds=2))
+        await hub.reports.take("12", StrategyStarted(strategy="FedAvg", rounds=2))
 
 
 # ---- the end ----
@@ -203,7 +204,9 @@ async def test_a_failed_run_tells_why_and_keeps_its_log_and_versions(hub: HubPar
     assert await hub.runs.logs(run.id) == hub.control.text
 
 
-async def test_a_restarted_superlink_fails_its_runs_in_plain_words(hub: HubParts, app: App) -> None:
+async def test_a_run_goes_on_when_the_superlink_was_restarted_and_ends_when_that_does_not_help(
+    hub: HubParts, app: App
+) -> None:
     async with watching(hub) as reader:
         run = await hub.runs.start(RunRequest(fab_hash=app.fab_hash))
         await one_round(hub, run, 1, accuracy=0.9)
@@ -212,32 +215,69 @@ async def test_a_restarted_superlink_fails_its_runs_in_plain_words(hub: HubParts
         assert (waiting.status, waiting.reason) == (RunStatus.RUNNING, "the SuperLink does not answer")
         hub.control.away = False
         assert (await next_run(reader, lambda run: run.reason == "")).status is RunStatus.RUNNING
+        number = run.flower_run_id
+        for tries in range(1, TRIES + 1):
+            hub.control.runs.clear()
+            run = await next_run(reader, lambda run, before=number: run.flower_run_id not in ("", before))
+            assert (run.earlier[-1], run.tries, run.status) == (number, tries, RunStatus.PENDING)
+            assert run.reason.startswith("the SuperLink was restarted in round 1; the run goes on")
+            number = run.flower_run_id
+        assert await work(hub) == [run.id]
         hub.control.runs.clear()
         run = await next_run(reader, ended)
         await no_work(hub)
-    assert run.status is RunStatus.FAILED
-    assert run.reason.startswith("the SuperLink was restarted in round 1")
-    assert "its version so far is registered" in run.reason
+    assert (run.status, len(run.earlier)) == (RunStatus.FAILED, TRIES)
+    assert run.reason == "the SuperLink was restarted in round 1, for the 4th time without a finished round"
     assert (await hub.devices.desired()).models == []
 
 
-async def test_runs_of_an_earlier_hub_are_failed_when_the_superlink_forgot_them(hub: HubParts, app: App) -> None:
+async def test_a_finished_round_makes_up_for_earlier_tries(hub: HubParts, app: App) -> None:
+    async with watching(hub) as reader:
+        run = await hub.runs.start(RunRequest(fab_hash=app.fab_hash))
+        for number in range(1, 2 * TRIES):
+            before = run.flower_run_id
+            hub.control.runs.clear()
+            run = await next_run(reader, lambda run, before=before: run.flower_run_id not in ("", before))
+            await one_round(hub, run, number, accuracy=0.9)
+        assert run.status is RunStatus.PENDING
+        hub.control.set(run.flower_run_id, "finished", "completed")
+        assert (await next_run(reader, ended)).status is RunStatus.FINISHED
+
+
+async def test_runs_of_an_earlier_hub_go_on_when_the_superlink_forgot_them(hub: HubParts, app: App) -> None:
     run = await hub.runs.start(RunRequest(fab_hash=app.fab_hash))
     await hub.run_store.save_run(msgspec.structs.replace(run, id="run-2", flower_run_id=""))
     hub.control.runs.clear()
     async with watching(hub) as reader:
-        reasons = {(await next_run(reader, ended)).reason.partition(";")[0] for _ in range(2)}
-        await no_work(hub)
-    assert reasons == {
-        "the SuperLink was restarted before the first round: a Flower run does not survive that",
-        "the hub was stopped while it submitted the run",
+        gone_on = [await next_run(reader, lambda run: run.flower_run_id != "" and run.tries > 0) for _ in range(2)]
+    assert {run.reason.partition(";")[0] for run in gone_on} == {
+        "the SuperLink was restarted before the first round",
+        "the hub was stopped before the first round",
     }
+
+
+async def test_a_paused_run_waits_and_goes_on_where_it_was(hub: HubParts, app: App) -> None:
+    async with watching(hub) as reader:
+        run = await hub.runs.start(RunRequest(fab_hash=app.fab_hash))
+        await one_round(hub, run, 1, accuracy=0.9)
+        paused = await hub.runs.pause(run.id)
+        assert (paused.status, await work(hub)) == (RunStatus.PAUSED, [])
+        with pytest.raises(Conflict, match="is paused"):
+            await hub.runs.pause(run.id)
+        resumed = await hub.runs.resume(run.id)
+        assert (resumed.earlier, resumed.id, await work(hub)) == ([run.flower_run_id], run.id, [run.id])
+        with pytest.raises(Conflict, match="is not paused"):
+            await hub.runs.resume(run.id)
+        await hub.runs.pause(run.id)
+        stopped = await hub.runs.stop(run.id)
+        assert (stopped.status, stopped.round) == (RunStatus.STOPPED, 1)
+        await next_run(reader, ended)
 
 
 async def test_a_run_that_stands_still_says_what_it_waits_for(
     hub: HubParts, app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "PATIENCE", 0.1)
+    monkeypatch.setattr(run_watch, "PATIENCE", 0.1)
     hub.control.text = "INFO : Waiting for nodes to connect: 1 connected (minimum required: 2).\n"
     async with watching(hub) as reader:
         run = await hub.runs.start(RunRequest(fab_hash=app.fab_hash))
@@ -252,7 +292,7 @@ async def test_a_run_is_stopped_once(hub: HubParts, app: App) -> None:
     run = await hub.runs.start(RunRequest(fab_hash=app.fab_hash))
     stopped = await hub.runs.stop(run.id)
     assert (stopped.status, await work(hub)) == (RunStatus.STOPPED, [])
-    with pytest.raises(Conflict, match="has ended: stopped"):
+    with pytest.raises(Conflict, match="is stopped"):
         await hub.runs.stop(run.id)
     with pytest.raises(NotFound):
         await hub.runs.stop("run-unknown")

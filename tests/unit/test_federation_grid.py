@@ -15,8 +15,17 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from flip_hub.federation.aggregator import grid as grid_module
 from flip_hub.federation.aggregator.grid import RoundGrid
+from flip_hub.federation.aggregator.instructions import Instructions
+from flip_hub.federation.aggregator.roster import Roster
 from flip_hub.federation.journal import Journal, Journals
-from flip_hub.federation.schemas import MessagesPushed, RepliesMissed, ReplyContent, ReplyReceived, RunReport
+from flip_hub.federation.schemas import (
+    MessagesPushed,
+    RepliesMissed,
+    RepliesTaken,
+    ReplyContent,
+    ReplyReceived,
+    RunReport,
+)
 from flip_runtime.errors import Rejected
 
 NOBODY = "nobody"
@@ -93,7 +102,9 @@ def journal(folder: Path) -> Iterator[Journal]:
 def grid_of(after: dict[int, int], journal: Journal) -> tuple[RoundGrid, list[RunReport], LaterGrid]:
     reports: list[RunReport] = []
     inner = LaterGrid(after)
-    return RoundGrid(inner, journal, reports.append, lambda: 9), reports, inner
+    asked = Instructions("run-1")
+    asked.round = 9
+    return RoundGrid(inner, journal, reports.append, Roster(dict, wait=60.0), asked), reports, inner
 
 
 def test_replies_come_within_moments_and_each_step_is_reported(journal: Journal) -> None:
@@ -105,10 +116,14 @@ def test_replies_come_within_moments_and_each_step_is_reported(journal: Journal)
     assert len(replies) == 3
     assert reports == [
         MessagesPushed(round=3, phase="train", nodes=[str(big), "7", "8"], messages=["m0", "m1", "m2"]),
+        RepliesTaken(messages=["m0"]),
         ReplyReceived(round=3, phase="train", node=str(big), error="", message="m0", content=EMPTY),
+        RepliesTaken(messages=["m1"]),
         ReplyReceived(round=3, phase="train", node="7", error="", message="m1", content=EMPTY),
+        RepliesTaken(messages=["m2"]),
         ReplyReceived(round=3, phase="train", node="8", error="no such luck", message="m2"),
     ]
+    assert [reply.metadata.src_node_id for reply in replies] == [7, 8, big], "whoever was first"
 
 
 def test_a_timeout_ends_the_wait_with_what_has_come(journal: Journal) -> None:
@@ -117,7 +132,7 @@ def test_a_timeout_ends_the_wait_with_what_has_come(journal: Journal) -> None:
     replies = grid.send_and_receive(instructions([7, 8]), timeout=0.4)
     assert 0.4 <= time.monotonic() - started < 2.0
     assert [reply.metadata.src_node_id for reply in replies] == [7]
-    assert len(reports) == 3
+    assert len(reports) == 4
     assert reports[-1] == RepliesMissed(messages=["m1"], reason="its round had ended after 0.4 s")
 
 
@@ -142,7 +157,7 @@ def test_a_message_that_names_no_round_belongs_to_the_current_one(journal: Journ
     ids = list(grid.push_messages(instructions([7], "query", number=None)))
     assert reports == [MessagesPushed(round=9, phase="query", nodes=["7"], messages=["m0"])]
     grid.pull_messages(ids)
-    assert reports[1:] == [ReplyReceived(round=9, phase="query", node="7", error="", message="m0", content=EMPTY)]
+    assert reports[2:] == [ReplyReceived(round=9, phase="query", node="7", error="", message="m0", content=EMPTY)]
 
 
 def test_nothing_sent_is_nothing_waited_for_and_nothing_told(journal: Journal) -> None:
@@ -168,7 +183,7 @@ def test_what_one_look_brought_is_on_disk_before_the_app_is_given_it_by_one_flus
 
     def flushed(file: int) -> None:
         flush(file)
-        on_disk.append(set((folder / RUN).read_text().split()))
+        on_disk.append(set((folder / RUN / "journal").read_text().split()))
 
     monkeypatch.setattr(os, "fdatasync", flushed)
     grid, _, _ = grid_of({node: 1 if node < 48 else 3 for node in range(64)}, journal)

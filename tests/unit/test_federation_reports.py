@@ -10,6 +10,7 @@ from socketserver import ThreadingUnixStreamServer
 import msgspec
 import pytest
 
+from flip_hub.federation.aggregator.hub_line import HubLine
 from flip_hub.federation.aggregator.reports import Reports
 from flip_hub.federation.schemas import ReplyReceived, RoundFinished, RunReport, VersionMade
 from flip_wire.models import FileRef, Manifest, Sha256
@@ -81,7 +82,7 @@ def hub(socket: Path) -> Iterator[Hub]:
 def reports_to(socket: Path, folder: Path, *, patience: float = 60.0) -> Reports:
     secret = folder / "internal.secret"
     secret.write_text("the secret\n")
-    return Reports(socket, secret, int(RUN), patience=patience)
+    return Reports(HubLine(socket, secret), int(RUN), patience=patience)
 
 
 def test_reports_arrive_in_order_and_a_version_after_its_files(hub: Hub, socket: Path, folder: Path) -> None:

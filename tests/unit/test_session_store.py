@@ -39,14 +39,14 @@ def test_a_message_is_found_again_by_the_next_process_with_the_step_it_was_at(fo
         store.keep_node("7")
         store.keep_run(RUN)
         store.accept(INSTRUCTION)
-        store.keep_instruction_objects("m1", [item("a"), item("b")])
+        store.objects.keep_of_instruction("m1", [item("a"), item("b")])
         store.advance("m1", Step.TRAINING)
     with SessionStore(folder / "session.db") as store:
         message = store.next()
         assert message is not None
         assert (message.instruction, message.step, message.reply) == (INSTRUCTION, Step.TRAINING, None)
-        assert store.instruction_objects("m1") == {key("a"), key("b")}
-        assert store.instruction_object("m1", key("b")) == item("b")
+        assert store.objects.of_instruction("m1") == {key("a"), key("b")}
+        assert store.objects.in_instruction("m1", key("b")) == item("b")
         assert (store.node(), store.run(RUN.run_id)) == ("7", RUN)
 
 
@@ -54,15 +54,15 @@ def test_a_reply_is_kept_together_with_its_step_and_the_state_it_led_to(folder: 
     with SessionStore(folder / "session.db") as store:
         store.keep_run(RUN)
         store.accept(INSTRUCTION)
-        store.keep_instruction_objects("m1", [item("in")])
-        store.keep_reply_objects("m1", [item("early")])
+        store.objects.keep_of_instruction("m1", [item("in")])
+        store.objects.keep_of_reply("m1", [item("early")])
         store.make_ready("m1", REPLY, [item("late")], context=b"state", seconds=1.5)
         message = store.next()
         assert message is not None
         assert (message.step, message.reply, message.seconds) == (Step.READY, REPLY, 1.5)
-        assert store.reply_object("m1", key("early")) == item("early")
-        assert store.reply_object("m1", key("late")) == item("late")
-        assert store.instruction_objects("m1") == set()  # of no use any more
+        assert store.objects.in_reply("m1", key("early")) == item("early")
+        assert store.objects.in_reply("m1", key("late")) == item("late")
+        assert store.objects.of_instruction("m1") == set()  # of no use any more
         assert store.context(RUN.run_id) == b"state"
 
 
@@ -82,7 +82,7 @@ def test_a_message_forgotten_goes_with_its_objects(folder: Path) -> None:
         store.advance("m1", Step.FORGOTTEN)
         assert store.next() is None
         with pytest.raises(Corrupt):
-            store.reply_object("m1", key("out"))
+            store.objects.in_reply("m1", key("out"))
 
 
 def test_a_message_that_comes_twice_is_accepted_once(folder: Path) -> None:
@@ -132,14 +132,14 @@ def test_an_object_that_the_disk_has_damaged_is_never_used(folder: Path) -> None
     path = folder / "session.db"
     with SessionStore(path) as store:
         store.accept(INSTRUCTION)
-        store.keep_instruction_objects("m1", [item("in")])
-        store.keep_reply_objects("m1", [item("out")])
+        store.objects.keep_of_instruction("m1", [item("in")])
+        store.objects.keep_of_reply("m1", [item("out")])
     damage(path, "update object set content = x'00' || content")
     with SessionStore(path) as store:
         with pytest.raises(Corrupt, match="instruction was damaged"):
-            store.instruction_object("m1", key("in"))
+            store.objects.in_instruction("m1", key("in"))
         with pytest.raises(Corrupt, match="reply was damaged"):
-            store.reply_object("m1", key("out"))
+            store.objects.in_reply("m1", key("out"))
 
 
 @pytest.mark.parametrize("column", ["message", "tree", "run_id", "node_id", "step"])
@@ -203,10 +203,10 @@ def test_a_full_disk_is_unavailable_and_leaves_everything_as_it_was(folder: Path
     with SessionStore(path) as store:
         store.accept(INSTRUCTION)
         with full(path), pytest.raises(Unavailable, match="make room"):
-            store.keep_reply_objects("m1", [item("x" * 10_000_000)])
+            store.objects.keep_of_reply("m1", [item("x" * 10_000_000)])
         assert store.next() is not None
-        store.keep_reply_objects("m1", [item("x" * 10_000_000)])
-        assert store.reply_object("m1", key("x" * 10_000_000)).content
+        store.objects.keep_of_reply("m1", [item("x" * 10_000_000)])
+        assert store.objects.in_reply("m1", key("x" * 10_000_000)).content
 
 
 @contextmanager
@@ -251,7 +251,7 @@ def test_what_the_hub_has_of_an_upload_is_known_after_a_restart(folder: Path) ->
     with SessionStore(path) as store:
         store.accept(INSTRUCTION)
         store.make_ready("m1", REPLY, [item("a"), item("b")], context=None, seconds=0)
-        store.keep_uploaded("m1", "upload 1", [key("a")])
+        store.objects.keep_uploaded("m1", "upload 1", [key("a")])
     with SessionStore(path) as store:
-        assert store.uploaded("m1", "upload 1") == {key("a")}
-        assert store.uploaded("m1", "upload 2") == set()
+        assert store.objects.uploaded("m1", "upload 1") == {key("a")}
+        assert store.objects.uploaded("m1", "upload 2") == set()

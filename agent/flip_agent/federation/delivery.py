@@ -46,7 +46,7 @@ class Delivery:
     async def hand_over(self, message: Message, reply: Reply) -> None:
         """Returns when the hub keeps it. Raises as `push`."""
         instruction, announce = message.instruction, self._contributions.announce
-        size = await to_thread(self._store.reply_size, instruction.message_id)
+        size = await to_thread(self._store.objects.reply_size, instruction.message_id)
         while wanted := await to_thread(announce, instruction, reply, size, message.seconds, message.late):
             await self._each(instruction.message_id, wanted, self._contributions.put)
 
@@ -54,12 +54,12 @@ class Delivery:
         """Whether the hub took all of it. Of an object that it refuses nothing is known: it was stored before, and only
         the answer was lost, or the upload session has ended."""
         message_id = message.instruction.message_id
-        known = await to_thread(self._store.uploaded, message_id, upload)
+        known = await to_thread(self._store.objects.uploaded, message_id, upload)
         refused: list[str] = []
 
         def send(item: Item) -> None:
             if self._fleet.push_object(message.instruction, upload, item):
-                self._store.keep_uploaded(message_id, upload, [item.object_id])
+                self._store.objects.keep_uploaded(message_id, upload, [item.object_id])
             else:
                 refused.append(item.object_id)
 
@@ -70,7 +70,7 @@ class Delivery:
         waiting: list[Item] = []
         allowed = 0.0
         for object_id in object_ids:
-            item = await to_thread(self._store.reply_object, message_id, object_id)
+            item = await to_thread(self._store.objects.in_reply, message_id, object_id)
             if waiting and (len(waiting) == AT_ONCE or _size(waiting) + len(item.content) > allowed):
                 allowed = _AHEAD * await _rate(send, waiting)
                 waiting = []

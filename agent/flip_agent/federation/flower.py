@@ -105,14 +105,16 @@ def inflate(message_id: str, contents: dict[str, bytes]) -> Message:
     return message
 
 
-def flatten(reply: Message, instruction: Message, seconds: float) -> tuple[Reply, Iterator[Item]]:
-    """The reply's head, and its objects one by one. `seconds` passed since the instruction came.
-
-    Its dates are counted from the instruction's, which are the hub's: this device's clock may be wrong, and a reply
-    that seems to outlive its instruction is dropped without a word.
-    """
+def redated(reply: Message, instruction: Message, seconds: float) -> None:
+    """Its dates are counted from the instruction's, which are the hub's: this device's clock may be wrong, and a reply
+    that seems to outlive its instruction is dropped without a word."""
     reply.metadata.created_at = instruction.metadata.created_at + seconds
     reply.metadata.ttl = max(instruction.metadata.ttl - seconds, 1.0)
+
+
+def flatten(reply: Message, instruction: Message, seconds: float) -> tuple[Reply, Iterator[Item]]:
+    """The reply's head, and its objects one by one. `seconds` passed since the instruction came."""
+    redated(reply, instruction, seconds)
     reply.metadata.__dict__["_message_id"] = reply.object_id
     with no_object_id_recompute():
         head = Reply(

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from flip_agent.federation.flower import Item, Reply
 from flip_agent.settings import Value
+from flip_wire.terms import Terms
 
 HEADER = 4
 """Bytes of the length, big-endian."""
@@ -24,6 +25,8 @@ class Call(Struct, frozen=True, kw_only=True, tag=True):
     run_config: dict[str, Value]
     context: bytes
     """`context.state` after the message before; empty at first."""
+    terms: Terms | None = None
+    """What is asked beside running the app."""
 
 
 class Answered(Struct, frozen=True, kw_only=True, tag=True):

@@ -6,13 +6,14 @@ Raises `Unavailable` when the step must be tried again, `Rejected` when nobody w
 import asyncio
 import logging
 from asyncio import to_thread
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from itertools import islice
 from pathlib import Path
 
 from flip_agent.federation.app_store import AppStore, missing
 from flip_agent.federation.at_once import AT_ONCE, all_at_once
 from flip_agent.federation.delivery import Delivery
+from flip_agent.federation.finished_replies import FinishedReplies
 from flip_agent.federation.fleet_client import FleetClient
 from flip_agent.federation.flower import (
     APP_CRASHED,
@@ -27,6 +28,7 @@ from flip_agent.federation.flower import (
     run_config,
 )
 from flip_agent.federation.frames import Answered, Call, Failed
+from flip_agent.federation.instruction_terms import terms_of
 from flip_agent.federation.room import when_there_is_room
 from flip_agent.federation.run_link import RunLink
 from flip_agent.federation.session_store import Message, SessionStore
@@ -63,6 +65,7 @@ class MessageSteps:
         self._link = link
         self._settings = settings
         self._sockets = sockets
+        self._finished = FinishedReplies(store, fleet)
         self._worker: Worker | None = None
         self._worker_run = ""
 
@@ -96,6 +99,8 @@ class MessageSteps:
 
     async def _receive(self, instruction: Instruction) -> Outcome:
         run = await self._run_of(instruction)
+        if await self._finished.answer(instruction):
+            return Outcome.ANSWERED
         refusal = await self._prepare_app(instruction, run)
         if refusal:
             await to_thread(self._fleet.confirm, instruction)
@@ -131,11 +136,11 @@ class MessageSteps:
         return f"this device lacks what the app needs: {'; '.join(lacks)}" if lacks else ""
 
     async def _fetch_objects(self, instruction: Instruction) -> None:
-        kept = await to_thread(self._store.instruction_objects, instruction.message_id)
+        kept = await to_thread(self._store.objects.of_instruction, instruction.message_id)
         lacking = (key for key in object_ids(instruction.tree) if key not in kept)
         while some := list(islice(lacking, AT_ONCE)):
             items = await all_at_once([self._fetch(instruction, key) for key in some])
-            await to_thread(self._store.keep_instruction_objects, instruction.message_id, items)
+            await to_thread(self._store.objects.keep_of_instruction, instruction.message_id, items)
 
     async def _fetch(self, instruction: Instruction, object_id: str) -> Item:
         """Waits for an object that the ServerApp is still sending to the hub."""
@@ -162,7 +167,7 @@ class MessageSteps:
             await self._keep_error(instruction, APP_CRASHED, reason)
             return
         await self._link.tell("training")
-        await to_thread(self._store.drop_reply_objects, instruction.message_id)
+        await to_thread(self._store.objects.drop_of_reply, instruction.message_id)
         objects = _ReplyObjects(self._store, instruction.message_id)
         try:
             result = await self._result(instruction, objects)
@@ -175,6 +180,9 @@ class MessageSteps:
 
     async def _result(self, instruction: Instruction, objects: "_ReplyObjects") -> Answered | Failed:
         run = await self._run_of(instruction)
+        terms = await to_thread(terms_of, instruction.tree, self._reader(instruction))
+        if terms is not None:
+            await to_thread(self._store.lasts, instruction.run_id, terms.run_id)
         worker = await self._worker_for(run)
         call = Call(
             message_id=instruction.message_id,
@@ -183,6 +191,7 @@ class MessageSteps:
             node_config=self._settings.node_config,
             run_config=run_config(worker.app.folder, run.overrides),
             context=await to_thread(self._store.context, instruction.run_id),
+            terms=terms,
         )
         holding = asyncio.create_task(self._hold(worker))
         try:  # no TaskGroup: what `call` raises is handled above by its kind
@@ -190,6 +199,9 @@ class MessageSteps:
         finally:
             holding.cancel()
             await asyncio.wait([holding])
+
+    def _reader(self, instruction: Instruction) -> Callable[[str], bytes]:
+        return lambda key: self._store.objects.in_instruction(instruction.message_id, key).content
 
     async def _hold(self, worker: Worker) -> None:
         """Pauses the worker whenever training must wait."""
@@ -229,7 +241,7 @@ class MessageSteps:
 
     async def _instruction_objects(self, instruction: Instruction) -> AsyncIterator[Item]:
         for object_id in object_ids(instruction.tree):
-            yield await to_thread(self._store.instruction_object, instruction.message_id, object_id)
+            yield await to_thread(self._store.objects.in_instruction, instruction.message_id, object_id)
 
     async def _keep_error(self, instruction: Instruction, code: int, reason: str) -> None:
         reply, objects = error_reply(instruction, code, reason)
@@ -237,7 +249,7 @@ class MessageSteps:
         items = list(objects)
 
         def keep() -> None:
-            self._store.drop_reply_objects(instruction.message_id)
+            self._store.objects.drop_of_reply(instruction.message_id)
             self._store.make_ready(instruction.message_id, reply, items, context=None, seconds=0.0, event=event)
 
         await when_there_is_room(_REPLY, keep)
@@ -285,5 +297,5 @@ class _ReplyObjects:
         self._bytes += len(item.content)
         if self._bytes > self._MOST:
             waiting = self.waiting
-            await when_there_is_room(_REPLY, lambda: self._store.keep_reply_objects(self._message_id, waiting))
+            await when_there_is_room(_REPLY, lambda: self._store.objects.keep_of_reply(self._message_id, waiting))
             self.waiting, self._bytes = [], 0

@@ -8,8 +8,7 @@ a message that is forgotten both leave the spans.
 Nothing that the disk has damaged is ever used: objects are named by their SHA-256, all else carries a CRC.
 """
 
-import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any, Self
@@ -18,11 +17,12 @@ from zlib import crc32
 import msgspec
 from msgspec import Struct
 
-from flip_agent.durable_file import DurableFile
-from flip_agent.federation import session_events, session_marks
+from flip_agent.durable_file import Column, DurableFile
+from flip_agent.federation import session_events, session_marks, session_objects
 from flip_agent.federation.flower import Instruction, Item, Reply, Run
 from flip_agent.federation.session_events import SessionEvents
 from flip_agent.federation.session_marks import SessionMarks
+from flip_agent.federation.session_objects import SessionObjects
 from flip_agent.federation.steps import SETTLING, Step
 from flip_agent.federation.timeline import Mark, error_of, spans_of
 from flip_agent.settings import Value
@@ -42,11 +42,6 @@ create table if not exists message (
     reply blob, reply_tree blob, seconds real not null default 0, reply_crc integer not null default 0,
     late text not null default ''
 );
-create table if not exists object (
-    message_id text not null references message (message_id) on delete cascade,
-    side text not null check (side in ('in', 'out')), object_id text not null, content blob not null,
-    upload text not null default '', primary key (message_id, side, object_id)
-);
 """
 _COLUMNS = "message_id, run_id, node_id, step, message, tree, crc, reply, reply_tree, seconds, reply_crc, late"
 _NEXT = f"select {_COLUMNS} from message where step not in ('pushed', 'late') order by number limit 1"  # noqa: S608
@@ -56,7 +51,6 @@ _ACCEPT = """
 insert or ignore into message (message_id, run_id, node_id, step, message, tree, crc) values (?, ?, ?, ?, ?, ?, ?)
 """
 _READY = "update message set step = ?, reply = ?, reply_tree = ?, seconds = ?, reply_crc = ? where message_id = ?"
-_KEEP_OBJECT = "insert or ignore into object (message_id, side, object_id, content) values (?, ?, ?, ?)"
 _KEEP_RUN = """
 insert into run (run_id, fab_hash, overrides, used) values (?, ?, ?, (select coalesce(max(used), 0) + 1 from run))
 on conflict (run_id) do update set used = excluded.used
@@ -68,6 +62,16 @@ and run_id not in (select run_id from message)
 _KEEP_CONTEXT = """
 update run set context = ?, context_crc = ? where run_id = (select run_id from message where message_id = ?)
 """
+_SAME_CONTEXT = """
+update run set lasting = :lasting,
+context = coalesce((select context from run where lasting = :lasting order by used desc limit 1), context),
+context_crc = coalesce((select context_crc from run where lasting = :lasting order by used desc limit 1), context_crc)
+where run_id = :run_id and lasting = ''
+"""
+_FINISHED = f"""
+select {_COLUMNS} from message where reply is not null and message_id != ? and run_id != ?
+"""  # noqa: S608
+_ADDED = (Column("run", "lasting", "text not null default ''"),)
 _RUNS_KEPT = 16
 _VERSION = 2
 """Of the layout."""
@@ -89,8 +93,9 @@ class Message(Struct, frozen=True, kw_only=True):
 class SessionStore:
     def __init__(self, path: Path, *, events_kept: int = session_events.KEPT) -> None:
         """Raises `Unavailable` when another process has it open, `Corrupt` when it cannot be read."""
-        schema = _SCHEMA + session_events.SCHEMA + session_marks.SCHEMA
-        self._file = DurableFile(path, schema, version=_VERSION, added=session_events.ADDED)
+        schema = _SCHEMA + session_objects.SCHEMA + session_events.SCHEMA + session_marks.SCHEMA
+        self._file = DurableFile(path, schema, version=_VERSION, added=(*_ADDED, *session_events.ADDED))
+        self.objects = SessionObjects(self._file)
         self.events = SessionEvents(self._file, events_kept)
         self._marks = SessionMarks()
 
@@ -122,6 +127,12 @@ class SessionStore:
         with self._file.transaction() as db:
             db.execute(_KEEP_RUN, (run.run_id, run.fab_hash, msgspec.json.encode(run.overrides)))
             db.execute(_DROP_OLD_RUNS, (_RUNS_KEPT,))
+
+    def lasts(self, run_id: str, lasting: str) -> None:
+        """Flower's run is the hub's run of that name: it goes on with the state that the app kept under the numbers
+        which it had before."""
+        with self._file.transaction() as db:
+            db.execute(_SAME_CONTEXT, {"run_id": run_id, "lasting": lasting})
 
     def context(self, run_id: str) -> bytes:
         """Empty before the first reply. Raises `Corrupt` when the disk has damaged it."""
@@ -187,16 +198,45 @@ class SessionStore:
 
         `held`: seconds that the training was paused.
         """
-        now = self._marks.now(error_of(event), held)
         with self._file.transaction() as db:
-            _keep_objects(db, message_id, "out", last)
-            db.execute("delete from object where message_id = ? and side = 'in'", (message_id,))
-            crc = _crc(reply.message, reply.tree)
-            db.execute(_READY, (Step.READY, reply.message, reply.tree, seconds, crc, message_id))
+            self._make_ready(db, message_id, reply, last, seconds, held, event)
             if context is not None:
                 db.execute(_KEEP_CONTEXT, (context, _crc(context), message_id))
-            self._marks.keep_with(db, message_id, Step.READY, now)
-            self.events.keep_with(db, event)
+
+    def finished(self, instruction: Instruction) -> list[Message]:
+        """Messages of other runs of Flower's whose reply lies here whole."""
+        rows = self._file.rows(_FINISHED, (instruction.message_id, instruction.run_id))
+        return [message for row in rows if (message := self._sound(row)) is not None and message.reply is not None]
+
+    def hand_on(self, earlier: Message, message_id: str, reply: Reply, root: Item, event: SessionEvent) -> None:
+        """The reply to `earlier` is the reply to `message_id`, which has the head `reply` and the object `root`; the
+        earlier message is forgotten."""
+        before = earlier.instruction
+        with self._file.transaction() as db:
+            self.objects.hand_on(db, before.message_id, message_id)
+            self._make_ready(db, message_id, reply, [root], earlier.seconds, 0.0, event)
+            marks = self._forget(db, before.message_id)
+            last = SessionEvent(run_id=before.run_id, message_id=before.message_id, step="trained")
+            self.events.keep_with(db, spans_of(marks, self._marks.now(), last))
+
+    def holds(self, message_id: str) -> bool:
+        return self._file.row("select 1 from message where message_id = ?", (message_id,)) is not None
+
+    def _make_ready(
+        self,
+        db: Connection,
+        message_id: str,
+        reply: Reply,
+        last: Iterable[Item],
+        seconds: float,
+        held: float,
+        event: SessionEvent | None,
+    ) -> None:
+        self.objects.made_ready(db, message_id, last)
+        crc = _crc(reply.message, reply.tree)
+        db.execute(_READY, (Step.READY, reply.message, reply.tree, seconds, crc, message_id))
+        self._marks.keep_with(db, message_id, Step.READY, self._marks.now(error_of(event), held))
+        self.events.keep_with(db, event)
 
     def _forget(self, db: Connection, message_id: str) -> dict[Step, Mark]:
         db.execute("delete from message where message_id = ?", (message_id,))
@@ -220,66 +260,6 @@ class SessionStore:
             seconds=seconds,
             late=late,
         )
-
-    # ---- objects ----
-
-    def keep_instruction_objects(self, message_id: str, items: Iterable[Item]) -> None:
-        with self._file.transaction() as db:
-            _keep_objects(db, message_id, "in", items)
-
-    def keep_reply_objects(self, message_id: str, items: Iterable[Item]) -> None:
-        """Of a reply that is too large for memory; they count once `make_ready` has been called."""
-        with self._file.transaction() as db:
-            _keep_objects(db, message_id, "out", items)
-
-    def drop_reply_objects(self, message_id: str) -> None:
-        with self._file.transaction() as db:
-            db.execute("delete from object where message_id = ? and side = 'out'", (message_id,))
-
-    def instruction_objects(self, message_id: str) -> set[str]:
-        """Ids of those kept so far."""
-        ids = "select object_id from object where message_id = ? and side = 'in'"
-        return {row[0] for row in self._file.rows(ids, (message_id,))}
-
-    def instruction_object(self, message_id: str, object_id: str) -> Item:
-        """Raises `Corrupt` when it is not what its name says."""
-        return self._object(message_id, "in", object_id)
-
-    def reply_object(self, message_id: str, object_id: str) -> Item:
-        """Raises `Corrupt` when it is not what its name says."""
-        return self._object(message_id, "out", object_id)
-
-    def reply_size(self, message_id: str) -> int:
-        """Bytes of its objects together."""
-        total = "select coalesce(sum(length(content)), 0) from object where message_id = ? and side = 'out'"
-        return int(self._file.rows(total, (message_id,))[0][0])
-
-    def uploaded(self, message_id: str, upload: str) -> set[str]:
-        """Objects of the reply that the hub has stored in that upload session."""
-        ids = "select object_id from object where message_id = ? and side = 'out' and upload = ?"
-        return {row[0] for row in self._file.rows(ids, (message_id, upload))}
-
-    def keep_uploaded(self, message_id: str, upload: str, object_ids: Iterable[str]) -> None:
-        mark = "update object set upload = ? where message_id = ? and side = 'out' and object_id = ?"
-        with self._file.transaction() as db:
-            db.executemany(mark, ((upload, message_id, object_id) for object_id in object_ids))
-
-    def _object(self, message_id: str, side: str, object_id: str) -> Item:
-        content = "select content from object where message_id = ? and side = ? and object_id = ?"
-        row = self._file.row(content, (message_id, side, object_id))
-        if row is None or not _is_named(row[0], object_id):
-            which = "instruction" if side == "in" else "reply"
-            raise Corrupt(f"the {which} was damaged on this device's disk")
-        return Item(object_id=object_id, content=row[0])
-
-
-def _keep_objects(db: Connection, message_id: str, side: str, items: Iterable[Item]) -> None:
-    rows: Iterator[tuple[str, str, str, bytes]] = ((message_id, side, item.object_id, item.content) for item in items)
-    db.executemany(_KEEP_OBJECT, rows)
-
-
-def _is_named(content: object, object_id: str) -> bool:
-    return isinstance(content, bytes) and hashlib.sha256(content).hexdigest() == object_id
 
 
 def _seal_of(instruction: Instruction) -> int:

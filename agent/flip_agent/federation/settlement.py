@@ -95,6 +95,9 @@ class Settlement:
                 await self._advance(message, Outcome.DONE, _event(message, "delivered"))
             case Fate.LATE:
                 await self._advance(message, Outcome.GONE, None, late=receipt.reason)
+            case Fate.REFUSED:
+                detail = f"refused by the hub: {receipt.reason}"
+                await self._advance(message, Outcome.DONE, _event(message, "refused", detail))
             case Fate.PENDING:
                 asked_for = asyncio.get_running_loop().time() - asked_at
                 await asyncio.sleep(max(0.0, _ASK_AGAIN - asked_for))
@@ -107,6 +110,8 @@ class Settlement:
                 raise Corrupt("the reply was damaged on this device's disk")
             await self._delivery.hand_over(message, message.reply)
         except (Corrupt, Rejected) as error:
+            if not await to_thread(self._store.holds, message.instruction.message_id):
+                return  # its reply was handed on to another message meanwhile
             detail = f"{message.late}; not kept by the hub: {error}"
             await self._advance(message, Outcome.GONE, _event(message, "failed", detail))
         else:

@@ -34,6 +34,8 @@ class Outcome(StrEnum):
     DONE = "done"
     REFUSED = "refused"
     """This device cannot run the app: an error reply says why."""
+    ANSWERED = "answered"
+    """The reply lies here already: the same was asked before the run went on with another ServerApp."""
     GONE = "gone"
     """The run has ended, or Flower has forgotten this device."""
 
@@ -44,6 +46,7 @@ SETTLING = frozenset({Step.PUSHED, Step.LATE})
 NEXT: Mapping[tuple[Step, Outcome], Step] = {
     (Step.PULLED, Outcome.DONE): Step.CONFIRMED,
     (Step.PULLED, Outcome.REFUSED): Step.READY,
+    (Step.PULLED, Outcome.ANSWERED): Step.READY,
     (Step.PULLED, Outcome.GONE): Step.FORGOTTEN,
     (Step.CONFIRMED, Outcome.DONE): Step.TRAINING,
     (Step.CONFIRMED, Outcome.GONE): Step.FORGOTTEN,

@@ -36,6 +36,7 @@ from flip_agent.federation.frames import (
     encode,
     length_of,
 )
+from flip_agent.federation.mods.chain import chain, mods_of
 from flip_runtime.logs import configure_logs
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ def _answer(load: Callable[[], ClientApp], call: Call, contents: dict[str, bytes
             run_config=call.run_config,
             state=call.context,
         )
-        reply = app(message=instruction, context=around)
+        reply = chain(app, mods_of(call.terms))(instruction, around)
         seconds = time.monotonic() - started
         head, objects = flatten(reply, instruction, seconds)
         after = context_state(around)

@@ -5,6 +5,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from flip_hub.contributions.late import OBJECT_LIMIT, Late
 from flip_hub.contributions.receipts import Receipts
@@ -16,6 +17,8 @@ from flip_hub.federation.upstream import Answer
 from flip_hub.problem import NotFound, Unprocessable
 from flip_wire.contributions import Fate, LateReply
 
+REFUSED_SINCE = 4
+"""The version of the wire from which on devices know that a reply was refused."""
 LARGEST_LATE = 4 * 2**20
 """Bytes of a reply without its objects: it names each by its hash, in two places."""
 
@@ -46,6 +49,8 @@ class ContributionCalls:
             if receipt.fate is Fate.PENDING and (wait := call.wait()) > 0:
                 await call.until(settled, wait)
                 receipt = await self._receipts.receipt(device.id, message_id, run_id)
+        if receipt.fate is Fate.REFUSED and device.wire_version < REFUSED_SINCE:
+            receipt = replace(receipt, fate=Fate.ACCEPTED)  # it knows no other way to forget a reply
         await call.give(_json(receipt))
 
     async def _announce(self, call: Call, device: Device) -> None:

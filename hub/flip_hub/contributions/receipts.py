@@ -1,9 +1,9 @@
 """What became of a reply: the ServerApp has it, or nobody waits for it any more, or the round may still take it.
 
-A reply that the ServerApp has, by its report or by its run's journal, is accepted for ever. Of any other, as long as
-its run goes on nothing can be said; when the run has ended it is late. A run ends only when its journal is closed and
-taken in, so no reply is both counted and late, whatever became of the reports. A receipt is for the device that the
-message was written to.
+A reply that the run has, by its ServerApp's report or by its journal, is accepted for ever; one that was refused is
+refused. Of any other, as long as its run goes on or is paused, nothing can be said; when the run has ended it is late.
+A run ends only when its journal is closed and taken in, so no reply is both counted and late, whatever became of the
+reports. A receipt is for the device that the message was written to.
 """
 
 import time
@@ -15,7 +15,16 @@ from flip_hub.contributions.schemas import Instructed
 from flip_hub.contributions.store import ContributionStore
 from flip_hub.federation.journal import Journals
 from flip_hub.federation.mailboxes import Mailboxes
-from flip_hub.federation.schemas import MessagesPushed, RepliesMissed, ReplyReceived, Run, RunReport
+from flip_hub.federation.schemas import (
+    MessagesPushed,
+    RepliesMissed,
+    RepliesTaken,
+    ReplyReceived,
+    ReplyRefused,
+    Run,
+    RunReport,
+    RunStatus,
+)
 from flip_hub.federation.store import ACTIVE, RunStore
 from flip_hub.problem import Conflict
 from flip_wire.contributions import Fate, Receipt
@@ -25,13 +34,12 @@ from flip_wire.fleet import DeviceId
 class Receipts:
     def __init__(self, store: ContributionStore, runs: RunStore, mailboxes: Mailboxes, journals: Journals) -> None:
         self._store = store
-        self._journals = journals
+        self.journals = journals
         self._runs = runs
         self._mailboxes = mailboxes
 
-    async def report(self, run: Run, report: RunReport, devices: Mapping[str, DeviceId]) -> None:
-        """What the ServerApp's process tells; twice is harmless. `devices` by their nodes of this moment: Flower gives
-        them other numbers when it restarts."""
+    async def report(self, number: str, report: RunReport, devices: Mapping[str, DeviceId]) -> None:
+        """What the ServerApp's process tells, twice is harmless; `number` is Flower's of the run that it is."""
         match report:
             case MessagesPushed():
                 written = zip(
@@ -40,26 +48,31 @@ class Receipts:
                 owned = [(key, devices.get(node, "")) for key, node in written]
                 now = time.time()
                 await self._store.instructed(
-                    [_of(run, key, report.round, report.phase, to, sent_at=now) for key, to in owned]
+                    [_of(number, key, report.round, report.phase, to, sent_at=now) for key, to in owned]
                 )
             case ReplyReceived(message=key) if key:
                 to = devices.get(report.node, "")
-                accepted = _of(run, key, report.round, report.phase, to, Fate.ACCEPTED)
                 reply = {"received_at": time.time(), "error": report.error, "content": report.content}
-                await self._settle([replace(accepted, **reply)])
+                await self._settle([replace(_of(number, key, report.round, report.phase, to), **reply)])
+            case ReplyRefused(message=key):
+                to = devices.get(report.node, "")
+                await self._settle([_of(number, key, report.round, report.phase, to, Fate.REFUSED, report.reason)])
+            case RepliesTaken():
+                await self._take_in(number, report.messages)
             case RepliesMissed():
-                await self._settle([_of(run, key, 0, "", "", Fate.LATE, report.reason) for key in report.messages])
+                await self._settle([_of(number, key, 0, "", "", Fate.LATE, report.reason) for key in report.messages])
             case _:
                 pass
 
     async def ending(self, run: Run) -> None:
         """Before a run is called ended: from now on its ServerApp gets no more replies."""
-        await self._take_in(run, await self._journals.close(run.flower_run_id))
-        self._journals.remove(run.flower_run_id)
+        await self._take_in(run.flower_run_id, await self.journals.close(run.id))
+        await self._store.settle_pending(run.earlier, "the run went on without this exchange")
+        self.journals.remove(run.id)
 
     def ended(self, run: Run) -> None:
         """Wakes whoever waits for a receipt of that run."""
-        self._mailboxes.wake([run.flower_run_id])
+        self._mailboxes.wake(run.numbers)
 
     async def receipt(self, device_id: DeviceId, message_id: str, flower_run_id: str) -> Receipt:
         """Raises `Conflict` when the message was written to another device."""
@@ -69,24 +82,26 @@ class Receipts:
             raise Conflict("this message was written to another device")
         if known is not None and known.fate != Fate.PENDING:
             return Receipt(message_id=message_id, fate=Fate(known.fate), reason=known.reason)
-        if run is not None and run.status in ACTIVE:
-            if not self._journals.holds(run.flower_run_id, message_id):
-                return Receipt(message_id=message_id, fate=Fate.PENDING)
-            await self._take_in(run, [message_id])
-            return Receipt(message_id=message_id, fate=Fate.ACCEPTED)
+        if run is not None and run.status in (*ACTIVE, RunStatus.PAUSED):
+            if self.journals.holds(run.id, message_id):
+                await self._take_in(flower_run_id, [message_id])
+                return Receipt(message_id=message_id, fate=Fate.ACCEPTED)
+            if known is None or flower_run_id == run.flower_run_id or known.round >= run.round:
+                return Receipt(message_id=message_id, fate=Fate.PENDING)  # an earlier round asks again when it goes on
+            return Receipt(message_id=message_id, fate=Fate.LATE, reason="its round ended while the hub was away")
         reason = "the hub knows of no such run" if run is None else f"the run had ended: {run.reason or run.status}"
         return Receipt(message_id=message_id, fate=Fate.LATE, reason=reason)
 
-    async def _take_in(self, run: Run, message_ids: Sequence[str]) -> None:
-        await self._settle([_of(run, key, 0, "", "", Fate.ACCEPTED) for key in message_ids])
+    async def _take_in(self, number: str, message_ids: Sequence[str]) -> None:
+        await self._settle([_of(number, key, 0, "", "", Fate.ACCEPTED) for key in message_ids])
 
     async def _settle(self, settled: list[Instructed]) -> None:
         await self._store.settle(settled)
-        self._mailboxes.wake([each.message_id for each in settled])
+        self._mailboxes.wake([each.message_id for each in settled if each.fate != Fate.PENDING])
 
 
 def _of(
-    run: Run,
+    number: str,
     message_id: str,
     round: int,
     phase: str,
@@ -98,7 +113,7 @@ def _of(
 ) -> Instructed:
     return Instructed(
         message_id=message_id,
-        flower_run_id=run.flower_run_id,
+        flower_run_id=number,
         round=round,
         phase=phase,
         device_id=DeviceId(device_id),

@@ -31,7 +31,7 @@ class ContributionController(Controller):
     ) -> Page[Contribution]:
         """What each device was asked, what it sent, and what has become of that; the newest round first."""
         run = (await runs.detail(run_id)).run
-        return await run_contributions.of_run(run.flower_run_id, wanted, device, phase)
+        return await run_contributions.of_run(run, wanted, device, phase)
 
 
 class LateController(Controller):

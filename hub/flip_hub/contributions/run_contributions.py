@@ -3,6 +3,7 @@
 from flip_hub.api.pages import Page, Wanted
 from flip_hub.contributions.schemas import Contribution, Instructed, LateContribution
 from flip_hub.contributions.store import ContributionStore
+from flip_hub.federation.schemas import Run
 from flip_wire.contributions import Fate
 from flip_wire.fleet import DeviceId
 
@@ -12,10 +13,10 @@ class RunContributions:
         self._store = store
 
     async def of_run(
-        self, flower_run_id: str, wanted: Wanted, device_id: DeviceId | None = None, phase: str | None = None
+        self, run: Run, wanted: Wanted, device_id: DeviceId | None = None, phase: str | None = None
     ) -> Page[Contribution]:
         """The newest round first."""
-        asked = await self._store.of_run(flower_run_id, wanted, device_id, phase)
+        asked = await self._store.of_run(run.numbers, wanted, device_id, phase)
         late = await self._store.kept_late([each.message_id for each in asked.items])
         return Page([_contribution(each, late.get(each.message_id)) for each in asked.items], asked.next)
 

@@ -41,17 +41,28 @@ class ContributionStore:
         if changes:
             await self._instructions.bulk_write(changes, ordered=True)
 
+    async def settle_pending(self, flower_run_ids: Sequence[str], reason: str) -> None:
+        """What nobody has said a word about is late."""
+        pending = {"flower_run_id": {"$in": list(flower_run_ids)}, "fate": Fate.PENDING}
+        await self._instructions.update_many(pending, {"$set": {"fate": Fate.LATE, "reason": reason}})
+
     async def of_run(
-        self, flower_run_id: str, wanted: Wanted, device_id: DeviceId | None = None, phase: str | None = None
+        self,
+        flower_run_ids: Sequence[str],
+        wanted: Wanted,
+        device_id: DeviceId | None = None,
+        phase: str | None = None,
     ) -> Page[Instructed]:
         """The newest round first."""
-        exact = {"flower_run_id": flower_run_id, "device_id": device_id, "phase": phase}
-        where = {name: {"$eq": value} for name, value in exact.items() if value is not None}
+        exact = {"device_id": device_id, "phase": phase}
+        where: Document = {name: {"$eq": value} for name, value in exact.items() if value is not None}
+        where["flower_run_id"] = {"$in": list(flower_run_ids)}
         return await _ROUNDS.read(self._instructions, where, wanted, lambda found: msgspec.convert(found, Instructed))
 
-    async def contributors(self, flower_run_id: str, until: int, most: int) -> list[Contributor]:
+    async def contributors(self, flower_run_ids: Sequence[str], until: int, most: int) -> list[Contributor]:
         """To the rounds of a run up to that one, who brought most first."""
-        given = {"flower_run_id": flower_run_id, "phase": Phase.TRAIN, "fate": Fate.ACCEPTED, "error": ""}
+        numbers = {"$in": list(flower_run_ids)}
+        given = {"flower_run_id": numbers, "phase": Phase.TRAIN, "fate": Fate.ACCEPTED, "error": ""}
         last = {"$cond": [{"$eq": ["$round", until]}, "$content.weight", None]}
         each: Document = {
             "_id": "$device_id",

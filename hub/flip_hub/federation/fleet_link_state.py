@@ -5,13 +5,14 @@ Flower looks for a node's next message among those of all nodes, at each pull. T
 """
 
 import asyncio
+import hashlib
 import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
 from flwr.app import Message
-from flwr.common.constant import Status
+from flwr.common.constant import SUPERLINK_NODE_ID, Status
 from flwr.server.superlink.linkstate.in_memory_linkstate import InMemoryLinkState
 from flwr.supercore.date import now
 from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
@@ -72,6 +73,23 @@ class FleetLinkState(InMemoryLinkState):
         """Of each node the messages that it was not given yet, in the order in which they were written."""
         self._ended: set[int] = set()
         self.written = Written()
+
+    def create_node(self, owner_aid: str, owner_name: str, public_key: bytes, *rest: Any, **named: Any) -> int:
+        """With an id that follows from its key: it is the same after a restart, so that what a strategy remembers of
+        nodes, and the order of their replies, stays true."""
+        with self.lock:
+            drawn = super().create_node(owner_aid, owner_name, public_key, *rest, **named)
+            node_id = node_id_of(public_key)
+            if drawn == 0 or node_id in self.nodes:
+                return drawn
+            node = self.nodes.pop(drawn)
+            node.node_id = node_id
+            self.nodes[node_id] = node
+            self.node_public_key_to_node_id[public_key] = node_id
+            owned = self.owner_to_node_ids[owner_aid]
+            owned.discard(drawn)
+            owned.add(node_id)
+        return node_id
 
     def store_message_ins(self, message: Message) -> str | None:
         with self.lock:
@@ -135,3 +153,8 @@ class FleetLinkState(InMemoryLinkState):
             box.pop(message_id, None)
             if not box:
                 del self._boxes[node_id]
+
+
+def node_id_of(public_key: bytes) -> int:
+    """64 bits, none of which is Flower's for the SuperLink itself or for nobody."""
+    return max(int.from_bytes(hashlib.sha256(public_key).digest()[:8], "big"), SUPERLINK_NODE_ID + 1)

@@ -1,15 +1,19 @@
-"""What the ServerApp's process sends to the hub on the same machine: reports, and the files they speak of."""
+"""Between the ServerApp's process and the hub on the same machine: its brief, its reports, the files they speak of."""
 
 from typing import Any
 
-from litestar import Controller, Request, post, put
+from litestar import Controller, Request, Response, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from flip_hub.artifacts.artifacts import ARTIFACT_LIMIT, Artifacts
+from flip_hub.artifacts.download import download
 from flip_hub.auth.guards import internal_guard
+from flip_hub.federation.brief import Brief, NodeFacts
+from flip_hub.federation.participants import Participants
+from flip_hub.federation.run_reports import RunReports
 from flip_hub.federation.schemas import RunReport
-from flip_hub.federation.service import RunService
+from flip_wire.models import Sha256
 
 _REPORT_LIMIT = 8 * 2**20
 """Bytes: a manifest carries its probe by value."""
@@ -22,9 +26,25 @@ class InternalController(Controller):
 
     @post("/runs/{flower_run_id:str}/reports", status_code=204, request_max_body_size=_REPORT_LIMIT)
     async def take_report(
-        self, runs: NamedDependency[RunService], flower_run_id: FromPath[str], data: JSONBody[RunReport]
+        self, reports: NamedDependency[RunReports], flower_run_id: FromPath[str], data: JSONBody[RunReport]
     ) -> None:
-        await runs.report(flower_run_id, data)
+        await reports.take(flower_run_id, data)
+
+    @get("/runs/{flower_run_id:str}/brief")
+    async def read_brief(self, participants: NamedDependency[Participants], flower_run_id: FromPath[str]) -> Brief:
+        return await participants.brief(flower_run_id)
+
+    @get("/runs/{flower_run_id:str}/nodes")
+    async def list_nodes(
+        self, participants: NamedDependency[Participants], flower_run_id: FromPath[str]
+    ) -> list[NodeFacts]:
+        return await participants.nodes(flower_run_id)
+
+    @get("/artifacts/{sha256:str}")
+    async def read_artifact(
+        self, artifacts: NamedDependency[Artifacts], request: Request[Any, Any, Any], sha256: FromPath[str]
+    ) -> Response[Any]:
+        return await download(artifacts, Sha256(sha256), request, {})
 
     @put("/artifacts/{sha256:str}", status_code=204, request_max_body_size=ARTIFACT_LIMIT)
     async def store_artifact(

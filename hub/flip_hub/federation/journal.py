@@ -1,12 +1,14 @@
-"""Which replies a ServerApp has: on disk before the app sees them, whether or not the hub or its registry is there.
+"""Which replies a ServerApp has: on disk before anybody counts on them, whether or not the hub and its registry are up.
 
-A run has one journal, a file named by Flower's number of it. The ServerApp's process writes it; the hub reads it, and
-closes it before it calls the run ended. What comes after that is refused to the app. So of each reply one thing is
-true for ever: the app has it and the journal says so, or the app never sees it and it is late. That holds when the
-process is killed between any two instructions, and when no report of it ever reaches the hub.
+A run has one folder, named by the hub's id of it, with its journal and its checkpoints (`checkpoint`). The ServerApp's
+process writes them; the hub reads them, and closes the journal before it calls the run ended. A reply counts as taken
+when a checkpoint holds what came of it, in an app that loops by itself when the app is given it: then a line in the
+journal, or the checkpoint's own head, says so. What comes after the journal was closed is refused. So of each reply one
+thing is true for ever: the run has it and its folder says so, or it is late. That holds when the process is killed
+between any two instructions, when another one takes its place, and when no report of it ever reaches the hub.
 
-A line is a message's id. A last line without its end was cut off by a crash: the app has not seen that reply. What one
-look at the SuperLink gave is added in one write and one flush.
+A line is a message's id. A last line without its end was cut off by a crash: nobody has seen that reply. What one look
+at the SuperLink gave is added in one write and one flush.
 """
 
 import asyncio
@@ -18,27 +20,34 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flip_hub.federation.checkpoint import SUFFIX, read_taken
 from flip_hub.settings import Settings
 from flip_runtime.errors import Rejected
 
 log = logging.getLogger("flwr.flip")
 
-_FOLDER = "journals"
+_FOLDER = "runs"
+_JOURNAL = "journal"
+_ALIVE = "alive"
 _CLOSED = 0o400
 """The mode says it: a hub that is killed while it closes one goes on where it was."""
 
 
-def journals_in(settings: Settings) -> Path:
-    """Their folder: where several hubs share one for artifacts, in it, so that whoever takes over has them."""
+def runs_in(settings: Settings) -> Path:
+    """The folder of all runs: where several hubs share one for artifacts, in it, so that whoever takes over has it."""
     return (settings.artifacts.folder or settings.hub.state) / _FOLDER
 
 
 class Journal:
     """The ServerApp's end. Used by one thread."""
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    def __init__(self, folder: Path) -> None:
+        """Returns when no other ServerApp of that run lives any more."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder = folder
+        self._alive = os.open(folder / _ALIVE, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(self._alive, fcntl.LOCK_EX)
+        self._file = os.open(folder / _JOURNAL, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         self._unwritten = b""
 
     def add(self, *message_ids: str) -> None:
@@ -49,9 +58,7 @@ class Journal:
         if not message_ids:
             return
         self._unwritten += b"".join(message_id.encode() + b"\n" for message_id in message_ids)
-        with _locked(self._file):
-            if stat.S_IMODE(os.fstat(self._file).st_mode) == _CLOSED:
-                raise Rejected("the run has ended", hint="devices give such replies to the hub as late ones")
+        with self.still_open():
             try:
                 while self._unwritten:
                     self._unwritten = self._unwritten[os.write(self._file, self._unwritten) :]
@@ -59,8 +66,17 @@ class Journal:
             except OSError as error:
                 log.warning("replies cannot be noted on disk, only reported: %s", error)
 
+    @contextmanager
+    def still_open(self) -> Generator[None]:
+        """While the hub cannot close it. Raises `Rejected` when it has."""
+        with _locked(self._file):
+            if stat.S_IMODE(os.fstat(self._file).st_mode) == _CLOSED:
+                raise Rejected("the run has ended", hint="devices give such replies to the hub as late ones")
+            yield
+
     def close(self) -> None:
         os.close(self._file)
+        os.close(self._alive)
 
 
 class Journals:
@@ -70,33 +86,54 @@ class Journals:
         self._folder = folder
         self._read: dict[str, _Read] = {}
 
-    def holds(self, flower_run_id: str, message_id: str) -> bool:
-        """Whether the ServerApp of that run has the reply to that message."""
-        with self._open(flower_run_id) as file:
-            return file is not None and message_id in self._take_in(flower_run_id, file)
+    def holds(self, run_id: str, message_id: str) -> bool:
+        """Whether the ServerApp of that run has taken the reply to that message."""
+        read = self._read.setdefault(run_id, _Read())
+        with self._open(run_id) as file:
+            if file is not None:
+                read.take_in(file)
+        read.take_in_checkpoints(self._folder / run_id)
+        return message_id in read.ids
 
-    async def close(self, flower_run_id: str) -> list[str]:
+    def dead(self, run_id: str) -> bool:
+        """Whether a ServerApp of that run was there, and none lives now."""
+        try:
+            alive = os.open(self._folder / run_id / _ALIVE, os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(alive, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        else:
+            return True
+        finally:
+            os.close(alive)
+
+    async def close(self, run_id: str) -> list[str]:
         """Which replies the run's ServerApp has; from now on it gets no more. As often as one likes, until `remove`."""
-        with self._open(flower_run_id) as file:
+        with self._open(run_id) as file:
             if file is None:
                 return []
             await asyncio.to_thread(_close, file)
-            return sorted(self._take_in(flower_run_id, file))
+            self.holds(run_id, "")
+            return sorted(self._read[run_id].ids)
 
-    def remove(self, flower_run_id: str) -> None:
-        """When what `close` gave is in the registry."""
-        self._read.pop(flower_run_id, None)
-        if flower_run_id:
-            (self._folder / flower_run_id).unlink(missing_ok=True)
+    def remove(self, run_id: str) -> None:
+        """When what `close` gave is in the registry. Checkpoints stay."""
+        self._read.pop(run_id, None)
+        if run_id:
+            for name in (_JOURNAL, _ALIVE):
+                (self._folder / run_id / name).unlink(missing_ok=True)
 
     @contextmanager
-    def _open(self, flower_run_id: str) -> Generator[int | None]:
+    def _open(self, run_id: str) -> Generator[int | None]:
         """None while there is none."""
-        if not flower_run_id:
+        if not run_id:
             yield None
             return
         try:
-            file = os.open(self._folder / flower_run_id, os.O_RDONLY)
+            file = os.open(self._folder / run_id / _JOURNAL, os.O_RDONLY)
         except FileNotFoundError:
             yield None
             return
@@ -105,20 +142,26 @@ class Journals:
         finally:
             os.close(file)
 
-    def _take_in(self, flower_run_id: str, file: int) -> set[str]:
-        """Reads what has come since the last look."""
-        read = self._read.setdefault(flower_run_id, _Read())
-        fresh = os.pread(file, os.fstat(file).st_size - read.size, read.size)
-        whole = fresh[: fresh.rfind(b"\n") + 1]
-        read.size += len(whole)
-        read.ids.update(whole.decode("ascii", "replace").split())
-        return read.ids
-
 
 class _Read:
+    """What was found in one run's folder so far."""
+
     def __init__(self) -> None:
-        self.size = 0
         self.ids: set[str] = set()
+        self._size = 0
+        self._checkpoints: set[str] = set()
+
+    def take_in(self, file: int) -> None:
+        fresh = os.pread(file, os.fstat(file).st_size - self._size, self._size)
+        whole = fresh[: fresh.rfind(b"\n") + 1]
+        self._size += len(whole)
+        self.ids.update(whole.decode("ascii", "replace").split())
+
+    def take_in_checkpoints(self, folder: Path) -> None:
+        for path in folder.glob(f"*{SUFFIX}"):
+            if path.name not in self._checkpoints:
+                self._checkpoints.add(path.name)
+                self.ids.update(read_taken(path))
 
 
 @contextmanager

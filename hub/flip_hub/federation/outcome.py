@@ -15,6 +15,9 @@ _REASON_LIMIT = 500
 # What Flower's strategies log while they have too few nodes, once a second, and nothing else meanwhile.
 _TOO_FEW = re.compile(r"Waiting for nodes to connect: (\d+) connected \(minimum required: (\d+)\)")
 _RAISED = "ServerApp failed with exception"
+_NO_HEARTBEAT = "No heartbeat received"
+TRIES = 3
+"""How often a run goes on without having finished a round in between."""
 _TRACEBACK = "Traceback (most recent call last):"
 
 
@@ -23,28 +26,35 @@ class Outcome(Struct, frozen=True):
     reason: str
 
 
-def outcome_of(flower: FlowerStatus, log: str) -> Outcome:
-    """Of a run that Flower calls finished."""
-    match flower.sub_status:
-        case "completed":
-            return Outcome(RunStatus.FINISHED, "")
-        case "stopped":
-            return Outcome(RunStatus.STOPPED, "")
-        case _:
-            return Outcome(RunStatus.FAILED, _why(flower.details, log)[:_REASON_LIMIT])
+class GoesOn(Struct, frozen=True):
+    """With another ServerApp, from the last checkpoint."""
+
+    reason: str
 
 
-def lost(run: Run, versions: int) -> Outcome:
-    """Of a run that the SuperLink does not know any more."""
-    if not run.flower_run_id:
-        return Outcome(RunStatus.FAILED, "the hub was stopped while it submitted the run; start it again")
+def fate_of(run: Run, flower: FlowerStatus | None, log: str, *, dead: bool) -> Outcome | GoesOn | None:
+    """None while it simply goes on; `flower` is None when the SuperLink does not know the run, `dead` when its
+    ServerApp's process was there and is no more."""
+    if flower is None:
+        return _again(run, "the SuperLink was restarted" if run.flower_run_id else "the hub was stopped")
+    if flower.finished and flower.sub_status == "completed":
+        return Outcome(RunStatus.FINISHED, "")
+    if flower.finished and flower.sub_status == "stopped":
+        return Outcome(RunStatus.STOPPED, "")
+    if dead and not (flower.finished and flower.details.startswith(_RAISED)):
+        return _again(run, "the ServerApp's process was killed")
+    if not flower.finished:
+        return None
+    if _NO_HEARTBEAT in flower.details:
+        return _again(run, "the ServerApp's process did not answer any more")
+    return Outcome(RunStatus.FAILED, _why(flower.details, log)[:_REASON_LIMIT])
+
+
+def _again(run: Run, what: str) -> Outcome | GoesOn:
     when = f"in round {run.round}" if run.round else "before the first round"
-    made = {0: "it had made no version yet", 1: "its version so far is registered"}
-    return Outcome(
-        RunStatus.FAILED,
-        f"the SuperLink was restarted {when}: a Flower run does not survive that; start it again, "
-        + made.get(versions, f"its {versions} versions so far are registered"),
-    )
+    if run.tries < TRIES:
+        return GoesOn(f"{what} {when}; the run goes on from its last checkpoint")
+    return Outcome(RunStatus.FAILED, f"{what} {when}, for the {run.tries + 1}th time without a finished round")
 
 
 def waiting_for(flower: FlowerStatus, log: str, devices: Sequence[Device], waited: float) -> str:

@@ -10,7 +10,9 @@ from flip_hub.federation.schemas import (
     MessagesPushed,
     Phase,
     RepliesMissed,
+    RepliesTaken,
     ReplyReceived,
+    ReplyRefused,
     Round,
     RoundFailure,
     RoundFinished,
@@ -41,9 +43,9 @@ def fold(
         case StrategyStarted():
             run = replace(run, strategy=report.strategy, rounds=report.rounds, wants=report.wants)
             return _with_eta(run, rounds), None
-        case MessagesPushed() | ReplyReceived() if report.phase not in set(Phase):
+        case MessagesPushed() | ReplyReceived() | ReplyRefused() if report.phase not in set(Phase):
             return run, None  # such as `query`: no part of a round
-        case RepliesMissed():
+        case RepliesMissed() | RepliesTaken():
             return run, None  # told to the devices alone
         case MessagesPushed():
             asked = [_device(node, devices) for node in report.nodes]
@@ -51,7 +53,11 @@ def fold(
         case ReplyReceived():
             device = _device(report.node, devices)
             round = _answered(_round(run, rounds, report.round, at), device, Phase(report.phase), report.error)
+        case ReplyRefused():
+            device = _device(report.node, devices)
+            round = _answered(_round(run, rounds, report.round, at), device, Phase(report.phase), report.reason)
         case RoundFinished():
+            run = replace(run, tries=0)
             round = _finished(_round(run, rounds, report.round, at), report, at)
         case VersionMade():
             run = with_warning(run, f"round {report.manifest.round}: {report.warning}" if report.warning else "")
@@ -110,6 +116,7 @@ def _finished(round: Round, report: RoundFinished, at: float) -> Round:
         finished_at=at if round.finished_at is None else round.finished_at,
         train_metrics=round.train_metrics | _finite(report.train_metrics),
         evaluate_metrics=round.evaluate_metrics | _finite(report.evaluate_metrics),
+        void=report.void,
     )
 
 

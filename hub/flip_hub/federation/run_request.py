@@ -3,8 +3,6 @@
 import secrets
 from collections.abc import Mapping
 
-from msgspec import Struct
-
 from flip_hub.apps.schemas import App
 from flip_hub.federation.schemas import Run, RunRequest, RunStatus, Value
 from flip_hub.problem import Unprocessable
@@ -16,13 +14,7 @@ _INT64 = range(-(2**63), 2**63)
 _KINDS: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
-class NewRun(Struct, frozen=True):
-    run: Run
-    overrides: dict[str, Value]
-    """What Flower is told; `run.config` is the whole configuration."""
-
-
-def new_run(run_id: str, app: App, request: RunRequest, at: float, by: str = "", traceparent: str = "") -> NewRun:
+def new_run(run_id: str, app: App, request: RunRequest, at: float, by: str = "", traceparent: str = "") -> Run:
     """Not yet submitted. Raises `Unprocessable` that names the field or key."""
     overrides = checked_overrides(app.config, request.config)
     rounds = overrides.get(_ROUNDS, 1)
@@ -32,7 +24,7 @@ def new_run(run_id: str, app: App, request: RunRequest, at: float, by: str = "",
         raise Unprocessable(f"promote is {request.promote[:80]!r}", hint="it must be 'best' or 'none'")
     if not 0 < len(request.metric) <= 100:
         raise Unprocessable("metric must have 1 to 100 characters", hint="for example 'accuracy' or 'loss'")
-    run = Run(
+    return Run(
         id=run_id,
         flower_run_id="",
         app=f"{app.name} {app.version}",
@@ -52,8 +44,9 @@ def new_run(run_id: str, app: App, request: RunRequest, at: float, by: str = "",
         warning="" if app.export else NO_EXPORT,
         started_by=by,
         traceparent=traceparent,
+        plan=request.plan,
+        seed=secrets.randbelow(2**63) if request.plan.seed is None else request.plan.seed,
     )
-    return NewRun(run, overrides)
 
 
 def new_run_id() -> str:

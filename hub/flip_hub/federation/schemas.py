@@ -26,6 +26,7 @@ class RunRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class RunStatus(StrEnum):
     PENDING = "pending"
     RUNNING = "running"
+    PAUSED = "paused"
     FINISHED = "finished"
     FAILED = "failed"
     STOPPED = "stopped"
@@ -64,6 +65,20 @@ class Run(Struct, frozen=True, kw_only=True):
     """A user; empty for a run of before users were noted."""
     traceparent: str = ""
     """W3C trace context of the call that started it: rounds and what devices do for the run belong to that trace."""
+    seed: int = 0
+    """The plan's, or one that was drawn."""
+    weights: Sha256 = Sha256("")
+    """That the plan wants to start from; empty when it does not name a model."""
+    earlier: list[str] = []
+    """Flower's numbers of this run before `flower_run_id`, oldest first: it went on after its ServerApp or SuperLink
+    had died, or after a pause."""
+    tries: int = 0
+    """How often it went on since the last round was finished."""
+
+    @property
+    def numbers(self) -> list[str]:
+        """All that Flower gave it, oldest first."""
+        return [number for number in (*self.earlier, self.flower_run_id) if number]
 
 
 class Phase(StrEnum):
@@ -91,6 +106,8 @@ class Round(Struct, frozen=True, kw_only=True):
     prefix `hub-`."""
     version: int | None
     """Of the model that this round made, once registered."""
+    void: str = ""
+    """Why its training changed nothing, in words for people; empty when it did."""
 
 
 class Absent(Struct, frozen=True, kw_only=True):
@@ -171,10 +188,29 @@ class RepliesMissed(Struct, frozen=True, kw_only=True, tag=True):
     """In words for people."""
 
 
+class RepliesTaken(Struct, frozen=True, kw_only=True, tag=True):
+    """What came of the replies to these instructions is on the hub's disk: their devices may forget them."""
+
+    messages: list[str]
+
+
+class ReplyRefused(Struct, frozen=True, kw_only=True, tag=True):
+    """The strategy was not given this reply."""
+
+    round: int
+    phase: str
+    node: str
+    message: str
+    reason: str
+    """In words for people."""
+
+
 class RoundFinished(Struct, frozen=True, kw_only=True, tag=True):
     round: int
     train_metrics: dict[str, float]
     evaluate_metrics: dict[str, float]
+    void: str = ""
+    """Why its training changed nothing; empty when it did."""
 
 
 class VersionMade(Struct, frozen=True, kw_only=True, tag=True):
@@ -187,4 +223,13 @@ class VersionMade(Struct, frozen=True, kw_only=True, tag=True):
     warning: str
 
 
-RunReport = StrategyStarted | MessagesPushed | ReplyReceived | RepliesMissed | RoundFinished | VersionMade
+RunReport = (
+    StrategyStarted
+    | MessagesPushed
+    | ReplyReceived
+    | ReplyRefused
+    | RepliesTaken
+    | RepliesMissed
+    | RoundFinished
+    | VersionMade
+)

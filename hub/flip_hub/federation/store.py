@@ -29,7 +29,9 @@ class RunStore:
         return _run(await self._runs.find_one({"_id": run_id}))
 
     async def run_of_flower(self, flower_run_id: str) -> Run | None:
-        return _run(await self._runs.find_one({"flower_run_id": flower_run_id}, sort=[("started_at", DESCENDING)]))
+        """Also by a number that it had before it went on."""
+        number = {"$or": [{"flower_run_id": flower_run_id}, {"earlier": flower_run_id}]}
+        return _run(await self._runs.find_one(number, sort=[("started_at", DESCENDING)]))
 
     async def runs(self, wanted: Wanted, status: RunStatus | None) -> Page[Run]:
         """Newest first."""

@@ -21,7 +21,7 @@ from collections.abc import Coroutine, Generator
 from pathlib import Path
 from typing import NoReturn
 
-from flip_hub.federation.journal import journals_in
+from flip_hub.federation.journal import runs_in
 from flip_hub.federation.superlink_probe import SuperlinkProbe, free_port
 from flip_hub.settings import Settings
 from flip_runtime.atomic import write_file
@@ -133,7 +133,7 @@ class Superlink:
             "FLIP_HUB_SOCKET": str(hub.admin_socket),
             "FLIP_HUB_SECRET_FILE": str(hub.state / "internal.secret"),
             "FLIP_HUB_PATIENCE": str(self._settings.superlink.patience),
-            "FLIP_JOURNALS": str(journals_in(self._settings)),
+            "FLIP_RUNS": str(runs_in(self._settings)),
         }
 
     async def _answers(self) -> bool:

@@ -41,6 +41,6 @@ class LineageService:
         return max(earlier, default=None)
 
     async def _contributors(self, version: ModelVersion, run: Run) -> list[Contributor]:
-        if not run.flower_run_id:
+        if not run.numbers:
             return []
-        return await self._contributions.contributors(run.flower_run_id, version.manifest.round, MOST)
+        return await self._contributions.contributors(run.numbers, version.manifest.round, MOST)

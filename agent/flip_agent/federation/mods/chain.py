@@ -11,6 +11,7 @@ from flwr.clientapp.typing import ClientAppCallable, Mod
 
 from flip_agent.federation.mods.local_parts import LocalParts
 from flip_agent.federation.mods.packed_update import PackedUpdate
+from flip_agent.federation.mods.private_update import PrivateUpdate
 from flip_wire.terms import ACCOUNT, RECORD, Account, Terms, encode
 
 
@@ -21,6 +22,8 @@ def mods_of(terms: Terms | None) -> list[Mod]:
     mods: list[Mod] = [Accounted(terms)]
     if terms.form is not None and terms.form.codec != "float":
         mods.append(PackedUpdate(terms.form, terms.local))
+    if terms.privacy is not None:
+        mods.append(PrivateUpdate(terms.privacy, terms.local))
     if terms.local:
         mods.append(LocalParts(terms.local))
     return mods

@@ -1,31 +1,41 @@
-"""The Grid that a ServerApp gets: Flower's own, with prompt replies, and each step reported to the hub.
+"""The Grid that a ServerApp gets: Flower's own, with prompt replies and the plan's rules; it reports each step.
 
 Strategies and apps talk to devices through a `Grid` alone, so any of them works unchanged with this one. Flower's
 `send_and_receive` looks for replies every 3 s; each look costs the SuperLink 4 to 7 ms of its one process. We wait a
 tenth of the time already waited, so that looking delays a reply by at most a tenth and a long round costs few looks.
 
-What is reported of each reply is what the device is told: that the app has it, or that nobody waits for it any more.
-Before the app is given what one look brought, all of it is in the journal of the run; when the hub has ended that, the
-app is given none of it.
+What is reported of each reply is what the device is told: that the run has it, that it was refused and why, or that
+nobody waits for it any more. While `rounds` runs a strategy, a reply counts once a checkpoint holds what came of it
+(`taken`); to an app that loops by itself it is given when the journal has it. When the hub has ended that, it is given
+none. Replies are given in the order of their nodes, so that sums do not depend on who was first.
 """
 
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
-import msgspec
-from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
+from flwr.app import ArrayRecord, Message, MetricRecord
 from flwr.common.constant import SUPERLINK_NODE_ID
 from flwr.serverapp import Grid
 
+from flip_hub.federation.aggregator.instructions import Instructions, Sent, phase_of
+from flip_hub.federation.aggregator.intake import Intake, as_error
+from flip_hub.federation.aggregator.roster import Roster
+from flip_hub.federation.aggregator.wait import Wait
 from flip_hub.federation.journal import Journal
-from flip_hub.federation.schemas import MessagesPushed, RepliesMissed, ReplyContent, ReplyReceived, RunReport
+from flip_hub.federation.plan import RoundRules
+from flip_hub.federation.schemas import (
+    MessagesPushed,
+    RepliesMissed,
+    RepliesTaken,
+    ReplyContent,
+    ReplyReceived,
+    ReplyRefused,
+    RunReport,
+)
 
-_FIRST_LOOK = 0.05
-_SLOWEST_LOOK = 1.0
-"""Seconds."""
 _EXAMPLES = "num-examples"
 """Flower's strategies weigh a reply by it, unless they are told otherwise."""
 _IN_FLIGHT = 10_000
@@ -34,14 +44,25 @@ _IN_FLIGHT = 10_000
 
 class RoundGrid(Grid):
     def __init__(
-        self, grid: Grid, journal: Journal, report: Callable[[RunReport], None], current_round: Callable[[], int]
+        self,
+        grid: Grid,
+        journal: Journal,
+        report: Callable[[RunReport], None],
+        roster: Roster,
+        instructions: Instructions,
+        rules: RoundRules = RoundRules(),  # noqa: B008  frozen
     ) -> None:
-        """`current_round` is asked about messages that do not say which round they belong to."""
         self._grid = grid
         self._journal = journal
         self._report = report
-        self._current_round = current_round
-        self._in_flight: OrderedDict[str, _Sent] = OrderedDict()
+        self._roster = roster
+        self._instructions = instructions
+        self._rules = rules
+        self._in_flight: OrderedDict[str, Sent] = OrderedDict()
+        self._intake = Intake()
+        self._untaken: list[str] | None = None
+        self.void = ""
+        """Why the last `send_and_receive` gave no replies though some had come; empty otherwise."""
 
     @property
     def run(self) -> Any:
@@ -54,14 +75,41 @@ class RoundGrid(Grid):
         return self._grid.create_message(*args, **kwargs)
 
     def get_node_ids(self) -> Iterable[int]:
-        return self._grid.get_node_ids()
+        """Those that take part. Raises `Rejected` when too few of them were there for as long as the plan waits."""
+        return self._roster.taking_part(self._grid.get_node_ids())
 
     def get_nodes(self) -> Iterable[Any]:
-        return self._grid.get_nodes()
+        able = set(self.get_node_ids())
+        return [node for node in self._grid.get_nodes() if node.node_id in able]
+
+    # ---- for `rounds` ----
+
+    def hold(self) -> None:
+        """From now on replies count when `taken` is called."""
+        self._untaken = []
+
+    def untaken(self) -> list[str]:
+        """Ids of the messages whose replies were given since the last `taken`."""
+        return list(self._untaken or ())
+
+    def taken(self) -> None:
+        """A checkpoint holds what came of them: devices may forget them."""
+        if self._untaken:
+            self._report(RepliesTaken(messages=self._untaken))
+        self._untaken = []
+
+    def let_go(self) -> None:
+        """Nobody makes checkpoints any more: what was given since the last is in none, and late when the run ends."""
+        self._untaken = None
+
+    # ---- Flower's Grid ----
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         messages = list(messages)
-        sent = [self._describe(message) for message in messages]
+        sent = [self._instructions.describe(message) for message in messages]
+        for message in messages:
+            self._instructions.with_terms(message, self._roster.of(message.metadata.dst_node_id))
+        self._roster.asked()
         ids: list[str] = list(self._grid.push_messages(messages))
         written: dict[tuple[int, str], dict[str, str]] = {}
         for message_id, what in zip(ids, sent, strict=False):  # none when the request as a whole was too large
@@ -76,69 +124,117 @@ class RoundGrid(Grid):
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
         """Raises `Rejected` when the hub has ended the run."""
-        replies = list(self._grid.pull_messages(message_ids))
-        reports = [report for reply in replies for report in self._received(reply)]
-        self._journal.add(*(each.message for each in reports if isinstance(each, ReplyReceived) and each.message))
+        replies: list[Message] = []
+        reports: list[RunReport] = []
+        for reply in sorted(self._grid.pull_messages(message_ids), key=_node_of):
+            sent = self._in_flight.pop(reply.metadata.reply_to_message_id, None)
+            reports += _received(reply, sent)
+            reason = self._instructions.opened(reply, sent)
+            reports += [_refused(reply, sent, reason)] if reason else []
+            replies.append(as_error(reply, reason))
+        refused = {report.message for report in reports if isinstance(report, ReplyRefused)}
+        received = {report.message for report in reports if isinstance(report, ReplyReceived)}
+        self._take(sorted(received - refused - {""}))
         for report in reports:
             self._report(report)
         return replies
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
-        """As Flower's: the replies that came within `timeout` seconds, or all of them when it is None."""
+        """As Flower's: the replies that came within `timeout` seconds, or all of them when it is None; the plan may
+        set another time, ask more devices, and make a round void that too few have answered (`void`)."""
+        messages, self.void = list(messages), ""
+        wait = Wait(self._rules, phase_of(messages), len(messages), timeout)
+        messages += self._more(messages, wait.extra)
         waiting = {message_id for message_id in self.push_messages(messages) if message_id}
         del messages  # they hold the model once per device
-        started = time.monotonic()
         replies: list[Message] = []
         while waiting:
             fresh = list(self.pull_messages(waiting))
             replies += fresh
             waiting -= {reply.metadata.reply_to_message_id for reply in fresh}
-            waited = time.monotonic() - started
-            left = float("inf") if timeout is None else timeout - waited
-            if not waiting or left <= 0:
+            if wait.is_over(replies, waiting):
                 break
-            time.sleep(min(max(_FIRST_LOOK, waited / 10), _SLOWEST_LOOK, left))
-        self._missed(waiting, f"its round had ended after {timeout:g} s" if timeout is not None else "")
-        return replies
+            time.sleep(wait.next_look())
+        self._missed(waiting, wait.ended_because)
+        return self._counted(sorted(replies, key=_node_of), wait)
 
-    def _received(self, reply: Message) -> Iterator[RunReport]:
-        answered = reply.metadata.reply_to_message_id
-        sent = self._in_flight.pop(answered, None)
-        if sent is None:
-            if reply.metadata.src_node_id != SUPERLINK_NODE_ID:
-                node = str(reply.metadata.src_node_id)
-                yield ReplyReceived(
-                    round=0, phase="", node=node, error="", message=answered, content=_content_of(reply)
-                )
-            return
-        error = (reply.error.reason or f"error {reply.error.code}") if reply.has_error() else ""
-        from_device = str(reply.metadata.src_node_id) == sent.node  # Flower answers for a node that it calls offline
-        message = answered if from_device else ""
-        content = _content_of(reply) if from_device else None
-        yield ReplyReceived(
-            round=sent.round, phase=sent.phase, node=sent.node, error=error, message=message, content=content
-        )
-        if not from_device:
-            yield RepliesMissed(messages=[answered], reason=f"its round went on without it: {error}")
+    # ---- parts ----
+
+    def _more(self, messages: list[Message], count: int) -> list[Message]:
+        """For other devices, of what all of `messages` say; none where they say different things."""
+        if not count or len({id(message.content) for message in messages}) != 1:
+            return []
+        content, kind = messages[0].content, messages[0].metadata.message_type
+        asked = {message.metadata.dst_node_id for message in messages}
+        nodes = self._roster.others(asked, self._grid.get_node_ids(), count)
+        return [Message(content, dst_node_id=node, message_type=kind) for node in nodes]
+
+    def _counted(self, replies: list[Message], wait: Wait) -> list[Message]:
+        """Without those that are refused, which become errors; none when too few are left."""
+        refused = self._intake.refusals(replies, self._instructions.base)
+        self._drop(refused)
+        for reply in replies:
+            if reason := refused.get(reply.metadata.reply_to_message_id):
+                self._report(_refused(reply, self._instructions.last, reason))
+        replies = [as_error(reply, refused.get(reply.metadata.reply_to_message_id, "")) for reply in replies]
+        self.void = wait.void(sum(not reply.has_error() for reply in replies))
+        if not self.void:
+            return replies
+        self._missed({reply.metadata.reply_to_message_id for reply in replies if not reply.has_error()}, self.void)
+        return []
+
+    def _take(self, message_ids: list[str]) -> None:
+        if self._untaken is not None:
+            self._untaken += message_ids
+        elif message_ids:
+            self._journal.add(*message_ids)
+            self._report(RepliesTaken(messages=message_ids))
 
     def _missed(self, message_ids: set[str], reason: str) -> None:
         for message_id in message_ids:
             self._in_flight.pop(message_id, None)
+        self._drop(message_ids)
         if message_ids:
             self._report(RepliesMissed(messages=sorted(message_ids), reason=reason))
 
-    def _describe(self, message: Message) -> "_Sent":
-        return _Sent(
-            round=_round_of(message) or self._current_round(),
-            phase=message.metadata.message_type.split(".")[0],
-            node=str(message.metadata.dst_node_id),
-        )
+    def _drop(self, message_ids: Collection[str]) -> None:
+        if self._untaken is not None:
+            self._untaken = [each for each in self._untaken if each not in message_ids]
 
 
-class _Sent(msgspec.Struct, frozen=True, kw_only=True):
-    round: int
-    phase: str
-    node: str
+def _received(reply: Message, sent: Sent | None) -> Iterator[RunReport]:
+    answered = reply.metadata.reply_to_message_id
+    if sent is None:
+        if reply.metadata.src_node_id != SUPERLINK_NODE_ID:
+            node = str(reply.metadata.src_node_id)
+            yield ReplyReceived(round=0, phase="", node=node, error="", message=answered, content=_content_of(reply))
+        return
+    error = (reply.error.reason or f"error {reply.error.code}") if reply.has_error() else ""
+    from_device = str(reply.metadata.src_node_id) == sent.node  # Flower answers for a node that it calls offline
+    yield ReplyReceived(
+        round=sent.round,
+        phase=sent.phase,
+        node=sent.node,
+        error=error,
+        message=answered if from_device else "",
+        content=_content_of(reply) if from_device else None,
+    )
+    if not from_device:
+        yield RepliesMissed(messages=[answered], reason=f"its round went on without it: {error}")
+
+
+def _refused(reply: Message, sent: Sent | None, reason: str) -> ReplyRefused:
+    return ReplyRefused(
+        round=0 if sent is None else sent.round,
+        phase="" if sent is None else sent.phase,
+        node=str(reply.metadata.src_node_id),
+        message=reply.metadata.reply_to_message_id,
+        reason=reason,
+    )
+
+
+def _node_of(reply: Message) -> int:
+    return reply.metadata.src_node_id
 
 
 def _content_of(reply: Message) -> ReplyContent | None:
@@ -154,12 +250,3 @@ def _content_of(reply: Message) -> ReplyContent | None:
         size=sum(len(array.data) for array in arrays),
         weight=weights[0] if weights else None,
     )
-
-
-def _round_of(message: Message) -> int:
-    """As the stock strategies write it into their configuration; 0 when the message does not say."""
-    for record in message.content.values() if message.has_content() else ():
-        number = record.get("server-round") if isinstance(record, ConfigRecord) else None
-        if isinstance(number, int):
-            return number
-    return 0

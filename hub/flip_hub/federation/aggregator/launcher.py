@@ -1,4 +1,4 @@
-"""The ServerApp's process: Flower's own `flwr-serverapp`, in which the app gets our Grid and its strategy is watched.
+"""The ServerApp's process: Flower's own `flwr-serverapp`, in which the app gets our Grid and its rounds are ours.
 
 Apps run unmodified. Two names of Flower's are replaced: `run_` in `flwr.superlink.runtime.run_serverapp`, the function
 that loads the app and runs it, and `pull_objects` in `flwr.superlink.grid.http_grid`, which waits a whole second when a
@@ -6,7 +6,6 @@ reply was announced a moment before its objects arrived. Nothing that reporting 
 """
 
 import importlib
-import logging
 import os
 import sys
 from collections.abc import Callable
@@ -18,13 +17,8 @@ from flwr.app import Context
 from flwr.serverapp import Grid
 from flwr.superlink.cli.flwr_serverapp import flwr_serverapp
 
-from flip_hub.federation.aggregator.grid import RoundGrid
-from flip_hub.federation.aggregator.observer import Observer
+from flip_hub.federation.aggregator.engine import Engine, Hub
 from flip_hub.federation.aggregator.reports import Reports
-from flip_hub.federation.aggregator.versions import VersionMaker
-from flip_hub.federation.journal import Journal
-
-log = logging.getLogger("flwr.flip")
 
 _PROMPT = {"initial_backoff": 0.05, "backoff_cap": 1.0}
 """Seconds between looks for an object that is on its way."""
@@ -47,24 +41,23 @@ def install() -> None:
             "this version of Flower starts ServerApps in another way: flip_hub.federation.aggregator.launcher "
             "expects flwr 1.41, where flwr.superlink.runtime.run_serverapp calls run_"
         )
-    runtime.run_ = observed(runtime.run_)
+    runtime.run_ = conducted(runtime.run_)
     grid: Any = importlib.import_module("flwr.superlink.grid.http_grid")
     # bounded by its `max_time` alone: shorter waits would use up the tries of a slow upload
     grid.pull_objects = partial(grid.pull_objects, max_tries_per_object=None, **_PROMPT)
 
 
-def observed(run: Callable[..., Context]) -> Callable[..., Context]:
+def conducted(run: Callable[..., Context]) -> Callable[..., Context]:
     """Wraps `flwr.server.run_serverapp.run`."""
 
-    def run_observed(*, grid: Grid, context: Context, server_app_dir: str, **rest: Any) -> Context:
+    def run_conducted(*, grid: Grid, context: Context, server_app_dir: str, **rest: Any) -> Context:
         os.environ[APP_FOLDER] = server_app_dir
-        reports = _reports(context.run_id)
+        hub = _hub_of(context.run_id)
+        reports = Reports(hub.line(), context.run_id, patience=hub.patience)
         flush = _FLUSH_WHEN_STOPPED
         try:
-            observer = Observer(reports.send, VersionMaker(Path(server_app_dir)))
-            with observer.observing():
-                ours = RoundGrid(grid, _journal(context.run_id), reports.send, lambda: observer.round)
-                context = run(grid=ours, context=context, server_app_dir=server_app_dir, **rest)
+            with Engine(hub, reports.send, Path(server_app_dir), grid) as engine, engine.conducting():
+                context = run(grid=engine.grid, context=context, server_app_dir=server_app_dir, **rest)
             flush = _FLUSH
             return context
         except Exception:
@@ -73,17 +66,18 @@ def observed(run: Callable[..., Context]) -> Callable[..., Context]:
         finally:
             reports.close(flush)
 
-    return run_observed
+    return run_conducted
 
 
-def _reports(run_id: int) -> Reports:
+def _hub_of(run_id: int) -> Hub:
     """As the SuperLink's environment says, which `superlink` sets."""
-    secret_file, patience = Path(os.environ["FLIP_HUB_SECRET_FILE"]), float(os.environ["FLIP_HUB_PATIENCE"])
-    return Reports(Path(os.environ["FLIP_HUB_SOCKET"]), secret_file, run_id, patience=patience)
-
-
-def _journal(run_id: int) -> Journal:
-    return Journal(Path(os.environ["FLIP_JOURNALS"]) / str(run_id))
+    return Hub(
+        socket=Path(os.environ["FLIP_HUB_SOCKET"]),
+        secret_file=Path(os.environ["FLIP_HUB_SECRET_FILE"]),
+        patience=float(os.environ["FLIP_HUB_PATIENCE"]),
+        runs=Path(os.environ["FLIP_RUNS"]),
+        flower_run_id=run_id,
+    )
 
 
 if __name__ == "__main__":

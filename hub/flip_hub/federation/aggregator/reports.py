@@ -11,39 +11,26 @@ import queue
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
-import httpx
 import msgspec
 
+from flip_hub.federation.aggregator.hub_line import HubLine
 from flip_hub.federation.schemas import RunReport
-from flip_runtime.backoff import Backoff
 from flip_runtime.errors import Rejected, Unavailable
-from flip_runtime.patience import retry_after
 from flip_wire.models import Sha256
 
 log = logging.getLogger("flwr.flip")  # below Flower's own logger: these lines land in the run's log
 
 _WAITING = 256
 _WITH_FILES = 2
-_BACKOFF = Backoff(first=0.2, most=5.0)
-_TIMEOUT = httpx.Timeout(10.0, write=60.0)
-_NOT_YET = (404, 408, 425, 429)
-"""404: the hub may still be writing down the run that it has just started."""
 
 
 class Reports:
     """`send` from one thread; `close` when the run is over."""
 
-    def __init__(self, hub_socket: Path, secret_file: Path, flower_run_id: int, *, patience: float = 60.0) -> None:
+    def __init__(self, line: HubLine, flower_run_id: int, *, patience: float = 60.0) -> None:
         self._run = f"/internal/v1/runs/{flower_run_id}/reports"
-        self._socket = hub_socket
-        self._client = httpx.Client(
-            base_url="http://localhost",
-            transport=httpx.HTTPTransport(uds=str(hub_socket)),
-            headers={"Authorization": f"Bearer {secret_file.read_text().strip()}"},
-            timeout=_TIMEOUT,
-        )
+        self._line = line
         self._patience = patience
         self._queue: queue.Queue[_Item | None] = queue.Queue(_WAITING)
         self._slots = threading.BoundedSemaphore(_WITH_FILES)
@@ -80,7 +67,7 @@ class Reports:
             log.warning("%d reports did not reach the hub: its account of this run is incomplete", waiting)
 
     def _deliver_all(self) -> None:
-        with self._client:
+        with self._line:
             for item in self._items():
                 try:
                     self._deliver(item)
@@ -105,31 +92,11 @@ class Reports:
 
     def _call(self, method: str, path: str, content: bytes, until: float) -> None:
         """Tries until it is accepted or the time is over (`Unavailable`), or refused (`Rejected`)."""
-        failures = 0
-        while True:
-            try:
-                return self._try(method, path, content)
-            except Unavailable as error:
-                failures += 1
-                delay = max(_BACKOFF.delay(failures), error.retry_after or 0.0)
-                if time.monotonic() + delay > min(until, self._last_call):
-                    raise
-                if failures == 1 and not self._closing.is_set():
-                    log.info("the hub does not take reports, trying again: %s", error)
-                time.sleep(delay)
+        self._line.call(method, path, content, lambda: min(until, self._last_call), self._tell)
 
-    def _try(self, method: str, path: str, content: bytes) -> None:
-        if not self._socket.exists():  # httpx would leave the socket open with which it found out
-            raise Unavailable(f"there is no {self._socket}: the hub is starting, or has stopped")
-        kind = "application/json" if method == "POST" else "application/octet-stream"
-        try:
-            answer = self._client.request(method, path, content=content, headers={"Content-Type": kind})
-        except httpx.TransportError as error:
-            raise Unavailable(f"{type(error).__name__}: {error}") from error
-        if answer.status_code in _NOT_YET or answer.status_code >= 500:
-            raise Unavailable(f"HTTP status {answer.status_code}", retry_after=_asked(answer))
-        if answer.is_error:
-            raise Rejected(f"HTTP status {answer.status_code}: {answer.text[:200]}")
+    def _tell(self, error: Unavailable) -> None:
+        if not self._closing.is_set():
+            log.info("the hub does not take reports, trying again: %s", error)
 
 
 class _Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,8 +104,3 @@ class _Item(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[Sha256, bytes]
     until: float
     """On the monotonic clock."""
-
-
-def _asked(answer: httpx.Response) -> float | None:
-    seconds = retry_after(answer.headers)
-    return None if seconds is None else min(seconds, 10.0)  # a report has a minute in all

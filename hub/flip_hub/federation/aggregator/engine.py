@@ -1,0 +1,84 @@
+"""What surrounds one ServerApp, put together: its Grid, its rounds and its checkpoints, as the hub's brief says."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Self
+
+from flwr.app import ArrayRecord
+from flwr.serverapp import Grid
+from msgspec import Struct
+
+from flip_hub.federation.aggregator.beginning import arrays_of_version, checkpoint_to_begin_after
+from flip_hub.federation.aggregator.grid import RoundGrid
+from flip_hub.federation.aggregator.hub_line import HubLine
+from flip_hub.federation.aggregator.instructions import Instructions
+from flip_hub.federation.aggregator.progress_reports import ProgressReports, Send
+from flip_hub.federation.aggregator.roster import Roster
+from flip_hub.federation.aggregator.rounds import Conductor
+from flip_hub.federation.aggregator.saved import Saved
+from flip_hub.federation.aggregator.versions import VersionMaker
+from flip_hub.federation.brief import Brief, NodeFacts
+from flip_hub.federation.journal import Journal
+
+
+class Hub(Struct, frozen=True, kw_only=True):
+    """The hub that this process belongs to."""
+
+    socket: Path
+    secret_file: Path
+    patience: float
+    """Seconds that a call is tried."""
+    runs: Path
+    """The folder of all runs."""
+    flower_run_id: int
+
+    def line(self) -> HubLine:
+        return HubLine(self.socket, self.secret_file)
+
+
+class Engine:
+    def __init__(self, hub: Hub, send: Send, app_folder: Path, grid: Grid) -> None:
+        """Returns when no other ServerApp of this run lives. Raises `Unavailable` or `Rejected` without a brief."""
+        self._hub = hub
+        self._line = hub.line()
+        self.brief = self._line.ask(f"{self._path}/brief", Brief, within=hub.patience)
+        plan = self.brief.plan
+        self._journal = Journal(hub.runs / self.brief.run_id)
+        roster = Roster(self._facts, plan.rounds.wait)
+        instructions = Instructions(self.brief.run_id, plan.update, plan.local)
+        self.grid = RoundGrid(grid, self._journal, send, roster, instructions, plan.rounds)
+        begin = checkpoint_to_begin_after(hub.runs, plan.start)
+        self._conductor = Conductor(
+            self.grid,
+            Saved(self._journal, begin),
+            ProgressReports(send, VersionMaker(app_folder)),
+            self.brief.seed,
+            first=self._first,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._journal.close()
+        with self._line:
+            pass
+
+    def conducting(self) -> AbstractContextManager[None]:
+        return self._conductor.conducting()
+
+    @property
+    def _path(self) -> str:
+        return f"/internal/v1/runs/{self._hub.flower_run_id}"
+
+    def _facts(self) -> Mapping[int, NodeFacts]:
+        found = self._line.ask(f"{self._path}/nodes", list[NodeFacts], within=self._hub.patience)
+        return {int(facts.node): facts for facts in found}
+
+    def _first(self, arrays: ArrayRecord) -> ArrayRecord:
+        """What the run begins with. Raises `Rejected` when the model of the plan does not fit the app's."""
+        if not self.brief.weights:
+            return arrays
+        content = self._line.fetch(f"/internal/v1/artifacts/{self.brief.weights}", within=self._hub.patience)
+        return arrays_of_version(content, arrays)

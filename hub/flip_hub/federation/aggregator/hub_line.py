@@ -1,0 +1,90 @@
+"""Calls from a ServerApp's process to the hub on the same machine, over its Unix socket."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self, TypeVar
+
+import httpx
+import msgspec
+
+from flip_runtime.backoff import Backoff
+from flip_runtime.errors import Rejected, Unavailable
+from flip_runtime.patience import retry_after
+
+T = TypeVar("T")
+
+BACKOFF = Backoff(first=0.2, most=5.0)
+_TIMEOUT = httpx.Timeout(10.0, read=60.0, write=60.0)
+_NOT_YET = (404, 408, 425, 429)
+"""404: the hub may still be writing down the run that it has just started."""
+
+
+class HubLine:
+    def __init__(self, hub_socket: Path, secret_file: Path) -> None:
+        self._socket = hub_socket
+        self._client = httpx.Client(
+            base_url="http://localhost",
+            transport=httpx.HTTPTransport(uds=str(hub_socket)),
+            headers={"Authorization": f"Bearer {secret_file.read_text().strip()}"},
+            timeout=_TIMEOUT,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def ask(self, path: str, kind: type[T], *, within: float) -> T:
+        """Raises `Unavailable` when there was no answer in that many seconds, `Rejected` when it is refused."""
+        try:
+            return msgspec.json.decode(self.fetch(path, within=within), type=kind)
+        except msgspec.DecodeError as error:
+            raise Rejected(f"{path}: the hub's answer is not understood: {error}") from error
+
+    def fetch(self, path: str, *, within: float) -> bytes:
+        """Raises as `ask`."""
+        until = time.monotonic() + within
+        return self.call("GET", path, b"", lambda: until)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        content: bytes,
+        until: Callable[[], float],
+        on_first_failure: Callable[[Unavailable], None] = lambda _: None,
+    ) -> bytes:
+        """Tries until it is accepted or the monotonic clock says `until` (`Unavailable`), or refused (`Rejected`)."""
+        failures = 0
+        while True:
+            try:
+                return self._try(method, path, content)
+            except Unavailable as error:
+                failures += 1
+                delay = max(BACKOFF.delay(failures), error.retry_after or 0.0)
+                if time.monotonic() + delay > until():
+                    raise
+                if failures == 1:
+                    on_first_failure(error)
+                time.sleep(delay)
+
+    def _try(self, method: str, path: str, content: bytes) -> bytes:
+        if not self._socket.exists():  # httpx would leave the socket open with which it found out
+            raise Unavailable(f"there is no {self._socket}: the hub is starting, or has stopped")
+        kind = "application/json" if method == "POST" else "application/octet-stream"
+        try:
+            answer = self._client.request(method, path, content=content, headers={"Content-Type": kind})
+        except httpx.TransportError as error:
+            raise Unavailable(f"{type(error).__name__}: {error}") from error
+        if answer.status_code in _NOT_YET or answer.status_code >= 500:
+            raise Unavailable(f"HTTP status {answer.status_code}", retry_after=_asked(answer))
+        if answer.is_error:
+            raise Rejected(f"HTTP status {answer.status_code}: {answer.text[:200]}")
+        return answer.content
+
+
+def _asked(answer: httpx.Response) -> float | None:
+    seconds = retry_after(answer.headers)
+    return None if seconds is None else min(seconds, 10.0)  # a report has a minute in all

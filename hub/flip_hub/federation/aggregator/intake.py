@@ -1,0 +1,127 @@
+"""Which replies a strategy is given, and why it is not given the others: one device never ends a round for all.
+
+Refused is what no aggregate can use: numbers that are not finite, tensors of another form than most devices sent,
+a weight that cannot be, metrics that are named otherwise than most. A strategy sees a refused reply as a device that
+failed. What was sent to the devices has a vote, too; where more of them agree on another form, the app has its reasons.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, Error, Message, MetricRecord
+from flwr.app.message import make_message
+from flwr.common.constant import ErrorCode
+
+_EXAMPLES = "num-examples"
+MOST_EXAMPLES = 100_000_000
+"""Of one device: more are a lie or a mistake, and would outweigh all others."""
+
+Form = tuple[tuple[str, str, tuple[int, ...]], ...]
+"""Name, dtype and shape of each array."""
+
+
+class Intake:
+    def refusals(self, replies: Sequence[Message], base: ArrayRecord | None) -> dict[str, str]:
+        """Why, in words for people, by the id of the instruction; `base` are the arrays that were sent."""
+        refused: dict[str, str] = {}
+        sound = [reply for reply in replies if reply.has_content()]
+        for reply in sound:
+            if reason := _not_finite(reply) or _no_weight(reply):
+                refused[reply.metadata.reply_to_message_id] = reason
+        for form_of, like in ((_arrays_of, None if base is None else form(base)), (_metrics_of, None)):
+            sound = [reply for reply in sound if reply.metadata.reply_to_message_id not in refused]
+            refused |= _odd_ones(sound, form_of, like)
+        return refused
+
+
+def as_error(reply: Message, reason: str) -> Message:
+    """The reply itself without a reason, else one that says in its place that the device failed."""
+    if not reason:
+        return reply
+    error = Error(code=ErrorCode.MOD_FAILED_PRECONDITION, reason=f"refused by the hub: {reason}")
+    return make_message(metadata=reply.metadata, error=error)
+
+
+def form(record: ArrayRecord) -> Form:
+    return tuple(sorted((name, array.dtype, _shape(array)) for name, array in record.items()))
+
+
+def _shape(array: Array) -> tuple[int, ...]:
+    """Bytes may have any length: trees, or what a strategy of the app's own unpacks."""
+    return (-1,) if array.dtype == "uint8" and len(array.shape) == 1 else tuple(array.shape)
+
+
+def _not_finite(reply: Message) -> str:
+    for record in reply.content.array_records.values():
+        for name, array in record.items():
+            try:
+                values = array.numpy()
+            except (ValueError, TypeError, OSError, EOFError) as error:
+                return f"{name} cannot be read: {str(error)[:100]}"
+            if (str(values.dtype), values.shape) != (array.dtype, tuple(array.shape)):
+                return f"{name} is not what it says: {values.dtype} {list(values.shape)}"
+            if values.dtype.kind in "fc" and not np.isfinite(values).all():
+                return f"{name} has values that are not finite"
+    return ""
+
+
+def _no_weight(reply: Message) -> str:
+    for record in reply.content.metric_records.values():
+        for name, value in record.items():
+            if isinstance(value, float) and not math.isfinite(value) and name == _EXAMPLES:
+                return f"{name} is {value}"
+        number = record.get(_EXAMPLES)
+        if isinstance(number, int | float) and not 0 < number <= MOST_EXAMPLES:
+            return f"{_EXAMPLES} is {number:g}; it must be above 0 and at most {MOST_EXAMPLES:,}"
+    return ""
+
+
+def _arrays_of(reply: Message) -> Form:
+    return tuple(each for record in reply.content.array_records.values() for each in form(record))
+
+
+def _metrics_of(reply: Message) -> tuple[tuple[str, bool], ...]:
+    """Names, and whether each is a list: what differs between devices cannot be averaged."""
+    records: Iterable[MetricRecord] = reply.content.metric_records.values()
+    return tuple(sorted((name, isinstance(value, list)) for record in records for name, value in record.items()))
+
+
+def _odd_ones(
+    replies: Sequence[Message], form_of: Callable[[Message], Hashable], like: Hashable | None
+) -> Mapping[str, str]:
+    forms = Counter(form_of(reply) for reply in replies)
+    if forms and like is not None:
+        forms[like] += 1
+    if len(forms) < 2:
+        return {}
+    usual = max(forms, key=lambda each: (forms[each], each == like, str(each)))
+    return {
+        reply.metadata.reply_to_message_id: _difference(found, usual)
+        for reply in replies
+        if (found := form_of(reply)) != usual
+    }
+
+
+def _difference(found: Hashable, usual: Hashable) -> str:
+    """Between two forms, by the first thing that differs."""
+    ours, others = set(_parts(usual)), set(_parts(found))
+    names = {part[0] for part in ours}
+    if strange := sorted(str(part[0]) for part in others if part[0] not in names):
+        return f"it has {strange[0]!r}, which the others do not have"
+    if lacking := sorted(str(name) for name in names - {part[0] for part in others}):
+        return f"it lacks {lacking[0]!r}, which the others have"
+    changed = sorted(others - ours, key=str)[0]
+    expected = next(part for part in ours if part[0] == changed[0])
+    return f"{changed[0]} is {_shown(changed)}, the others' is {_shown(expected)}"
+
+
+def _parts(form: Hashable) -> Iterable[tuple[object, ...]]:
+    return form if isinstance(form, tuple) else ()
+
+
+def _shown(part: tuple[object, ...]) -> str:
+    if len(part) == 3:
+        return f"{part[1]} {list(part[2]) if isinstance(part[2], tuple) else part[2]}"
+    return "a list" if part[1] else "a number"

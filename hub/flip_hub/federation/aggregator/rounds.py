@@ -1,0 +1,157 @@
+"""The rounds of any Flower strategy, with a checkpoint after each step: what `Strategy.start` does, and goes on after a
+crash as if there had been none.
+
+The steps, their order and their arguments are those of `flwr.serverapp.strategy.Strategy.start` (flwr 1.41), so that a
+strategy gives the same results. What is added lies between them: a step that a checkpoint holds is not done again;
+what the engine draws depends on the run's seed and the round alone; what happens is reported. `Strategy.start` is
+replaced while `conducting`; a strategy with a `start` of its own that does not call it goes its own way.
+"""
+
+import functools
+import logging
+import random
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any
+
+from flwr.app import ArrayRecord, ConfigRecord, MetricRecord
+from flwr.serverapp import Grid
+from flwr.serverapp.strategy import Result, Strategy
+
+from flip_hub.federation.aggregator.grid import RoundGrid
+from flip_hub.federation.aggregator.progress_reports import ProgressReports, least_nodes
+from flip_hub.federation.aggregator.saved import Saved, State
+
+log = logging.getLogger("flwr.flip")
+
+Evaluate = Callable[[int, ArrayRecord], MetricRecord | None]
+
+
+class Conductor:
+    """Of one ServerApp's process."""
+
+    def __init__(
+        self,
+        grid: RoundGrid,
+        saved: Saved,
+        reports: ProgressReports,
+        seed: int,
+        chosen: Callable[[Strategy], Strategy] = lambda strategy: strategy,
+        first: Callable[[ArrayRecord], ArrayRecord] = lambda arrays: arrays,
+        evaluate: Evaluate | None = None,
+    ) -> None:
+        """`chosen`: which strategy runs in the place of the app's, `first`: with what the run begins in the place of
+        the app's arrays, `evaluate`: on the hub, where the app gives no evaluation of its own to `start`."""
+        self._grid = grid
+        self._saved = saved
+        self._reports = reports
+        self._seed = seed
+        self._chosen = chosen
+        self._first = first
+        self._evaluate = evaluate
+        self._starts = 0
+
+    @contextmanager
+    def conducting(self) -> Generator[None]:
+        original: Callable[..., Result] = Strategy.start
+
+        @functools.wraps(original)
+        def start(strategy: Strategy, grid: Grid, initial_arrays: ArrayRecord, *args: Any, **kwargs: Any) -> Result:
+            if grid is not self._grid:
+                return original(strategy, grid, initial_arrays, *args, **kwargs)
+            return self._start(strategy, initial_arrays, *args, **kwargs)
+
+        setattr(Strategy, "start", start)  # noqa: B010  its type is narrower
+        try:
+            yield
+        finally:
+            setattr(Strategy, "start", original)  # noqa: B010
+
+    def _start(
+        self,
+        strategy: Strategy,
+        initial_arrays: ArrayRecord,
+        num_rounds: int = 3,
+        timeout: float = 3600,
+        train_config: ConfigRecord | None = None,
+        evaluate_config: ConfigRecord | None = None,
+        evaluate_fn: Evaluate | None = None,
+    ) -> Result:
+        self._starts += 1
+        strategy = self._chosen(strategy)
+        self._reports.started(type(strategy).__name__, num_rounds, least_nodes(strategy))
+        state = State(
+            strategy=strategy,
+            arrays=initial_arrays,
+            train_config=ConfigRecord() if train_config is None else train_config,
+            evaluate_config=ConfigRecord() if evaluate_config is None else evaluate_config,
+            result=Result(),
+        )
+        strategy.summary()
+        self._grid.hold()
+        try:
+            return self._rounds(state, num_rounds, timeout, evaluate_fn or self._evaluate)
+        finally:
+            self._grid.let_go()
+
+    def _rounds(self, state: State, num_rounds: int, timeout: float, evaluate: Evaluate | None) -> Result:
+        place = self._saved.restore(self._starts, state)
+        if place is None:
+            state.arrays = self._first(state.arrays)
+            if evaluate is not None:
+                _note(state.result.evaluate_metrics_serverapp, 0, evaluate(0, state.arrays))
+            self._keep(state, 0, done=True)
+        else:
+            log.info("the run goes on after round %d%s", place.round, "" if place.done else ", which was trained")
+            if place.done and place.round:
+                self._tell(state, place.round)  # it may have died before
+        last, trained = (0, False) if place is None else (place.round, not place.done)
+        for number in range(last if trained else last + 1, num_rounds + 1):
+            log.info("[ROUND %d/%d]", number, num_rounds)
+            if not trained:
+                self._train(state, number, timeout)
+            trained = False
+            self._evaluate_round(state, number, timeout, evaluate)
+        return state.result
+
+    def _train(self, state: State, number: int, timeout: float) -> None:
+        self._draw(number, "train")
+        strategy, grid = state.strategy, self._grid
+        messages = strategy.configure_train(number, state.arrays, state.train_config, grid)
+        replies = grid.send_and_receive(messages, timeout=timeout)
+        arrays, metrics = strategy.aggregate_train(number, replies)
+        state.void = grid.void
+        state.changed = arrays is not None
+        if arrays is not None:
+            state.result.arrays = state.arrays = arrays
+        _note(state.result.train_metrics_clientapp, number, metrics)
+        self._keep(state, number, done=False)
+
+    def _evaluate_round(self, state: State, number: int, timeout: float, evaluate: Evaluate | None) -> None:
+        self._draw(number, "evaluate")
+        strategy, grid, result = state.strategy, self._grid, state.result
+        messages = strategy.configure_evaluate(number, state.arrays, state.evaluate_config, grid)
+        replies = grid.send_and_receive(messages, timeout=timeout)
+        _note(result.evaluate_metrics_clientapp, number, strategy.aggregate_evaluate(number, replies))
+        if evaluate is not None:
+            _note(result.evaluate_metrics_serverapp, number, evaluate(number, state.arrays))
+        self._keep(state, number, done=True)
+        self._tell(state, number)
+
+    def _tell(self, state: State, number: int) -> None:
+        self._reports.finished(number, state.arrays if state.changed else None, state.result, state.void)
+
+    def _keep(self, state: State, number: int, *, done: bool) -> None:
+        """Raises `Rejected` when the hub has ended the run."""
+        self._saved.keep(self._starts, number, done, state, self._grid.untaken())
+        self._grid.taken()
+
+    def _draw(self, number: int, phase: str) -> None:
+        """Flower's strategies draw devices with Python's own generator."""
+        random.seed(f"{self._seed}/{self._starts}/{number}/{phase}")
+
+
+def _note(metrics: dict[int, MetricRecord], number: int, found: MetricRecord | None) -> None:
+    if found is not None:
+        log.info("\tround %d: %s", number, found)
+        metrics[number] = found

@@ -1,0 +1,100 @@
+"""The state of a strategy's rounds, kept in checkpoints and taken from them."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flwr.app import ArrayRecord, ConfigRecord
+from flwr.serverapp.strategy import Result, Strategy
+
+from flip_hub.federation.aggregator.beginning import Begin
+from flip_hub.federation.aggregator.memory import Memory, write
+from flip_hub.federation.checkpoint import Checkpoints, Place
+from flip_hub.federation.journal import Journal
+
+log = logging.getLogger("flwr.flip")
+
+
+@dataclass
+class State:
+    """What changes from round to round."""
+
+    strategy: Strategy
+    arrays: ArrayRecord
+    train_config: ConfigRecord
+    """Strategies write into it, for example a learning rate that they lower."""
+    evaluate_config: ConfigRecord
+    result: Result
+    changed: bool = False
+    """Whether the last training gave new arrays."""
+    void: str = ""
+
+
+class Saved:
+    def __init__(self, journal: Journal, begin: Begin | None = None) -> None:
+        """`begin`: a checkpoint of an earlier run that this one begins after."""
+        self._journal = journal
+        self._checkpoints = Checkpoints(journal.folder)
+        self._begin = begin
+        self._told: set[str] = set()
+
+    def restore(self, start: int, state: State) -> Place | None:
+        """Sets `state` to the newest checkpoint of that call of `Strategy.start`; None when there is none."""
+        place, checkpoints = self._checkpoints.newest(start), self._checkpoints
+        if place is None and start == 1 and self._begin is not None:
+            place, checkpoints = self._begin.place, self._begin.checkpoints
+        if place is None:
+            return None
+        memory = Memory(checkpoints.read(place))
+        if place.done and place.round:  # its arrays were written when its training was
+            trained = Place(place.start, place.round, done=False)
+            _set(state, Memory(checkpoints.read(trained)))
+        _set(state, memory)
+        return place
+
+    def keep(self, start: int, number: int, done: bool, state: State, taken: Sequence[str]) -> None:
+        """Returns when it is on disk. Raises `Rejected` when the hub has ended the run."""
+        values: dict[str, Any] = {
+            "result": _without_arrays(state.result),
+            "train_config": state.train_config,
+            "evaluate_config": state.evaluate_config,
+            "changed": state.changed,
+            "void": state.void,
+        }
+        if not done or not number:
+            values |= {"arrays": state.arrays, "strategy": state.strategy}
+        written = write(values)
+        for path in set(written.left_out) - self._told:
+            log.warning("%s is not kept in checkpoints: after a crash the app begins with it anew", path)
+            self._told.add(path)
+        with self._journal.still_open():
+            try:
+                self._checkpoints.write(Place(start, number, done), list(taken), written.pieces)
+            except OSError as error:
+                log.warning("no checkpoint of round %d: %s", number, error)
+        self._prune()
+
+    def _prune(self) -> None:
+        """What they held stays known."""
+        for place in self._checkpoints.surplus():
+            self._journal.add(*self._checkpoints.taken(place))
+            self._checkpoints.remove(place)
+
+
+def _without_arrays(result: Result) -> Result:
+    return Result(ArrayRecord(), *(getattr(result, name) for name in _METRICS))
+
+
+_METRICS = ("train_metrics_clientapp", "evaluate_metrics_clientapp", "evaluate_metrics_serverapp")
+
+
+def _set(state: State, memory: Memory) -> None:
+    arrays = memory.value("arrays")
+    if arrays is not None:
+        state.arrays = arrays
+        memory.into("strategy", state.strategy)
+    for name in ("train_config", "evaluate_config", "changed", "void"):
+        setattr(state, name, memory.value(name))
+    memory.into("result", state.result)
+    state.result.arrays = state.arrays

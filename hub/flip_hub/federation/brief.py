@@ -1,0 +1,31 @@
+"""What the hub tells a ServerApp's process of its run, when that asks (`GET /internal/v1/runs/{flower_run_id}/...`)."""
+
+from msgspec import Struct
+
+from flip_hub.federation.plan import Plan
+from flip_wire.fleet import DeviceId
+
+
+class Brief(Struct, frozen=True, kw_only=True):
+    """`.../brief`: the same for each ServerApp that takes the place of one that died."""
+
+    run_id: str
+    """The hub's, that names the run's folder."""
+    plan: Plan
+    seed: int
+    """The plan's, or one that was drawn when the run was made."""
+    weights: str = ""
+    """SHA-256 of the weights that the plan wants to start from; `GET /internal/v1/artifacts/{sha256}` has them."""
+
+
+class NodeFacts(Struct, frozen=True, kw_only=True):
+    """`.../nodes`: of one node of Flower's."""
+
+    node: str
+    device_id: DeviceId
+    agent: bool
+    """Whether it understands terms (`flip_wire.terms`); Flower's own SuperNode does not."""
+    forms: list[str] = []
+    """In which it can send updates, beside plainly."""
+    barred: str = ""
+    """Why the plan leaves it out, in words for people; empty when it takes part."""
