@@ -33,6 +33,24 @@ class UpdateForm(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of the entries that `topk` keeps."""
 
 
+class Clipping(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="clipping"):
+    """The device clips its update to the `clipping_norm` in the instruction's configuration."""
+
+    adaptive: bool = False
+    """Whether its metrics say if that has changed it (`norm_bit`), so that the hub can find a better norm."""
+
+
+class Noise(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="noise"):
+    """The device clips its update and adds noise to it."""
+
+    clipping_norm: Annotated[float, Meta(gt=0)]
+    """Euclidean length."""
+    stddev: Annotated[float, Meta(gt=0)]
+    """Of the Gaussian noise on each entry."""
+    metrics: bool = False
+    """Whether the reply's metrics may leave the device, which nothing hides; else all weigh alike."""
+
+
 class Terms(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of one instruction."""
 
@@ -43,6 +61,8 @@ class Terms(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """That the reply's arrays travel in; None: as the app gives them."""
     local: list[str] = []
     """Patterns (`fnmatch`) of the arrays that are the device's own: trained, kept there and never sent."""
+    privacy: Clipping | Noise | None = None
+    """What hides the device's update before it leaves; None: nothing does, or the hub."""
 
 
 class Account(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,0 +1,16 @@
+"""What of a run's privacy its devices do, as the terms of their instructions say it."""
+
+from flip_hub.federation.privacy.schemas import DeviceAdaptive, DeviceFixed, Local, Privacy
+from flip_wire.terms import Clipping, Noise
+
+
+def on_devices(privacy: Privacy | None) -> Clipping | Noise | None:
+    """None where the hub does all. Of a node that does not understand terms the others must not be asked."""
+    match privacy:
+        case Local():
+            shown = privacy.metrics == "shown"
+            return Noise(clipping_norm=privacy.clipping_norm, stddev=privacy.stddev, metrics=shown)
+        case DeviceFixed() | DeviceAdaptive():
+            return Clipping(adaptive=isinstance(privacy, DeviceAdaptive))
+        case _:
+            return None
