@@ -28,6 +28,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flip_hub.federation.aggregator.privacy.strategy import private
+from flip_hub.federation.aggregator.strategies.fedbuff import FedBuff
 from flip_hub.federation.privacy.schemas import (
     DeviceAdaptive,
     DeviceFixed,
@@ -175,11 +176,12 @@ def norms(privacy: Privacy, lengths: list[float], rounds: int, size: int = 20) -
 @pytest.mark.parametrize("start", [0.05, 100.0])
 def test_the_norm_goes_to_the_quantile_of_the_lengths(start: float) -> None:
     ask: dict[str, Any] = {**ADAPTIVE, "noise_multiplier": 0.01, "clipping_norm": start, "clipped_count_stddev": 0.1}
-    lengths = [0.5 * each for each in range(1, 21)]
-    half = norms(HubAdaptive(**ask), lengths, 100)
-    assert np.mean(half[-20:]) == pytest.approx(5.0, abs=0.6)
-    few = norms(HubAdaptive(**ask, clipped_share=0.2), lengths, 100)
-    assert np.mean(few[-20:]) == pytest.approx(8.0, abs=0.6)
+    ask |= {"clipping_rate": 0.5}
+    lengths = [1.0 * each for each in range(1, 11)]
+    half = norms(HubAdaptive(**ask), lengths, 50)
+    assert np.mean(half[-10:]) == pytest.approx(5.5, abs=0.7)
+    few = norms(HubAdaptive(**ask, clipped_share=0.2), lengths, 50)
+    assert np.mean(few[-10:]) == pytest.approx(8.5, abs=0.7)
 
 
 def test_noise_belongs_to_the_norm_that_clipped() -> None:
@@ -196,8 +198,8 @@ def test_noise_belongs_to_the_norm_that_clipped() -> None:
 def test_the_count_of_clipped_updates_is_noisy() -> None:
     ask: dict[str, Any] = {**ADAPTIVE, "clipping_rate": 1.0, "clipped_count_stddev": 0.6}
     privacy, lengths = HubAdaptive(**ask), [1.0] * 5 + [9.0] * 5
-    shares = [math.log(norms(privacy, lengths, 1)[0] / 3.0) + 0.5 for _ in range(400)]
-    assert np.mean(shares) == pytest.approx(0.5, abs=0.02)
+    shares = [math.log(norms(privacy, lengths, 1)[0] / 3.0) + 0.5 for _ in range(200)]
+    assert np.mean(shares) == pytest.approx(0.5, abs=0.025)
     assert np.std(shares) == pytest.approx(0.06, rel=0.25)
 
 
@@ -275,6 +277,20 @@ def test_an_array_that_no_noise_can_hide_is_named(dtype: str) -> None:
         train(private(average(), FIXED), model(2, dtype=dtype), sends(np.zeros(2)))
 
 
+def test_parts_that_stay_on_devices_are_neither_counted_nor_drowned() -> None:
+    before = ArrayRecord({"steps": model(1, 7, "int64")["weights"], "a": model(SIZE)["weights"]})
+
+    def device(message: Message) -> RecordDict:
+        return answer({"a": np.zeros(SIZE, "float32"), "steps": np.array([9])}, ONE)
+
+    after = train(private(average(), FIXED, local=["steps"]), before, device)
+    assert list(after or ()) == ["steps", "a"]  # FedAvgM and its like go by the order
+    assert vector(after, "steps") == [7]
+    assert deviation(vector(after, "a")) == pytest.approx(6.0, rel=0.02)
+    kept = train(private(average(), LOCAL, local=["steps"]), before, device)
+    assert vector(kept, "steps") == [9]  # what came is the strategy's, noise and all
+
+
 # ---- the account ----
 
 
@@ -289,7 +305,7 @@ def test_a_round_whose_cost_is_past_the_budget_is_not_begun() -> None:
     spent = strategy.spent(0)
     assert spent.epsilon == pytest.approx(6.573, abs=1e-3)
     assert spent.planned == spent.epsilon
-    with pytest.raises(Rejected, match=r"1 round cost epsilon .*is spent already"):
+    with pytest.raises(Rejected, match=r"1 round costs epsilon .*is spent already"):
         train(strategy, arrays, sends(np.zeros(2)), number=3)
     assert strategy.spent(0) == spent
 
@@ -354,6 +370,12 @@ def test_privacy_is_not_put_around_privacy() -> None:
             private(own, privacy)
 
 
+def test_a_strategy_without_rounds_is_refused_in_every_mode() -> None:
+    for privacy in (FIXED, LOCAL):
+        with pytest.raises(Rejected, match="FedBuff has no rounds"):
+            private(FedBuff(), privacy)
+
+
 # ---- metrics ----
 
 
@@ -383,15 +405,6 @@ def test_locally_a_message_is_spent_when_it_is_asked_for() -> None:
     assert strategy.state() == [Release(noise_multiplier=LOCAL.released_with, times=1)]
     strategy.aggregate_train(1, grid.send_and_receive(messages))
     assert strategy.state() == [Release(noise_multiplier=LOCAL.released_with, times=1)]
-
-
-def test_locally_a_round_that_was_cut_off_counts_once_more() -> None:
-    strategy = private(average(), LOCAL, [Release(noise_multiplier=LOCAL.released_with, times=3)])
-    strategy.resumed()
-    assert strategy.state()[0].times == 4
-    on_the_hub = private(average(), FIXED, [Release(noise_multiplier=2.0, times=3)])
-    on_the_hub.resumed()
-    assert on_the_hub.state()[0].times == 3
 
 
 def test_locally_the_hub_adds_no_noise_and_weighs_all_alike() -> None:

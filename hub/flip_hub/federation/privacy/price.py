@@ -32,8 +32,8 @@ def need_budget(privacy: Privacy, releases: Sequence[Release], rounds: int) -> N
     before = epsilon_of(releases, privacy.delta)
     earlier = f" ({before:.4g} is spent already)" if releases else ""
     raise Rejected(
-        f"{FIELD}.budget: {_rounds(rounds)} cost epsilon {cost:.4g} for delta {privacy.delta:g}{earlier}, "
-        f"the budget is {privacy.budget:g}",
+        f"{FIELD}.budget: {_rounds(rounds)} {'costs' if rounds == 1 else 'cost'} epsilon {cost:.4g} for "
+        f"delta {privacy.delta:g}{earlier}, the budget is {privacy.budget:g}",
         hint=_what_fits(privacy, releases, rounds),
     )
 

@@ -17,6 +17,8 @@ from flip_runtime.errors import Rejected
 
 MEANS = ("fedadagrad", "fedadam", "fedavg", "fedavgm", "fedprox", "fedyogi")
 """Strategies that need no more of a round than the mean of its updates."""
+WITHOUT_ROUNDS = ("fedbuff",)
+"""Strategies that ask a device again while they wait for others: how often, nobody can say beforehand."""
 
 
 def priced(plan: Plan, rounds: int | None, before: Sequence[Release] = ()) -> PrivacySpent | None:
@@ -39,6 +41,11 @@ def _check(plan: Plan, privacy: Privacy) -> None:
         )
     if isinstance(privacy, HubAdaptive | DeviceAdaptive):
         _need_noise_on_the_count(privacy)
+    if plan.strategy in WITHOUT_ROUNDS:
+        raise Rejected(
+            f"plan.strategy: {plan.strategy} has no rounds, and how often it asks a device nobody can say",
+            hint="use a strategy with rounds, or leave out the privacy",
+        )
     if isinstance(privacy, Local):
         return
     if plan.folding is not None:
@@ -49,9 +56,9 @@ def _check(plan: Plan, privacy: Privacy) -> None:
         )
     if plan.strategy and plan.strategy not in MEANS:
         raise Rejected(
-            f"plan.strategy: {plan.strategy[:80]} weighs or chooses single updates, and noise hides a device only in "
-            f"a mean",
-            hint=f"with mode {_mode(privacy)} these work: {', '.join(MEANS)}; with mode local every one",
+            f"plan.strategy: {plan.strategy[:80]} needs more of a round than the mean of its updates, and noise hides "
+            "a device only in a mean",
+            hint=f"with mode {_mode(privacy)} these work: {', '.join(MEANS)}; with mode local all with rounds",
         )
     if isinstance(privacy, DeviceFixed | DeviceAdaptive) and plan.update.codec != "float":
         raise Rejected(

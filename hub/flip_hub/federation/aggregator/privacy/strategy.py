@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import (
     Bulyan,
@@ -49,6 +49,7 @@ from flip_hub.federation.privacy.schemas import (
     Release,
 )
 from flip_runtime.errors import Rejected
+from flip_update.local_parts import split
 
 log = logging.getLogger("flwr.flip")
 
@@ -60,30 +61,42 @@ _WRAPPERS = (DifferentialPrivacyAdaptiveBase, DifferentialPrivacyFixedClippingBa
 
 
 def private(
-    strategy: Strategy, privacy: Privacy, releases: Sequence[Release] = (), refuse: Refuse = lambda *_: None
+    strategy: Strategy,
+    privacy: Privacy,
+    releases: Sequence[Release] = (),
+    *,
+    local: Sequence[str] = (),
+    refuse: Refuse = lambda *_: None,
 ) -> "Private":
-    """`releases`: of this run before its process was started anew, and of the run that it goes on from. `refuse` is
-    told of each reply that is left out, and why. Raises `Rejected` for a strategy that no noise of ours makes private.
+    """`releases`: of this run before its process was started anew, and of the run that it goes on from. `local`: of
+    the plan, arrays that stay on each device. `refuse` is told of each reply that is left out, and why.
+
+    Raises `Rejected` for a strategy that no noise of ours makes private.
     """
     if isinstance(strategy, _WRAPPERS):
         raise Rejected(
             "plan.privacy: the app's strategy is a wrapper for differential privacy itself",
             hint="give the app's strategy without it, or start the run without privacy",
         )
+    if type(strategy).start is not Strategy.start:
+        raise Rejected(
+            f"plan.privacy: {type(strategy).__name__} has no rounds, and how often it asks a device nobody can say",
+            hint="use a strategy with rounds, or start the run without privacy",
+        )
     if isinstance(privacy, Local):
-        return Private(strategy, privacy, releases, None, refuse)
+        return Private(strategy, privacy, releases, None, local, refuse)
     if isinstance(strategy, _CHOOSERS) or not isinstance(strategy, FedAvg):
         raise Rejected(
             f"plan.strategy: {type(strategy).__name__} needs more of a round than the mean of its updates, and noise "
             "hides a device only in a mean",
             hint="FedAvg and those that are made from it by its mean work; with privacy in mode local all do",
         )
-    return Private(strategy, privacy, releases, wrapper_of(privacy, _Mean(strategy)), refuse)
+    return Private(strategy, privacy, releases, wrapper_of(privacy, _Mean(strategy)), local, refuse)
 
 
 class Private(Strategy):
     # not in `vars`: a checkpoint holds the strategy's memory, the releases and the norm, and nothing of the plan
-    __slots__ = ("_base", "_before", "_privacy", "_refuse", "_wrapper")
+    __slots__ = ("_base", "_before", "_kept", "_local", "_order", "_privacy", "_refuse", "_wrapper")
 
     def __init__(
         self,
@@ -91,6 +104,7 @@ class Private(Strategy):
         privacy: Privacy,
         releases: Sequence[Release],
         wrapper: Wrapper | None,
+        local: Sequence[str],
         refuse: Refuse,
     ) -> None:
         self.strategy = strategy
@@ -101,8 +115,13 @@ class Private(Strategy):
         self._privacy = privacy
         self._before = list(releases)
         self._wrapper = wrapper
+        self._local = local
         self._refuse = refuse
         self._base: Base = {}
+        """What devices share, of the model of this round."""
+        self._kept: dict[str, Array] = {}
+        """The rest of it, which no device changes."""
+        self._order: list[str] = []
         self.restored(releases)
 
     # ---- the account ----
@@ -125,11 +144,6 @@ class Private(Strategy):
         """To what `state` gave."""
         self.released = {each.noise_multiplier: each.times for each in releases}
 
-    def resumed(self) -> None:
-        """After a crash: devices that had answered the round that was cut off will send it once more."""
-        if isinstance(self._privacy, Local):
-            self._spend()
-
     def _spend(self) -> None:
         self.restored(plus(self.state(), self._privacy.released_with))
 
@@ -140,8 +154,9 @@ class Private(Strategy):
     ) -> Iterable[Message]:
         """Raises `Rejected` when the budget has no room for another round."""
         self.need_budget(1)
-        need_floats(arrays)
-        self._base = read(arrays)
+        shared, self._kept = split(arrays, self._local)
+        need_floats(shared)
+        self._base, self._order = read(shared), list(arrays)
         if self._wrapper is None:
             messages = list(self.strategy.configure_train(server_round, arrays, config, grid))
             if messages:
@@ -164,7 +179,9 @@ class Private(Strategy):
         self._spend()
         if isinstance(self._privacy, HubAdaptive | DeviceAdaptive):
             self.norm = self._wrapper.clipping_norm
-        arrays, _ = self.strategy.aggregate_train(server_round, [as_reply(mean, weighted_by(self.strategy))])
+        whole = {name: mean[name] if name in mean else self._kept[name] for name in self._order}
+        reply = as_reply(whole, weighted_by(self.strategy))
+        arrays, _ = self.strategy.aggregate_train(server_round, [reply])
         return arrays, metrics
 
     def configure_evaluate(
@@ -198,7 +215,7 @@ class Private(Strategy):
 
     def _length(self, reply: Message) -> float:
         """Raises `Rejected`."""
-        found = length(reply, self._base)
+        found = length(reply, self._base, self._kept)
         if isinstance(self._privacy, DeviceFixed | DeviceAdaptive) and self._wrapper is not None:
             need_clipped(found, self._wrapper.clipping_norm, self._base)
         if isinstance(self._privacy, DeviceAdaptive):
@@ -207,7 +224,7 @@ class Private(Strategy):
 
     def _noisy_mean(self, number: int, fitting: list[tuple[Message, float]], wrapper: Wrapper) -> ArrayRecord:
         for reply, _ in fitting:
-            level(reply, self._base, weighted_by(self.strategy))
+            level(reply, list(self._base), weighted_by(self.strategy))
         given = [reply for reply, _ in fitting]
         mean = wrapper.strategy
         assert isinstance(mean, _Mean)
@@ -224,7 +241,7 @@ class Private(Strategy):
     def _passed_on(self, number: int, replies: list[Message]) -> tuple[ArrayRecord | None, MetricRecord | None]:
         if self._privacy.metrics == "none":
             for reply in replies:
-                level(reply, self._base, weighted_by(self.strategy))
+                level(reply, self._order, weighted_by(self.strategy))
         arrays, metrics = self.strategy.aggregate_train(number, replies)
         return arrays, None if self._privacy.metrics == "none" else metrics
 

@@ -1,11 +1,11 @@
 """What a private mean may be made of: updates that fit the model they began with, each of the same weight."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.supercore.differential_privacy import KEY_NORM_BIT
 from numpy.typing import NDArray
 
@@ -25,7 +25,7 @@ ARRAYS = "arrays"
 Base = Mapping[str, NDArray[Any]]
 
 
-def need_floats(arrays: ArrayRecord) -> None:
+def need_floats(arrays: Mapping[str, Array]) -> None:
     """Raises `Rejected` that names the array to which no noise can be added."""
     for name, array in arrays.items():
         if array.dtype not in _NOISY:
@@ -35,11 +35,12 @@ def need_floats(arrays: ArrayRecord) -> None:
             )
 
 
-def length(reply: Message, base: Base) -> float:
-    """Euclidean, of the whole update. Raises `Rejected` with the reason when it is none of that model."""
+def length(reply: Message, base: Base, kept: Collection[str] = ()) -> float:
+    """Euclidean, of the whole update, `kept` aside. Raises `Rejected` with the reason when it is none of that model."""
     if len(reply.content.array_records) != 1:
         raise Rejected(f"it has {len(reply.content.array_records)} array records, not one")
-    arrays = read(next(iter(reply.content.array_records.values())))
+    record = next(iter(reply.content.array_records.values()))
+    arrays = read({name: array for name, array in record.items() if name not in kept})
     if why := refusal(arrays, base):
         raise Rejected(why)
     found = math.sqrt(math.fsum(_square(arrays[name], base[name]) for name in base))
@@ -62,19 +63,19 @@ def need_bit(reply: Message) -> None:
         raise Rejected(f"its metrics have no {KEY_NORM_BIT} of 0 or 1")
 
 
-def level(reply: Message, base: Base, weighted_by: str) -> None:
-    """Leaves of the reply its arrays, in the model's order, a weight of one, and whether it was clipped."""
+def level(reply: Message, names: Iterable[str], weighted_by: str) -> None:
+    """Leaves of the reply those of its arrays, in that order, a weight of one, and whether it was clipped."""
     metrics = {weighted_by: 1.0}
     for record in reply.content.metric_records.values():
         if KEY_NORM_BIT in record:
             metrics[KEY_NORM_BIT] = int(bool(record[KEY_NORM_BIT]))
     arrays = next(iter(reply.content.array_records.values()))
-    _replace(reply, ArrayRecord({name: arrays[name] for name in base}), metrics)
+    _replace(reply, ArrayRecord({name: arrays[name] for name in names if name in arrays}), metrics)
 
 
-def as_reply(arrays: ArrayRecord, weighted_by: str) -> Message:
+def as_reply(arrays: Mapping[str, Array], weighted_by: str) -> Message:
     """A mean as the only reply of a round, which a strategy then finds to be the mean."""
-    content = RecordDict({ARRAYS: arrays, _METRICS: MetricRecord({weighted_by: 1.0})})
+    content = RecordDict({ARRAYS: ArrayRecord(dict(arrays)), _METRICS: MetricRecord({weighted_by: 1.0})})
     return Message(content, dst_node_id=0, message_type="train")
 
 
