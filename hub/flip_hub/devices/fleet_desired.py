@@ -76,16 +76,16 @@ class FleetDesired:
 
         await self._change(assigned)
 
-    async def stage(self, wanted: Staged) -> None:
-        """That part of the fleet shall serve it, and the others what they served so far. Raises `Conflict` as
-        `assign_model` does."""
+    async def stage(self, wanted: Staged) -> int:
+        """That part of the fleet shall serve it, and the others what they served so far; gives a generation in which it
+        is so. Raises `Conflict` as `assign_model` does."""
 
         def with_it(state: FleetState) -> FleetState:
             _check_free(state, wanted.assignment.model, wanted.rollout)
             others = [each for each in state.staged if each.rollout != wanted.rollout]
             return state if wanted in state.staged else replace(state, staged=[*others, wanted])
 
-        await self._change(with_it)
+        return await self._change(with_it)
 
     async def unstage(self, rollout: str) -> None:
         """Every device shall serve again what is wanted of all."""
@@ -103,17 +103,18 @@ class FleetDesired:
 
         await self._change(announced)
 
-    async def _change(self, change: Callable[[FleetState], FleetState]) -> None:
+    async def _change(self, change: Callable[[FleetState], FleetState]) -> int:
+        """The generation that is so."""
         while True:
             before = await self.look()
             wanted = change(before)
             if wanted is before:
-                return
+                return before.generation
             after = replace(wanted, generation=before.generation + 1)
             if await self._store.replace_fleet(after, before.generation):
                 self._bus.tell(Topic.DESIRED, b"")
                 await self._changed()
-                return
+                return after.generation
 
 
 def _check_free(state: FleetState, model: str, rollout: str) -> None:

@@ -16,7 +16,7 @@ from flip_hub.rollouts.schemas import (
     RingProgress,
     RingState,
     Rollout,
-    RolloutState,
+    RolloutStatus,
     Step,
     StepKind,
     Verdict,
@@ -37,30 +37,38 @@ def looked(rollout: Rollout, counts: Sequence[DeviceCounts], now: Figures, befor
     return _judged(seen if seen == rollout else replace(seen, looked_at=clock), clock)
 
 
+def told_in(rings: list[RingProgress], generation: int) -> list[RingProgress]:
+    """The open ones are wanted of the fleet since that generation, unless they were before."""
+    return [
+        replace(ring, generation=generation) if ring.state is RingState.OPEN and ring.generation is None else ring
+        for ring in rings
+    ]
+
+
 def halted(rollout: Rollout, by: str, reason: str, at: float) -> Rollout:
     """Raises `Conflict` unless it is running."""
-    if rollout.state is not RolloutState.RUNNING:
+    if rollout.status is not RolloutStatus.RUNNING:
         raise _not_now(rollout, "flip-hub rollouts list shows those under way")
     step = Step(at=at, kind=StepKind.HALTED, by=by, reason=reason)
-    return _with(replace(rollout, state=RolloutState.HALTED, reason=reason), step)
+    return _with(replace(rollout, status=RolloutStatus.HALTED, reason=reason), step)
 
 
 def resumed(rollout: Rollout, by: str, reason: str, at: float) -> Rollout:
     """Raises `Conflict` unless it is halted."""
-    if rollout.state is not RolloutState.HALTED:
+    if rollout.status is not RolloutStatus.HALTED:
         raise _not_now(rollout, "only one that was halted is resumed; one that was rolled back is started --again")
     step = Step(at=at, kind=StepKind.RESUMED, by=by, reason=reason)
-    return _with(replace(rollout, state=RolloutState.RUNNING, reason=""), step)
+    return _with(replace(rollout, status=RolloutStatus.RUNNING, reason=""), step)
 
 
 def rolled_back(rollout: Rollout, by: str, reason: str, at: float) -> Rollout:
     """Raises `Conflict` when it is already, or when it is done and there was no version before."""
-    if rollout.state is RolloutState.ROLLED_BACK:
+    if rollout.status is RolloutStatus.ROLLED_BACK:
         raise _not_now(rollout, "flip-hub rollouts show says why")
-    if rollout.state is RolloutState.DONE and rollout.before is None:
+    if rollout.status is RolloutStatus.DONE and rollout.before is None:
         raise Conflict(f"{rollout.id} is done, and {_NOTHING_BEFORE}", hint="promote another version")
     step = Step(at=at, kind=StepKind.ROLLED_BACK, by=by, reason=reason)
-    ended = replace(rollout, state=RolloutState.ROLLED_BACK, reason=reason, ended_at=at)
+    ended = replace(rollout, status=RolloutStatus.ROLLED_BACK, reason=reason, ended_at=at)
     return _with(ended, step)
 
 
@@ -83,7 +91,7 @@ def _judged(rollout: Rollout, at: float) -> Rollout:
     ring = replace(ring, soaking_since=since)
     if ring.counts.devices and at < since + ring.ring.soak:  # a ring of nobody would show nothing
         return _ring(rollout, number, replace(ring, why=f"it is watched for {ring.ring.soak:g} s"))
-    if rollout.state is RolloutState.HALTED:
+    if rollout.status is RolloutStatus.HALTED:
         return _ring(rollout, number, replace(ring, why="all gates are passed, and the rollout is halted"))
     return _passed(_ring(rollout, number, replace(ring, state=RingState.PASSED, why="", passed_at=at)), number, at)
 
@@ -92,7 +100,7 @@ def _passed(rollout: Rollout, number: int, at: float) -> Rollout:
     passed = _with(rollout, Step(at=at, kind=StepKind.PASSED, ring=rollout.rings[number].ring.name))
     following = number + 1
     if following == len(rollout.rings):
-        done = replace(passed, state=RolloutState.DONE, ended_at=at)
+        done = replace(passed, status=RolloutStatus.DONE, ended_at=at)
         return _with(done, Step(at=at, kind=StepKind.DONE))
     ring = replace(rollout.rings[following], state=RingState.OPEN, opened_at=at)
     return _with(_ring(passed, following, ring), Step(at=at, kind=StepKind.OPENED, ring=ring.ring.name))
@@ -125,4 +133,4 @@ def _with(rollout: Rollout, step: Step) -> Rollout:
 
 
 def _not_now(rollout: Rollout, hint: str) -> Conflict:
-    return Conflict(f"{rollout.id} is {rollout.state}", hint=hint)
+    return Conflict(f"{rollout.id} is {rollout.status}", hint=hint)

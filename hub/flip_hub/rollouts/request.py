@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from flip_hub.devices.reach import Located, Reach, place
 from flip_hub.problem import Unprocessable
-from flip_hub.rollouts.schemas import Figures, RingProgress, RingState, Rollout, RolloutState, Step, StepKind
+from flip_hub.rollouts.schemas import Figures, RingProgress, RingState, Rollout, RolloutStatus, Step, StepKind
 from flip_hub.rollouts.terms import MOST_RINGS, Gates, Ring
 from flip_runtime.errors import ConfigError
 from flip_wire.models import ModelAssignment
@@ -58,7 +58,7 @@ def new_rollout(
         model=wanted.model,
         version=wanted.version,
         before=None if before is None else before.version,
-        state=RolloutState.RUNNING,
+        status=RolloutStatus.RUNNING,
         reason="",
         rings=drawn,
         gates=gates,

@@ -8,7 +8,7 @@ from flip_hub.api.pages import Page, Wanted
 from flip_hub.auth.guards import needs
 from flip_hub.auth.permissions import Permission
 from flip_hub.auth.schemas import Me
-from flip_hub.rollouts.schemas import Reason, RingDevice, Rollout, RolloutRequest, RolloutState
+from flip_hub.rollouts.schemas import Reason, RingDevice, Rollout, RolloutRequest, RolloutStatus
 from flip_hub.rollouts.service import RolloutService
 
 
@@ -22,10 +22,10 @@ class RolloutController(Controller):
         rollouts: NamedDependency[RolloutService],
         wanted: NamedDependency[Wanted],
         model: FromQuery[str | None] = None,
-        state: FromQuery[RolloutState | None] = None,
+        status: FromQuery[RolloutStatus | None] = None,
     ) -> Page[Rollout]:
         """Newest first."""
-        return await rollouts.page(wanted, model, state)
+        return await rollouts.page(wanted, model, status)
 
     @post(guards=[needs(Permission.MODELS_OPERATE)])
     async def start_rollout(

@@ -28,7 +28,7 @@ class Reason(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reason: Annotated[str, Meta(max_length=500)] = ""
 
 
-class RolloutState(StrEnum):
+class RolloutStatus(StrEnum):
     RUNNING = "running"
     HALTED = "halted"
     """By a person: no further ring opens. What was brought stays, and is watched."""
@@ -38,7 +38,7 @@ class RolloutState(StrEnum):
     """Every device is meant to serve it."""
 
 
-ACTIVE = (RolloutState.RUNNING, RolloutState.HALTED)
+ACTIVE = (RolloutStatus.RUNNING, RolloutStatus.HALTED)
 
 
 class RingState(StrEnum):
@@ -110,6 +110,11 @@ class Figures(Struct, frozen=True, kw_only=True):
         return self.answered + self.failed
 
     @property
+    def told(self) -> bool:
+        """Anything at all."""
+        return bool(self.calls or self.judged)
+
+    @property
     def error_rate(self) -> float:
         return self.failed / self.calls if self.calls else 0.0
 
@@ -121,6 +126,27 @@ class Figures(Struct, frozen=True, kw_only=True):
     @property
     def accuracy(self) -> float:
         return self.correct / self.judged if self.judged else 0.0
+
+    def since(self, earlier: "Figures") -> "Figures":
+        """What has come since then; all of it when the counts have begun anew."""
+        if self.answered < earlier.answered or self.failed < earlier.failed or self.judged < earlier.judged:
+            return self
+        return Figures(
+            answered=self.answered - earlier.answered,
+            failed=self.failed - earlier.failed,
+            seconds=max(0.0, self.seconds - earlier.seconds),
+            judged=self.judged - earlier.judged,
+            correct=max(0, self.correct - earlier.correct),
+        )
+
+    def __add__(self, other: "Figures") -> "Figures":
+        return Figures(
+            answered=self.answered + other.answered,
+            failed=self.failed + other.failed,
+            seconds=self.seconds + other.seconds,
+            judged=self.judged + other.judged,
+            correct=self.correct + other.correct,
+        )
 
 
 class RingProgress(Struct, frozen=True, kw_only=True):
@@ -134,6 +160,8 @@ class RingProgress(Struct, frozen=True, kw_only=True):
     soaking_since: float | None = None
     """When all gates were passed for the first time."""
     passed_at: float | None = None
+    generation: int | None = None
+    """Of what is wanted of the fleet, since the ring is open: what a device says of an earlier one is no answer."""
     counts: DeviceCounts = DeviceCounts()
     """Of its own devices, without those of the rings before."""
 
@@ -166,7 +194,7 @@ class Rollout(Struct, frozen=True, kw_only=True):
     version: int
     before: int | None
     """The version that devices were meant to serve so far, and go back to."""
-    state: RolloutState
+    status: RolloutStatus
     reason: str
     """Why it was halted or rolled back."""
     rings: list[RingProgress]
@@ -188,7 +216,7 @@ class Rollout(Struct, frozen=True, kw_only=True):
 
     @property
     def active(self) -> bool:
-        return self.state in ACTIVE
+        return self.status in ACTIVE
 
     @property
     def opened(self) -> int:

@@ -14,7 +14,7 @@ from flip_hub.models.service import ModelService
 from flip_hub.problem import Conflict, NotFound
 from flip_hub.rollouts.progress import halted, resumed, rolled_back
 from flip_hub.rollouts.request import checked_rings, new_rollout, rings_of
-from flip_hub.rollouts.schemas import RingDevice, Rollout, RolloutRequest, RolloutState
+from flip_hub.rollouts.schemas import RingDevice, Rollout, RolloutRequest, RolloutStatus
 from flip_hub.rollouts.sightings import Fleet, shown
 from flip_hub.rollouts.store import RolloutRecord, RolloutStore
 from flip_hub.rollouts.terms import EVERYBODY
@@ -48,9 +48,9 @@ class RolloutService:
         self._rings = rings_of(settings.rollouts.rings)
         self._clock = clock
 
-    async def page(self, wanted: Wanted, model: str | None, state: RolloutState | None) -> Page[Rollout]:
+    async def page(self, wanted: Wanted, model: str | None, status: RolloutStatus | None) -> Page[Rollout]:
         """Newest first."""
-        return await self._store.page(wanted, model, state)
+        return await self._store.page(wanted, model, status)
 
     async def get(self, rollout_id: str) -> Rollout:
         """Raises `NotFound`."""
@@ -82,7 +82,8 @@ class RolloutService:
         gates = self._gates if request.gates is None else request.gates
         rollout = new_rollout(wanted, before, rings, gates, devices, by=by, run_id=run_id, at=self._clock())
         record = RolloutRecord(rollout=rollout, active=True, wanted=wanted, before=before, owed=rollout.steps)
-        if not await self._store.add(record):
+        told = {each.id: each.figures(wanted.version) for each in await self._store.sightings(wanted.model)}
+        if not await self._store.add(record, {device: figures for device, figures in told.items() if figures.told}):
             raise await self._taken(wanted.model)
         if request.again:
             await self._models.reinstate(wanted.model, wanted.version)
@@ -112,7 +113,7 @@ class RolloutService:
         """Every device shall serve the version before. Raises `NotFound`, or `Conflict` when it was rolled back
         already, or another version has taken its place since."""
         record = await self._read(rollout_id)
-        if record.rollout.state is RolloutState.DONE:
+        if record.rollout.status is RolloutStatus.DONE:
             await self._check_in_place(record)
         return await self._decide(rollout_id, lambda rollout: rolled_back(rollout, by, reason, self._clock()))
 
@@ -173,5 +174,6 @@ async def look(store: RolloutStore, rollout: Rollout, silent_before: float) -> F
     return Fleet(
         devices=await store.sightings(rollout.model),
         went_back=await store.went_back(rollout.model, rollout.version, rollout.started_at),
+        earlier=await store.earlier(rollout.id),
         silent_before=silent_before,
     )

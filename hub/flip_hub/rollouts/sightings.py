@@ -1,6 +1,6 @@
 """What a device reports of the two versions that a rollout is about, and what follows for rings and figures: pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from msgspec import Struct
@@ -9,6 +9,8 @@ from flip_hub.devices.reach import Reach, ring_of
 from flip_hub.rollouts.schemas import DeviceCounts, Figures, RingDevice, RingProgress, RingState, Rollout, Standing
 from flip_wire.fleet import DeviceId, RolloutFailure, ServingModel
 from flip_wire.inference import ModelTraffic
+
+_NOTHING = Figures()
 
 
 class Sighting(Struct, frozen=True, kw_only=True):
@@ -19,6 +21,9 @@ class Sighting(Struct, frozen=True, kw_only=True):
     tags: list[str] = []
     site: str = ""
     last_seen: float | None = None
+    generation: int = -1
+    """Of what was wanted of it when it last told its state; -1 before that."""
+    own_generation: int = 0
     serving: list[ServingModel] = []
     failures: list[RolloutFailure] = []
     traffic: list[ModelTraffic] = []
@@ -26,6 +31,22 @@ class Sighting(Struct, frozen=True, kw_only=True):
     @property
     def serves(self) -> int | None:
         return next((each.version for each in self.serving), None)
+
+    def refuses(self, version: int, generation: int | None) -> bool:
+        """Since that generation of the fleet."""
+        heard = generation is not None and self.generation >= generation + self.own_generation
+        return heard and any(each.version == version and not each.again for each in self.failures)
+
+    def figures(self, version: int | None) -> Figures:
+        """What it tells of the answers of that version."""
+        told = [each for each in self.traffic if each.version == version]
+        return Figures(
+            answered=sum(each.requests for each in told),
+            failed=sum(each.failed for each in told),
+            seconds=sum(each.seconds for each in told),
+            judged=sum(each.judged for each in told),
+            correct=sum(each.correct for each in told),
+        )
 
 
 class Fleet(Struct, frozen=True, kw_only=True):
@@ -36,6 +57,8 @@ class Fleet(Struct, frozen=True, kw_only=True):
     """Those that have told of a rollback from the version since the rollout began."""
     silent_before: float
     """A device that was not heard since then is silent."""
+    earlier: Mapping[DeviceId, Figures] = {}
+    """What devices had told of the version's answers before the rollout began."""
 
 
 def reaches(rings: Sequence[RingProgress]) -> list[Reach]:
@@ -47,34 +70,27 @@ def reaches(rings: Sequence[RingProgress]) -> list[Reach]:
 
 def counted(rollout: Rollout, fleet: Fleet) -> tuple[list[DeviceCounts], Figures]:
     """Of each open ring its devices, and what all of them have told of the version's answers."""
-    rings: list[list[Sighting]] = [[] for _ in range(rollout.opened)]
-    reached = reaches(rollout.rings[: rollout.opened])
+    standings: list[list[Standing]] = [[] for _ in range(rollout.opened)]
+    reached, told = reaches(rollout.rings[: rollout.opened]), Figures()
     for device in fleet.devices:
         if (number := ring_of(rollout.id, reached, device)) is not None:
-            rings[number].append(device)
-    counts = [_counts([standing(rollout, device, fleet) for device in ring]) for ring in rings]
-    return counts, figures((device for ring in rings for device in ring), rollout.version)
+            standings[number].append(standing(rollout, rollout.rings[number], device, fleet))
+            told += device.figures(rollout.version).since(fleet.earlier.get(device.id, _NOTHING))
+    return [_counts(each) for each in standings], told
 
 
-def figures(devices: Iterable[Sighting], version: int | None) -> Figures:
-    """What they have told of the answers of that version."""
-    told = [each for device in devices for each in device.traffic if each.version == version]
-    return Figures(
-        answered=sum(each.requests for each in told),
-        failed=sum(each.failed for each in told),
-        seconds=sum(each.seconds for each in told),
-        judged=sum(each.judged for each in told),
-        correct=sum(each.correct for each in told),
-    )
+def known_of(version: int | None, devices: Iterable[Sighting]) -> Figures:
+    """What all of them tell of the answers of that version."""
+    return sum((device.figures(version) for device in devices), _NOTHING)
 
 
-def standing(rollout: Rollout, device: Sighting, fleet: Fleet) -> Standing:
-    """Of a device whose ring is open."""
+def standing(rollout: Rollout, ring: RingProgress, device: Sighting, fleet: Fleet) -> Standing:
+    """Of a device of that ring, which is open."""
     if device.serves == rollout.version:
         return Standing.SERVING
     if device.id in fleet.went_back:
         return Standing.ROLLED_BACK
-    if any(each.version == rollout.version and not each.again for each in device.failures):
+    if device.refuses(rollout.version, ring.generation):
         return Standing.REFUSED
     return Standing.SILENT if (device.last_seen or 0.0) < fleet.silent_before else Standing.BRINGING
 
@@ -88,7 +104,7 @@ def shown(rollout: Rollout, device: Sighting, fleet: Fleet) -> RingDevice:
         device_id=device.id,
         name=device.name,
         ring=ring.ring.name,
-        standing=Standing.WAITING if waits else standing(rollout, device, fleet),
+        standing=Standing.WAITING if waits else standing(rollout, ring, device, fleet),
         serves=device.serves,
         reason=next((each.reason for each in device.failures if each.version == rollout.version), ""),
         last_seen=device.last_seen,

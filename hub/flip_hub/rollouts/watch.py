@@ -20,10 +20,10 @@ from flip_hub.devices.record import SILENT_HEARTBEATS
 from flip_hub.devices.service import DeviceService
 from flip_hub.live import LiveHub, RolloutChanged
 from flip_hub.models.service import ModelService
-from flip_hub.rollouts.progress import looked
-from flip_hub.rollouts.schemas import Rollout, RolloutState, Step, StepKind
+from flip_hub.rollouts.progress import looked, told_in
+from flip_hub.rollouts.schemas import Rollout, RolloutStatus, Step, StepKind
 from flip_hub.rollouts.service import following, look
-from flip_hub.rollouts.sightings import counted, figures, reaches
+from flip_hub.rollouts.sightings import counted, known_of, reaches
 from flip_hub.rollouts.store import RolloutRecord, RolloutStore
 from flip_hub.settings import Settings
 
@@ -80,7 +80,7 @@ class RolloutWatch:
         rollout, now = record.rollout, self._clock()
         fleet = await look(self._store, rollout, now - SILENT_HEARTBEATS * self._heartbeat)
         counts, told = counted(rollout, fleet)
-        after = looked(rollout, counts, told, figures(fleet.devices, rollout.before), now)
+        after = looked(rollout, counts, told, known_of(rollout.before, fleet.devices), now)
         if after == rollout:
             return record
         changed = following(record, after)
@@ -90,20 +90,21 @@ class RolloutWatch:
         return changed
 
     async def _carry_out(self, record: RolloutRecord) -> None:
-        rollout = record.rollout
-        match rollout.state:
-            case RolloutState.RUNNING | RolloutState.HALTED:
-                opened = reaches(rollout.rings[: rollout.opened])
-                await self._devices.fleet.stage(Staged(rollout=rollout.id, assignment=record.wanted, reaches=opened))
-            case RolloutState.DONE:
+        rollout, rings = record.rollout, record.rollout.rings
+        match rollout.status:
+            case RolloutStatus.RUNNING | RolloutStatus.HALTED:
+                opened = reaches(rings[: rollout.opened])
+                staged = Staged(rollout=rollout.id, assignment=record.wanted, reaches=opened)
+                rings = told_in(rings, await self._devices.fleet.stage(staged))
+            case RolloutStatus.DONE:
                 await self._models.settle(record.wanted, ends=rollout.id)
-            case RolloutState.ROLLED_BACK:
+            case RolloutStatus.ROLLED_BACK:
                 await self._take_back(record)
-        if not record.owed:
-            return
         for step in record.owed:
             await self._note(rollout, step)
-        await self._store.replace(replace(record, owed=[], revision=record.revision + 1), record.revision)
+        done = replace(record, rollout=replace(rollout, rings=rings), owed=[], revision=record.revision + 1)
+        if record.owed or rings != rollout.rings:
+            await self._store.replace(done, record.revision)
 
     async def _take_back(self, record: RolloutRecord) -> None:
         """First it is withdrawn: nobody shall bring it again in between."""
