@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from flip_agent.federation.mods.chain import chain, mods_of
 from flip_agent.federation.mods.private_update import PrivateUpdate
-from flip_hub.federation.aggregator.privacy.on_devices import on_devices
 from flip_hub.federation.aggregator.unpacking import Unpacking
+from flip_hub.federation.privacy.on_devices import on_devices
 from flip_hub.federation.privacy.schemas import DeviceAdaptive, HubFixed, Local
 from flip_runtime.errors import Rejected
 from flip_wire.terms import RECORD, TERMS, Clipping, Noise, Terms, UpdateForm, encode

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from flip_hub.federation.plan import Plan
+from flip_hub.federation.privacy.schemas import Release
 from flip_wire.fleet import DeviceId
 
 
@@ -16,6 +17,8 @@ class Brief(Struct, frozen=True, kw_only=True):
     """The plan's, or one that was drawn when the run was made."""
     weights: str = ""
     """SHA-256 of the weights that the plan wants to start from; `GET /internal/v1/artifacts/{sha256}` has them."""
+    releases: list[Release] = []
+    """That the hub knows of, of this run and of those that it goes on from, where its plan asks for privacy."""
 
 
 class NodeFacts(Struct, frozen=True, kw_only=True):

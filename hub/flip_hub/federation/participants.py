@@ -3,7 +3,8 @@
 from flip_hub.devices.record import DeviceRecord
 from flip_hub.devices.service import DeviceService
 from flip_hub.federation.brief import Brief, NodeFacts
-from flip_hub.federation.plan import DeviceFilter
+from flip_hub.federation.plan import DeviceFilter, Plan
+from flip_hub.federation.privacy.on_devices import UNABLE, on_devices
 from flip_hub.federation.run_book import RunBook
 from flip_hub.federation.schemas import Run
 from flip_hub.problem import NotFound
@@ -20,13 +21,14 @@ class Participants:
     async def brief(self, flower_run_id: str) -> Brief:
         """Raises `NotFound`."""
         run = await self._run(flower_run_id)
-        return Brief(run_id=run.id, plan=run.plan, seed=run.seed, weights=run.weights)
+        releases = [] if run.privacy is None else run.privacy.releases
+        return Brief(run_id=run.id, plan=run.plan, seed=run.seed, weights=run.weights, releases=releases)
 
     async def nodes(self, flower_run_id: str) -> list[NodeFacts]:
         """Of all devices that are nodes of Flower's. Raises `NotFound`."""
-        asked = (await self._run(flower_run_id)).plan.devices
+        plan = (await self._run(flower_run_id)).plan
         records = await self._devices.records()
-        return [_facts(record, record.node_id, asked) for record in records if record.node_id is not None]
+        return [_facts(record, record.node_id, plan) for record in records if record.node_id is not None]
 
     async def _run(self, flower_run_id: str) -> Run:
         run = await self._book.store.run_of_flower(flower_run_id)
@@ -35,10 +37,11 @@ class Participants:
         return run
 
 
-def _facts(record: DeviceRecord, node: str, asked: DeviceFilter) -> NodeFacts:
+def _facts(record: DeviceRecord, node: str, plan: Plan) -> NodeFacts:
     agent = record.wire_version >= TERMS_SINCE
     forms = [] if record.reported is None else record.reported.forms
-    return NodeFacts(node=node, device_id=record.id, agent=agent, forms=forms, barred=barred(record, asked))
+    why = barred(record, plan.devices) or ("" if agent or on_devices(plan.privacy) is None else UNABLE)
+    return NodeFacts(node=node, device_id=record.id, agent=agent, forms=forms, barred=why)
 
 
 def barred(record: DeviceRecord, asked: DeviceFilter) -> str:

@@ -6,9 +6,11 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
+from flip_hub.federation.privacy.schemas import PrivacySpent
 from flip_hub.federation.schemas import (
     MessagesPushed,
     Phase,
+    Released,
     RepliesMissed,
     RepliesTaken,
     ReplyReceived,
@@ -47,6 +49,8 @@ def fold(
             return run, None  # such as `query`: no part of a round
         case RepliesMissed() | RepliesTaken():
             return run, None  # told to the devices alone
+        case Released():
+            return replace(run, privacy=_later(run.privacy, report.privacy)), None
         case MessagesPushed():
             asked = [_device(node, devices) for node in report.nodes]
             round = _asked(_round(run, rounds, report.round, at), asked)
@@ -78,6 +82,11 @@ def pause(run: Run, rounds: Sequence[Round], now: float) -> float:
     if any(round.finished_at is None for round in rounds if round.round == run.round):
         return 0.0
     return max(0.0, now - max([run.started_at, *(round.finished_at or 0.0 for round in rounds)]))
+
+
+def _later(known: PrivacySpent | None, told: PrivacySpent) -> PrivacySpent:
+    """What is spent never becomes less."""
+    return told if known is None or told.epsilon >= known.epsilon else known
 
 
 def _round(run: Run, rounds: Sequence[Round], number: int, at: float) -> Round:

@@ -49,6 +49,12 @@ def new_run(run_id: str, app: App, request: RunRequest, at: float, by: str = "",
     )
 
 
+def planned_rounds(run: Run) -> int | None:
+    """None where the app's configuration does not say: its ServerApp will."""
+    rounds = run.config.get(_ROUNDS)
+    return rounds if isinstance(rounds, int) and not isinstance(rounds, bool) else None
+
+
 def new_run_id() -> str:
     return f"run-{secrets.token_hex(6)}"
 

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from flip_hub.devices.schemas import Absence
 from flip_hub.federation.plan import Plan, Value
+from flip_hub.federation.privacy.schemas import PrivacySpent
 from flip_wire.fleet import DeviceId
 from flip_wire.models import Manifest, Sha256
 
@@ -59,6 +60,8 @@ class Run(Struct, frozen=True, kw_only=True):
     eta: float | None
     """Seconds to the end, from the mean of the rounds so far."""
     promoted_version: int | None
+    rollout: str = ""
+    """That brings its best version to the fleet, where the hub's settings name rings."""
     warning: str
     """For example that the app names no export entry point, so that its model cannot be served."""
     started_by: str = ""
@@ -74,6 +77,8 @@ class Run(Struct, frozen=True, kw_only=True):
     had died, or after a pause."""
     tries: int = 0
     """How often it went on since the last round was finished."""
+    privacy: PrivacySpent | None = None
+    """Of a run whose plan asks for privacy."""
 
     @property
     def numbers(self) -> list[str]:
@@ -213,6 +218,12 @@ class RoundFinished(Struct, frozen=True, kw_only=True, tag=True):
     """Why its training changed nothing; empty when it did."""
 
 
+class Released(Struct, frozen=True, kw_only=True, tag=True):
+    """A private run's account; a checkpoint holds it."""
+
+    privacy: PrivacySpent
+
+
 class VersionMade(Struct, frozen=True, kw_only=True, tag=True):
     """The global model of a round; its files were stored before, its `version` number is given by the hub.
 
@@ -231,5 +242,6 @@ RunReport = (
     | RepliesTaken
     | RepliesMissed
     | RoundFinished
+    | Released
     | VersionMade
 )

@@ -1,16 +1,34 @@
 """What somebody wants to run, checked against what there is: the app, the plan, the model or run to start from."""
 
+import asyncio
+from collections.abc import Sequence
+
+from msgspec import Struct
 from msgspec.structs import replace
 
 from flip_hub.apps.service import AppService
-from flip_hub.federation.plan import Start
+from flip_hub.federation.plan import Plan, Start
+from flip_hub.federation.privacy.rules import priced
+from flip_hub.federation.privacy.schemas import PrivacySpent, Release
 from flip_hub.federation.run_book import RunBook
-from flip_hub.federation.run_request import new_run, new_run_id
+from flip_hub.federation.run_request import new_run, new_run_id, planned_rounds
 from flip_hub.federation.schemas import Run, RunRequest, RunStatus
 from flip_hub.federation.store import ACTIVE
 from flip_hub.models.service import ModelService
 from flip_hub.problem import Conflict, Unprocessable
+from flip_runtime.errors import Rejected
 from flip_wire.models import Sha256
+
+
+class Begin(Struct, frozen=True, kw_only=True):
+    """What a run starts from."""
+
+    weights: Sha256 = Sha256("")
+    """Of a model."""
+    round: int = 0
+    """Of an earlier run, after which this one goes on."""
+    releases: list[Release] = []
+    """What became known of devices in that run."""
 
 
 class WantedRun:
@@ -23,18 +41,30 @@ class WantedRun:
         """Not kept yet. Raises `NotFound`, `Conflict`, or `Unprocessable` that names the field."""
         app = await self._apps.get(request.fab_hash)
         run = new_run(new_run_id(), app, request, at, by, traceparent)
-        return run if request.plan.start is None else replace(run, weights=await self._weights(request.plan.start))
+        begin = Begin() if request.plan.start is None else await self._begin(request.plan.start)
+        if request.plan.privacy is None:
+            return replace(run, weights=begin.weights)
+        rounds = planned_rounds(run)
+        left = None if rounds is None else max(0, rounds - begin.round)
+        return replace(run, weights=begin.weights, privacy=await self._price(request.plan, left, begin.releases))
 
-    async def _weights(self, start: Start) -> Sha256:
-        """Of the model that the plan starts from; empty when it starts from a run."""
+    async def _price(self, plan: Plan, rounds: int | None, before: Sequence[Release]) -> PrivacySpent | None:
+        """In a thread: the first one of a hub's life imports SciPy."""
+        try:
+            return await asyncio.to_thread(priced, plan, rounds, before)
+        except Rejected as error:
+            raise Unprocessable(error.args[0], hint=error.hint) from error
+
+    async def _begin(self, start: Start) -> Begin:
         if bool(start.model) == bool(start.run_id):
             raise Unprocessable(
                 "plan.start must name either a model and its version, or a run", hint="give one of them"
             )
         if start.model:
-            return (await self._models.get(start.model, start.version)).manifest.weights.sha256
+            return Begin(weights=(await self._models.get(start.model, start.version)).manifest.weights.sha256)
         other = await self._book.get(start.run_id)
         if other.status in (*ACTIVE, RunStatus.PAUSED):
             hint = f"stop it first: flip-hub runs stop {other.id}"
             raise Conflict(f"plan.start: run {other.id} is {other.status}", hint=hint)
-        return Sha256("")
+        releases = [] if other.privacy is None else other.privacy.releases
+        return Begin(round=start.round or other.round, releases=releases)

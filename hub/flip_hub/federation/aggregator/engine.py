@@ -13,6 +13,7 @@ from flip_hub.federation.aggregator.beginning import arrays_of_version, checkpoi
 from flip_hub.federation.aggregator.grid import RoundGrid
 from flip_hub.federation.aggregator.hub_line import HubLine
 from flip_hub.federation.aggregator.instructions import Instructions
+from flip_hub.federation.aggregator.privacy.ledger import Ledger
 from flip_hub.federation.aggregator.progress_reports import ProgressReports, Send
 from flip_hub.federation.aggregator.roster import Roster
 from flip_hub.federation.aggregator.rounds import Conductor
@@ -20,6 +21,7 @@ from flip_hub.federation.aggregator.saved import Saved
 from flip_hub.federation.aggregator.versions import VersionMaker
 from flip_hub.federation.brief import Brief, NodeFacts
 from flip_hub.federation.journal import Journal
+from flip_hub.federation.privacy.on_devices import UNABLE, on_devices
 
 
 class Hub(Struct, frozen=True, kw_only=True):
@@ -45,9 +47,10 @@ class Engine:
         self.brief = self._line.ask(f"{self._path}/brief", Brief, within=hub.patience)
         plan = self.brief.plan
         self._journal = Journal(hub.runs / self.brief.run_id)
-        roster = Roster(self._facts, plan.rounds.wait)
-        instructions = Instructions(self.brief.run_id, plan.update, plan.local)
-        self.grid = RoundGrid(grid, self._journal, send, roster, instructions, plan.rounds)
+        on_them, private = on_devices(plan.privacy), plan.privacy is not None
+        roster = Roster(self._facts, plan.rounds.wait, strangers="" if on_them is None else UNABLE)
+        instructions = Instructions(self.brief.run_id, plan.update, plan.local, on_them)
+        self.grid = RoundGrid(grid, self._journal, send, roster, instructions, plan.rounds, in_rounds=private)
         begin = checkpoint_to_begin_after(hub.runs, plan.start)
         self._conductor = Conductor(
             self.grid,
@@ -55,6 +58,7 @@ class Engine:
             ProgressReports(send, VersionMaker(app_folder)),
             self.brief.seed,
             first=self._first,
+            ledger=self._ledger(send),
         )
 
     def __enter__(self) -> Self:
@@ -75,6 +79,12 @@ class Engine:
     def _facts(self) -> Mapping[int, NodeFacts]:
         found = self._line.ask(f"{self._path}/nodes", list[NodeFacts], within=self._hub.patience)
         return {int(facts.node): facts for facts in found}
+
+    def _ledger(self, send: Send) -> Ledger | None:
+        plan = self.brief.plan
+        if plan.privacy is None:
+            return None
+        return Ledger(plan.privacy, self.brief.releases, send, local=plan.local, refuse=self.grid.refuse)
 
     def _first(self, arrays: ArrayRecord) -> ArrayRecord:
         """What the run begins with. Raises `Rejected` when the model of the plan does not fit the app's."""

@@ -35,6 +35,7 @@ from flip_hub.federation.schemas import (
     ReplyRefused,
     RunReport,
 )
+from flip_runtime.errors import Rejected
 
 _EXAMPLES = "num-examples"
 """Flower's strategies weigh a reply by it, unless they are told otherwise."""
@@ -51,13 +52,17 @@ class RoundGrid(Grid):
         roster: Roster,
         instructions: Instructions,
         rules: RoundRules = RoundRules(),  # noqa: B008  frozen
+        *,
+        in_rounds: bool = False,
     ) -> None:
+        """`in_rounds`: whether the app may ask devices in a strategy's rounds alone."""
         self._grid = grid
         self._journal = journal
         self._report = report
         self._roster = roster
         self._instructions = instructions
         self._rules = rules
+        self._in_rounds = in_rounds
         self._in_flight: OrderedDict[str, Sent] = OrderedDict()
         self._intake = Intake()
         self._untaken: list[str] | None = None
@@ -102,9 +107,20 @@ class RoundGrid(Grid):
         """Nobody makes checkpoints any more: what was given since the last is in none, and late when the run ends."""
         self._untaken = None
 
+    def refuse(self, reply: Message, reason: str) -> None:
+        """One that was given, and that its strategy cannot use: for its device it is as any other refused one."""
+        self._drop({reply.metadata.reply_to_message_id})
+        self._report(_refused(reply, self._instructions.last, reason))
+
     # ---- Flower's Grid ----
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        """Raises `Rejected` for an app that asks devices by itself in a run that its rounds keep private."""
+        if self._in_rounds and self._untaken is None:
+            raise Rejected(
+                "plan.privacy: the app asks devices by itself, outside of its strategy's rounds, which nothing hides",
+                hint="leave that to the strategy's `start`, or start the run without privacy",
+            )
         messages = list(messages)
         sent = [self._instructions.describe(message) for message in messages]
         for message in messages:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from flip_hub.federation.aggregator.unpacking import Unpacking
 from flip_hub.federation.brief import NodeFacts
 from flip_runtime.errors import Rejected
-from flip_wire.terms import ACCOUNT, RECORD, TERMS, Terms, UpdateForm, decode_account, encode
+from flip_wire.terms import ACCOUNT, RECORD, TERMS, Clipping, Noise, Terms, UpdateForm, decode_account, encode
 
 
 class Sent(Struct, frozen=True, kw_only=True):
@@ -21,11 +21,19 @@ class Sent(Struct, frozen=True, kw_only=True):
 
 
 class Instructions:
-    def __init__(self, run_id: str, form: UpdateForm | None = None, local: Sequence[str] = ()) -> None:
-        """`form`: in which the run's updates travel, from the devices that can; `local`: what stays on them."""
+    def __init__(
+        self,
+        run_id: str,
+        form: UpdateForm | None = None,
+        local: Sequence[str] = (),
+        privacy: Clipping | Noise | None = None,
+    ) -> None:
+        """`form`: in which the run's updates travel, from the devices that can; `local`: what stays on them;
+        `privacy`: what hides updates before they leave."""
         self._run_id = run_id
         self._form = form
         self._local = local
+        self._privacy = privacy
         self.round = 0
         """That is under way, where an instruction does not say."""
         self.last: Sent | None = None
@@ -85,7 +93,9 @@ class Instructions:
         """The same object for the same content: what all devices of a round are sent is made, and hashed, once."""
         if packs not in self._extended:
             form = self._form if packs else None
-            terms = Terms(run_id=self._run_id, round=self.round, form=form, local=list(self._local))
+            terms = Terms(
+                run_id=self._run_id, round=self.round, form=form, local=list(self._local), privacy=self._privacy
+            )
             self._extended[packs] = RecordDict({**content, RECORD: ConfigRecord({TERMS: encode(terms)})})
         return self._extended[packs]
 

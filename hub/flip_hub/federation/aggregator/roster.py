@@ -22,10 +22,14 @@ class Facts(Protocol):
 
 
 class Roster:
-    def __init__(self, facts: Facts, wait: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """`wait`: seconds that a strategy may look for devices in vain."""
+    def __init__(
+        self, facts: Facts, wait: float, clock: Callable[[], float] = time.monotonic, *, strangers: str = ""
+    ) -> None:
+        """`wait`: seconds that a strategy may look for devices in vain; `strangers`: why nodes that the hub does not
+        know take no part, empty when they do."""
         self._facts = facts
         self._wait = wait
+        self._strangers = strangers
         self._clock = clock
         self._known: Mapping[int, NodeFacts] = {}
         self._known_at = float("-inf")
@@ -65,8 +69,11 @@ class Roster:
 
     def _barred(self, node: int) -> str:
         facts = self._known.get(node)
-        return "" if facts is None else facts.barred
+        return self._strangers if facts is None else facts.barred
+
+    def _named(self, node: int) -> str:
+        return self._known[node].device_id if node in self._known else f"node {node}"
 
     def _why(self, present: Iterable[int]) -> str:
-        reasons = [f"{self._known[node].device_id}: {why}" for node in present if (why := self._barred(node))]
+        reasons = [f"{self._named(node)}: {why}" for node in present if (why := self._barred(node))]
         return f" ({'; '.join(reasons[:_NAMED])}{'; ...' if len(reasons) > _NAMED else ''})" if reasons else ""

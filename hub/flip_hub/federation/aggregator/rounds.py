@@ -19,6 +19,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
 from flip_hub.federation.aggregator.grid import RoundGrid
+from flip_hub.federation.aggregator.privacy.ledger import Ledger
 from flip_hub.federation.aggregator.progress_reports import ProgressReports, least_nodes
 from flip_hub.federation.aggregator.saved import Saved, State
 
@@ -39,9 +40,11 @@ class Conductor:
         chosen: Callable[[Strategy], Strategy] = lambda strategy: strategy,
         first: Callable[[ArrayRecord], ArrayRecord] = lambda arrays: arrays,
         evaluate: Evaluate | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         """`chosen`: which strategy runs in the place of the app's, `first`: with what the run begins in the place of
-        the app's arrays, `evaluate`: on the hub, where the app gives no evaluation of its own to `start`."""
+        the app's arrays, `evaluate`: on the hub, where the app gives no evaluation of its own to `start`, `ledger`:
+        of a private run."""
         self._grid = grid
         self._saved = saved
         self._reports = reports
@@ -49,6 +52,7 @@ class Conductor:
         self._chosen = chosen
         self._first = first
         self._evaluate = evaluate
+        self._ledger = ledger
         self._starts = 0
 
     @contextmanager
@@ -80,6 +84,7 @@ class Conductor:
         self._starts += 1
         strategy = self._chosen(strategy)
         self._reports.started(type(strategy).__name__, num_rounds, least_nodes(strategy))
+        strategy = strategy if self._ledger is None else self._ledger.private(strategy)
         state = State(
             strategy=strategy,
             arrays=initial_arrays,
@@ -106,10 +111,14 @@ class Conductor:
             if place.done and place.round:
                 self._tell(state, place.round)  # it may have died before
         last, trained = (0, False) if place is None else (place.round, not place.done)
+        if self._ledger is not None:
+            self._ledger.begin(num_rounds - last)
         for number in range(last if trained else last + 1, num_rounds + 1):
             log.info("[ROUND %d/%d]", number, num_rounds)
             if not trained:
                 self._train(state, number, timeout)
+                if self._ledger is not None:
+                    self._ledger.tell(num_rounds - number)
             trained = False
             self._evaluate_round(state, number, timeout, evaluate)
         return state.result

@@ -3,9 +3,11 @@
 from flip_hub.federation.privacy.schemas import DeviceAdaptive, DeviceFixed, Local, Privacy
 from flip_wire.terms import Clipping, Noise
 
+UNABLE = "it cannot hide its updates: its agent is too old, or none of ours"
+
 
 def on_devices(privacy: Privacy | None) -> Clipping | Noise | None:
-    """None where the hub does all. Of a node that does not understand terms the others must not be asked."""
+    """None where the hub does all. For the rest nobody is asked who does not understand terms (`UNABLE`)."""
     match privacy:
         case Local():
             shown = privacy.metrics == "shown"

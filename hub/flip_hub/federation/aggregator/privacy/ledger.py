@@ -1,0 +1,46 @@
+"""The account of a private run, over all strategies that its ServerApp starts, one after another."""
+
+from collections.abc import Callable, Sequence
+
+from flwr.serverapp.strategy import Strategy
+
+from flip_hub.federation.aggregator.privacy.strategy import Private, Refuse, private
+from flip_hub.federation.privacy.schemas import Privacy, Release
+from flip_hub.federation.schemas import Released
+
+
+class Ledger:
+    def __init__(
+        self,
+        privacy: Privacy,
+        releases: Sequence[Release],
+        send: Callable[[Released], None],
+        *,
+        local: Sequence[str] = (),
+        refuse: Refuse = lambda *_: None,
+    ) -> None:
+        """`releases`: that the hub knows of; the others as `private` says."""
+        self._privacy = privacy
+        self._releases = list(releases)
+        self._send = send
+        self._local = local
+        self._refuse = refuse
+        self._strategy: Private | None = None
+
+    def private(self, strategy: Strategy) -> Private:
+        """Raises `Rejected` when that cannot be."""
+        if self._strategy is not None:
+            self._releases = self._strategy.state()
+        self._strategy = private(strategy, self._privacy, self._releases, local=self._local, refuse=self._refuse)
+        return self._strategy
+
+    def begin(self, rounds: int) -> None:
+        """Before the first of so many. Raises `Rejected` when the budget does not pay for them."""
+        if self._strategy is not None:
+            self._strategy.need_budget(rounds)
+            self.tell(rounds)
+
+    def tell(self, rounds: int) -> None:
+        """Once a checkpoint holds what is spent; so many rounds are to come."""
+        if self._strategy is not None:
+            self._send(Released(privacy=self._strategy.spent(rounds)))
