@@ -20,7 +20,10 @@ from flip_hub.settings import HubSection, Settings
 
 OPENAPI: Final = UI / "openapi.json"
 FEDERATION_SERVICES: Final = dict.fromkeys(
-    ("models", "artifacts", "apps", "runs", "log_events", "late", "run_spans", "run_contributions", "lineage", "health")
+    (
+        *("models", "rollouts", "artifacts", "apps", "runs", "log_events", "late", "run_spans", "run_contributions"),
+        *("lineage", "health"),
+    )
 )
 """Handlers ask for them; nobody calls a handler here."""
 

@@ -56,6 +56,10 @@ from flip_hub.observability.instruments import part_instruments
 from flip_hub.observability.readiness import readiness_checks
 from flip_hub.observability.routes import MetricsController
 from flip_hub.registry.schema import prepare_registry
+from flip_hub.rollouts.routes import RolloutController
+from flip_hub.rollouts.service import RolloutService
+from flip_hub.rollouts.store import RolloutStore
+from flip_hub.rollouts.watch import RolloutWatch
 from flip_hub.settings import Settings
 from flip_hub.telemetry.routes import RunSpansController
 from flip_hub.telemetry.run_spans import RunSpans
@@ -72,6 +76,7 @@ FEDERATION_ROUTES = [
     LateController,
     ContributionController,
     LineageController,
+    RolloutController,
     RunSpansController,
     InternalController,
 ]
@@ -100,6 +105,9 @@ async def serve(settings: Settings) -> None:
     artifacts.create()
     model_store = ModelStore(mongo.database)
     models = ModelService(model_store, artifacts, devices, live, core.model_signer)
+    rollout_store, bus = RolloutStore(mongo.database), core.shared.bus
+    rollouts = RolloutService(rollout_store, devices, models, live, bus, settings)
+    rollout_watch = RolloutWatch(rollout_store, devices, models, core.audit, live, bus, settings)
 
     leading = leading_by(settings.cluster, mongo)
     superlink = Superlink(settings)
@@ -114,7 +122,9 @@ async def serve(settings: Settings) -> None:
     gateway = Gateway(settings, devices, apps, mailboxes, ContributionCalls(receipts, late, mailboxes), leading)
     control = RunControl(superlink.address)
     standby = Standby(devices, gateway.nodes, lease=settings.fleet.wakes_within)
-    runs = build_runs(run_store, control, devices, models, live, mailboxes, apps, receipts, standby, leading)
+    runs = build_runs(
+        *(run_store, control, devices, models, rollouts, live, mailboxes, apps, receipts, standby, leading)
+    )
     people, console = core.people, settings.hub.public_url
     sign_in = SignIn(people.terminal_logins, people.auth, people.users, console)
     run_calls = RunCalls(runs.service, run_store, apps, control, devices, console)
@@ -136,6 +146,7 @@ async def serve(settings: Settings) -> None:
         {
             **core.services,
             "models": models,
+            "rollouts": rollouts,
             "artifacts": artifacts,
             "apps": apps,
             "runs": runs.service,
@@ -163,6 +174,7 @@ async def serve(settings: Settings) -> None:
                     Service("superlink", superlink.run),
                     Service("late", lambda: mongo.keep_running(late.keep_tidy)),
                     Service("runs", lambda: mongo.keep_running(runs.watch.run)),
+                    Service("rollouts", lambda: mongo.keep_running(rollout_watch.run)),
                     Service("alerts", lambda: mongo.keep_running(alerts.watch.run)),
                     Service("notices", lambda: mongo.keep_running(alerts.courier.run)),
                     *watched.duties,

@@ -38,6 +38,8 @@ from flip_hub.federation.store import RunStore
 from flip_hub.federation.upstream import Upstream
 from flip_hub.models.service import ModelService
 from flip_hub.models.store import ModelStore
+from flip_hub.rollouts.service import RolloutService
+from flip_hub.rollouts.store import RolloutStore
 from flip_hub.settings import ControlSection
 from integration.fleet_rig import running
 from integration.hub_parts import SIGNER
@@ -188,4 +190,6 @@ def _runs_and_apps(
     models = ModelService(ModelStore(database), artifacts, devices, live, SIGNER)
     receipts = Receipts(ContributionStore(database), run_store, mailboxes, Journals(folder / "runs"))
     standby = Standby(devices, Nodes(Upstream("http://127.0.0.1:1")), lease=60.0)  # without a SuperLink
-    return build_runs(run_store, flower, devices, models, live, mailboxes, apps, receipts, standby).service, apps
+    rollouts = RolloutService(RolloutStore(database), devices, models, live, hub.core.shared.bus, hub.settings)
+    runs = build_runs(run_store, flower, devices, models, rollouts, live, mailboxes, apps, receipts, standby)
+    return runs.service, apps

@@ -64,7 +64,9 @@ from flip_hub.models.store import ModelStore
 from flip_hub.mongo import Mongo
 from flip_hub.people import build_people
 from flip_hub.registry.schema import prepare_registry
-from flip_hub.settings import MongoSection, Settings
+from flip_hub.rollouts.service import RolloutService
+from flip_hub.rollouts.store import RolloutStore
+from flip_hub.settings import MongoSection, RolloutsSection, Settings
 from flip_hub.uploads.routes import UploadController
 from flip_hub.uploads.service import Uploads
 from flip_wire.fleet import DeviceId
@@ -228,8 +230,13 @@ class HubParts:
 
 
 @asynccontextmanager
-async def hub_parts(mongo_url: str, folder: Path) -> AsyncGenerator[HubParts]:
-    settings = Settings(mongo=MongoSection(url=mongo_url, database=f"test-{uuid4().hex[:12]}"))
+async def hub_parts(
+    mongo_url: str, folder: Path, rollouts_settings: RolloutsSection | None = None
+) -> AsyncGenerator[HubParts]:
+    settings = Settings(
+        mongo=MongoSection(url=mongo_url, database=f"test-{uuid4().hex[:12]}"),
+        rollouts=rollouts_settings or RolloutsSection(),
+    )
     mongo = Mongo(settings.mongo)
     live, mailboxes, control = LiveHub(), Mailboxes(), ScriptedControl()
     device_store, app_store, key_store, model_store, run_store = (
@@ -250,7 +257,8 @@ async def hub_parts(mongo_url: str, folder: Path) -> AsyncGenerator[HubParts]:
     contribution_store = ContributionStore(mongo.database)
     clock = Clock()
     receipts = Receipts(contribution_store, run_store, mailboxes, Journals(folder / "runs"))
-    runs = build_runs(run_store, control, devices, models, live, mailboxes, apps, receipts, standby)
+    rollouts = RolloutService(RolloutStore(mongo.database), devices, models, live, Bus(), settings)
+    runs = build_runs(run_store, control, devices, models, rollouts, live, mailboxes, apps, receipts, standby)
     try:
         await mongo.prepare(prepare_registry)
         yield HubParts(

@@ -1,4 +1,5 @@
-"""What becomes of a finished run's versions: the best is promoted, unless the run was asked not to."""
+"""What becomes of a finished run's versions: the best is promoted, or brought to the fleet ring by ring where the hub's
+settings say so, unless the run was asked not to."""
 
 from collections.abc import Sequence
 
@@ -8,12 +9,14 @@ from flip_hub.federation.progress import with_warning
 from flip_hub.federation.schemas import Round, Run
 from flip_hub.federation.selection import best_version
 from flip_hub.models.service import ModelService
+from flip_hub.rollouts.service import RolloutService
 from flip_runtime.errors import Rejected
 
 
 class Promotion:
-    def __init__(self, models: ModelService) -> None:
+    def __init__(self, models: ModelService, rollouts: RolloutService) -> None:
         self._models = models
+        self._rollouts = rollouts
 
     async def of(self, run: Run, rounds: Sequence[Round]) -> Run:
         """The run, with what was promoted, or why nothing was."""
@@ -24,7 +27,9 @@ class Promotion:
         if choice.version is None:
             return run
         try:
-            await self._models.promote(choice.version.model, choice.version.version)
+            rollout = await self._rollouts.bring(choice.version.model, choice.version.version, run.id)
         except Rejected as error:
             return with_warning(run, error.args[0])
+        if rollout is not None:
+            return replace(run, rollout=rollout.id)
         return replace(run, promoted_version=choice.version.version)

@@ -19,6 +19,7 @@ from flip_hub.federation.store import RunStore
 from flip_hub.federation.wanted_run import WantedRun
 from flip_hub.live import LiveHub
 from flip_hub.models.service import ModelService
+from flip_hub.rollouts.service import RolloutService
 
 
 class Runs(Struct, frozen=True, kw_only=True):
@@ -33,6 +34,7 @@ def build_runs(
     control: Control,
     devices: DeviceService,
     models: ModelService,
+    rollouts: RolloutService,
     live: LiveHub,
     mailboxes: Mailboxes,
     apps: AppService,
@@ -41,7 +43,7 @@ def build_runs(
     leading: Leading = ALONE,
 ) -> Runs:
     book = RunBook(store, live, devices)
-    promotion = Promotion(models)
+    promotion = Promotion(models, rollouts)
     submission = RunSubmission(book, control, apps, devices, standby)
     watch = RunWatch(book, control, devices, promotion, receipts, standby, submission)
     wanted = WantedRun(book, apps, models)
