@@ -22,7 +22,7 @@ OPENAPI: Final = UI / "openapi.json"
 FEDERATION_SERVICES: Final = dict.fromkeys(
     (
         *("models", "rollouts", "artifacts", "apps", "runs", "log_events", "late", "run_spans", "run_contributions"),
-        *("lineage", "health"),
+        *("reports", "participants", "lineage", "health"),
     )
 )
 """Handlers ask for them; nobody calls a handler here."""

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import httpx
 
+from core_hub import SPOKEN
 from flip_hub.app import create_app
 from flip_hub.apps.keys import AppKeys
 from flip_hub.apps.routes import AppController
@@ -221,7 +222,7 @@ class HubParts:
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(cast(Any, app)),
             base_url="http://hub",
-            headers={"Authorization": f"Bearer {token}"},
+            headers={"Authorization": f"Bearer {token}", **SPOKEN},
         ) as client:
             yield client
 

@@ -35,6 +35,8 @@ def document(folder: Path) -> dict[str, Any]:
         "rollouts": None,
         "apps": None,
         "runs": None,
+        "reports": None,
+        "participants": None,
         "log_events": None,
         "late": None,
         "run_spans": None,
