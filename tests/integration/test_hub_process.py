@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from configuration import toml_of
-from core_hub import TestDevice, log_batch, new_device
+from core_hub import SPOKEN, TestDevice, log_batch, new_device
 from flip_demo.ports import free_port
 from flip_hub.client import HubApi
 from flip_hub.credentials import make_credentials
@@ -174,7 +174,7 @@ def _set_up(url: str, folder: Path) -> tuple[HubApi, TestDevice]:
     token = msgspec.json.decode(made.stdout)["token"]
     device = new_device()
     request = EnrolRequest(token=token, name="north", public_key=device.public_key, agent_version="0.1.0")
-    with httpx.Client(base_url=url, trust_env=False) as http:
+    with httpx.Client(base_url=url, trust_env=False, headers=SPOKEN) as http:
         enrolled = http.post("/api/v1/enrol", content=msgspec.json.encode(request)).json()
         device = TestDevice(device.key, enrolled["device_id"])
         bearer = http.post("/api/v1/device/token", content=msgspec.json.encode(device.assertion())).json()["token"]

@@ -3,7 +3,7 @@ nothing, so an app that is started without a plan runs as it would with Flower a
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from flip_hub.federation.privacy.schemas import Privacy
 from flip_wire.terms import UpdateForm
@@ -69,7 +69,7 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A name from `GET /api/v1/strategies`, which takes the place of the app's own; empty: the app's own."""
     options: dict[str, Value] = {}
     """Of that strategy."""
-    devices: DeviceFilter = DeviceFilter()
+    devices: DeviceFilter = field(default_factory=DeviceFilter)
     rounds: RoundRules = RoundRules()
     folding: Folding | None = None
     start: Start | None = None

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from flip_hub.devices.schemas import Absence
 from flip_hub.federation.plan import Plan, Value
@@ -21,7 +21,7 @@ class RunRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`best`: when the run ends, its best deployable version becomes what devices serve; `none`: nobody's choice."""
     metric: str = "accuracy"
     """Which evaluation metric decides what is best; higher is better, except for names that end in `loss`."""
-    plan: Plan = Plan()
+    plan: Plan = field(default_factory=Plan)
 
 
 class RunStatus(StrEnum):
@@ -46,7 +46,7 @@ class Run(Struct, frozen=True, kw_only=True):
     config: dict[str, Value]
     promote: str
     metric: str
-    plan: Plan = Plan()
+    plan: Plan = field(default_factory=Plan)
     strategy: str
     """Class name, known once the ServerApp has started it."""
     rounds: int | None
