@@ -29,9 +29,9 @@ def test_a_version_that_does_as_well_as_the_one_before_passes() -> None:
 
 def test_it_waits_for_the_least_number_of_devices_or_all_where_they_are_fewer() -> None:
     three = DeviceCounts(devices=10, serving=3, silent=7)
-    assert verdicts(seen(three), devices=5) == {"devices": Verdict.WAITING}
-    assert verdicts(seen(DeviceCounts(devices=3, serving=3)), devices=5) == {}
-    assert verdicts(seen(DeviceCounts())) == {"devices": Verdict.WAITING}
+    assert verdicts(seen(three), serving=5) == {"serving": Verdict.WAITING}
+    assert verdicts(seen(DeviceCounts(devices=3, serving=3)), serving=5) == {}
+    assert verdicts(seen(DeviceCounts())) == {"serving": Verdict.WAITING}
 
 
 def test_it_waits_for_devices_that_are_heard_of_and_not_for_silent_ones() -> None:

@@ -33,10 +33,10 @@ def checks(gates: Gates, seen: Evidence) -> list[Check]:
     return [gate(gates, seen) for gate in _GATES]
 
 
-def _devices(gates: Gates, seen: Evidence) -> Check:
-    needed = max(1, min(gates.devices, seen.all.devices))
+def _serving(gates: Gates, seen: Evidence) -> Check:
+    needed = max(1, min(gates.serving, seen.all.devices))
     text = f"{_devices_serve(seen.all.serving)} it, {needed} must"
-    return Check(gate="devices", verdict=PASSED if seen.all.serving >= needed else WAITING, text=text)
+    return Check(gate="serving", verdict=PASSED if seen.all.serving >= needed else WAITING, text=text)
 
 
 def _settled(gates: Gates, seen: Evidence) -> Check:
@@ -114,7 +114,7 @@ def _feedbacks(gates: Gates, seen: Evidence) -> Check:
 
 
 _GATES: tuple[Callable[[Gates, Evidence], Check], ...] = (
-    *(_devices, _settled, _refusals, _rollbacks, _errors, _slowdown, _accuracy, _calls, _feedbacks),
+    *(_serving, _settled, _refusals, _rollbacks, _errors, _slowdown, _accuracy, _calls, _feedbacks),
 )
 
 

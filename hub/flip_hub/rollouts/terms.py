@@ -34,8 +34,8 @@ class Ring(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Gates(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What must be so, over the devices of all rings so far. Shares of devices are of those that are heard of."""
 
-    devices: Annotated[int, Meta(ge=1, le=10_000_000)] = 1
-    """That serve it, or all where they are fewer."""
+    serving: Annotated[int, Meta(ge=1, le=10_000_000)] = 1
+    """Devices that serve it at least, or all where they are fewer."""
     settled: Share = 0.9
     """Share of the ring's devices that are done with it: they serve it, or have refused it or gone back."""
     refusals: Share = 0.1
