@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -10,6 +11,12 @@ from flip_hub.client import HubApi
 from flip_hub.commands.connection import the_hub
 from flip_hub.commands.output import as_json, say, show, when
 from flip_hub.commands.parsing import AddParser, add_command, add_group, add_json
+from flip_hub.commands.run_plan import add_plan, plan_of
+from flip_hub.commands.run_privacy import in_words
+from flip_hub.federation.plan import Plan
+from flip_hub.federation.privacy.rules import priced
+from flip_hub.federation.privacy.schemas import PrivacySpent
+from flip_hub.federation.run_request import ROUNDS
 from flip_hub.federation.schemas import Round, Run, RunRequest, RunStatus, Value
 from flip_runtime.errors import Rejected
 
@@ -26,6 +33,7 @@ def add_parser(add: AddParser) -> None:
     start.add_argument("--promote", choices=["best", "none"], default="best", help="what devices serve afterwards")
     start.add_argument("--metric", default="accuracy", metavar="NAME", help="what decides which version is best")
     start.add_argument("--follow", action="store_true", help="wait for the end and show each round")
+    add_plan(start)
     add_json(add_command(runs, "list", list_runs, "every run, newest first"))
     for name, command, text in (
         ("show", show_run, "a run and its rounds"),
@@ -38,12 +46,14 @@ def add_parser(add: AddParser) -> None:
 def start_run(options: argparse.Namespace) -> None:
     from flip_hub.federation.fab import build_fab  # imports Flower: a second that no other command should wait
 
-    config = dict(_setting(text) for text in options.config)
+    config, plan = dict(_setting(text) for text in options.config), plan_of(options)
     fab = build_fab(options.folder)
     with the_hub() as hub:
         app = hub.upload_app(fab)
-        request = RunRequest(fab_hash=app.fab_hash, config=config, promote=options.promote, metric=options.metric)
-        run = hub.start_run(request)
+        if price := _price(hub, plan, app.config | config):
+            say(f"privacy: {in_words(price)}")
+        promote, metric = options.promote, options.metric
+        run = hub.start_run(RunRequest(fab_hash=app.fab_hash, config=config, promote=promote, metric=metric, plan=plan))
         say(f"started {run.id}: {run.app}")
         if run.warning:
             say(f"note: {run.warning}")
@@ -77,6 +87,17 @@ def stop_run(options: argparse.Namespace) -> None:
     with the_hub() as hub:
         run = hub.stop_run(options.id)
     say(as_json(run) if options.json else f"{run.id} is {run.status}")
+
+
+def _price(hub: HubApi, plan: Plan, config: Mapping[str, Value]) -> PrivacySpent | None:
+    """Of the rounds that the run will have. Raises `Rejected` as the hub would."""
+    if plan.privacy is None:
+        return None
+    earlier = hub.run(plan.start.run_id).run if plan.start and plan.start.run_id else None
+    done = 0 if earlier is None or plan.start is None else plan.start.round or earlier.round
+    before = earlier.privacy.releases if earlier and earlier.privacy else []
+    rounds = config.get(ROUNDS)
+    return priced(plan, max(0, rounds - done) if isinstance(rounds, int) else None, before)
 
 
 def _setting(text: str) -> tuple[str, Value]:
@@ -115,6 +136,7 @@ def _summary(run: Run) -> str:
     promoted = "" if run.promoted_version is None else f", version {run.promoted_version} promoted"
     reason = f": {run.reason}" if run.reason else ""
     warning = f"\nwarning: {run.warning}" if run.warning else ""
+    warning += f"\nprivacy: {in_words(run.privacy)}" if run.privacy else ""
     return f"{run.id} ({run.app}) is {run.status}{reason}, round {_progress(run)}{promoted}{warning}"
 
 

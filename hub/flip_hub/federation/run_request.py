@@ -9,7 +9,7 @@ from flip_hub.problem import Unprocessable
 
 NO_EXPORT = "this app names no [tool.flip] export: its versions are weights only and cannot be served"
 
-_ROUNDS = "num-server-rounds"
+ROUNDS = "num-server-rounds"
 _INT64 = range(-(2**63), 2**63)
 _KINDS: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
@@ -17,9 +17,9 @@ _KINDS: dict[type, str] = {bool: "true or false", int: "a whole number", float: 
 def new_run(run_id: str, app: App, request: RunRequest, at: float, by: str = "", traceparent: str = "") -> Run:
     """Not yet submitted. Raises `Unprocessable` that names the field or key."""
     overrides = checked_overrides(app.config, request.config)
-    rounds = overrides.get(_ROUNDS, 1)
+    rounds = overrides.get(ROUNDS, 1)
     if isinstance(rounds, int) and rounds < 1:
-        raise Unprocessable(f"{_ROUNDS} is {rounds}", hint="one is the least")
+        raise Unprocessable(f"{ROUNDS} is {rounds}", hint="one is the least")
     if request.promote not in ("best", "none"):
         raise Unprocessable(f"promote is {request.promote[:80]!r}", hint="it must be 'best' or 'none'")
     if not 0 < len(request.metric) <= 100:
@@ -51,7 +51,7 @@ def new_run(run_id: str, app: App, request: RunRequest, at: float, by: str = "",
 
 def planned_rounds(run: Run) -> int | None:
     """None where the app's configuration does not say: its ServerApp will."""
-    rounds = run.config.get(_ROUNDS)
+    rounds = run.config.get(ROUNDS)
     return rounds if isinstance(rounds, int) and not isinstance(rounds, bool) else None
 
 

@@ -9,10 +9,9 @@ dp-accounting brings SciPy, 80 MB: it is imported by whoever asks, and not befor
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from typing import Protocol, cast
-
-import numpy as np
 
 from flip_hub.federation.privacy.schemas import Release
 
@@ -29,8 +28,8 @@ def epsilon_of(releases: Iterable[Release], delta: float) -> float:
     precision = _precision(releases)
     if not precision:
         return 0.0
-    with np.errstate(divide="ignore"):  # a difference too small for a float, where epsilon is out of all bounds
-        return float(_gaussian().get_epsilon_gaussian(precision**-0.5, delta))
+    with _gaussian() as gaussian:
+        return float(gaussian.get_epsilon_gaussian(precision**-0.5, delta))
 
 
 def multiplier_within(budget: float, delta: float, rounds: int, before: Iterable[Release] = ()) -> float | None:
@@ -58,15 +57,18 @@ def plus(releases: Sequence[Release], multiplier: float, times: int = 1) -> list
 
 def _left(budget: float, delta: float, before: Iterable[Release]) -> float:
     """Of the budget, as 1/z^2."""
-    with np.errstate(divide="ignore"):
-        return float(_gaussian().get_sigma_gaussian(budget, delta)) ** -2 - _precision(before)
+    with _gaussian() as gaussian:
+        return float(gaussian.get_sigma_gaussian(budget, delta)) ** -2 - _precision(before)
 
 
 def _precision(releases: Iterable[Release]) -> float:
     return math.fsum(each.times / each.noise_multiplier**2 for each in releases)
 
 
-def _gaussian() -> _Gaussian:
+@contextmanager
+def _gaussian() -> Generator[_Gaussian]:
     import dp_accounting  # pyright: ignore[reportMissingTypeStubs]
+    import numpy as np
 
-    return cast(_Gaussian, dp_accounting)
+    with np.errstate(divide="ignore"):  # a difference too small for a float, where epsilon is out of all bounds
+        yield cast(_Gaussian, dp_accounting)
