@@ -17,6 +17,7 @@ from flip_hub.commands import (
     enrolment,
     login,
     models,
+    rollouts,
     runs,
     tokens,
     users,
@@ -25,7 +26,7 @@ from flip_hub.commands.parsing import Command
 from flip_runtime.errors import ConfigError, FlipError
 
 GROUPS = (
-    *(daemon, certificate, login, confirm, enrolment, devices, apps, runs, models, alerts),
+    *(daemon, certificate, login, confirm, enrolment, devices, apps, runs, models, rollouts, alerts),
     *(users, tokens, audit, backup),
 )
 """In the order of `flip-hub --help`."""

@@ -156,7 +156,9 @@ async def serve(settings: Settings) -> None:
             "late": late,
             "run_spans": RunSpans(core.spans, runs.service, contribution_store),
             "run_contributions": RunContributions(contribution_store),
-            "lineage": LineageService(models, run_store, contribution_store, DeploymentStore(mongo.database)),
+            "lineage": LineageService(
+                models, run_store, contribution_store, DeploymentStore(mongo.database), rollout_store
+            ),
             "health": health,
             "exposed": watched.exposed,
         },

@@ -213,6 +213,7 @@ class HubParts:
                     self.run_store,
                     ContributionStore(self.mongo.database),
                     DeploymentStore(self.mongo.database),
+                    RolloutStore(self.mongo.database),
                 ),
             },
             access=Access(people.callers, self.tokens, self.devices, INTERNAL_SECRET),

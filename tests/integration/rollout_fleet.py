@@ -17,8 +17,13 @@ from msgspec.structs import replace
 from core_hub import CoreHub, TestDevice, log_batch, running_core
 from flip_hub.artifacts.folder import FolderArtifacts
 from flip_hub.auth.permissions import Role
+from flip_hub.contributions.store import ContributionStore
 from flip_hub.core import Core, build_core
+from flip_hub.deployments.store import DeploymentStore
 from flip_hub.devices.schemas import DevicePatch
+from flip_hub.federation.store import RunStore
+from flip_hub.lineage.routes import LineageController
+from flip_hub.lineage.service import LineageService
 from flip_hub.models.routes import DeviceArtifactController, ModelController
 from flip_hub.models.service import ModelService
 from flip_hub.models.store import ModelStore
@@ -246,8 +251,18 @@ async def running_rollouts(
         parts = Parts.over(core, mongo, settings, clock)
         made.append((parts, settings))
         artifacts = FolderArtifacts(settings.hub.state / "model files")
-        services: dict[str, object] = {"models": parts.models, "rollouts": parts.rollouts, "artifacts": artifacts}
-        return [ModelController, DeviceArtifactController, RolloutController], services
+        database = mongo.database
+        lineage = LineageService(
+            *(parts.models, RunStore(database), ContributionStore(database)),
+            *(DeploymentStore(database), RolloutStore(database)),
+        )
+        services: dict[str, object] = {
+            "models": parts.models,
+            "rollouts": parts.rollouts,
+            "artifacts": artifacts,
+            "lineage": lineage,
+        }
+        return [ModelController, DeviceArtifactController, RolloutController, LineageController], services
 
     async with running_core(folder, mongo_url, heartbeat=HEARTBEAT, beside=beside) as hub:
         ((parts, settings),) = made

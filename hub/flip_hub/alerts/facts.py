@@ -36,6 +36,15 @@ class RollbackFacts(Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class RolloutFacts(Struct, frozen=True, kw_only=True):
+    """That the hub has rolled back by itself."""
+
+    id: str
+    model: str
+    version: int
+    reason: str
+
+
 class RunFacts(Struct, frozen=True, kw_only=True):
     id: str
     app: str
@@ -75,6 +84,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     """Of the devices that losses and rollbacks are about."""
     losses: list[LossFacts] = []
     rollbacks: list[RollbackFacts] = []
+    rollouts: list[RolloutFacts] = []
     runs: list[RunFacts] = []
     tokens: list[TokenFacts] = []
     hub: HubFacts

@@ -94,6 +94,12 @@ def _rollbacks(facts: Facts, limits: AlertsSection) -> Iterator[Finding]:
         yield Finding(subject=subject, text=text, device=device, path=f"/devices/{device.id}")
 
 
+def _rollouts(facts: Facts, limits: AlertsSection) -> Iterator[Finding]:
+    for rollout in facts.rollouts:
+        text = f"version {rollout.version} of {rollout.model} was taken back from the fleet: {rollout.reason}"
+        yield Finding(subject=rollout.id, text=text, path=f"/rollouts/{rollout.id}")
+
+
 def _stalled(facts: Facts, limits: AlertsSection) -> Iterator[Finding]:
     for run in facts.runs:
         if not run.ended and facts.now - run.moved_at > limits.run_stalled:
@@ -180,6 +186,7 @@ _TABLE: tuple[tuple[str, str, Severity, Find, float, float, str], ...] = (
     ("device-critical", "Device reports a critical condition", CRITICAL, _critical, 30, 120, "see its page"),
     ("data-dropped", "Device had to drop events", WARNING, _losses, 0, 300, "see which on its page"),
     ("rollback", "Device went back to an earlier model", WARNING, _rollbacks, 0, 300, "see the version's quality"),
+    ("rollout", "Rollout was rolled back", CRITICAL, _rollouts, 0, 300, "see which gate failed on its page"),
     ("run-stalled", "Run stands still", WARNING, _stalled, 0, 30, "see its log and which devices it waits for"),
     ("run-waits", "Round without quorum", WARNING, _waits, 120, 30, "wake devices, or ask for fewer"),
     ("run-failed", "Run has failed", WARNING, _failed, 0, 300, "see its log"),

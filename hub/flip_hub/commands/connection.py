@@ -8,6 +8,7 @@ from flip_hub.alerts_client import AlertsApi
 from flip_hub.client import HubApi
 from flip_hub.hub_calls import HubCalls
 from flip_hub.people_client import PeopleApi
+from flip_hub.rollouts_client import RolloutsApi
 from flip_hub.session_file import LOG_IN, load_session, renew_session
 from flip_hub.settings import Settings
 from flip_runtime.config import load_config
@@ -29,6 +30,11 @@ def the_people() -> PeopleApi:
 def the_alerts() -> AlertsApi:
     """The same hub, about alerts."""
     return _connected(AlertsApi)
+
+
+def the_rollouts() -> RolloutsApi:
+    """The same hub, about rollouts."""
+    return _connected(RolloutsApi)
 
 
 def _connected(kind: type[C]) -> C:

@@ -1,4 +1,4 @@
-"""The lineage of a version: run, devices that contributed, version, devices that run it."""
+"""The lineage of a version: run, devices that contributed, version, rollouts, devices that run it."""
 
 from msgspec import Struct
 
@@ -6,6 +6,8 @@ from flip_hub.contributions.schemas import Contributor
 from flip_hub.deployments.schemas import Deployment
 from flip_hub.federation.schemas import Run
 from flip_hub.models.schemas import ModelVersion
+from flip_hub.rollouts.schemas import Rollout
+from flip_wire.fleet import DeviceId
 
 
 class Lineage(Struct, frozen=True, kw_only=True):
@@ -20,3 +22,7 @@ class Lineage(Struct, frozen=True, kw_only=True):
     """Devices that serve it now, the latest first; a thousand at most."""
     deployed: int
     """How many they are."""
+    rollouts: list[Rollout] = []
+    """That brought it to the fleet, the latest first; ten at most."""
+    rings: dict[DeviceId, str] = {}
+    """Of these devices: the name of the ring that each is in, in the latest rollout."""

@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 
 from msgspec import Struct
 
-from flip_hub.devices.reach import Reach, ring_of
+from flip_hub.devices.reach import Located, Reach, ring_of
 from flip_hub.rollouts.schemas import DeviceCounts, Figures, RingDevice, RingProgress, RingState, Rollout, Standing
 from flip_wire.fleet import DeviceId, RolloutFailure, ServingModel
 from flip_wire.inference import ModelTraffic
@@ -93,6 +93,12 @@ def standing(rollout: Rollout, ring: RingProgress, device: Sighting, fleet: Flee
     if device.refuses(rollout.version, ring.generation):
         return Standing.REFUSED
     return Standing.SILENT if (device.last_seen or 0.0) < fleet.silent_before else Standing.BRINGING
+
+
+def ring_name(rollout: Rollout, device: Located) -> str:
+    """Of the ring that it is in, open or not."""
+    number = ring_of(rollout.id, reaches(rollout.rings), device)
+    return "" if number is None else rollout.rings[number].ring.name
 
 
 def shown(rollout: Rollout, device: Sighting, fleet: Fleet) -> RingDevice:

@@ -56,6 +56,7 @@ class Sources:
             names=await store.named(sorted({told.device_id for told in (*losses, *rollbacks)})),
             losses=losses,
             rollbacks=rollbacks,
+            rollouts=await store.rollouts(now),
             runs=await store.runs(now),
             tokens=await store.tokens(now),
             hub=HubFacts(

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from flip_hub.alerts.facts import DeviceFacts, LossFacts, RollbackFacts, RunFacts, TokenFacts
+from flip_hub.alerts.facts import DeviceFacts, LossFacts, RollbackFacts, RolloutFacts, RunFacts, TokenFacts
 from flip_hub.alerts.rules import RECENTLY
 from flip_hub.mongo import Database, Document
 from flip_hub.settings import AlertsSection
@@ -40,7 +40,7 @@ _SHOWN = {
 
 
 class SourceStore:
-    """Reads `devices`, `gaps`, `events`, `runs`, `rounds`, `api_tokens` and `audit`."""
+    """Reads `devices`, `gaps`, `events`, `rollouts`, `runs`, `rounds`, `api_tokens` and `audit`."""
 
     def __init__(self, database: Database, limits: AlertsSection) -> None:
         self._database = database
@@ -77,6 +77,12 @@ class SourceStore:
         recent = {"kind": "rollback", "received": {"$gte": _moment(now - LATELY)}}
         found = self._database["events"].find(recent).sort("received", -1).limit(_MOST)
         return [_rollback(document) async for document in found]
+
+    async def rollouts(self, now: float) -> list[RolloutFacts]:
+        """Rolled back lately, by no person."""
+        lately = {"rollout.status": "rolled back", "rollout.ended_at": {"$gte": now - LATELY}}
+        found = self._database["rollouts"].find({**lately, "rollout.rings.state": "failed"}).limit(_MOST)
+        return [msgspec.convert(each["rollout"], RolloutFacts) async for each in found]
 
     async def runs(self, now: float) -> list[RunFacts]:
         """Under way, or failed lately."""
