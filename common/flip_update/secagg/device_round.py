@@ -1,0 +1,194 @@
+"""One device's part in one round: each step takes what the hub asks and gives the state after it, and the answer.
+
+Secrets are drawn for one round and are in its state alone; a step's secrets go when they are not needed any more, all
+of them once the shares are revealed. `device` sees to it that a step is taken once.
+"""
+
+import os
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from cryptography.hazmat.primitives.poly1305 import Poly1305
+from msgspec import Struct, structs
+from numpy.typing import NDArray
+
+from flip_runtime.errors import Rejected
+from flip_update.secagg import masks, parcels
+from flip_update.secagg.fixed_point import Words, words_of
+from flip_update.secagg.keys import OwnKey, Pair
+from flip_update.secagg.messages import (
+    Advertised,
+    Delivery,
+    Masked,
+    Neighbourhood,
+    Parcel,
+    Revealed,
+    Seed,
+    Setup,
+    Share,
+    Shared,
+    Unmasking,
+)
+from flip_update.secagg.parameters import Parameters
+from flip_update.secagg.parcels import Dealing, Shares
+from flip_update.secagg.shamir import split
+
+
+class Update(NamedTuple):
+    values: NDArray[np.floating[Any]]
+    """float32 or float64, in one dimension."""
+    weight: int
+    """In the mean: the number of samples, or 1 where all count alike."""
+
+
+class Given(Struct, frozen=True):
+    """A question that was answered."""
+
+    question: bytes
+    """Its SHA-256."""
+    answer: bytes
+
+
+class Held(Struct, frozen=True, kw_only=True):
+    """Shares of a neighbour's secrets."""
+
+    number: int
+    self_seed: bytes
+    escrow_key: bytes
+
+
+class DeviceRound(Struct, frozen=True, kw_only=True):
+    run: str
+    round: int
+    parameters: Parameters
+    given: tuple[Given, ...] = ()
+    """By stage."""
+    private_key: bytes = b""
+    """Until the pairs are derived from it."""
+    number: int = 0
+    threshold: int = 0
+    pairs: tuple[Pair, ...] = ()
+    self_seed: bytes = b""
+    held: tuple[Held, ...] = ()
+    """Of the neighbours that this device has masked with."""
+    fingerprint: bytes = b""
+    """Of the words that were masked: the same masks never hide two updates."""
+
+    @classmethod
+    def begin(cls, asked: Setup) -> tuple[Self, Advertised]:
+        own = OwnKey.drawn()
+        begun = cls(run=asked.run, round=asked.round, parameters=asked.parameters, private_key=own.private)
+        return begun, Advertised(run=asked.run, round=asked.round, public_key=own.public)
+
+    def share(self, asked: Neighbourhood) -> tuple[Self, Shared]:
+        """Raises `Rejected` for a circle that is none, or keys that are weak or come twice."""
+        own = OwnKey.kept(self.private_key)
+        _refuse_circle(asked, own.public, self.parameters)
+        pairs = tuple(own.pair_with(neighbour, asked.number, self.run, self.round) for neighbour in asked.neighbours)
+        self_seed, escrow_key = os.urandom(masks.SEED), os.urandom(masks.SEED)
+        holders = [pair.number for pair in pairs]
+        dealt = zip(
+            pairs,
+            split(self_seed, holders, asked.ring.threshold),
+            split(escrow_key, holders, asked.ring.threshold),
+            strict=True,
+        )
+        answer = Shared(
+            run=self.run,
+            round=self.round,
+            seal=parcels.seal(self_seed, self.run, self.round, asked.number),
+            escrow=parcels.escrow(escrow_key, [p.mask_seed for p in pairs], self.run, self.round, asked.number),
+            parcels=[
+                parcels.parcel(Shares(first, second), pair, Dealing(self.run, self.round, asked.number, pair.number))
+                for pair, first, second in dealt
+            ],
+        )
+        after = structs.replace(
+            self,
+            private_key=b"",
+            number=asked.number,
+            threshold=asked.ring.threshold,
+            pairs=pairs,
+            self_seed=self_seed,
+        )
+        return after, answer
+
+    def mask(self, asked: Delivery, update: Update) -> tuple[Self, Masked]:
+        """Also a second time, for the same update: two under the same masks hide neither.
+
+        Raises `Rejected` for another one, and when too few neighbours have shared to hide it well.
+        """
+        pairs = {pair.number: pair for pair in self.pairs}
+        numbers = [parcel.number for parcel in asked.parcels]
+        if len(set(numbers)) != len(numbers) or not pairs.keys() >= set(numbers):
+            raise Rejected("parcels that are not of this device's neighbours")
+        held, unopened = self._opened(asked.parcels, pairs)
+        if len(held) < self.threshold:
+            raise Rejected(f"{len(held)} neighbours have shared and {self.threshold} are needed")
+        words = words_of(update.values, update.weight, self.parameters)
+        fingerprint = self._fingerprint(words)
+        if self.fingerprint not in (b"", fingerprint):
+            raise Rejected("another update was masked already in this round", hint="its masks are used once")
+        after = structs.replace(self, held=held, fingerprint=fingerprint)
+        after._hide(words)
+        return after, Masked(run=self.run, round=self.round, unopened=unopened, vector=words.data.cast("B"))
+
+    def reveal(self, asked: Unmasking) -> tuple[Self, Revealed]:
+        """Raises `Rejected` when both secrets of one device are asked for, or the sum would be of too few."""
+        held = {each.number: each for each in self.held}
+        asked_for = [*asked.sent, *asked.dropped]
+        if len(set(asked_for)) != len(asked_for):
+            raise Rejected("both secrets of one device are asked for", hint="the hub would learn its update")
+        if not held.keys() >= set(asked_for):
+            raise Rejected("secrets are asked for of devices that this one has not masked with")
+        if len(asked.sent) < self.threshold:
+            raise Rejected(f"{len(asked.sent)} neighbours are in the sum and {self.threshold} are needed")
+        seeds = {pair.number: pair.mask_seed for pair in self.pairs}
+        answer = Revealed(
+            run=self.run,
+            round=self.round,
+            self_seeds=[Share(number, held[number].self_seed) for number in asked.sent],
+            escrow_keys=[Share(number, held[number].escrow_key) for number in asked.dropped],
+            mask_seeds=[Seed(number, seeds[number]) for number in asked.dropped],
+        )
+        return self.without_secrets(), answer
+
+    def without_secrets(self) -> Self:
+        return structs.replace(self, private_key=b"", pairs=(), self_seed=b"", held=(), fingerprint=b"")
+
+    def _opened(self, delivered: list[Parcel], pairs: dict[int, Pair]) -> tuple[tuple[Held, ...], list[int]]:
+        held: list[Held] = []
+        unopened: list[int] = []
+        for parcel in delivered:
+            dealing = Dealing(self.run, self.round, parcel.number, self.number)
+            try:
+                shares = parcels.opened(parcel, pairs[parcel.number], dealing)
+            except Rejected:
+                unopened.append(parcel.number)
+            else:
+                held.append(Held(number=parcel.number, self_seed=shares.self_seed, escrow_key=shares.escrow_key))
+        return tuple(held), unopened
+
+    def _hide(self, words: Words) -> None:
+        """A pair's mask is added by the end with the lower number, taken away by the other: in the sum they cancel."""
+        with_whom = {each.number for each in self.held}
+        pairs = [pair for pair in self.pairs if pair.number in with_whom]
+        plus = [self.self_seed, *(pair.mask_seed for pair in pairs if self.number < pair.number)]
+        masks.add(words, plus, [pair.mask_seed for pair in pairs if pair.number < self.number])
+
+    def _fingerprint(self, words: Words) -> bytes:
+        """It never leaves the device, so that a one-time key may tell many words apart."""
+        return Poly1305.generate_tag(self.self_seed, words.data.cast("B"))
+
+
+def _refuse_circle(asked: Neighbourhood, public_key: bytes, parameters: Parameters) -> None:
+    """Checks what a device can of it: that the others exist it has to believe."""
+    asked.ring.check()
+    if not parameters.least <= asked.ring.size <= parameters.devices:
+        raise Rejected(f"a round of {asked.ring.size} devices, not {parameters.least} to {parameters.devices}")
+    if asked.number >= asked.ring.size:
+        raise Rejected(f"number {asked.number} of {asked.ring.size} devices")
+    if [neighbour.number for neighbour in asked.neighbours] != asked.ring.neighbours(asked.number):
+        raise Rejected("the neighbours are not those of the circle")
+    if len({public_key, *(neighbour.public_key for neighbour in asked.neighbours)}) != asked.ring.degree + 1:
+        raise Rejected("two devices with one key")

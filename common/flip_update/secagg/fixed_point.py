@@ -1,0 +1,90 @@
+"""Values as words of 32 bits, and the mean from the sum of such words."""
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flip_runtime.errors import Rejected
+from flip_update.secagg.parameters import Parameters
+
+Words = NDArray[np.uint32]
+Values = NDArray[np.float32]
+WORD: Final = np.dtype("<u4")
+"""On the wire."""
+_AT_ONCE: Final = 2**15
+"""Values: in float64 they stay in the processor's cache, and a large model needs no second copy of that width."""
+
+
+class Total(NamedTuple):
+    """What the hub learns of a round."""
+
+    mean: Values
+    """Weighted, within `Parameters.error_bound(devices, weight)` of the exact one."""
+    weight: int
+    """The sum of the weights."""
+    devices: int
+    clipped: int
+    """How many devices had values beyond `clip`; then the mean is that of the clipped values."""
+
+
+def words_of(update: NDArray[np.floating[Any]], weight: int, parameters: Parameters) -> Words:
+    """The update times its weight, the weight, and whether anything was clipped.
+
+    The product is rounded, not the value: the sum then needs no room for the weights, and has the finer levels.
+    Raises `Rejected` for a weight out of range, another shape, or values that are not finite.
+    """
+    _refuse_foreign(update, weight, parameters)
+    low, high = update.min(), update.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise Rejected("the update has values that are not finite", hint="training has diverged")
+    words = np.empty(parameters.words, np.uint32)
+    signed = words.view(np.int32)
+    factor, most = parameters.scale * weight, parameters.levels * weight / parameters.max_weight
+    product = np.empty(min(_AT_ONCE, update.size))
+    for start in range(0, update.size, _AT_ONCE):
+        part = product[: min(_AT_ONCE, update.size - start)]
+        np.multiply(update[start : start + part.size], factor, out=part)
+        np.clip(part, -most, most, out=part)
+        np.rint(part, out=part)
+        signed[start : start + part.size] = part
+    words[-2], words[-1] = weight, low < -parameters.clip or high > parameters.clip
+    return words
+
+
+def total_of(words: Words, devices: int, parameters: Parameters) -> Total:
+    """From the sum of the words of so many devices, all masks removed.
+
+    Raises `Rejected` when it is no such sum: somebody has sent words that are no update, or has masked otherwise.
+    """
+    weight, clipped = int(words[-2]), int(words[-1])
+    numbers = words[:-2].view(np.int32)
+    most = parameters.levels * (weight / parameters.max_weight) + devices / 2 + 1
+    if (
+        not devices <= weight <= devices * parameters.max_weight
+        or clipped > devices
+        or not -most <= int(numbers.min()) <= int(numbers.max()) <= most
+    ):
+        raise Rejected(
+            f"the sum over {devices} devices is none of updates",
+            hint="one of them has sent something else; which one cannot be told",
+        )
+    mean = np.empty(parameters.length, np.float32)
+    np.multiply(numbers, 1 / (parameters.scale * weight), out=mean, dtype=np.float64, casting="same_kind")
+    return Total(mean, weight, devices, clipped)
+
+
+def vector_of(content: memoryview, parameters: Parameters) -> Words:
+    """Without a copy. Raises `Rejected` for another length."""
+    if len(content) != parameters.words * WORD.itemsize:
+        raise Rejected(f"a masked vector of {len(content)} bytes instead of {parameters.words * WORD.itemsize}")
+    return np.frombuffer(content, WORD).astype(np.uint32, copy=False)
+
+
+def _refuse_foreign(update: NDArray[np.floating[Any]], weight: int, parameters: Parameters) -> None:
+    if not 1 <= weight <= parameters.max_weight:
+        raise Rejected(f"a weight of {weight}", hint=f"between 1 and {parameters.max_weight} (max_weight)")
+    if update.shape != (parameters.length,):
+        raise Rejected(f"an update of shape {update.shape} instead of ({parameters.length},)")
+    if update.dtype.name not in ("float32", "float64"):
+        raise Rejected(f"an update of {update.dtype} instead of float32 or float64")

@@ -1,0 +1,76 @@
+"""Keys of one round: a fresh X25519 pair for each device, and what two devices derive from theirs.
+
+One agreement gives a pair of devices both its keys (HKDF-SHA256, one for each purpose); the published protocol makes
+two, because there the secret key of the masks is what gets shared. Here it never is: see `parcels.Escrow`.
+"""
+
+from functools import cache
+from typing import Final, Self
+
+import msgspec
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from msgspec import Struct
+
+from flip_runtime.errors import Rejected
+from flip_update.secagg.messages import Neighbour
+
+_KEY: Final = 32
+
+
+class Pair(Struct, frozen=True, kw_only=True):
+    """What a device has in common with one neighbour, and nobody else."""
+
+    number: int
+    """The neighbour's."""
+    parcel_key: bytes
+    mask_seed: bytes
+
+
+def context(purpose: str, *parts: str | int | bytes) -> bytes:
+    """Binds a key, a ciphertext or a commitment to what it is for; different parts never give the same bytes."""
+    return msgspec.msgpack.encode(("flip secagg 1", purpose, *parts))
+
+
+class OwnKey:
+    def __init__(self, key: X25519PrivateKey) -> None:
+        self._key = key
+        self.public = key.public_key().public_bytes_raw()
+
+    @classmethod
+    def drawn(cls) -> Self:
+        return cls(X25519PrivateKey.generate())
+
+    @classmethod
+    def kept(cls, private_key: bytes) -> Self:
+        return cls(X25519PrivateKey.from_private_bytes(private_key))
+
+    @property
+    def private(self) -> bytes:
+        return self._key.private_bytes_raw()
+
+    def pair_with(self, neighbour: Neighbour, number: int, run: str, round_: int) -> Pair:
+        """`number`: of the device whose key this is. Raises `Rejected` for a point of low order."""
+        secret = _agreed(self._key, neighbour.public_key)
+        ends = sorted([(number, self.public), (neighbour.number, neighbour.public_key)])
+        info = context("pair", run, round_, *(part for end in ends for part in end))
+        derived = HKDF(hashes.SHA256(), 2 * _KEY, None, info).derive(secret)
+        return Pair(number=neighbour.number, parcel_key=derived[:_KEY], mask_seed=derived[_KEY:])
+
+
+def refuse_weak(public_key: bytes) -> None:
+    """Raises `Rejected` for a point of low order: whatever the other key, everybody knows what the two agree on."""
+    _agreed(_any_key(), public_key)
+
+
+def _agreed(private_key: X25519PrivateKey, public_key: bytes) -> bytes:
+    try:
+        return private_key.exchange(X25519PublicKey.from_public_bytes(public_key))
+    except ValueError as error:
+        raise Rejected("the public key is a point of low order") from error
+
+
+@cache
+def _any_key() -> X25519PrivateKey:
+    return X25519PrivateKey.generate()
