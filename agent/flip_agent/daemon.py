@@ -32,13 +32,13 @@ from flip_agent.live_settings import LiveSettings
 from flip_agent.local.messages import Status
 from flip_agent.local.server import LocalServer
 from flip_agent.memory import give_memory_back
-from flip_agent.models.download_budget import DownloadBudget
 from flip_agent.models.fetch import Fetch
 from flip_agent.models.refused_file import RefusedFile
 from flip_agent.models.rollback import Rollbacks
 from flip_agent.models.rollout import Rollout
 from flip_agent.models.signature import Question, check_signature
 from flip_agent.models.store import ModelStore
+from flip_agent.network.build import day_budget, thrift
 from flip_agent.outbox.last_chance import delivered
 from flip_agent.outbox.outbox import Outbox
 from flip_agent.progress import Progress
@@ -115,9 +115,8 @@ class Daemon:
         self._link = HubLink()
         models = self._settings.state / "models"
         self._store = ModelStore(models)
-        self._budget = DownloadBudget(
-            models, lambda: self._live.now.models.download_budget, lambda: self._link.hub_time
-        )
+        self._budget = day_budget(self._settings.state, self._live, self._link)
+        self._thrift = thrift(self._budget, self._live, self._link)
         self._rollbacks = Rollbacks(
             *(self._store, RefusedFile(models), self._inference, self._reported), tell=self._tell_rollback
         )
@@ -125,6 +124,7 @@ class Daemon:
         self._governor = Governor(
             *(self._settings.state, hardware, self._live.governor, self._reported),
             p99=lambda: self._inference.p99,
+            used_up=lambda: self._thrift.used_up.value,
         )
         self._children = Children(self._settings.state, config, instances.names, self._desired, self._reported)
         self._inspection = Inspection(
@@ -134,6 +134,7 @@ class Daemon:
                     lambda: self._live.now,
                     *(self._link, self._desired, self._reported, self._inference, self._live.refused),
                     self._children.failing,
+                    self._thrift.used_up,
                 ),
             ],
             outbox,
@@ -141,10 +142,11 @@ class Daemon:
             earlier=repairs,
         )
         self._health = Health(
-            *(self._settings.state, self._live.heartbeat, hardware, outbox, self._link),
+            *(self._settings.state, self._thrift.pace, hardware, outbox, self._link),
             *(self._desired, self._reported, self._inspection),
             traffic=lambda: self._inference.traffic,
             samples_lost=lambda: self._inference.samples_lost,
+            network=lambda: self._budget.told(self._thrift.pace.value),
         )
         self._actions = Actions(
             *(ActionLedger(self._settings.state), self._desired),
@@ -155,6 +157,7 @@ class Daemon:
         )
         self._local = LocalServer(
             *(self._settings.run_socket, outbox, self._desired, self._reported, self._inference, self._rollbacks),
+            budget=self._budget,
             holding=self._governor.because,
             status=self._status,
             mend=self._inspection.mend,
@@ -187,6 +190,7 @@ class Daemon:
             Service("starts", self._starts.run),
             Service("rollbacks", self._rollbacks.run),
             Service("actions", self._actions.run),
+            Service("thrift", self._thrift.run),
         ]
 
     def _optional_services(self, mode: Mode) -> list[Service]:
@@ -202,8 +206,8 @@ class Daemon:
 
     def _hub_services(self, hub: HubClient, identity: Identity) -> list[Service]:
         return [
-            Service("uplink", Uplink(self._outbox, hub, progress=self._sending).run),
-            Service("desired state", DesiredStatePoll(self._settings.state, hub, self._desired).run),
+            Service("uplink", Uplink(self._outbox, hub, progress=self._sending, thrift=self._thrift).run),
+            Service("desired state", DesiredStatePoll(self._settings.state, hub, self._desired, self._thrift).run),
             Service("rollout", lambda: self._roll_out(hub, identity)),
             Service("health", self._health.run),
         ]
@@ -267,7 +271,7 @@ class Daemon:
     async def _join(self, identity: Identity) -> None:
         log.info("enrolled", extra={"device": identity.device_id, "hub": identity.hub_url})
         self._link.joining(identity.hub_url)
-        hub = HubClient(identity, self._settings.state, self._link, self._life)
+        hub = HubClient(identity, self._settings.state, self._link, self._life, self._budget.count)
         try:
             await supervise(self._hub_services(hub, identity))
         finally:

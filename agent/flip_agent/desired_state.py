@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from flip_agent.hub.client import HubClient
+from flip_agent.network.thrift import Thrift
 from flip_agent.state_folder import DESIRED_FILE
 from flip_agent.watched import Watched
 from flip_runtime.atomic import write_file
@@ -37,16 +38,18 @@ def load_desired(state: Path) -> DesiredState:
 class DesiredStatePoll:
     """Everything that comes is on the disk before anybody acts on it."""
 
-    def __init__(self, state: Path, hub: HubClient, desired: Watched[DesiredState]) -> None:
+    def __init__(self, state: Path, hub: HubClient, desired: Watched[DesiredState], thrift: Thrift) -> None:
         self._file = state / DESIRED_FILE
         self._hub = hub
         self._desired = desired
+        self._thrift = thrift
         self._backoff = Backoff()
 
     async def run(self) -> None:
         failures = 0
         while True:
             try:
+                await self._thrift.rest()
                 newer = await self._hub.desired(self._desired.value.generation)
                 if newer is not None:
                     self._take(newer)

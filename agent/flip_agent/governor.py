@@ -1,4 +1,5 @@
-"""May training run now? It waits for battery, heat, load, disk, a metered link and local inference, and says why.
+"""May training run now? It waits for battery, heat, load, disk, a metered link, local inference and the day's byte
+budget, and says why.
 
 A reason holds training from its limit on, until it has been better than a second, milder limit for a while. The
 decision is `judge`; around it a loop looks, tells `train` (through the local server) and the hub.
@@ -37,6 +38,8 @@ class Readings(Struct, frozen=True, kw_only=True):
     interface: str | None = None
     """Of the default route."""
     p99: float | None = None
+    used_up: str = ""
+    """Why no more bytes may pass today; empty while they may."""
 
 
 class Held(Struct, frozen=True):
@@ -64,6 +67,7 @@ def rules(limits: GovernorSection) -> list[Rule]:
             *("inference", limits.inference_p99_max, 0.5 * limits.inference_p99_max),
             *(lambda now: now.p99, "local inference takes {:.2f} s (p99)"),
         ),
+        Rule("network", lambda now: now.used_up, lambda now: not now.used_up),
     ]
 
 
@@ -91,11 +95,14 @@ class Governor:
         limits: Watched[GovernorSection],
         reported: Reported,
         p99: Callable[[], float | None],
+        used_up: Callable[[], str] = str,
     ) -> None:
+        """`used_up` as in `Readings`."""
         self._state = state
         self._hardware = hardware
         self._limits = limits
         self._p99 = p99
+        self._used_up = used_up
         self._reported = reported
         self.because = Watched("")
         """Why training waits now; empty when it may run."""
@@ -121,6 +128,7 @@ class Governor:
             disk_free=free_bytes(self._state),
             interface=self._hardware.default_interface() or None,
             p99=self._p99(),
+            used_up=self._used_up(),
         )
 
     def _tell(self, because: str) -> None:

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 LIVE = frozenset(
     {
-        *("agent.heartbeat", "governor", "inference.stale_after", "logs"),
+        *("agent.heartbeat", "governor", "inference.stale_after", "logs", "network"),
         *("models.download_budget", "models.trusted_keys"),
     }
 )

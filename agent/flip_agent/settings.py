@@ -32,6 +32,12 @@ class AgentSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return self.sockets / "agent.sock"
 
 
+class NetworkSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    daily_bytes: Annotated[int, Meta(ge=0, le=2**50)] = 0
+    """Bytes that this device exchanges with its hub on one day (UTC) at most, telemetry, models and training together;
+    0: as many as there are. Heartbeats alone take some 10 MB at their usual pace."""
+
+
 class OutboxSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_bytes: Annotated[int, Meta(ge=2**20, le=2**40)] = 64 * 2**20
     """Of the file on disk; when it is full the lowest priority goes first, oldest first, alerts never."""
@@ -78,7 +84,8 @@ class ModelsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Public keys (lines of OpenSSH's format, `ssh-ed25519 AAAA...`) whose versions are served here, in place of the
     hub's that was learned at enrolment."""
     download_budget: Annotated[int, Meta(ge=0, le=2**50)] = 0
-    """Bytes of model files that are downloaded on one day (UTC) at most; 0: as many as there are."""
+    """Bytes of model files that are downloaded on one day (UTC) at most, within `network.daily_bytes`; 0: no limit of
+    their own."""
     shadow_within: Patience = 600.0
     """Seconds that a new version may be tried on live traffic before it takes over."""
     shadow_requests: Annotated[int, Meta(ge=0, le=65536)] = 0
@@ -157,6 +164,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     outbox: OutboxSection = OutboxSection()
     inference: InferenceSection = InferenceSection()
     models: ModelsSection = ModelsSection()
+    network: NetworkSection = NetworkSection()
     samples: SamplesSection = SamplesSection()
     federation: FederationSection = FederationSection()
     governor: GovernorSection = GovernorSection()

@@ -2,7 +2,8 @@
 
 The most urgent priority goes first. When the hub refuses a batch it is halved until the bad event stands alone; that
 one becomes a dead letter, and all others are delivered. It never gives up: failures are followed by pauses with full
-jitter, longer when the hub asks for it, and an answer that does not come in time is a failure.
+jitter, longer when the hub asks for it, and an answer that does not come in time is a failure. Once the day's byte
+budget is used up only what `Thrift` lets go is sent; the rest waits, and nothing is lost.
 """
 
 import asyncio
@@ -11,8 +12,10 @@ import logging
 import msgspec
 
 from flip_agent.hub.client import HubClient
+from flip_agent.network.thrift import EVENTS, Thrift
 from flip_agent.outbox.outbox import Outbox
 from flip_agent.progress import Progress
+from flip_agent.watched import first_of
 from flip_runtime.backoff import Backoff
 from flip_runtime.errors import Rejected, Unavailable
 from flip_wire.telemetry import Batch, Seq
@@ -27,12 +30,18 @@ _ANSWERED_WITHIN = 120.0
 
 class Uplink:
     def __init__(
-        self, outbox: Outbox, hub: HubClient, backoff: Backoff | None = None, progress: Progress | None = None
+        self,
+        outbox: Outbox,
+        hub: HubClient,
+        backoff: Backoff | None = None,
+        progress: Progress | None = None,
+        thrift: Thrift | None = None,
     ) -> None:
         self._outbox = outbox
         self._hub = hub
         self._backoff = backoff or Backoff()
         self._progress = progress or Progress("uplink", within=SEND_WITHIN)
+        self._thrift = thrift
 
     async def run(self) -> None:
         failures = 0
@@ -44,11 +53,29 @@ class Uplink:
                 failures += 1
                 await asyncio.sleep(max(self._backoff.delay(failures), error.retry_after or 0.0))
             else:
-                await self._outbox.arrival()
+                await self._something_to_send()
+
+    async def _something_to_send(self) -> None:
+        if self._thrift is None:
+            await self._outbox.arrival()
+        else:
+            used_up = self._thrift.used_up
+            await first_of(self._outbox.arrival(), used_up.other_than(used_up.value))
 
     async def _drain(self) -> None:
-        while batch := await self._outbox.next_batch():
+        while batch := await self._next_batch():
             await self._deliver(batch)
+
+    async def _next_batch(self) -> Batch | None:
+        if self._thrift is None:
+            return await self._outbox.next_batch()
+        among = self._thrift.may_go()
+        if not self._thrift.used_up.value:
+            return await self._outbox.next_batch()
+        batch = await self._outbox.next_batch(EVENTS, among)
+        if batch is not None:
+            self._thrift.went(batch.priority)
+        return batch
 
     async def _deliver(self, batch: Batch) -> None:
         """The whole batch or a first part of it; what remains is the next one."""

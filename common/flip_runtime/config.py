@@ -15,7 +15,7 @@ from flip_runtime.errors import ConfigError
 
 T = TypeVar("T", bound=Struct)
 
-_AGENT = ("agent", "outbox", "inference", "models", "samples", "federation", "governor", "logs")
+_AGENT = ("agent", "outbox", "inference", "models", "samples", "federation", "governor", "network", "logs")
 _HUB = (
     *("hub", "mongo", "redis", "artifacts", "fleet", "superlink", "control", "auth", "oidc", "apps", "devices"),
     *("alerts", "mail", "webhook", "otlp", "metrics", "cluster", "uploads", "rollouts", "logs"),

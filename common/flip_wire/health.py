@@ -23,6 +23,18 @@ class Condition(Struct, frozen=True, kw_only=True):
     since: float
 
 
+class NetworkUse(Struct, frozen=True, kw_only=True):
+    """Of the bytes that a device may exchange with its hub on a day (UTC)."""
+
+    limit: int
+    left: int
+    """With the reserve for alerts and rare heartbeats, a sixteenth of the limit."""
+    passed: dict[str, int] = {}
+    """By what for: `telemetry`, `models`, `federation`; what the latter has drawn and not used yet included."""
+    pace: float = 0.0
+    """Seconds between heartbeats: rare ones, once all but the reserve is used up."""
+
+
 class HealthReport(Struct, frozen=True, kw_only=True):
     uptime: float
     """Seconds since the agent started."""
@@ -46,10 +58,12 @@ class HealthReport(Struct, frozen=True, kw_only=True):
     clock_offset: float = 0.0
     """Seconds to add to the device's clock to get the hub's."""
     inference: list[ModelTraffic] = []
+    """Of each version that answers on the device."""
     samples_lost: dict[str, int] = {}
     """What the device's sample stores could not keep or had to let go, by why: `samples_expired`, `samples_displaced`,
     `samples_damaged`, `predictions_...`."""
-    """Of each version that answers on the device."""
+    network: NetworkUse | None = None
+    """None without a budget."""
 
 
 class Repair(Struct, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """The part of `flip-agent run` behind its local socket: a real outbox, and the server that fills it."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,8 @@ from flip_agent.local.server import LocalServer
 from flip_agent.models.refused_file import RefusedFile
 from flip_agent.models.rollback import Rollbacks
 from flip_agent.models.store import ModelStore
+from flip_agent.network.day_account import FILE, DayAccount
+from flip_agent.network.day_budget import DayBudget, Limits
 from flip_agent.outbox.outbox import Outbox
 from flip_agent.reported import Reported
 from flip_agent.watched import Watched
@@ -34,11 +37,13 @@ class Run:
         self.refused = RefusedFile(folder / "models")
         self.rollbacks = Rollbacks(self.store, self.refused, self.inference, self.reported, self._tell)
         self.holding = Watched("")
+        self.limits = Limits()
+        self.budget = DayBudget(DayAccount(folder / FILE, time.time), lambda: self.limits)
 
     @asynccontextmanager
     async def listening(self) -> AsyncGenerator[None]:
         ready = asyncio.Event()
-        parts = (self.outbox, self.desired, self.reported, self.inference, self.rollbacks)
+        parts = (self.outbox, self.desired, self.reported, self.inference, self.rollbacks, self.budget)
         server = LocalServer(
             *(self.socket, *parts),
             holding=self.holding,

@@ -15,13 +15,14 @@ from flip_agent.identity import load_identity
 from flip_agent.inference_peers import InferencePeers
 from flip_agent.instances import DEFAULT
 from flip_agent.local.messages import Activate, FromRun, Prepare, Prepared, Serving, Tried, Try
-from flip_agent.models.download_budget import DownloadBudget
 from flip_agent.models.fetch import Fetch
 from flip_agent.models.refused_file import RefusedFile
 from flip_agent.models.rollback import Rollbacks
 from flip_agent.models.rollout import Rollout
 from flip_agent.models.signature import Question, check_signature
 from flip_agent.models.store import ModelStore
+from flip_agent.network.day_account import FILE, DayAccount
+from flip_agent.network.day_budget import DayBudget, Limits
 from flip_agent.reported import Reported
 from flip_agent.watched import Watched
 from flip_runtime.backoff import Backoff
@@ -128,7 +129,8 @@ async def enrolled(
     async def verify(wanted: ModelAssignment) -> None:
         await check_signature(Question(assignment=wanted, learned=identity.model_keys, named=trusted))
 
-    counted = DownloadBudget(agent.state / "models", lambda: budget, lambda: device.link.hub_time)
+    account = DayAccount(agent.state / FILE, lambda: device.link.hub_time)
+    counted = DayBudget(account, lambda: Limits(models=budget))
     rollout = Rollout(
         *(device.store, Fetch(device.store, client, counted), device.desired),
         *(device.inference, device.rollbacks, device.reported),

@@ -10,7 +10,6 @@ from fake_hub import FakeHub, started
 from msgspec.structs import replace
 from rollout_rig import enrolled
 
-from flip_agent.models.download_budget import BudgetUsedUp, DownloadBudget, Spent
 from flip_wire.models import Manifest, ModelAssignment
 
 MIB = 2**20
@@ -78,64 +77,3 @@ async def test_when_the_budget_is_used_up_the_rollout_waits_until_the_next_day(f
             await eventually(lambda: device.served() == [1])
             assert device.failures() == []
     assert hub.sent == sum(files(hub, first)), "it went on where it had stopped"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.day = 20_000
-
-    def __call__(self) -> float:
-        return self.day * 86400.0 + 5.0
-
-
-def spent(folder: Path) -> int:
-    return msgspec.json.decode((folder / "budget.json").read_bytes(), type=Spent).taken
-
-
-def test_what_comes_is_counted_before_it_comes_in_few_writes(folder: Path) -> None:
-    budget = DownloadBudget(folder, lambda: 64 * MIB, Clock())
-    written: set[int] = set()
-    for _ in range(16 * 16):
-        budget.take(64 * 1024)
-        written.add(spent(folder))
-    assert written == {4 * MIB, 8 * MIB, 12 * MIB, 16 * MIB}
-    budget.take(10)
-    budget.settle()
-    assert spent(folder) == 16 * MIB + 10
-    assert budget.left() == 48 * MIB - 10
-
-
-def test_a_kill_wastes_at_most_a_portion_and_never_overspends(folder: Path) -> None:
-    DownloadBudget(folder, lambda: 64 * MIB, Clock()).take(64 * 1024)  # and is killed
-    assert DownloadBudget(folder, lambda: 64 * MIB, Clock()).left() == 60 * MIB
-
-
-def test_a_hub_that_sends_more_than_was_asked_for_is_stopped(folder: Path) -> None:
-    budget = DownloadBudget(folder, lambda: MIB, Clock())
-    budget.take(MIB)
-    with pytest.raises(BudgetUsedUp, match="used up"):
-        budget.take(1)
-
-
-def test_each_day_has_its_own_budget_and_a_raised_one_holds_at_once(folder: Path) -> None:
-    clock, limits = Clock(), [MIB]
-    budget = DownloadBudget(folder, lambda: limits[0], clock)
-    budget.take(MIB)
-    budget.settle()
-    with pytest.raises(BudgetUsedUp):
-        budget.left()
-    limits[0] = 3 * MIB
-    assert budget.left() == 2 * MIB
-    limits[0] = MIB
-    clock.day += 1
-    assert budget.left() == MIB
-
-
-def test_without_a_limit_nothing_is_written_and_a_damaged_file_counts_as_none(folder: Path) -> None:
-    budget = DownloadBudget(folder, lambda: 0, Clock())
-    budget.take(10 * MIB)
-    budget.settle()
-    assert budget.left() is None
-    assert not (folder / "budget.json").exists()
-    (folder / "budget.json").write_bytes(b"\xff{")
-    assert DownloadBudget(folder, lambda: MIB, Clock()).left() == MIB

@@ -14,6 +14,7 @@ import msgspec
 from flip_agent.federation.fleet_client import HOLD, TIMEOUT
 from flip_agent.federation.flower import Instruction, Item, Reply
 from flip_agent.federation.node_auth import NodeAuth
+from flip_agent.federation.traffic import Traffic
 from flip_agent.hub.tls import trusting
 from flip_runtime.errors import Rejected, Unavailable
 from flip_runtime.patience import retry_after
@@ -27,8 +28,9 @@ _REFUSED = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.RE
 
 
 class ContributionClient:
-    def __init__(self, address: str, auth: NodeAuth, ca: str) -> None:
+    def __init__(self, address: str, auth: NodeAuth, ca: str, *, traffic: Traffic | None = None) -> None:
         """As `FleetClient`. Raises `ConfigError` when `ca` is none."""
+        self._traffic = traffic or Traffic()
         verify = trusting(ca) if ca else False
         scheme = "https" if ca else "http"
         self._http = httpx.Client(
@@ -71,7 +73,9 @@ class ContributionClient:
 
     def _ask(self, request: httpx.Request) -> httpx.Response:
         try:
-            answer = self._http.send(request)
+            with self._traffic.call(len(request.content)) as came:
+                answer = self._http.send(request)
+                came(len(answer.content))
         except httpx.RequestError as error:
             raise Unavailable(f"{request.url.path}: {error or type(error).__name__}") from error
         if answer.status_code in _REFUSED and _is_the_hubs(answer):

@@ -34,6 +34,7 @@ from msgspec import Struct
 
 from flip_agent.federation.flower import Fab, Instruction, Item, Reply, Run, instruction_of
 from flip_agent.federation.node_auth import UNAUTHORIZED, NodeAuth
+from flip_agent.federation.traffic import Traffic
 from flip_agent.hub.tls import trusting
 from flip_runtime.errors import Rejected, Unavailable
 from flip_runtime.patience import retry_after
@@ -54,14 +55,17 @@ _HEALED_BY_TIME = frozenset({UNAUTHORIZED, 408, 425, 429})
 
 
 class FleetClient:
-    def __init__(self, address: str, auth: NodeAuth, ca: str, *, lease: float = LEASE) -> None:
-        """`ca` is the hub's authority (PEM); without it: plain HTTP, for tests. `lease` as `federation.lease`.
+    def __init__(
+        self, address: str, auth: NodeAuth, ca: str, *, lease: float = LEASE, traffic: Traffic | None = None
+    ) -> None:
+        """`ca` is the hub's authority (PEM); without it: plain HTTP, for tests. `lease` as `federation.lease`;
+        `traffic` counts each call.
 
         Raises `ConfigError` when `ca` is no certificate.
         """
         self._public_key = auth.public_key
         self._lease = lease
-        headers = _FleetHeaders(auth)
+        headers = _FleetHeaders(auth, traffic or Traffic())
         if ca:
             trusting(ca)  # it says what is wrong; flwr does not
         self._api = FleetHttpClient.from_server_address(address, not ca, ca.encode() or None, [headers])
@@ -174,20 +178,23 @@ class FleetClient:
 
 
 class _FleetHeaders:
-    """Signs each request, asks for a long poll, and gives bad links time."""
+    """Signs each request, asks for a long poll, gives bad links time, and counts what passes."""
 
-    def __init__(self, auth: NodeAuth) -> None:
+    def __init__(self, auth: NodeAuth, traffic: Traffic) -> None:
         self._auth = auth
+        self._traffic = traffic
 
     def intercept(self, context: ProtobufRequestContext, call_next: ProtobufCall) -> httpx.Response:
         context.request.extensions["timeout"] = TIMEOUT.as_dict()
         if context.rpc_method.endswith("/PullMessages"):
             context.request.headers["Flip-Wait"] = str(HOLD)
         context.request.headers.update(self._auth.headers())
-        response = call_next(context)
-        if self._auth.corrected(response.status_code, response.headers):
-            context.request.headers.update(self._auth.headers())
+        with self._traffic.call(len(context.request.content)) as came:
             response = call_next(context)
+            if self._auth.corrected(response.status_code, response.headers):
+                context.request.headers.update(self._auth.headers())
+                response = call_next(context)
+            came(len(response.content))
         return response
 
 

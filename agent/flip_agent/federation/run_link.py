@@ -1,13 +1,14 @@
 """The session's line to `flip-agent run`: hears of work and of reasons to wait, says what the session is doing, hands
-over its events.
+over its events, and draws the bytes that may pass today.
 
-Nothing here waits for `run`: while it is away the session goes on with what it heard last, and the events stay in
-`session.db` until `run` has committed them, or the `Gap` that counts them. A repeat, after a power cut between the two,
-has no effect there.
+But for bytes, where there is a limit, nothing here waits for `run`: while it is away the session goes on with what it
+heard last, and the events stay in `session.db` until `run` has committed them, or the `Gap` that counts them. A repeat,
+after a power cut between the two, has no effect there.
 """
 
 import asyncio
 import contextlib
+import itertools
 import logging
 from asyncio import to_thread
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from pathlib import Path
 from flip_agent.federation.session_events import REFUSED, KeptEvent, Loss
 from flip_agent.federation.session_store import SessionStore
 from flip_agent.local.client import LocalClient
-from flip_agent.local.messages import FromRun, Hold, ToRun, Training, Work
+from flip_agent.local.messages import Draw, Drawn, FromRun, GiveBack, Hold, ToRun, Training, Work
 from flip_agent.watched import Watched
 from flip_runtime.errors import Rejected, Unavailable
 from flip_wire.spans import Spans
@@ -24,16 +25,22 @@ from flip_wire.telemetry import Gap, Priority, Seq
 
 log = logging.getLogger(__name__)
 
+_UNCOUNTED = 2**20
+"""Bytes, after which it is asked again whether there is a limit."""
 _AGAIN = 5.0
 """Seconds until the events are looked for once more, after the disk was full."""
 
 
 class RunLink:
-    def __init__(self, socket: Path, store: SessionStore) -> None:
+    def __init__(self, socket: Path, store: SessionStore, *, limited: bool = False) -> None:
+        """`limited`: whether the settings limit the bytes of a day; `run` may say otherwise later."""
         self.work = Watched[frozenset[str] | None](None)
         """Runs that may send messages; None until `run` has said."""
         self.hold = Watched("")
         """Why training must wait now, in words; empty when it may run."""
+        self._limited = limited
+        self._draws = itertools.count(1)
+        self._drawing: dict[int, asyncio.Future[Drawn]] = {}
         self._store = store
         self._training = "idle"
         self._written = asyncio.Event()
@@ -52,6 +59,25 @@ class RunLink:
         if training != self._training:
             self._training = training
             await self._client.send(Training(state=training))
+
+    async def draw(self, wanted: int, beyond: int) -> Drawn:
+        """As `Draw`. Raises `Unavailable` while `run` is away, where there is a limit."""
+        if not self._client.connected:
+            if self._limited:
+                raise Unavailable("flip-agent run is away, which counts the bytes that may pass today")
+            return Drawn(id=0, granted=max(wanted, _UNCOUNTED), because="", limited=False)
+        number = next(self._draws)
+        self._drawing[number] = asyncio.get_running_loop().create_future()
+        try:
+            await self._client.send(Draw(id=number, wanted=wanted, beyond=beyond))
+            drawn = await self._drawing[number]
+        finally:
+            del self._drawing[number]
+        self._limited = drawn.limited
+        return drawn
+
+    async def give_back(self, unused: int) -> None:
+        await self._client.send(GiveBack(unused=unused))
 
     def written(self) -> None:
         """There is an event in the store."""
@@ -121,5 +147,8 @@ class RunLink:
                 self.work.set(frozenset(run_ids))
             case Hold(because=because):
                 self.hold.set(because)
+            case Drawn():
+                if (waiting := self._drawing.get(message.id)) is not None and not waiting.done():
+                    waiting.set_result(message)
             case _:
                 pass

@@ -21,6 +21,7 @@ from flip_agent.federation.run_link import RunLink
 from flip_agent.federation.session import Session
 from flip_agent.federation.session_store import SessionStore
 from flip_agent.federation.settlement import Settlement
+from flip_agent.federation.traffic import Traffic
 from flip_agent.identity import Identity, load_identity
 from flip_agent.settings import Settings
 from flip_runtime.errors import ConfigError, Corrupt
@@ -42,11 +43,12 @@ def train(settings: Settings) -> None:
     if identity is None:
         raise ConfigError(f"no identity in {state}", hint="run flip-agent enrol URL --token T")
     auth = NodeAuth(read_key(state))
-    fleet = FleetClient(identity.fleet_address, auth, identity.ca, lease=settings.federation.lease)
-    contributions = ContributionClient(identity.fleet_address, auth, identity.ca)
+    traffic = Traffic()
+    fleet = FleetClient(identity.fleet_address, auth, identity.ca, lease=settings.federation.lease, traffic=traffic)
+    contributions = ContributionClient(identity.fleet_address, auth, identity.ca, traffic=traffic)
     try:
         apps = AppStore(state / "apps", TrustedKeys.of(identity.app_keys, settings.federation.trusted_app_keys))
-        while not _lived(settings, identity, fleet, contributions, apps):
+        while not _lived(settings, identity, fleet, contributions, apps, traffic):
             log.warning("the session begins anew")
     finally:
         fleet.close()
@@ -54,7 +56,12 @@ def train(settings: Settings) -> None:
 
 
 def _lived(
-    settings: Settings, identity: Identity, fleet: FleetClient, contributions: ContributionClient, apps: AppStore
+    settings: Settings,
+    identity: Identity,
+    fleet: FleetClient,
+    contributions: ContributionClient,
+    apps: AppStore,
+    traffic: Traffic,
 ) -> bool:
     """One life of the session; False when `session.db` could not be read, and was moved aside."""
     path = settings.agent.state / "session.db"
@@ -66,7 +73,7 @@ def _lived(
                 store.events.keep(SessionEvent(run_id="", message_id="", step="failed", detail=_LOST))
                 store.events.lose_unknown(f"number unknown: {path.name} was damaged")
                 lost.unlink()
-            asyncio.run(_session(settings, identity, store, fleet, contributions, apps))
+            asyncio.run(_session(settings, identity, store, fleet, contributions, apps, traffic))
     except* Corrupt as errors:
         log.error("session.db is damaged", extra={"reason": str(errors.exceptions[0])})
         damaged = True
@@ -83,11 +90,13 @@ async def _session(
     fleet: FleetClient,
     contributions: ContributionClient,
     apps: AppStore,
+    traffic: Traffic,
 ) -> None:
     # a thread for each call that may be held back: a pull, receipts, uploads; the default has six on two cores
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
     federation = settings.federation
-    link = RunLink(settings.agent.run_socket, store)
+    link = RunLink(settings.agent.run_socket, store, limited=settings.network.daily_bytes > 0)
+    traffic.drawn_by(link.draw)
     delivery = Delivery(store, fleet, contributions)
     steps = MessageSteps(store, fleet, apps, delivery, link, federation, settings.agent.sockets)
     settlement = Settlement(store, delivery, link)
@@ -98,6 +107,7 @@ async def _session(
     async with asyncio.TaskGroup() as group:
         talk = group.create_task(link.run())
         await session.run()
+        await link.give_back(traffic.unused())
         await link.handed_over(_HANDED_OVER_WITHIN)
         talk.cancel()
     log.info("nothing left to do")

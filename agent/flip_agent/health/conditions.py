@@ -146,11 +146,18 @@ TRAINING_HELD = Declaration(
     hint="it goes on by itself; the limits are in section [governor]",
     depends_on=(SAFE_MODE.code, TRAIN_FAILS.code),
 )
+NETWORK_USED_UP = Declaration(
+    code="network-used-up",
+    subject="network",
+    title="The day's byte budget is used up",
+    severity=Severity.INFO,
+    hint="alerts and rare heartbeats still go, nothing is lost; network.daily_bytes is the limit",
+)
 
 DECLARED = (
     *(SAFE_MODE, CONFIG_REFUSED, DISK_LOW, INODES_LOW, DATABASE_DAMAGED, TEMPERATURE_HIGH, MEMORY_LOW, CLOCK_SKEW),
     *(HUB_UNREACHABLE, SERVE_FAILS, TRAIN_FAILS, INFERENCE_DOWN, ROLLOUT_FAILED, MODEL_STALE, DATA_MISSING),
-    TRAINING_HELD,
+    *(TRAINING_HELD, NETWORK_USED_UP),
 )
 
 

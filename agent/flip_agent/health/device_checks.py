@@ -5,7 +5,14 @@ from collections.abc import Callable
 
 from flip_agent.health.checks import data_folder, disk, hub, machine, models
 from flip_agent.health.checks.check import Check
-from flip_agent.health.conditions import CONFIG_REFUSED, SAFE_MODE, SERVE_FAILS, TRAIN_FAILS, TRAINING_HELD
+from flip_agent.health.conditions import (
+    CONFIG_REFUSED,
+    NETWORK_USED_UP,
+    SAFE_MODE,
+    SERVE_FAILS,
+    TRAIN_FAILS,
+    TRAINING_HELD,
+)
 from flip_agent.health.hardware import Hardware
 from flip_agent.hub.link import HubLink
 from flip_agent.inference_peers import InferencePeers
@@ -42,9 +49,10 @@ def daemon_checks(
     inference: InferencePeers,
     refused: Watched[str],
     failing: Callable[[str], str],
+    used_up: Watched[str],
 ) -> list[Check]:
     """`settings`: those that hold now; `refused`: what is wrong with the changed configuration; `failing`: with the
-    child process of that name."""
+    child process of that name; `used_up`: why no more bytes may pass today."""
 
     return [
         Check(SAFE_MODE, lambda: _reduced(reported)),
@@ -62,6 +70,7 @@ def daemon_checks(
             time.time,
         ),
         Check(TRAINING_HELD, lambda: reported.state.value.held_because if desired.value.work else ""),
+        Check(NETWORK_USED_UP, lambda: used_up.value),
     ]
 
 

@@ -14,7 +14,7 @@ from flip_agent.outbox.outbox import Outbox
 from flip_agent.reported import Reported
 from flip_agent.watched import Watched
 from flip_wire.fleet import DesiredState
-from flip_wire.health import HealthReport
+from flip_wire.health import HealthReport, NetworkUse
 from flip_wire.inference import ModelTraffic
 from flip_wire.telemetry import Priority
 
@@ -32,6 +32,7 @@ class Health:
         inspection: Inspection,
         traffic: Callable[[], list[ModelTraffic]],
         samples_lost: Callable[[], dict[str, int]],
+        network: Callable[[], NetworkUse | None],
     ) -> None:
         self._state = state
         self._heartbeat = heartbeat
@@ -43,6 +44,7 @@ class Health:
         self._inspection = inspection
         self._traffic = traffic
         self._samples_lost = samples_lost
+        self._network = network
         self._started = time.monotonic()
         self._told: frozenset[str] = frozenset()
         """Codes of the conditions in the latest event."""
@@ -70,6 +72,7 @@ class Health:
             clock_offset=self._link.clock_offset,
             inference=self._traffic(),
             samples_lost=self._samples_lost(),
+            network=self._network(),
         )
 
     async def _beat(self) -> None:

@@ -45,8 +45,16 @@ _CLOCKS_DIFFER = 2.0
 class HubClient:
     """Three connections, so that neither a long poll nor a download ever holds up telemetry."""
 
-    def __init__(self, identity: Identity, state: Path, link: HubLink, life: str = "") -> None:
-        """`life`: of this agent, from its start on; another with the same key is a clone."""
+    def __init__(
+        self,
+        identity: Identity,
+        state: Path,
+        link: HubLink,
+        life: str = "",
+        count: Callable[[int], None] = lambda size: None,
+    ) -> None:
+        """`life`: of this agent, from its start on; another with the same key is a clone. `count` as in
+        `HubConnection`."""
         self._identity = identity
         self._life = life
         self._state = state
@@ -54,7 +62,7 @@ class HubClient:
         self._token: DeviceToken | None = None
         self._renew_at = 0.0
         self._token_lock = asyncio.Lock()
-        connection = functools.partial(HubConnection, identity.hub_url, ca=identity.trusted)
+        connection = functools.partial(HubConnection, identity.hub_url, ca=identity.trusted, count=count)
         self._uplink = connection(name="uplink")
         self._poll = connection(name="long-poll")
         self._downloads = connection(name="downloads")

@@ -30,6 +30,10 @@ CONNECT_WITHIN = 10.0
 _ANSWER_LIMIT = 4 * 2**20
 """Bytes of an answer that is read into memory."""
 _CHUNK = 64 * 2**10
+_HEADS = 2**10
+"""Bytes that the heads of a request and its answer count for: with a token some 900."""
+_HANDSHAKE = 6 * 2**10
+"""Of TLS, with the certificates."""
 
 
 class OwnLimit(Unavailable):
@@ -65,15 +69,23 @@ class HubConnection:
     """`exchange` and `download` block; `call` runs them on the thread."""
 
     def __init__(
-        self, url: str, *, ca: str | None = None, context: ssl.SSLContext | None = None, name: str = "hub"
+        self,
+        url: str,
+        *,
+        ca: str | None = None,
+        context: ssl.SSLContext | None = None,
+        name: str = "hub",
+        count: Callable[[int], None] = lambda size: None,
     ) -> None:
-        """`ca` (PEM) is what https trusts, and nothing else, unless there is a `context`. Raises `ConfigError` when the
-        address is none."""
+        """`ca` (PEM) is what https trusts, and nothing else, unless there is a `context`. `count` hears of the bytes
+        that pass, but for the bodies of downloads, on whatever thread. Raises `ConfigError` when the address is
+        none."""
         self._http, self._prefix = _open(url, ca, context)
         self._url = url
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._interrupted = False
         self._name = name
+        self._count = count
         self._thread: threading.Thread | None = None
 
     # ---- blocking ----
@@ -130,6 +142,7 @@ class HubConnection:
 
     def _whole(self, response: http.client.HTTPResponse) -> Answer:
         content = response.read(_ANSWER_LIMIT + 1)
+        self._count(len(content))
         if len(content) > _ANSWER_LIMIT:
             raise Unavailable(f"{self._url} answers more than {_ANSWER_LIMIT} bytes")
         if response.length:
@@ -155,7 +168,9 @@ class HubConnection:
     ) -> http.client.HTTPResponse:
         if self._http.sock is None:
             self._http.connect()
+            self._count(_HANDSHAKE if isinstance(self._http, http.client.HTTPSConnection) else 0)
         self._go_on()
+        self._count(_HEADS + len(body or b""))
         assert self._http.sock is not None
         self._http.sock.settimeout(within)
         self._http.request(method, self._prefix + path, body=body, headers=dict(headers))

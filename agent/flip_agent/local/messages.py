@@ -116,6 +116,32 @@ class Work(Struct, frozen=True, kw_only=True, tag=True):
     run_ids: list[str]
 
 
+class Draw(Struct, frozen=True, kw_only=True, tag=True):
+    """From `train`: may it exchange so many bytes with the hub? They count as soon as they are granted."""
+
+    id: int
+    wanted: int
+    beyond: int = 0
+    """That have passed since the last grant, and were not in it."""
+
+
+class Drawn(Struct, frozen=True, kw_only=True, tag=True):
+    """To `train`, the answer to a `Draw`."""
+
+    id: int
+    granted: int
+    because: str
+    """Why nothing is granted today, in words; else empty."""
+    limited: bool
+    """Whether there is a limit at all."""
+
+
+class GiveBack(Struct, frozen=True, kw_only=True, tag=True):
+    """From `train`, before it leaves: so many of the bytes that it drew were not needed."""
+
+    unused: int
+
+
 class Hold(Struct, frozen=True, kw_only=True, tag=True):
     """To `train`, after `Hello` and on change: why training must wait now, in words; empty when it may run."""
 
@@ -220,6 +246,8 @@ ToRun = (
     Hello
     | Emit
     | Training
+    | Draw
+    | GiveBack
     | Prepared
     | Tried
     | Serving
@@ -239,6 +267,7 @@ FromRun = (
     | RollbackKept
     | Work
     | Hold
+    | Drawn
     | RollbackDone
     | RetryDone
     | Models

@@ -17,8 +17,11 @@ from flip_agent.local.messages import (
     LINE_LIMIT,
     Committed,
     Declined,
+    Draw,
+    Drawn,
     Emit,
     FromRun,
+    GiveBack,
     Hello,
     Hold,
     Mend,
@@ -41,6 +44,7 @@ from flip_agent.local.messages import (
     Work,
 )
 from flip_agent.models.rollback import Rollbacks
+from flip_agent.network.day_budget import DayBudget
 from flip_agent.outbox.outbox import Outbox
 from flip_agent.reported import Reported
 from flip_agent.watched import Watched
@@ -66,6 +70,7 @@ class LocalServer:
         reported: Reported,
         inference: InferencePeers,
         rollbacks: Rollbacks,
+        budget: DayBudget,
         holding: Watched[str],
         status: Callable[[], Awaitable[Status]],
         mend: Callable[[], Awaitable[list[Repair]]],
@@ -77,6 +82,7 @@ class LocalServer:
         self._reported = reported
         self._inference = inference
         self._rollbacks = rollbacks
+        self._budget = budget
         self._holding = holding
         self._status = status
         self._mend = mend
@@ -134,6 +140,12 @@ class LocalServer:
                     self._inference.instance(peer.instance).answered(message)
                 case Training():
                     self._reported.training(message.state)
+                case Draw():
+                    drawn = await asyncio.to_thread(self._budget.draw, message.wanted, message.beyond)
+                    granted, because, limited = drawn
+                    await peer.send(Drawn(id=message.id, granted=granted, because=because, limited=limited))
+                case GiveBack():
+                    await asyncio.to_thread(self._budget.give_back, message.unused)
                 case Rollback() | Retry() | ModelsRequest():
                     await peer.send(await self._about_models(message))
                 case StatusRequest():

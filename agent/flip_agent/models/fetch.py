@@ -8,9 +8,9 @@ import asyncio
 import shutil
 
 from flip_agent.hub.client import HubClient
-from flip_agent.models.download_budget import DownloadBudget
 from flip_agent.models.servable import servable_files
 from flip_agent.models.store import ModelStore
+from flip_agent.network.day_budget import DayBudget
 from flip_runtime.errors import Corrupt, Rejected, Unavailable
 from flip_wire.models import Manifest, ModelAssignment, Sha256
 
@@ -21,7 +21,7 @@ _RESERVE = 64 * 2**20
 
 
 class Fetch:
-    def __init__(self, store: ModelStore, hub: HubClient, budget: DownloadBudget) -> None:
+    def __init__(self, store: ModelStore, hub: HubClient, budget: DayBudget) -> None:
         self._store = store
         self._hub = hub
         self._budget = budget

@@ -9,7 +9,7 @@ the disk, refused by the hub) becomes a `Gap`: an event that is itself delivered
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from pathlib import Path
 
 import msgspec
@@ -189,10 +189,12 @@ class Outbox:
         await self._arrived.wait()
         self._arrived.clear()
 
-    async def next_batch(self, limit: int = BATCH_EVENTS) -> Batch | None:
-        """The oldest events of the highest priority that has any; the caller is about to send them."""
+    async def next_batch(
+        self, limit: int = BATCH_EVENTS, among: Collection[Priority] = tuple(Priority)
+    ) -> Batch | None:
+        """The oldest events of the highest priority that has any, `among` these; the caller is about to send them."""
         async with self._reading() as file:
-            for priority in Priority:
+            for priority in sorted(among):
                 if events := await self._oldest(file, priority, min(limit, BATCH_EVENTS)):
                     self._sent[priority] = max(self._sent.get(priority, Seq(0)), events[-1].seq)
                     return Batch(epoch=file.ledger.epoch, priority=priority, events=events)

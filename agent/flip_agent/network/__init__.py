@@ -1,0 +1,1 @@
+"""What this device may exchange with its hub in a day, and how it keeps within that."""
