@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from flip_agent.local.messages import LINE_LIMIT, Committed, Emit, FromRun, Hold, ToRun, Training, Work
+from flip_agent.local.messages import LINE_LIMIT, Committed, Draw, Drawn, Emit, FromRun, Hold, ToRun, Training, Work
 from flip_wire.spans import Spans
 from flip_wire.telemetry import Gap, SessionEvent
 
@@ -79,6 +79,8 @@ class StandIn:
                         await _say(writer, Committed(id=number))
                     case Training(state=state):
                         self.states.append(state)
+                    case Draw(id=number, wanted=wanted):
+                        await _say(writer, Drawn(id=number, granted=max(wanted, 2**30), because="", limited=False))
                     case _:
                         pass
         self._writers.discard(writer)
