@@ -41,10 +41,12 @@ def assigned(hub: FakeHub, version: int) -> ModelAssignment:
 
 
 class DeviceRig:
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, **agent: object) -> None:
+        """`agent`: of the section `[agent]`."""
+        folder.mkdir(exist_ok=True)
         self.folder = folder
         self.port = port
-        self.agent = Agent(folder)
+        self.agent = Agent(folder, **agent)
         self.agent.configure("inference", port=port, grpc=False)
         self.models = self.agent.state / "models"
 

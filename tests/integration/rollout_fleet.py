@@ -242,7 +242,7 @@ def _rolled_back(version: int, to_version: int) -> RolledBack:
 
 @asynccontextmanager
 async def running_rollouts(
-    folder: Path, mongo_url: str, rollouts: RolloutsSection | None = None
+    folder: Path, mongo_url: str, rollouts: RolloutsSection | None = None, heartbeat: float = HEARTBEAT
 ) -> AsyncGenerator[RolloutHub]:
     clock, made = Clock(), list[tuple[Parts, Settings]]()
 
@@ -264,7 +264,7 @@ async def running_rollouts(
         }
         return [ModelController, DeviceArtifactController, RolloutController, LineageController], services
 
-    async with running_core(folder, mongo_url, heartbeat=HEARTBEAT, beside=beside) as hub:
+    async with running_core(folder, mongo_url, heartbeat=heartbeat, beside=beside) as hub:
         ((parts, settings),) = made
         artifacts = FolderArtifacts(settings.hub.state / "model files")
         artifacts.create()

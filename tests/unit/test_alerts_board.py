@@ -4,7 +4,16 @@ from msgspec.structs import replace
 
 from flip_hub.alerts.board import Board
 from flip_hub.alerts.digest import notice_of, to_tell
-from flip_hub.alerts.facts import DeviceFacts, Facts, HubFacts, LossFacts, RollbackFacts, RunFacts, TokenFacts
+from flip_hub.alerts.facts import (
+    DeviceFacts,
+    Facts,
+    HubFacts,
+    LossFacts,
+    RollbackFacts,
+    RolloutFacts,
+    RunFacts,
+    TokenFacts,
+)
 from flip_hub.alerts.rules import RULES
 from flip_hub.alerts.schemas import Alert, Owed, Silence
 from flip_hub.settings import AlertsSection
@@ -75,6 +84,7 @@ def test_every_rule_finds_what_it_is_for_and_nothing_on_a_healthy_hub() -> None:
         ill,
         losses=[LossFacts(device_id="dev-1", count=3, reason="disk full")],
         rollbacks=[RollbackFacts(device_id="dev-1", model="m", version=2, to_version=1, reason="worse")],
+        rollouts=[RolloutFacts(id="rollout-1", model="m", version=2, reason="ring lab: errors: 9 of 10 calls")],
         runs=[
             RunFacts(id="run-1", app="a 1", ended=False, failed=False, reason="waits", moved_at=NOW - 10**6),
             RunFacts(id="run-2", app="a 1", ended=True, failed=True, reason="broke", moved_at=NOW),
