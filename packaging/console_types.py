@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 from build_console import UI, install, npm
 
 from flip_hub.api.describe import described
@@ -32,7 +33,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
     check: bool = parser.parse_args().check
-    wanted = json.dumps(hub_document(), indent=1, sort_keys=True) + "\n"
+    # a default may be a Struct
+    wanted = json.dumps(hub_document(), indent=1, sort_keys=True, default=msgspec.to_builtins) + "\n"
     install()
     if not check:
         OPENAPI.write_text(wanted)

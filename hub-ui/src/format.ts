@@ -32,6 +32,11 @@ export function metric(value: number): string {
   return Math.abs(value) < 10 ? fine.format(value) : coarse.format(value);
 }
 
+/** Four digits that count, and very small numbers as powers of ten: "4.377", "1e-5". */
+export function figure(value: number): string {
+  return value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential() : coarse.format(value);
+}
+
 /** In powers of 1024, as the agent's and the hub's own words are; Intl has no units for them. */
 export function bytes(value: number): string {
   const power = value < 1 ? 0 : Math.min(Math.floor(Math.log2(value) / 10), SIZES.length);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ago, brief, bytes, clock, duration, metric } from "@/format";
+import { ago, brief, bytes, clock, duration, figure, metric } from "@/format";
 
 test("durations show their two largest units", () => {
   expect([0, 48, 128, 3600, 90_061].map(duration)).toEqual([
@@ -13,6 +13,10 @@ test("durations show their two largest units", () => {
 
 test("metrics keep four decimals while that says something", () => {
   expect([0.93718, 1, 1234.567].map(metric)).toEqual(["0.9372", "1.0000", "1,235"]);
+});
+
+test("figures have four digits, and very small ones are powers of ten", () => {
+  expect([4.37718, 8, 0, 1e-5].map(figure)).toEqual(["4.377", "8", "0", "1e-5"]);
 });
 
 test("sizes are in powers of 1024", () => {

@@ -48,6 +48,10 @@ export function run(fields: Partial<Run> = {}): Run {
     warning: "",
     started_by: "ada",
     traceparent: "",
+    seed: 0,
+    weights: "",
+    tries: 0,
+    rollout: "",
     ...fields,
   };
 }
@@ -64,6 +68,7 @@ export function round(number: number, fields: Partial<Round> = {}): Round {
     train_metrics: {},
     evaluate_metrics: {},
     version: null,
+    void: "",
     ...fields,
   };
 }
@@ -85,6 +90,7 @@ export function version(number: number, fields: Partial<ModelVersion> = {}): Mod
     },
     deployable: true,
     promoted: false,
+    withdrawn: "",
     ...fields,
   };
 }

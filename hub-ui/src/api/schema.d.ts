@@ -1043,6 +1043,130 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/rollouts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListRollouts
+         * @description Newest first.
+         */
+        get: operations["ApiV1RolloutsListRollouts"];
+        put?: never;
+        /**
+         * StartRollout
+         * @description Brings a version to the first ring; 409 while another version of the model is being brought.
+         */
+        post: operations["ApiV1RolloutsStartRollout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rollouts/{rollout}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ReadRollout
+         * @description Its rings, what each gate says, and what has become of it.
+         */
+        get: operations["ApiV1RolloutsReadRollout"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rollouts/{rollout}/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListDevices
+         * @description The enrolled devices by name, each with its ring; with `ring` those of that one.
+         */
+        get: operations["ApiV1RolloutsDevicesListDevices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rollouts/{rollout}/halt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * HaltRollout
+         * @description No further ring opens; the devices that have the version go on, and are watched.
+         */
+        post: operations["ApiV1RolloutsHaltHaltRollout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rollouts/{rollout}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * ResumeRollout
+         * @description One that a person has halted goes on.
+         */
+        post: operations["ApiV1RolloutsResumeResumeRollout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rollouts/{rollout}/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * RollBack
+         * @description Every device shall serve the version before, and the version is withdrawn: the hub brings it to nobody.
+         */
+        post: operations["ApiV1RolloutsRollbackRollBack"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs": {
         parameters: {
             query?: never;
@@ -1714,6 +1838,19 @@ export interface components {
             up_to: number;
         };
         /**
+         * Check
+         * @example {
+         *       "gate": "gate",
+         *       "text": "text",
+         *       "verdict": "passed"
+         *     }
+         */
+        Check: {
+            gate: string;
+            text: string;
+            verdict: components["schemas"]["Verdict"];
+        };
+        /**
          * Clone
          * @example {
          *       "lives": [
@@ -1984,8 +2121,10 @@ export interface components {
          *         "dropped": 1,
          *         "inference": [
          *           {
+         *             "correct": 0,
          *             "failed": 1,
          *             "instance": "instance",
+         *             "judged": 0,
          *             "model": "digits",
          *             "p50": 0.5,
          *             "p99": 0.5,
@@ -1994,12 +2133,21 @@ export interface components {
          *             "requests": 1,
          *             "rollbacks": 1,
          *             "rows": 1,
+         *             "seconds": 0,
          *             "swaps": 1,
          *             "version": 1
          *           }
          *         ],
          *         "load": 0.5,
          *         "memory_available": 1,
+         *         "network": {
+         *           "left": 1,
+         *           "limit": 100,
+         *           "pace": 0,
+         *           "passed": {
+         *             "accuracy": 1
+         *           }
+         *         },
          *         "outbox_depth": 1,
          *         "outbox_oldest": 0.5,
          *         "rss": 1,
@@ -2023,6 +2171,9 @@ export interface components {
          *             "reason": "too few devices answered in time",
          *             "version": 1
          *           }
+         *         ],
+         *         "forms": [
+         *           "forms"
          *         ],
          *         "generation": 1,
          *         "held_because": "",
@@ -2108,6 +2259,115 @@ export interface components {
             text: string;
         };
         /**
+         * DeviceAdaptive
+         * @example {
+         *       "budget": 0.5,
+         *       "clipped_count_stddev": 0.5,
+         *       "clipped_share": 0.5,
+         *       "clipping_norm": 0.5,
+         *       "clipping_rate": 0.2,
+         *       "delta": 0.5,
+         *       "metrics": "none",
+         *       "mode": "device-adaptive",
+         *       "noise_multiplier": 0.5
+         *     }
+         */
+        DeviceAdaptive: {
+            budget: number;
+            clipped_count_stddev: number;
+            /** @default 0.5 */
+            clipped_share: number;
+            clipping_norm: number;
+            /** @default 0.2 */
+            clipping_rate: number;
+            delta: number;
+            /**
+             * @default none
+             * @enum {string}
+             */
+            metrics: "none" | "shown";
+            /** @constant */
+            mode: "device-adaptive";
+            noise_multiplier: number;
+        };
+        /**
+         * DeviceCounts
+         * @default {
+         *       "devices": 0,
+         *       "refused": 0,
+         *       "rolled_back": 0,
+         *       "serving": 0,
+         *       "silent": 0
+         *     }
+         * @example {
+         *       "devices": 0,
+         *       "refused": 0,
+         *       "rolled_back": 0,
+         *       "serving": 0,
+         *       "silent": 0
+         *     }
+         */
+        DeviceCounts: {
+            /** @default 0 */
+            devices: number;
+            /** @default 0 */
+            refused: number;
+            /** @default 0 */
+            rolled_back: number;
+            /** @default 0 */
+            serving: number;
+            /** @default 0 */
+            silent: number;
+        };
+        /**
+         * DeviceFilter
+         * @example {
+         *       "least_samples": 0,
+         *       "on_mains": false,
+         *       "sites": [
+         *         "sites"
+         *       ],
+         *       "tags": [
+         *         "tags"
+         *       ],
+         *       "unmetered": false
+         *     }
+         */
+        DeviceFilter: {
+            /** @default 0 */
+            least_samples: number;
+            /** @default false */
+            on_mains: boolean;
+            sites?: string[];
+            tags?: string[];
+            /** @default false */
+            unmetered: boolean;
+        };
+        /**
+         * DeviceFixed
+         * @example {
+         *       "budget": 0.5,
+         *       "clipping_norm": 0.5,
+         *       "delta": 0.5,
+         *       "metrics": "none",
+         *       "mode": "device-fixed",
+         *       "noise_multiplier": 0.5
+         *     }
+         */
+        DeviceFixed: {
+            budget: number;
+            clipping_norm: number;
+            delta: number;
+            /**
+             * @default none
+             * @enum {string}
+             */
+            metrics: "none" | "shown";
+            /** @constant */
+            mode: "device-fixed";
+            noise_multiplier: number;
+        };
+        /**
          * DevicePatch
          * @example {
          *       "groups": [
@@ -2178,7 +2438,7 @@ export interface components {
          *       "name": "line-3-camera",
          *       "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJ1aWxkIHNlcnZlcidzIHB1YmxpYyBrZXkhISEh",
          *       "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl",
-         *       "wire_version": 3
+         *       "wire_version": 4
          *     }
          */
         EnrolRequest: {
@@ -2186,7 +2446,7 @@ export interface components {
             name: string;
             public_key: string;
             token: string;
-            /** @default 3 */
+            /** @default 4 */
             wire_version: number;
         };
         /**
@@ -2294,7 +2554,29 @@ export interface components {
          * Fate
          * @enum {string}
          */
-        Fate: "pending" | "accepted" | "late";
+        Fate: "pending" | "accepted" | "late" | "refused";
+        /**
+         * Figures
+         * @example {
+         *       "answered": 0,
+         *       "correct": 0,
+         *       "failed": 0,
+         *       "judged": 0,
+         *       "seconds": 0
+         *     }
+         */
+        Figures: {
+            /** @default 0 */
+            answered: number;
+            /** @default 0 */
+            correct: number;
+            /** @default 0 */
+            failed: number;
+            /** @default 0 */
+            judged: number;
+            /** @default 0 */
+            seconds: number;
+        };
         /**
          * FileRef
          * @example {
@@ -2307,6 +2589,59 @@ export interface components {
             name: string;
             sha256: string;
             size: number;
+        };
+        /**
+         * Folding
+         * @example {
+         *       "exponent": 0.5,
+         *       "rounds": 3
+         *     }
+         */
+        Folding: {
+            /** @default 0.5 */
+            exponent: number;
+            /** @default 3 */
+            rounds: number;
+        };
+        /**
+         * Gates
+         * @example {
+         *       "accuracy": 0,
+         *       "accuracy_loss": 0.05,
+         *       "calls": 0,
+         *       "errors": 0.02,
+         *       "feedbacks": 0,
+         *       "judged_by": 50,
+         *       "refusals": 0.1,
+         *       "rollbacks": 0.05,
+         *       "serving": 1,
+         *       "settled": 0.9,
+         *       "slowdown": 2
+         *     }
+         */
+        Gates: {
+            /** @default 0 */
+            accuracy: number;
+            /** @default 0.05 */
+            accuracy_loss: number;
+            /** @default 0 */
+            calls: number;
+            /** @default 0.02 */
+            errors: number;
+            /** @default 0 */
+            feedbacks: number;
+            /** @default 50 */
+            judged_by: number;
+            /** @default 0.1 */
+            refusals: number;
+            /** @default 0.05 */
+            rollbacks: number;
+            /** @default 1 */
+            serving: number;
+            /** @default 0.9 */
+            settled: number;
+            /** @default 2 */
+            slowdown: number;
         };
         /**
          * HealthPoint
@@ -2362,8 +2697,10 @@ export interface components {
          *       "dropped": 1,
          *       "inference": [
          *         {
+         *           "correct": 0,
          *           "failed": 1,
          *           "instance": "instance",
+         *           "judged": 0,
          *           "model": "digits",
          *           "p50": 0.5,
          *           "p99": 0.5,
@@ -2372,12 +2709,21 @@ export interface components {
          *           "requests": 1,
          *           "rollbacks": 1,
          *           "rows": 1,
+         *           "seconds": 0,
          *           "swaps": 1,
          *           "version": 1
          *         }
          *       ],
          *       "load": 0.5,
          *       "memory_available": 1,
+         *       "network": {
+         *         "left": 1,
+         *         "limit": 100,
+         *         "pace": 0,
+         *         "passed": {
+         *           "accuracy": 1
+         *         }
+         *       },
          *       "outbox_depth": 1,
          *       "outbox_oldest": 0.5,
          *       "rss": 1,
@@ -2397,6 +2743,7 @@ export interface components {
             inference?: components["schemas"]["ModelTraffic"][];
             load: number;
             memory_available?: number | null;
+            network?: components["schemas"]["NetworkUse"] | null;
             outbox_depth: number;
             outbox_oldest: number | null;
             rss: number;
@@ -2405,6 +2752,62 @@ export interface components {
             };
             temperature?: number | null;
             uptime: number;
+        };
+        /**
+         * HubAdaptive
+         * @example {
+         *       "budget": 0.5,
+         *       "clipped_count_stddev": 0.5,
+         *       "clipped_share": 0.5,
+         *       "clipping_norm": 0.5,
+         *       "clipping_rate": 0.2,
+         *       "delta": 0.5,
+         *       "metrics": "none",
+         *       "mode": "hub-adaptive",
+         *       "noise_multiplier": 0.5
+         *     }
+         */
+        HubAdaptive: {
+            budget: number;
+            clipped_count_stddev: number;
+            /** @default 0.5 */
+            clipped_share: number;
+            clipping_norm: number;
+            /** @default 0.2 */
+            clipping_rate: number;
+            delta: number;
+            /**
+             * @default none
+             * @enum {string}
+             */
+            metrics: "none" | "shown";
+            /** @constant */
+            mode: "hub-adaptive";
+            noise_multiplier: number;
+        };
+        /**
+         * HubFixed
+         * @example {
+         *       "budget": 0.5,
+         *       "clipping_norm": 0.5,
+         *       "delta": 0.5,
+         *       "metrics": "none",
+         *       "mode": "hub-fixed",
+         *       "noise_multiplier": 0.5
+         *     }
+         */
+        HubFixed: {
+            budget: number;
+            clipping_norm: number;
+            delta: number;
+            /**
+             * @default none
+             * @enum {string}
+             */
+            metrics: "none" | "shown";
+            /** @constant */
+            mode: "hub-fixed";
+            noise_multiplier: number;
         };
         /**
          * LateContribution
@@ -2482,29 +2885,185 @@ export interface components {
          *           "version": 1
          *         }
          *       ],
+         *       "rings": {
+         *         "accuracy": "rings"
+         *       },
+         *       "rollouts": [
+         *         {
+         *           "before": 1,
+         *           "checks": [
+         *             {
+         *               "gate": "gate",
+         *               "text": "text",
+         *               "verdict": "passed"
+         *             }
+         *           ],
+         *           "ended_at": 1790000000,
+         *           "figures": {
+         *             "answered": 0,
+         *             "correct": 0,
+         *             "failed": 0,
+         *             "judged": 0,
+         *             "seconds": 0
+         *           },
+         *           "figures_before": {
+         *             "answered": 0,
+         *             "correct": 0,
+         *             "failed": 0,
+         *             "judged": 0,
+         *             "seconds": 0
+         *           },
+         *           "gates": {
+         *             "accuracy": 0,
+         *             "accuracy_loss": 0.05,
+         *             "calls": 0,
+         *             "errors": 0.02,
+         *             "feedbacks": 0,
+         *             "judged_by": 50,
+         *             "refusals": 0.1,
+         *             "rollbacks": 0.05,
+         *             "serving": 1,
+         *             "settled": 0.9,
+         *             "slowdown": 2
+         *           },
+         *           "id": "dev-3f9c2a71b5e4",
+         *           "looked_at": 1790000000,
+         *           "model": "digits",
+         *           "reason": "too few devices answered in time",
+         *           "rings": [
+         *             {
+         *               "below": 0.5,
+         *               "counts": {
+         *                 "devices": 0,
+         *                 "refused": 0,
+         *                 "rolled_back": 0,
+         *                 "serving": 0,
+         *                 "silent": 0
+         *               },
+         *               "generation": 1,
+         *               "opened_at": 1790000000,
+         *               "passed_at": 1790000000,
+         *               "ring": {
+         *                 "name": "line-3-camera",
+         *                 "share": 1,
+         *                 "sites": [
+         *                   "sites"
+         *                 ],
+         *                 "soak": 900,
+         *                 "tags": [
+         *                   "tags"
+         *                 ]
+         *               },
+         *               "soaking_since": 0.5,
+         *               "state": "pending",
+         *               "why": ""
+         *             }
+         *           ],
+         *           "started_at": 1790000000,
+         *           "started_by": "ada",
+         *           "status": "running",
+         *           "steps": [
+         *             {
+         *               "at": 0.5,
+         *               "by": "",
+         *               "kind": "started",
+         *               "reason": "",
+         *               "ring": ""
+         *             }
+         *           ],
+         *           "version": 1
+         *         }
+         *       ],
          *       "run": {
          *         "app": "digits 1.0.0",
          *         "config": {
          *           "num-server-rounds": 3
          *         },
+         *         "earlier": [
+         *           "earlier"
+         *         ],
          *         "eta": 0.5,
          *         "fab_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
          *         "finished_at": 1790000000,
          *         "flower_run_id": "9222247651284241900",
          *         "id": "run-5d1c0e9a7b32",
          *         "metric": "accuracy",
+         *         "plan": {
+         *           "dataset": "",
+         *           "devices": {
+         *             "least_samples": 0,
+         *             "on_mains": false,
+         *             "sites": [
+         *               "sites"
+         *             ],
+         *             "tags": [
+         *               "tags"
+         *             ],
+         *             "unmetered": false
+         *           },
+         *           "folding": {
+         *             "exponent": 0.5,
+         *             "rounds": 3
+         *           },
+         *           "local": [
+         *             "local"
+         *           ],
+         *           "options": {
+         *             "accuracy": true
+         *           },
+         *           "privacy": {
+         *             "budget": 0.5,
+         *             "clipping_norm": 0.5,
+         *             "delta": 0.5,
+         *             "metrics": "none",
+         *             "mode": "hub-fixed",
+         *             "noise_multiplier": 0.5
+         *           },
+         *           "rounds": {
+         *             "deadline": 0,
+         *             "over_sample": 0,
+         *             "quorum": 0,
+         *             "wait": 3600
+         *           },
+         *           "seed": 1,
+         *           "start": {
+         *             "model": "",
+         *             "round": 0,
+         *             "run_id": "",
+         *             "version": 0
+         *           },
+         *           "strategy": "",
+         *           "update": {}
+         *         },
+         *         "privacy": {
+         *           "budget": 0.5,
+         *           "delta": 0.5,
+         *           "epsilon": 0.5,
+         *           "mode": "mode",
+         *           "planned": 0.5,
+         *           "releases": [
+         *             {
+         *               "noise_multiplier": 0.5,
+         *               "times": 1
+         *             }
+         *           ]
+         *         },
          *         "promote": "best",
          *         "promoted_version": 1,
          *         "reason": "too few devices answered in time",
+         *         "rollout": "",
          *         "round": 1,
          *         "rounds": 1,
+         *         "seed": 0,
          *         "started_at": 1790000000,
          *         "started_by": "",
          *         "status": "pending",
          *         "strategy": "FedAvg",
          *         "traceparent": "",
+         *         "tries": 0,
          *         "wants": 1,
-         *         "warning": "warning"
+         *         "warning": "warning",
+         *         "weights": ""
          *       },
          *       "version": {
          *         "deployable": true,
@@ -2583,7 +3142,8 @@ export interface components {
          *         "signatures": {
          *           "key-1f2e3d4c5b6a7988": "c2lnbmF0dXJl"
          *         },
-         *         "version": 1
+         *         "version": 1,
+         *         "withdrawn": ""
          *       }
          *     }
          */
@@ -2592,6 +3152,10 @@ export interface components {
             contributors: components["schemas"]["Contributor"][];
             deployed: number;
             deployments: components["schemas"]["Deployment"][];
+            rings?: {
+                [key: string]: string;
+            };
+            rollouts?: components["schemas"]["Rollout"][];
             run: components["schemas"]["Run"] | null;
             version: components["schemas"]["ModelVersion"];
         };
@@ -2623,6 +3187,35 @@ export interface components {
             site: string;
             tags: string[];
             uses: number;
+        };
+        /**
+         * Local
+         * @example {
+         *       "budget": 0.5,
+         *       "clipping_norm": 0.5,
+         *       "delta": 0.5,
+         *       "message_delta": 0.5,
+         *       "message_epsilon": 0.5,
+         *       "metrics": "none",
+         *       "mode": "local",
+         *       "sensitivity": 0
+         *     }
+         */
+        Local: {
+            budget: number;
+            clipping_norm: number;
+            delta: number;
+            message_delta: number;
+            message_epsilon: number;
+            /**
+             * @default none
+             * @enum {string}
+             */
+            metrics: "none" | "shown";
+            /** @constant */
+            mode: "local";
+            /** @default 0 */
+            sensitivity: number;
         };
         /**
          * Login
@@ -2837,8 +3430,10 @@ export interface components {
         /**
          * ModelTraffic
          * @example {
+         *       "correct": 0,
          *       "failed": 1,
          *       "instance": "instance",
+         *       "judged": 0,
          *       "model": "digits",
          *       "p50": 0.5,
          *       "p99": 0.5,
@@ -2847,13 +3442,18 @@ export interface components {
          *       "requests": 1,
          *       "rollbacks": 1,
          *       "rows": 1,
+         *       "seconds": 0,
          *       "swaps": 1,
          *       "version": 1
          *     }
          */
         ModelTraffic: {
+            /** @default 0 */
+            correct: number;
             failed: number;
             instance: string;
+            /** @default 0 */
+            judged: number;
             model: string;
             p50: number;
             p99: number;
@@ -2862,6 +3462,8 @@ export interface components {
             requests: number;
             rollbacks: number;
             rows: number;
+            /** @default 0 */
+            seconds: number;
             swaps: number;
             version: number;
         };
@@ -2944,7 +3546,8 @@ export interface components {
          *       "signatures": {
          *         "key-1f2e3d4c5b6a7988": "c2lnbmF0dXJl"
          *       },
-         *       "version": 1
+         *       "version": 1,
+         *       "withdrawn": ""
          *     }
          */
         ModelVersion: {
@@ -2957,6 +3560,28 @@ export interface components {
                 [key: string]: string;
             };
             version: number;
+            /** @default  */
+            withdrawn: string;
+        };
+        /**
+         * NetworkUse
+         * @example {
+         *       "left": 1,
+         *       "limit": 100,
+         *       "pace": 0,
+         *       "passed": {
+         *         "accuracy": 1
+         *       }
+         *     }
+         */
+        NetworkUse: {
+            left: number;
+            limit: number;
+            /** @default 0 */
+            pace: number;
+            passed?: {
+                [key: string]: number;
+            };
         };
         /**
          * NewAccount
@@ -3095,11 +3720,102 @@ export interface components {
          */
         Phase: "train" | "evaluate";
         /**
+         * Plan
+         * @example {
+         *       "dataset": "",
+         *       "devices": {
+         *         "least_samples": 0,
+         *         "on_mains": false,
+         *         "sites": [
+         *           "sites"
+         *         ],
+         *         "tags": [
+         *           "tags"
+         *         ],
+         *         "unmetered": false
+         *       },
+         *       "folding": {
+         *         "exponent": 0.5,
+         *         "rounds": 3
+         *       },
+         *       "local": [
+         *         "local"
+         *       ],
+         *       "options": {
+         *         "accuracy": true
+         *       },
+         *       "privacy": {
+         *         "budget": 0.5,
+         *         "clipping_norm": 0.5,
+         *         "delta": 0.5,
+         *         "metrics": "none",
+         *         "mode": "hub-fixed",
+         *         "noise_multiplier": 0.5
+         *       },
+         *       "rounds": {
+         *         "deadline": 0,
+         *         "over_sample": 0,
+         *         "quorum": 0,
+         *         "wait": 3600
+         *       },
+         *       "seed": 1,
+         *       "start": {
+         *         "model": "",
+         *         "round": 0,
+         *         "run_id": "",
+         *         "version": 0
+         *       },
+         *       "strategy": "",
+         *       "update": {}
+         *     }
+         */
+        Plan: {
+            /** @default  */
+            dataset: string;
+            devices?: components["schemas"]["DeviceFilter"];
+            folding?: components["schemas"]["Folding"] | null;
+            local?: string[];
+            options?: {
+                [key: string]: boolean | number | string;
+            };
+            privacy?: components["schemas"]["HubFixed"] | components["schemas"]["HubAdaptive"] | components["schemas"]["DeviceFixed"] | components["schemas"]["DeviceAdaptive"] | components["schemas"]["Local"] | null;
+            rounds?: components["schemas"]["RoundRules"];
+            seed?: number | null;
+            start?: components["schemas"]["Start"] | null;
+            /** @default  */
+            strategy: string;
+            update?: components["schemas"]["Update"];
+        };
+        /**
          * Priority
          * @description Lower is more urgent; a batch holds one priority, first in first out.
          * @enum {integer}
          */
         Priority: 0 | 1 | 2 | 3;
+        /**
+         * PrivacySpent
+         * @example {
+         *       "budget": 0.5,
+         *       "delta": 0.5,
+         *       "epsilon": 0.5,
+         *       "mode": "mode",
+         *       "planned": 0.5,
+         *       "releases": [
+         *         {
+         *           "noise_multiplier": 0.5,
+         *           "times": 1
+         *         }
+         *       ]
+         *     }
+         */
+        PrivacySpent: {
+            budget: number;
+            delta: number;
+            epsilon: number;
+            mode: string;
+            planned: number | null;
+            releases: components["schemas"]["Release"][];
+        };
         /**
          * Probe
          * @example {
@@ -3175,6 +3891,16 @@ export interface components {
             ready: boolean;
         };
         /**
+         * Reason
+         * @example {
+         *       "reason": ""
+         *     }
+         */
+        Reason: {
+            /** @default  */
+            reason: string;
+        };
+        /**
          * Refresh
          * @example {
          *       "refresh_token": ""
@@ -3183,6 +3909,17 @@ export interface components {
         Refresh: {
             /** @default  */
             refresh_token: string;
+        };
+        /**
+         * Release
+         * @example {
+         *       "noise_multiplier": 0.5,
+         *       "times": 1
+         *     }
+         */
+        Release: {
+            noise_multiplier: number;
+            times: number;
         };
         /**
          * ReportedState
@@ -3195,6 +3932,9 @@ export interface components {
          *           "reason": "too few devices answered in time",
          *           "version": 1
          *         }
+         *       ],
+         *       "forms": [
+         *         "forms"
          *       ],
          *       "generation": 1,
          *       "held_because": "",
@@ -3213,6 +3953,7 @@ export interface components {
         ReportedState: {
             agent_version: string;
             failures?: components["schemas"]["RolloutFailure"][];
+            forms?: string[];
             generation: number;
             /** @default  */
             held_because: string;
@@ -3222,10 +3963,207 @@ export interface components {
             training: string;
         };
         /**
+         * Ring
+         * @example {
+         *       "name": "line-3-camera",
+         *       "share": 1,
+         *       "sites": [
+         *         "sites"
+         *       ],
+         *       "soak": 900,
+         *       "tags": [
+         *         "tags"
+         *       ]
+         *     }
+         */
+        Ring: {
+            name: string;
+            /** @default 1 */
+            share: number;
+            sites?: string[];
+            /** @default 900 */
+            soak: number;
+            tags?: string[];
+        };
+        /**
+         * RingDevice
+         * @example {
+         *       "device_id": "dev-3f9c2a71b5e4",
+         *       "last_seen": 1790000000,
+         *       "name": "line-3-camera",
+         *       "reason": "too few devices answered in time",
+         *       "ring": "ring",
+         *       "serves": 1,
+         *       "standing": "waiting"
+         *     }
+         */
+        RingDevice: {
+            device_id: string;
+            last_seen: number | null;
+            name: string;
+            reason: string;
+            ring: string;
+            serves: number | null;
+            standing: components["schemas"]["Standing"];
+        };
+        /**
+         * RingProgress
+         * @example {
+         *       "below": 0.5,
+         *       "counts": {
+         *         "devices": 0,
+         *         "refused": 0,
+         *         "rolled_back": 0,
+         *         "serving": 0,
+         *         "silent": 0
+         *       },
+         *       "generation": 1,
+         *       "opened_at": 1790000000,
+         *       "passed_at": 1790000000,
+         *       "ring": {
+         *         "name": "line-3-camera",
+         *         "share": 1,
+         *         "sites": [
+         *           "sites"
+         *         ],
+         *         "soak": 900,
+         *         "tags": [
+         *           "tags"
+         *         ]
+         *       },
+         *       "soaking_since": 0.5,
+         *       "state": "pending",
+         *       "why": ""
+         *     }
+         */
+        RingProgress: {
+            below: number;
+            counts?: components["schemas"]["DeviceCounts"];
+            generation?: number | null;
+            opened_at?: number | null;
+            passed_at?: number | null;
+            ring: components["schemas"]["Ring"];
+            soaking_since?: number | null;
+            state?: components["schemas"]["RingState"];
+            /** @default  */
+            why: string;
+        };
+        /**
+         * RingState
+         * @default pending
+         * @enum {string}
+         */
+        RingState: "pending" | "open" | "passed" | "failed";
+        /**
          * Role
          * @enum {string}
          */
         Role: "viewer" | "operator" | "admin";
+        /**
+         * Rollout
+         * @example {
+         *       "before": 1,
+         *       "checks": [
+         *         {
+         *           "gate": "gate",
+         *           "text": "text",
+         *           "verdict": "passed"
+         *         }
+         *       ],
+         *       "ended_at": 1790000000,
+         *       "figures": {
+         *         "answered": 0,
+         *         "correct": 0,
+         *         "failed": 0,
+         *         "judged": 0,
+         *         "seconds": 0
+         *       },
+         *       "figures_before": {
+         *         "answered": 0,
+         *         "correct": 0,
+         *         "failed": 0,
+         *         "judged": 0,
+         *         "seconds": 0
+         *       },
+         *       "gates": {
+         *         "accuracy": 0,
+         *         "accuracy_loss": 0.05,
+         *         "calls": 0,
+         *         "errors": 0.02,
+         *         "feedbacks": 0,
+         *         "judged_by": 50,
+         *         "refusals": 0.1,
+         *         "rollbacks": 0.05,
+         *         "serving": 1,
+         *         "settled": 0.9,
+         *         "slowdown": 2
+         *       },
+         *       "id": "dev-3f9c2a71b5e4",
+         *       "looked_at": 1790000000,
+         *       "model": "digits",
+         *       "reason": "too few devices answered in time",
+         *       "rings": [
+         *         {
+         *           "below": 0.5,
+         *           "counts": {
+         *             "devices": 0,
+         *             "refused": 0,
+         *             "rolled_back": 0,
+         *             "serving": 0,
+         *             "silent": 0
+         *           },
+         *           "generation": 1,
+         *           "opened_at": 1790000000,
+         *           "passed_at": 1790000000,
+         *           "ring": {
+         *             "name": "line-3-camera",
+         *             "share": 1,
+         *             "sites": [
+         *               "sites"
+         *             ],
+         *             "soak": 900,
+         *             "tags": [
+         *               "tags"
+         *             ]
+         *           },
+         *           "soaking_since": 0.5,
+         *           "state": "pending",
+         *           "why": ""
+         *         }
+         *       ],
+         *       "started_at": 1790000000,
+         *       "started_by": "ada",
+         *       "status": "running",
+         *       "steps": [
+         *         {
+         *           "at": 0.5,
+         *           "by": "",
+         *           "kind": "started",
+         *           "reason": "",
+         *           "ring": ""
+         *         }
+         *       ],
+         *       "version": 1
+         *     }
+         */
+        Rollout: {
+            before: number | null;
+            checks: components["schemas"]["Check"][];
+            ended_at: number | null;
+            figures: components["schemas"]["Figures"];
+            figures_before: components["schemas"]["Figures"];
+            gates: components["schemas"]["Gates"];
+            id: string;
+            looked_at: number | null;
+            model: string;
+            reason: string;
+            rings: components["schemas"]["RingProgress"][];
+            started_at: number;
+            started_by: string;
+            status: components["schemas"]["RolloutStatus"];
+            steps: components["schemas"]["Step"][];
+            version: number;
+        };
         /**
          * RolloutFailure
          * @example {
@@ -3242,6 +4180,53 @@ export interface components {
             reason: string;
             version: number;
         };
+        /**
+         * RolloutRequest
+         * @example {
+         *       "again": false,
+         *       "gates": {
+         *         "accuracy": 0,
+         *         "accuracy_loss": 0.05,
+         *         "calls": 0,
+         *         "errors": 0.02,
+         *         "feedbacks": 0,
+         *         "judged_by": 50,
+         *         "refusals": 0.1,
+         *         "rollbacks": 0.05,
+         *         "serving": 1,
+         *         "settled": 0.9,
+         *         "slowdown": 2
+         *       },
+         *       "model": "digits",
+         *       "rings": [
+         *         {
+         *           "name": "line-3-camera",
+         *           "share": 1,
+         *           "sites": [
+         *             "sites"
+         *           ],
+         *           "soak": 900,
+         *           "tags": [
+         *             "tags"
+         *           ]
+         *         }
+         *       ],
+         *       "version": 1
+         *     }
+         */
+        RolloutRequest: {
+            /** @default false */
+            again: boolean;
+            gates?: components["schemas"]["Gates"] | null;
+            model: string;
+            rings?: components["schemas"]["Ring"][];
+            version: number;
+        };
+        /**
+         * RolloutStatus
+         * @enum {string}
+         */
+        RolloutStatus: "running" | "halted" | "rolled back" | "done";
         /**
          * Round
          * @example {
@@ -3268,7 +4253,8 @@ export interface components {
          *       "train_metrics": {
          *         "accuracy": 0.5
          *       },
-         *       "version": 1
+         *       "version": 1,
+         *       "void": ""
          *     }
          */
         Round: {
@@ -3286,6 +4272,8 @@ export interface components {
                 [key: string]: number;
             };
             version: number | null;
+            /** @default  */
+            void: string;
         };
         /**
          * RoundFailure
@@ -3301,30 +4289,122 @@ export interface components {
             reason: string;
         };
         /**
+         * RoundRules
+         * @default {
+         *       "deadline": 0,
+         *       "over_sample": 0,
+         *       "quorum": 0,
+         *       "wait": 3600
+         *     }
+         * @example {
+         *       "deadline": 0,
+         *       "over_sample": 0,
+         *       "quorum": 0,
+         *       "wait": 3600
+         *     }
+         */
+        RoundRules: {
+            /** @default 0 */
+            deadline: number;
+            /** @default 0 */
+            over_sample: number;
+            /** @default 0 */
+            quorum: number;
+            /** @default 3600 */
+            wait: number;
+        };
+        /**
          * Run
          * @example {
          *       "app": "digits 1.0.0",
          *       "config": {
          *         "num-server-rounds": 3
          *       },
+         *       "earlier": [
+         *         "earlier"
+         *       ],
          *       "eta": 0.5,
          *       "fab_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
          *       "finished_at": 1790000000,
          *       "flower_run_id": "9222247651284241900",
          *       "id": "run-5d1c0e9a7b32",
          *       "metric": "accuracy",
+         *       "plan": {
+         *         "dataset": "",
+         *         "devices": {
+         *           "least_samples": 0,
+         *           "on_mains": false,
+         *           "sites": [
+         *             "sites"
+         *           ],
+         *           "tags": [
+         *             "tags"
+         *           ],
+         *           "unmetered": false
+         *         },
+         *         "folding": {
+         *           "exponent": 0.5,
+         *           "rounds": 3
+         *         },
+         *         "local": [
+         *           "local"
+         *         ],
+         *         "options": {
+         *           "accuracy": true
+         *         },
+         *         "privacy": {
+         *           "budget": 0.5,
+         *           "clipping_norm": 0.5,
+         *           "delta": 0.5,
+         *           "metrics": "none",
+         *           "mode": "hub-fixed",
+         *           "noise_multiplier": 0.5
+         *         },
+         *         "rounds": {
+         *           "deadline": 0,
+         *           "over_sample": 0,
+         *           "quorum": 0,
+         *           "wait": 3600
+         *         },
+         *         "seed": 1,
+         *         "start": {
+         *           "model": "",
+         *           "round": 0,
+         *           "run_id": "",
+         *           "version": 0
+         *         },
+         *         "strategy": "",
+         *         "update": {}
+         *       },
+         *       "privacy": {
+         *         "budget": 0.5,
+         *         "delta": 0.5,
+         *         "epsilon": 0.5,
+         *         "mode": "mode",
+         *         "planned": 0.5,
+         *         "releases": [
+         *           {
+         *             "noise_multiplier": 0.5,
+         *             "times": 1
+         *           }
+         *         ]
+         *       },
          *       "promote": "best",
          *       "promoted_version": 1,
          *       "reason": "too few devices answered in time",
+         *       "rollout": "",
          *       "round": 1,
          *       "rounds": 1,
+         *       "seed": 0,
          *       "started_at": 1790000000,
          *       "started_by": "",
          *       "status": "pending",
          *       "strategy": "FedAvg",
          *       "traceparent": "",
+         *       "tries": 0,
          *       "wants": 1,
-         *       "warning": "warning"
+         *       "warning": "warning",
+         *       "weights": ""
          *     }
          */
         Run: {
@@ -3332,17 +4412,24 @@ export interface components {
             config: {
                 [key: string]: boolean | number | string;
             };
+            earlier?: string[];
             eta: number | null;
             fab_hash: string;
             finished_at: number | null;
             flower_run_id: string;
             id: string;
             metric: string;
+            plan?: components["schemas"]["Plan"];
+            privacy?: components["schemas"]["PrivacySpent"] | null;
             promote: string;
             promoted_version: number | null;
             reason: string;
+            /** @default  */
+            rollout: string;
             round: number;
             rounds: number | null;
+            /** @default 0 */
+            seed: number;
             started_at: number;
             /** @default  */
             started_by: string;
@@ -3350,8 +4437,12 @@ export interface components {
             strategy: string;
             /** @default  */
             traceparent: string;
+            /** @default 0 */
+            tries: number;
             wants?: number | null;
             warning: string;
+            /** @default  */
+            weights: string;
         };
         /**
          * RunDetail
@@ -3381,7 +4472,8 @@ export interface components {
          *           "train_metrics": {
          *             "accuracy": 0.5
          *           },
-         *           "version": 1
+         *           "version": 1,
+         *           "void": ""
          *         }
          *       ],
          *       "run": {
@@ -3389,24 +4481,91 @@ export interface components {
          *         "config": {
          *           "num-server-rounds": 3
          *         },
+         *         "earlier": [
+         *           "earlier"
+         *         ],
          *         "eta": 0.5,
          *         "fab_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
          *         "finished_at": 1790000000,
          *         "flower_run_id": "9222247651284241900",
          *         "id": "run-5d1c0e9a7b32",
          *         "metric": "accuracy",
+         *         "plan": {
+         *           "dataset": "",
+         *           "devices": {
+         *             "least_samples": 0,
+         *             "on_mains": false,
+         *             "sites": [
+         *               "sites"
+         *             ],
+         *             "tags": [
+         *               "tags"
+         *             ],
+         *             "unmetered": false
+         *           },
+         *           "folding": {
+         *             "exponent": 0.5,
+         *             "rounds": 3
+         *           },
+         *           "local": [
+         *             "local"
+         *           ],
+         *           "options": {
+         *             "accuracy": true
+         *           },
+         *           "privacy": {
+         *             "budget": 0.5,
+         *             "clipping_norm": 0.5,
+         *             "delta": 0.5,
+         *             "metrics": "none",
+         *             "mode": "hub-fixed",
+         *             "noise_multiplier": 0.5
+         *           },
+         *           "rounds": {
+         *             "deadline": 0,
+         *             "over_sample": 0,
+         *             "quorum": 0,
+         *             "wait": 3600
+         *           },
+         *           "seed": 1,
+         *           "start": {
+         *             "model": "",
+         *             "round": 0,
+         *             "run_id": "",
+         *             "version": 0
+         *           },
+         *           "strategy": "",
+         *           "update": {}
+         *         },
+         *         "privacy": {
+         *           "budget": 0.5,
+         *           "delta": 0.5,
+         *           "epsilon": 0.5,
+         *           "mode": "mode",
+         *           "planned": 0.5,
+         *           "releases": [
+         *             {
+         *               "noise_multiplier": 0.5,
+         *               "times": 1
+         *             }
+         *           ]
+         *         },
          *         "promote": "best",
          *         "promoted_version": 1,
          *         "reason": "too few devices answered in time",
+         *         "rollout": "",
          *         "round": 1,
          *         "rounds": 1,
+         *         "seed": 0,
          *         "started_at": 1790000000,
          *         "started_by": "",
          *         "status": "pending",
          *         "strategy": "FedAvg",
          *         "traceparent": "",
+         *         "tries": 0,
          *         "wants": 1,
-         *         "warning": "warning"
+         *         "warning": "warning",
+         *         "weights": ""
          *       },
          *       "turnout": {
          *         "able": 1,
@@ -3436,6 +4595,53 @@ export interface components {
          *       },
          *       "fab_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
          *       "metric": "accuracy",
+         *       "plan": {
+         *         "dataset": "",
+         *         "devices": {
+         *           "least_samples": 0,
+         *           "on_mains": false,
+         *           "sites": [
+         *             "sites"
+         *           ],
+         *           "tags": [
+         *             "tags"
+         *           ],
+         *           "unmetered": false
+         *         },
+         *         "folding": {
+         *           "exponent": 0.5,
+         *           "rounds": 3
+         *         },
+         *         "local": [
+         *           "local"
+         *         ],
+         *         "options": {
+         *           "accuracy": true
+         *         },
+         *         "privacy": {
+         *           "budget": 0.5,
+         *           "clipping_norm": 0.5,
+         *           "delta": 0.5,
+         *           "metrics": "none",
+         *           "mode": "hub-fixed",
+         *           "noise_multiplier": 0.5
+         *         },
+         *         "rounds": {
+         *           "deadline": 0,
+         *           "over_sample": 0,
+         *           "quorum": 0,
+         *           "wait": 3600
+         *         },
+         *         "seed": 1,
+         *         "start": {
+         *           "model": "",
+         *           "round": 0,
+         *           "run_id": "",
+         *           "version": 0
+         *         },
+         *         "strategy": "",
+         *         "update": {}
+         *       },
          *       "promote": "best"
          *     }
          */
@@ -3446,6 +4652,7 @@ export interface components {
             fab_hash: string;
             /** @default accuracy */
             metric: string;
+            plan?: components["schemas"]["Plan"];
             /** @default best */
             promote: string;
         };
@@ -3453,7 +4660,7 @@ export interface components {
          * RunStatus
          * @enum {string}
          */
-        RunStatus: "pending" | "running" | "finished" | "failed" | "stopped";
+        RunStatus: "pending" | "running" | "paused" | "finished" | "failed" | "stopped";
         /**
          * ServingModel
          * @example {
@@ -3602,6 +4809,56 @@ export interface components {
             wall: number;
         };
         /**
+         * Standing
+         * @description How far a rollout has come on a device.
+         * @enum {string}
+         */
+        Standing: "waiting" | "bringing" | "serving" | "refused" | "rolled back" | "silent";
+        /**
+         * Start
+         * @example {
+         *       "model": "",
+         *       "round": 0,
+         *       "run_id": "",
+         *       "version": 0
+         *     }
+         */
+        Start: {
+            /** @default  */
+            model: string;
+            /** @default 0 */
+            round: number;
+            /** @default  */
+            run_id: string;
+            /** @default 0 */
+            version: number;
+        };
+        /**
+         * Step
+         * @example {
+         *       "at": 0.5,
+         *       "by": "",
+         *       "kind": "started",
+         *       "reason": "",
+         *       "ring": ""
+         *     }
+         */
+        Step: {
+            at: number;
+            /** @default  */
+            by: string;
+            kind: components["schemas"]["StepKind"];
+            /** @default  */
+            reason: string;
+            /** @default  */
+            ring: string;
+        };
+        /**
+         * StepKind
+         * @enum {string}
+         */
+        StepKind: "started" | "opened" | "passed" | "halted" | "resumed" | "rolled back" | "done";
+        /**
          * StoredEvent
          * @example {
          *       "at": {
@@ -3717,6 +4974,20 @@ export interface components {
             others: number;
         };
         /**
+         * Update
+         * @default {}
+         * @example {}
+         */
+        Update: {
+            /**
+             * @default float
+             * @enum {string}
+             */
+            codec: "float" | "int8" | "int4" | "topk";
+            /** @default 0.05 */
+            share: number;
+        };
+        /**
          * Upload
          * @example {
          *       "expires_at": 1790000000,
@@ -3744,6 +5015,11 @@ export interface components {
         UploadedApp: {
             upload: string;
         };
+        /**
+         * Verdict
+         * @enum {string}
+         */
+        Verdict: "passed" | "waiting" | "failed";
         /**
          * VersionRequest
          * @example {
@@ -6163,8 +7439,10 @@ export interface operations {
                      *           "dropped": 1,
                      *           "inference": [
                      *             {
+                     *               "correct": 0,
                      *               "failed": 1,
                      *               "instance": "instance",
+                     *               "judged": 0,
                      *               "model": "digits",
                      *               "p50": 0.5,
                      *               "p99": 0.5,
@@ -6173,12 +7451,21 @@ export interface operations {
                      *               "requests": 1,
                      *               "rollbacks": 1,
                      *               "rows": 1,
+                     *               "seconds": 0,
                      *               "swaps": 1,
                      *               "version": 1
                      *             }
                      *           ],
                      *           "load": 0.5,
                      *           "memory_available": 1,
+                     *           "network": {
+                     *             "left": 1,
+                     *             "limit": 100,
+                     *             "pace": 0,
+                     *             "passed": {
+                     *               "accuracy": 1
+                     *             }
+                     *           },
                      *           "outbox_depth": 1,
                      *           "outbox_oldest": 0.5,
                      *           "rss": 1,
@@ -6202,6 +7489,9 @@ export interface operations {
                      *               "reason": "too few devices answered in time",
                      *               "version": 1
                      *             }
+                     *           ],
+                     *           "forms": [
+                     *             "forms"
                      *           ],
                      *           "generation": 1,
                      *           "held_because": "",
@@ -6358,8 +7648,10 @@ export interface operations {
                      *         "dropped": 1,
                      *         "inference": [
                      *           {
+                     *             "correct": 0,
                      *             "failed": 1,
                      *             "instance": "instance",
+                     *             "judged": 0,
                      *             "model": "digits",
                      *             "p50": 0.5,
                      *             "p99": 0.5,
@@ -6368,12 +7660,21 @@ export interface operations {
                      *             "requests": 1,
                      *             "rollbacks": 1,
                      *             "rows": 1,
+                     *             "seconds": 0,
                      *             "swaps": 1,
                      *             "version": 1
                      *           }
                      *         ],
                      *         "load": 0.5,
                      *         "memory_available": 1,
+                     *         "network": {
+                     *           "left": 1,
+                     *           "limit": 100,
+                     *           "pace": 0,
+                     *           "passed": {
+                     *             "accuracy": 1
+                     *           }
+                     *         },
                      *         "outbox_depth": 1,
                      *         "outbox_oldest": 0.5,
                      *         "rss": 1,
@@ -6397,6 +7698,9 @@ export interface operations {
                      *             "reason": "too few devices answered in time",
                      *             "version": 1
                      *           }
+                     *         ],
+                     *         "forms": [
+                     *           "forms"
                      *         ],
                      *         "generation": 1,
                      *         "held_because": "",
@@ -6545,8 +7849,10 @@ export interface operations {
                      *         "dropped": 1,
                      *         "inference": [
                      *           {
+                     *             "correct": 0,
                      *             "failed": 1,
                      *             "instance": "instance",
+                     *             "judged": 0,
                      *             "model": "digits",
                      *             "p50": 0.5,
                      *             "p99": 0.5,
@@ -6555,12 +7861,21 @@ export interface operations {
                      *             "requests": 1,
                      *             "rollbacks": 1,
                      *             "rows": 1,
+                     *             "seconds": 0,
                      *             "swaps": 1,
                      *             "version": 1
                      *           }
                      *         ],
                      *         "load": 0.5,
                      *         "memory_available": 1,
+                     *         "network": {
+                     *           "left": 1,
+                     *           "limit": 100,
+                     *           "pace": 0,
+                     *           "passed": {
+                     *             "accuracy": 1
+                     *           }
+                     *         },
                      *         "outbox_depth": 1,
                      *         "outbox_oldest": 0.5,
                      *         "rss": 1,
@@ -6584,6 +7899,9 @@ export interface operations {
                      *             "reason": "too few devices answered in time",
                      *             "version": 1
                      *           }
+                     *         ],
+                     *         "forms": [
+                     *           "forms"
                      *         ],
                      *         "generation": 1,
                      *         "held_because": "",
@@ -6949,8 +8267,10 @@ export interface operations {
                      *         "dropped": 1,
                      *         "inference": [
                      *           {
+                     *             "correct": 0,
                      *             "failed": 1,
                      *             "instance": "instance",
+                     *             "judged": 0,
                      *             "model": "digits",
                      *             "p50": 0.5,
                      *             "p99": 0.5,
@@ -6959,12 +8279,21 @@ export interface operations {
                      *             "requests": 1,
                      *             "rollbacks": 1,
                      *             "rows": 1,
+                     *             "seconds": 0,
                      *             "swaps": 1,
                      *             "version": 1
                      *           }
                      *         ],
                      *         "load": 0.5,
                      *         "memory_available": 1,
+                     *         "network": {
+                     *           "left": 1,
+                     *           "limit": 100,
+                     *           "pace": 0,
+                     *           "passed": {
+                     *             "accuracy": 1
+                     *           }
+                     *         },
                      *         "outbox_depth": 1,
                      *         "outbox_oldest": 0.5,
                      *         "rss": 1,
@@ -6988,6 +8317,9 @@ export interface operations {
                      *             "reason": "too few devices answered in time",
                      *             "version": 1
                      *           }
+                     *         ],
+                     *         "forms": [
+                     *           "forms"
                      *         ],
                      *         "generation": 1,
                      *         "held_because": "",
@@ -7328,8 +8660,10 @@ export interface operations {
                      *         "dropped": 1,
                      *         "inference": [
                      *           {
+                     *             "correct": 0,
                      *             "failed": 1,
                      *             "instance": "instance",
+                     *             "judged": 0,
                      *             "model": "digits",
                      *             "p50": 0.5,
                      *             "p99": 0.5,
@@ -7338,12 +8672,21 @@ export interface operations {
                      *             "requests": 1,
                      *             "rollbacks": 1,
                      *             "rows": 1,
+                     *             "seconds": 0,
                      *             "swaps": 1,
                      *             "version": 1
                      *           }
                      *         ],
                      *         "load": 0.5,
                      *         "memory_available": 1,
+                     *         "network": {
+                     *           "left": 1,
+                     *           "limit": 100,
+                     *           "pace": 0,
+                     *           "passed": {
+                     *             "accuracy": 1
+                     *           }
+                     *         },
                      *         "outbox_depth": 1,
                      *         "outbox_oldest": 0.5,
                      *         "rss": 1,
@@ -7367,6 +8710,9 @@ export interface operations {
                      *             "reason": "too few devices answered in time",
                      *             "version": 1
                      *           }
+                     *         ],
+                     *         "forms": [
+                     *           "forms"
                      *         ],
                      *         "generation": 1,
                      *         "held_because": "",
@@ -7418,7 +8764,7 @@ export interface operations {
                  *       "name": "line-3-camera",
                  *       "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJ1aWxkIHNlcnZlcidzIHB1YmxpYyBrZXkhISEh",
                  *       "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl",
-                 *       "wire_version": 3
+                 *       "wire_version": 4
                  *     }
                  */
                 "application/json": components["schemas"]["EnrolRequest"];
@@ -7805,7 +9151,8 @@ export interface operations {
                      *         "signatures": {
                      *           "key-1f2e3d4c5b6a7988": "c2lnbmF0dXJl"
                      *         },
-                     *         "version": 1
+                     *         "version": 1,
+                     *         "withdrawn": ""
                      *       }
                      *     ]
                      */
@@ -7820,6 +9167,8 @@ export interface operations {
                             [key: string]: string;
                         };
                         version?: number;
+                        /** @default  */
+                        withdrawn: string;
                     }[];
                 };
             };
@@ -7997,7 +9346,8 @@ export interface operations {
                      *       "signatures": {
                      *         "key-1f2e3d4c5b6a7988": "c2lnbmF0dXJl"
                      *       },
-                     *       "version": 1
+                     *       "version": 1,
+                     *       "withdrawn": ""
                      *     }
                      */
                     "application/json": components["schemas"]["ModelVersion"];
@@ -8100,29 +9450,185 @@ export interface operations {
                      *           "version": 1
                      *         }
                      *       ],
+                     *       "rings": {
+                     *         "accuracy": "rings"
+                     *       },
+                     *       "rollouts": [
+                     *         {
+                     *           "before": 1,
+                     *           "checks": [
+                     *             {
+                     *               "gate": "gate",
+                     *               "text": "text",
+                     *               "verdict": "passed"
+                     *             }
+                     *           ],
+                     *           "ended_at": 1790000000,
+                     *           "figures": {
+                     *             "answered": 0,
+                     *             "correct": 0,
+                     *             "failed": 0,
+                     *             "judged": 0,
+                     *             "seconds": 0
+                     *           },
+                     *           "figures_before": {
+                     *             "answered": 0,
+                     *             "correct": 0,
+                     *             "failed": 0,
+                     *             "judged": 0,
+                     *             "seconds": 0
+                     *           },
+                     *           "gates": {
+                     *             "accuracy": 0,
+                     *             "accuracy_loss": 0.05,
+                     *             "calls": 0,
+                     *             "errors": 0.02,
+                     *             "feedbacks": 0,
+                     *             "judged_by": 50,
+                     *             "refusals": 0.1,
+                     *             "rollbacks": 0.05,
+                     *             "serving": 1,
+                     *             "settled": 0.9,
+                     *             "slowdown": 2
+                     *           },
+                     *           "id": "dev-3f9c2a71b5e4",
+                     *           "looked_at": 1790000000,
+                     *           "model": "digits",
+                     *           "reason": "too few devices answered in time",
+                     *           "rings": [
+                     *             {
+                     *               "below": 0.5,
+                     *               "counts": {
+                     *                 "devices": 0,
+                     *                 "refused": 0,
+                     *                 "rolled_back": 0,
+                     *                 "serving": 0,
+                     *                 "silent": 0
+                     *               },
+                     *               "generation": 1,
+                     *               "opened_at": 1790000000,
+                     *               "passed_at": 1790000000,
+                     *               "ring": {
+                     *                 "name": "line-3-camera",
+                     *                 "share": 1,
+                     *                 "sites": [
+                     *                   "sites"
+                     *                 ],
+                     *                 "soak": 900,
+                     *                 "tags": [
+                     *                   "tags"
+                     *                 ]
+                     *               },
+                     *               "soaking_since": 0.5,
+                     *               "state": "pending",
+                     *               "why": ""
+                     *             }
+                     *           ],
+                     *           "started_at": 1790000000,
+                     *           "started_by": "ada",
+                     *           "status": "running",
+                     *           "steps": [
+                     *             {
+                     *               "at": 0.5,
+                     *               "by": "",
+                     *               "kind": "started",
+                     *               "reason": "",
+                     *               "ring": ""
+                     *             }
+                     *           ],
+                     *           "version": 1
+                     *         }
+                     *       ],
                      *       "run": {
                      *         "app": "digits 1.0.0",
                      *         "config": {
                      *           "num-server-rounds": 3
                      *         },
+                     *         "earlier": [
+                     *           "earlier"
+                     *         ],
                      *         "eta": 0.5,
                      *         "fab_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
                      *         "finished_at": 1790000000,
                      *         "flower_run_id": "9222247651284241900",
                      *         "id": "run-5d1c0e9a7b32",
                      *         "metric": "accuracy",
+                     *         "plan": {
+                     *           "dataset": "",
+                     *           "devices": {
+                     *             "least_samples": 0,
+                     *             "on_mains": false,
+                     *             "sites": [
+                     *               "sites"
+                     *             ],
+                     *             "tags": [
+                     *               "tags"
+                     *             ],
+                     *             "unmetered": false
+                     *           },
+                     *           "folding": {
+                     *             "exponent": 0.5,
+                     *             "rounds": 3
+                     *           },
+                     *           "local": [
+                     *             "local"
+                     *           ],
+                     *           "options": {
+                     *             "accuracy": true
+                     *           },
+                     *           "privacy": {
+                     *             "budget": 0.5,
+                     *             "clipping_norm": 0.5,
+                     *             "delta": 0.5,
+                     *             "metrics": "none",
+                     *             "mode": "hub-fixed",
+                     *             "noise_multiplier": 0.5
+                     *           },
+                     *           "rounds": {
+                     *             "deadline": 0,
+                     *             "over_sample": 0,
+                     *             "quorum": 0,
+                     *             "wait": 3600
+                     *           },
+                     *           "seed": 1,
+                     *           "start": {
+                     *             "model": "",
+                     *             "round": 0,
+                     *             "run_id": "",
+                     *             "version": 0
+                     *           },
+                     *           "strategy": "",
+                     *           "update": {}
+                     *         },
+                     *         "privacy": {
+                     *           "budget": 0.5,
+                     *           "delta": 0.5,
+                     *           "epsilon": 0.5,
+                     *           "mode": "mode",
+                     *           "planned": 0.5,
+                     *           "releases": [
+                     *             {
+                     *               "noise_multiplier": 0.5,
+                     *               "times": 1
+                     *             }
+                     *           ]
+                     *         },
                      *         "promote": "best",
                      *         "promoted_version": 1,
                      *         "reason": "too few devices answered in time",
+                     *         "rollout": "",
                      *         "round": 1,
                      *         "rounds": 1,
+                     *         "seed": 0,
                      *         "started_at": 1790000000,
                      *         "started_by": "",
                      *         "status": "pending",
                      *         "strategy": "FedAvg",
                      *         "traceparent": "",
+                     *         "tries": 0,
                      *         "wants": 1,
-                     *         "warning": "warning"
+                     *         "warning": "warning",
+                     *         "weights": ""
                      *       },
                      *       "version": {
                      *         "deployable": true,
@@ -8201,7 +9707,8 @@ export interface operations {
                      *         "signatures": {
                      *           "key-1f2e3d4c5b6a7988": "c2lnbmF0dXJl"
                      *         },
-                     *         "version": 1
+                     *         "version": 1,
+                     *         "withdrawn": ""
                      *       }
                      *     }
                      */
@@ -8322,7 +9829,8 @@ export interface operations {
                      *       "signatures": {
                      *         "key-1f2e3d4c5b6a7988": "c2lnbmF0dXJl"
                      *       },
-                     *       "version": 1
+                     *       "version": 1,
+                     *       "withdrawn": ""
                      *     }
                      */
                     "application/json": components["schemas"]["ModelVersion"];
@@ -8333,6 +9841,895 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1RolloutsListRollouts: {
+        parameters: {
+            query?: {
+                /** @description Items of one page. */
+                limit?: number;
+                /** @description Where the page begins: from the `Link` header (`rel="next"`) of the one before. */
+                cursor?: string;
+                /** @description Names of fields, with commas: only these are answered, as `application/vnd.flip.fields+json`. */
+                fields?: string;
+                model?: string;
+                status?: components["schemas"]["RolloutStatus"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    /** @description The next page, if there is one: `rel="next"` (RFC 8288). */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "before": 1,
+                     *         "checks": [
+                     *           {
+                     *             "gate": "gate",
+                     *             "text": "text",
+                     *             "verdict": "passed"
+                     *           }
+                     *         ],
+                     *         "ended_at": 1790000000,
+                     *         "figures": {
+                     *           "answered": 0,
+                     *           "correct": 0,
+                     *           "failed": 0,
+                     *           "judged": 0,
+                     *           "seconds": 0
+                     *         },
+                     *         "figures_before": {
+                     *           "answered": 0,
+                     *           "correct": 0,
+                     *           "failed": 0,
+                     *           "judged": 0,
+                     *           "seconds": 0
+                     *         },
+                     *         "gates": {
+                     *           "accuracy": 0,
+                     *           "accuracy_loss": 0.05,
+                     *           "calls": 0,
+                     *           "errors": 0.02,
+                     *           "feedbacks": 0,
+                     *           "judged_by": 50,
+                     *           "refusals": 0.1,
+                     *           "rollbacks": 0.05,
+                     *           "serving": 1,
+                     *           "settled": 0.9,
+                     *           "slowdown": 2
+                     *         },
+                     *         "id": "dev-3f9c2a71b5e4",
+                     *         "looked_at": 1790000000,
+                     *         "model": "digits",
+                     *         "reason": "too few devices answered in time",
+                     *         "rings": [
+                     *           {
+                     *             "below": 0.5,
+                     *             "counts": {
+                     *               "devices": 0,
+                     *               "refused": 0,
+                     *               "rolled_back": 0,
+                     *               "serving": 0,
+                     *               "silent": 0
+                     *             },
+                     *             "generation": 1,
+                     *             "opened_at": 1790000000,
+                     *             "passed_at": 1790000000,
+                     *             "ring": {
+                     *               "name": "line-3-camera",
+                     *               "share": 1,
+                     *               "sites": [
+                     *                 "sites"
+                     *               ],
+                     *               "soak": 900,
+                     *               "tags": [
+                     *                 "tags"
+                     *               ]
+                     *             },
+                     *             "soaking_since": 0.5,
+                     *             "state": "pending",
+                     *             "why": ""
+                     *           }
+                     *         ],
+                     *         "started_at": 1790000000,
+                     *         "started_by": "ada",
+                     *         "status": "running",
+                     *         "steps": [
+                     *           {
+                     *             "at": 0.5,
+                     *             "by": "",
+                     *             "kind": "started",
+                     *             "reason": "",
+                     *             "ring": ""
+                     *           }
+                     *         ],
+                     *         "version": 1
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["Rollout"][];
+                    "application/vnd.flip.fields+json": {
+                        before?: number | null;
+                        checks?: components["schemas"]["Check"][];
+                        ended_at?: number | null;
+                        figures?: components["schemas"]["Figures"];
+                        figures_before?: components["schemas"]["Figures"];
+                        gates?: components["schemas"]["Gates"];
+                        id?: string;
+                        looked_at?: number | null;
+                        model?: string;
+                        reason?: string;
+                        rings?: components["schemas"]["RingProgress"][];
+                        started_at?: number;
+                        started_by?: string;
+                        status?: components["schemas"]["RolloutStatus"];
+                        steps?: components["schemas"]["Step"][];
+                        version?: number;
+                    }[];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1RolloutsStartRollout: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A random text: sent again with the same key, the call happens once and is answered the same. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "again": false,
+                 *       "gates": {
+                 *         "accuracy": 0,
+                 *         "accuracy_loss": 0.05,
+                 *         "calls": 0,
+                 *         "errors": 0.02,
+                 *         "feedbacks": 0,
+                 *         "judged_by": 50,
+                 *         "refusals": 0.1,
+                 *         "rollbacks": 0.05,
+                 *         "serving": 1,
+                 *         "settled": 0.9,
+                 *         "slowdown": 2
+                 *       },
+                 *       "model": "digits",
+                 *       "rings": [
+                 *         {
+                 *           "name": "line-3-camera",
+                 *           "share": 1,
+                 *           "sites": [
+                 *             "sites"
+                 *           ],
+                 *           "soak": 900,
+                 *           "tags": [
+                 *             "tags"
+                 *           ]
+                 *         }
+                 *       ],
+                 *       "version": 1
+                 *     }
+                 */
+                "application/json": components["schemas"]["RolloutRequest"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "before": 1,
+                     *       "checks": [
+                     *         {
+                     *           "gate": "gate",
+                     *           "text": "text",
+                     *           "verdict": "passed"
+                     *         }
+                     *       ],
+                     *       "ended_at": 1790000000,
+                     *       "figures": {
+                     *         "answered": 0,
+                     *         "correct": 0,
+                     *         "failed": 0,
+                     *         "judged": 0,
+                     *         "seconds": 0
+                     *       },
+                     *       "figures_before": {
+                     *         "answered": 0,
+                     *         "correct": 0,
+                     *         "failed": 0,
+                     *         "judged": 0,
+                     *         "seconds": 0
+                     *       },
+                     *       "gates": {
+                     *         "accuracy": 0,
+                     *         "accuracy_loss": 0.05,
+                     *         "calls": 0,
+                     *         "errors": 0.02,
+                     *         "feedbacks": 0,
+                     *         "judged_by": 50,
+                     *         "refusals": 0.1,
+                     *         "rollbacks": 0.05,
+                     *         "serving": 1,
+                     *         "settled": 0.9,
+                     *         "slowdown": 2
+                     *       },
+                     *       "id": "dev-3f9c2a71b5e4",
+                     *       "looked_at": 1790000000,
+                     *       "model": "digits",
+                     *       "reason": "too few devices answered in time",
+                     *       "rings": [
+                     *         {
+                     *           "below": 0.5,
+                     *           "counts": {
+                     *             "devices": 0,
+                     *             "refused": 0,
+                     *             "rolled_back": 0,
+                     *             "serving": 0,
+                     *             "silent": 0
+                     *           },
+                     *           "generation": 1,
+                     *           "opened_at": 1790000000,
+                     *           "passed_at": 1790000000,
+                     *           "ring": {
+                     *             "name": "line-3-camera",
+                     *             "share": 1,
+                     *             "sites": [
+                     *               "sites"
+                     *             ],
+                     *             "soak": 900,
+                     *             "tags": [
+                     *               "tags"
+                     *             ]
+                     *           },
+                     *           "soaking_since": 0.5,
+                     *           "state": "pending",
+                     *           "why": ""
+                     *         }
+                     *       ],
+                     *       "started_at": 1790000000,
+                     *       "started_by": "ada",
+                     *       "status": "running",
+                     *       "steps": [
+                     *         {
+                     *           "at": 0.5,
+                     *           "by": "",
+                     *           "kind": "started",
+                     *           "reason": "",
+                     *           "ring": ""
+                     *         }
+                     *       ],
+                     *       "version": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Rollout"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1RolloutsReadRollout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                rollout: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "before": 1,
+                     *       "checks": [
+                     *         {
+                     *           "gate": "gate",
+                     *           "text": "text",
+                     *           "verdict": "passed"
+                     *         }
+                     *       ],
+                     *       "ended_at": 1790000000,
+                     *       "figures": {
+                     *         "answered": 0,
+                     *         "correct": 0,
+                     *         "failed": 0,
+                     *         "judged": 0,
+                     *         "seconds": 0
+                     *       },
+                     *       "figures_before": {
+                     *         "answered": 0,
+                     *         "correct": 0,
+                     *         "failed": 0,
+                     *         "judged": 0,
+                     *         "seconds": 0
+                     *       },
+                     *       "gates": {
+                     *         "accuracy": 0,
+                     *         "accuracy_loss": 0.05,
+                     *         "calls": 0,
+                     *         "errors": 0.02,
+                     *         "feedbacks": 0,
+                     *         "judged_by": 50,
+                     *         "refusals": 0.1,
+                     *         "rollbacks": 0.05,
+                     *         "serving": 1,
+                     *         "settled": 0.9,
+                     *         "slowdown": 2
+                     *       },
+                     *       "id": "dev-3f9c2a71b5e4",
+                     *       "looked_at": 1790000000,
+                     *       "model": "digits",
+                     *       "reason": "too few devices answered in time",
+                     *       "rings": [
+                     *         {
+                     *           "below": 0.5,
+                     *           "counts": {
+                     *             "devices": 0,
+                     *             "refused": 0,
+                     *             "rolled_back": 0,
+                     *             "serving": 0,
+                     *             "silent": 0
+                     *           },
+                     *           "generation": 1,
+                     *           "opened_at": 1790000000,
+                     *           "passed_at": 1790000000,
+                     *           "ring": {
+                     *             "name": "line-3-camera",
+                     *             "share": 1,
+                     *             "sites": [
+                     *               "sites"
+                     *             ],
+                     *             "soak": 900,
+                     *             "tags": [
+                     *               "tags"
+                     *             ]
+                     *           },
+                     *           "soaking_since": 0.5,
+                     *           "state": "pending",
+                     *           "why": ""
+                     *         }
+                     *       ],
+                     *       "started_at": 1790000000,
+                     *       "started_by": "ada",
+                     *       "status": "running",
+                     *       "steps": [
+                     *         {
+                     *           "at": 0.5,
+                     *           "by": "",
+                     *           "kind": "started",
+                     *           "reason": "",
+                     *           "ring": ""
+                     *         }
+                     *       ],
+                     *       "version": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Rollout"];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1RolloutsDevicesListDevices: {
+        parameters: {
+            query?: {
+                /** @description Items of one page. */
+                limit?: number;
+                /** @description Where the page begins: from the `Link` header (`rel="next"`) of the one before. */
+                cursor?: string;
+                /** @description Names of fields, with commas: only these are answered, as `application/vnd.flip.fields+json`. */
+                fields?: string;
+                ring?: string;
+            };
+            header?: never;
+            path: {
+                rollout: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    /** @description The next page, if there is one: `rel="next"` (RFC 8288). */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "device_id": "dev-3f9c2a71b5e4",
+                     *         "last_seen": 1790000000,
+                     *         "name": "line-3-camera",
+                     *         "reason": "too few devices answered in time",
+                     *         "ring": "ring",
+                     *         "serves": 1,
+                     *         "standing": "waiting"
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["RingDevice"][];
+                    "application/vnd.flip.fields+json": {
+                        device_id?: string;
+                        last_seen?: number | null;
+                        name?: string;
+                        reason?: string;
+                        ring?: string;
+                        serves?: number | null;
+                        standing?: components["schemas"]["Standing"];
+                    }[];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1RolloutsHaltHaltRollout: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A random text: sent again with the same key, the call happens once and is answered the same. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                rollout: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": ""
+                 *     }
+                 */
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "before": 1,
+                     *       "checks": [
+                     *         {
+                     *           "gate": "gate",
+                     *           "text": "text",
+                     *           "verdict": "passed"
+                     *         }
+                     *       ],
+                     *       "ended_at": 1790000000,
+                     *       "figures": {
+                     *         "answered": 0,
+                     *         "correct": 0,
+                     *         "failed": 0,
+                     *         "judged": 0,
+                     *         "seconds": 0
+                     *       },
+                     *       "figures_before": {
+                     *         "answered": 0,
+                     *         "correct": 0,
+                     *         "failed": 0,
+                     *         "judged": 0,
+                     *         "seconds": 0
+                     *       },
+                     *       "gates": {
+                     *         "accuracy": 0,
+                     *         "accuracy_loss": 0.05,
+                     *         "calls": 0,
+                     *         "errors": 0.02,
+                     *         "feedbacks": 0,
+                     *         "judged_by": 50,
+                     *         "refusals": 0.1,
+                     *         "rollbacks": 0.05,
+                     *         "serving": 1,
+                     *         "settled": 0.9,
+                     *         "slowdown": 2
+                     *       },
+                     *       "id": "dev-3f9c2a71b5e4",
+                     *       "looked_at": 1790000000,
+                     *       "model": "digits",
+                     *       "reason": "too few devices answered in time",
+                     *       "rings": [
+                     *         {
+                     *           "below": 0.5,
+                     *           "counts": {
+                     *             "devices": 0,
+                     *             "refused": 0,
+                     *             "rolled_back": 0,
+                     *             "serving": 0,
+                     *             "silent": 0
+                     *           },
+                     *           "generation": 1,
+                     *           "opened_at": 1790000000,
+                     *           "passed_at": 1790000000,
+                     *           "ring": {
+                     *             "name": "line-3-camera",
+                     *             "share": 1,
+                     *             "sites": [
+                     *               "sites"
+                     *             ],
+                     *             "soak": 900,
+                     *             "tags": [
+                     *               "tags"
+                     *             ]
+                     *           },
+                     *           "soaking_since": 0.5,
+                     *           "state": "pending",
+                     *           "why": ""
+                     *         }
+                     *       ],
+                     *       "started_at": 1790000000,
+                     *       "started_by": "ada",
+                     *       "status": "running",
+                     *       "steps": [
+                     *         {
+                     *           "at": 0.5,
+                     *           "by": "",
+                     *           "kind": "started",
+                     *           "reason": "",
+                     *           "ring": ""
+                     *         }
+                     *       ],
+                     *       "version": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Rollout"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1RolloutsResumeResumeRollout: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A random text: sent again with the same key, the call happens once and is answered the same. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                rollout: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": ""
+                 *     }
+                 */
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "before": 1,
+                     *       "checks": [
+                     *         {
+                     *           "gate": "gate",
+                     *           "text": "text",
+                     *           "verdict": "passed"
+                     *         }
+                     *       ],
+                     *       "ended_at": 1790000000,
+                     *       "figures": {
+                     *         "answered": 0,
+                     *         "correct": 0,
+                     *         "failed": 0,
+                     *         "judged": 0,
+                     *         "seconds": 0
+                     *       },
+                     *       "figures_before": {
+                     *         "answered": 0,
+                     *         "correct": 0,
+                     *         "failed": 0,
+                     *         "judged": 0,
+                     *         "seconds": 0
+                     *       },
+                     *       "gates": {
+                     *         "accuracy": 0,
+                     *         "accuracy_loss": 0.05,
+                     *         "calls": 0,
+                     *         "errors": 0.02,
+                     *         "feedbacks": 0,
+                     *         "judged_by": 50,
+                     *         "refusals": 0.1,
+                     *         "rollbacks": 0.05,
+                     *         "serving": 1,
+                     *         "settled": 0.9,
+                     *         "slowdown": 2
+                     *       },
+                     *       "id": "dev-3f9c2a71b5e4",
+                     *       "looked_at": 1790000000,
+                     *       "model": "digits",
+                     *       "reason": "too few devices answered in time",
+                     *       "rings": [
+                     *         {
+                     *           "below": 0.5,
+                     *           "counts": {
+                     *             "devices": 0,
+                     *             "refused": 0,
+                     *             "rolled_back": 0,
+                     *             "serving": 0,
+                     *             "silent": 0
+                     *           },
+                     *           "generation": 1,
+                     *           "opened_at": 1790000000,
+                     *           "passed_at": 1790000000,
+                     *           "ring": {
+                     *             "name": "line-3-camera",
+                     *             "share": 1,
+                     *             "sites": [
+                     *               "sites"
+                     *             ],
+                     *             "soak": 900,
+                     *             "tags": [
+                     *               "tags"
+                     *             ]
+                     *           },
+                     *           "soaking_since": 0.5,
+                     *           "state": "pending",
+                     *           "why": ""
+                     *         }
+                     *       ],
+                     *       "started_at": 1790000000,
+                     *       "started_by": "ada",
+                     *       "status": "running",
+                     *       "steps": [
+                     *         {
+                     *           "at": 0.5,
+                     *           "by": "",
+                     *           "kind": "started",
+                     *           "reason": "",
+                     *           "ring": ""
+                     *         }
+                     *       ],
+                     *       "version": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Rollout"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1RolloutsRollbackRollBack: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A random text: sent again with the same key, the call happens once and is answered the same. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                rollout: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": ""
+                 *     }
+                 */
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "before": 1,
+                     *       "checks": [
+                     *         {
+                     *           "gate": "gate",
+                     *           "text": "text",
+                     *           "verdict": "passed"
+                     *         }
+                     *       ],
+                     *       "ended_at": 1790000000,
+                     *       "figures": {
+                     *         "answered": 0,
+                     *         "correct": 0,
+                     *         "failed": 0,
+                     *         "judged": 0,
+                     *         "seconds": 0
+                     *       },
+                     *       "figures_before": {
+                     *         "answered": 0,
+                     *         "correct": 0,
+                     *         "failed": 0,
+                     *         "judged": 0,
+                     *         "seconds": 0
+                     *       },
+                     *       "gates": {
+                     *         "accuracy": 0,
+                     *         "accuracy_loss": 0.05,
+                     *         "calls": 0,
+                     *         "errors": 0.02,
+                     *         "feedbacks": 0,
+                     *         "judged_by": 50,
+                     *         "refusals": 0.1,
+                     *         "rollbacks": 0.05,
+                     *         "serving": 1,
+                     *         "settled": 0.9,
+                     *         "slowdown": 2
+                     *       },
+                     *       "id": "dev-3f9c2a71b5e4",
+                     *       "looked_at": 1790000000,
+                     *       "model": "digits",
+                     *       "reason": "too few devices answered in time",
+                     *       "rings": [
+                     *         {
+                     *           "below": 0.5,
+                     *           "counts": {
+                     *             "devices": 0,
+                     *             "refused": 0,
+                     *             "rolled_back": 0,
+                     *             "serving": 0,
+                     *             "silent": 0
+                     *           },
+                     *           "generation": 1,
+                     *           "opened_at": 1790000000,
+                     *           "passed_at": 1790000000,
+                     *           "ring": {
+                     *             "name": "line-3-camera",
+                     *             "share": 1,
+                     *             "sites": [
+                     *               "sites"
+                     *             ],
+                     *             "soak": 900,
+                     *             "tags": [
+                     *               "tags"
+                     *             ]
+                     *           },
+                     *           "soaking_since": 0.5,
+                     *           "state": "pending",
+                     *           "why": ""
+                     *         }
+                     *       ],
+                     *       "started_at": 1790000000,
+                     *       "started_by": "ada",
+                     *       "status": "running",
+                     *       "steps": [
+                     *         {
+                     *           "at": 0.5,
+                     *           "by": "",
+                     *           "kind": "started",
+                     *           "reason": "",
+                     *           "ring": ""
+                     *         }
+                     *       ],
+                     *       "version": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Rollout"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["UnprocessableEntity"];
             429: components["responses"]["TooManyRequests"];
             503: components["responses"]["ServiceUnavailable"];
@@ -8372,24 +10769,91 @@ export interface operations {
                      *         "config": {
                      *           "num-server-rounds": 3
                      *         },
+                     *         "earlier": [
+                     *           "earlier"
+                     *         ],
                      *         "eta": 0.5,
                      *         "fab_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
                      *         "finished_at": 1790000000,
                      *         "flower_run_id": "9222247651284241900",
                      *         "id": "run-5d1c0e9a7b32",
                      *         "metric": "accuracy",
+                     *         "plan": {
+                     *           "dataset": "",
+                     *           "devices": {
+                     *             "least_samples": 0,
+                     *             "on_mains": false,
+                     *             "sites": [
+                     *               "sites"
+                     *             ],
+                     *             "tags": [
+                     *               "tags"
+                     *             ],
+                     *             "unmetered": false
+                     *           },
+                     *           "folding": {
+                     *             "exponent": 0.5,
+                     *             "rounds": 3
+                     *           },
+                     *           "local": [
+                     *             "local"
+                     *           ],
+                     *           "options": {
+                     *             "accuracy": true
+                     *           },
+                     *           "privacy": {
+                     *             "budget": 0.5,
+                     *             "clipping_norm": 0.5,
+                     *             "delta": 0.5,
+                     *             "metrics": "none",
+                     *             "mode": "hub-fixed",
+                     *             "noise_multiplier": 0.5
+                     *           },
+                     *           "rounds": {
+                     *             "deadline": 0,
+                     *             "over_sample": 0,
+                     *             "quorum": 0,
+                     *             "wait": 3600
+                     *           },
+                     *           "seed": 1,
+                     *           "start": {
+                     *             "model": "",
+                     *             "round": 0,
+                     *             "run_id": "",
+                     *             "version": 0
+                     *           },
+                     *           "strategy": "",
+                     *           "update": {}
+                     *         },
+                     *         "privacy": {
+                     *           "budget": 0.5,
+                     *           "delta": 0.5,
+                     *           "epsilon": 0.5,
+                     *           "mode": "mode",
+                     *           "planned": 0.5,
+                     *           "releases": [
+                     *             {
+                     *               "noise_multiplier": 0.5,
+                     *               "times": 1
+                     *             }
+                     *           ]
+                     *         },
                      *         "promote": "best",
                      *         "promoted_version": 1,
                      *         "reason": "too few devices answered in time",
+                     *         "rollout": "",
                      *         "round": 1,
                      *         "rounds": 1,
+                     *         "seed": 0,
                      *         "started_at": 1790000000,
                      *         "started_by": "",
                      *         "status": "pending",
                      *         "strategy": "FedAvg",
                      *         "traceparent": "",
+                     *         "tries": 0,
                      *         "wants": 1,
-                     *         "warning": "warning"
+                     *         "warning": "warning",
+                     *         "weights": ""
                      *       }
                      *     ]
                      */
@@ -8399,17 +10863,24 @@ export interface operations {
                         config?: {
                             [key: string]: boolean | number | string;
                         };
+                        earlier?: string[];
                         eta?: number | null;
                         fab_hash?: string;
                         finished_at?: number | null;
                         flower_run_id?: string;
                         id?: string;
                         metric?: string;
+                        plan?: components["schemas"]["Plan"];
+                        privacy?: components["schemas"]["PrivacySpent"] | null;
                         promote?: string;
                         promoted_version?: number | null;
                         reason?: string;
+                        /** @default  */
+                        rollout: string;
                         round?: number;
                         rounds?: number | null;
+                        /** @default 0 */
+                        seed: number;
                         started_at?: number;
                         /** @default  */
                         started_by: string;
@@ -8417,8 +10888,12 @@ export interface operations {
                         strategy?: string;
                         /** @default  */
                         traceparent: string;
+                        /** @default 0 */
+                        tries: number;
                         wants?: number | null;
                         warning?: string;
+                        /** @default  */
+                        weights: string;
                     }[];
                 };
             };
@@ -8455,6 +10930,53 @@ export interface operations {
                  *       },
                  *       "fab_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
                  *       "metric": "accuracy",
+                 *       "plan": {
+                 *         "dataset": "",
+                 *         "devices": {
+                 *           "least_samples": 0,
+                 *           "on_mains": false,
+                 *           "sites": [
+                 *             "sites"
+                 *           ],
+                 *           "tags": [
+                 *             "tags"
+                 *           ],
+                 *           "unmetered": false
+                 *         },
+                 *         "folding": {
+                 *           "exponent": 0.5,
+                 *           "rounds": 3
+                 *         },
+                 *         "local": [
+                 *           "local"
+                 *         ],
+                 *         "options": {
+                 *           "accuracy": true
+                 *         },
+                 *         "privacy": {
+                 *           "budget": 0.5,
+                 *           "clipping_norm": 0.5,
+                 *           "delta": 0.5,
+                 *           "metrics": "none",
+                 *           "mode": "hub-fixed",
+                 *           "noise_multiplier": 0.5
+                 *         },
+                 *         "rounds": {
+                 *           "deadline": 0,
+                 *           "over_sample": 0,
+                 *           "quorum": 0,
+                 *           "wait": 3600
+                 *         },
+                 *         "seed": 1,
+                 *         "start": {
+                 *           "model": "",
+                 *           "round": 0,
+                 *           "run_id": "",
+                 *           "version": 0
+                 *         },
+                 *         "strategy": "",
+                 *         "update": {}
+                 *       },
                  *       "promote": "best"
                  *     }
                  */
@@ -8474,24 +10996,91 @@ export interface operations {
                      *       "config": {
                      *         "num-server-rounds": 3
                      *       },
+                     *       "earlier": [
+                     *         "earlier"
+                     *       ],
                      *       "eta": 0.5,
                      *       "fab_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
                      *       "finished_at": 1790000000,
                      *       "flower_run_id": "9222247651284241900",
                      *       "id": "run-5d1c0e9a7b32",
                      *       "metric": "accuracy",
+                     *       "plan": {
+                     *         "dataset": "",
+                     *         "devices": {
+                     *           "least_samples": 0,
+                     *           "on_mains": false,
+                     *           "sites": [
+                     *             "sites"
+                     *           ],
+                     *           "tags": [
+                     *             "tags"
+                     *           ],
+                     *           "unmetered": false
+                     *         },
+                     *         "folding": {
+                     *           "exponent": 0.5,
+                     *           "rounds": 3
+                     *         },
+                     *         "local": [
+                     *           "local"
+                     *         ],
+                     *         "options": {
+                     *           "accuracy": true
+                     *         },
+                     *         "privacy": {
+                     *           "budget": 0.5,
+                     *           "clipping_norm": 0.5,
+                     *           "delta": 0.5,
+                     *           "metrics": "none",
+                     *           "mode": "hub-fixed",
+                     *           "noise_multiplier": 0.5
+                     *         },
+                     *         "rounds": {
+                     *           "deadline": 0,
+                     *           "over_sample": 0,
+                     *           "quorum": 0,
+                     *           "wait": 3600
+                     *         },
+                     *         "seed": 1,
+                     *         "start": {
+                     *           "model": "",
+                     *           "round": 0,
+                     *           "run_id": "",
+                     *           "version": 0
+                     *         },
+                     *         "strategy": "",
+                     *         "update": {}
+                     *       },
+                     *       "privacy": {
+                     *         "budget": 0.5,
+                     *         "delta": 0.5,
+                     *         "epsilon": 0.5,
+                     *         "mode": "mode",
+                     *         "planned": 0.5,
+                     *         "releases": [
+                     *           {
+                     *             "noise_multiplier": 0.5,
+                     *             "times": 1
+                     *           }
+                     *         ]
+                     *       },
                      *       "promote": "best",
                      *       "promoted_version": 1,
                      *       "reason": "too few devices answered in time",
+                     *       "rollout": "",
                      *       "round": 1,
                      *       "rounds": 1,
+                     *       "seed": 0,
                      *       "started_at": 1790000000,
                      *       "started_by": "",
                      *       "status": "pending",
                      *       "strategy": "FedAvg",
                      *       "traceparent": "",
+                     *       "tries": 0,
                      *       "wants": 1,
-                     *       "warning": "warning"
+                     *       "warning": "warning",
+                     *       "weights": ""
                      *     }
                      */
                     "application/json": components["schemas"]["Run"];
@@ -8555,7 +11144,8 @@ export interface operations {
                      *           "train_metrics": {
                      *             "accuracy": 0.5
                      *           },
-                     *           "version": 1
+                     *           "version": 1,
+                     *           "void": ""
                      *         }
                      *       ],
                      *       "run": {
@@ -8563,24 +11153,91 @@ export interface operations {
                      *         "config": {
                      *           "num-server-rounds": 3
                      *         },
+                     *         "earlier": [
+                     *           "earlier"
+                     *         ],
                      *         "eta": 0.5,
                      *         "fab_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
                      *         "finished_at": 1790000000,
                      *         "flower_run_id": "9222247651284241900",
                      *         "id": "run-5d1c0e9a7b32",
                      *         "metric": "accuracy",
+                     *         "plan": {
+                     *           "dataset": "",
+                     *           "devices": {
+                     *             "least_samples": 0,
+                     *             "on_mains": false,
+                     *             "sites": [
+                     *               "sites"
+                     *             ],
+                     *             "tags": [
+                     *               "tags"
+                     *             ],
+                     *             "unmetered": false
+                     *           },
+                     *           "folding": {
+                     *             "exponent": 0.5,
+                     *             "rounds": 3
+                     *           },
+                     *           "local": [
+                     *             "local"
+                     *           ],
+                     *           "options": {
+                     *             "accuracy": true
+                     *           },
+                     *           "privacy": {
+                     *             "budget": 0.5,
+                     *             "clipping_norm": 0.5,
+                     *             "delta": 0.5,
+                     *             "metrics": "none",
+                     *             "mode": "hub-fixed",
+                     *             "noise_multiplier": 0.5
+                     *           },
+                     *           "rounds": {
+                     *             "deadline": 0,
+                     *             "over_sample": 0,
+                     *             "quorum": 0,
+                     *             "wait": 3600
+                     *           },
+                     *           "seed": 1,
+                     *           "start": {
+                     *             "model": "",
+                     *             "round": 0,
+                     *             "run_id": "",
+                     *             "version": 0
+                     *           },
+                     *           "strategy": "",
+                     *           "update": {}
+                     *         },
+                     *         "privacy": {
+                     *           "budget": 0.5,
+                     *           "delta": 0.5,
+                     *           "epsilon": 0.5,
+                     *           "mode": "mode",
+                     *           "planned": 0.5,
+                     *           "releases": [
+                     *             {
+                     *               "noise_multiplier": 0.5,
+                     *               "times": 1
+                     *             }
+                     *           ]
+                     *         },
                      *         "promote": "best",
                      *         "promoted_version": 1,
                      *         "reason": "too few devices answered in time",
+                     *         "rollout": "",
                      *         "round": 1,
                      *         "rounds": 1,
+                     *         "seed": 0,
                      *         "started_at": 1790000000,
                      *         "started_by": "",
                      *         "status": "pending",
                      *         "strategy": "FedAvg",
                      *         "traceparent": "",
+                     *         "tries": 0,
                      *         "wants": 1,
-                     *         "warning": "warning"
+                     *         "warning": "warning",
+                     *         "weights": ""
                      *       },
                      *       "turnout": {
                      *         "able": 1,
@@ -8941,24 +11598,91 @@ export interface operations {
                      *       "config": {
                      *         "num-server-rounds": 3
                      *       },
+                     *       "earlier": [
+                     *         "earlier"
+                     *       ],
                      *       "eta": 0.5,
                      *       "fab_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
                      *       "finished_at": 1790000000,
                      *       "flower_run_id": "9222247651284241900",
                      *       "id": "run-5d1c0e9a7b32",
                      *       "metric": "accuracy",
+                     *       "plan": {
+                     *         "dataset": "",
+                     *         "devices": {
+                     *           "least_samples": 0,
+                     *           "on_mains": false,
+                     *           "sites": [
+                     *             "sites"
+                     *           ],
+                     *           "tags": [
+                     *             "tags"
+                     *           ],
+                     *           "unmetered": false
+                     *         },
+                     *         "folding": {
+                     *           "exponent": 0.5,
+                     *           "rounds": 3
+                     *         },
+                     *         "local": [
+                     *           "local"
+                     *         ],
+                     *         "options": {
+                     *           "accuracy": true
+                     *         },
+                     *         "privacy": {
+                     *           "budget": 0.5,
+                     *           "clipping_norm": 0.5,
+                     *           "delta": 0.5,
+                     *           "metrics": "none",
+                     *           "mode": "hub-fixed",
+                     *           "noise_multiplier": 0.5
+                     *         },
+                     *         "rounds": {
+                     *           "deadline": 0,
+                     *           "over_sample": 0,
+                     *           "quorum": 0,
+                     *           "wait": 3600
+                     *         },
+                     *         "seed": 1,
+                     *         "start": {
+                     *           "model": "",
+                     *           "round": 0,
+                     *           "run_id": "",
+                     *           "version": 0
+                     *         },
+                     *         "strategy": "",
+                     *         "update": {}
+                     *       },
+                     *       "privacy": {
+                     *         "budget": 0.5,
+                     *         "delta": 0.5,
+                     *         "epsilon": 0.5,
+                     *         "mode": "mode",
+                     *         "planned": 0.5,
+                     *         "releases": [
+                     *           {
+                     *             "noise_multiplier": 0.5,
+                     *             "times": 1
+                     *           }
+                     *         ]
+                     *       },
                      *       "promote": "best",
                      *       "promoted_version": 1,
                      *       "reason": "too few devices answered in time",
+                     *       "rollout": "",
                      *       "round": 1,
                      *       "rounds": 1,
+                     *       "seed": 0,
                      *       "started_at": 1790000000,
                      *       "started_by": "",
                      *       "status": "pending",
                      *       "strategy": "FedAvg",
                      *       "traceparent": "",
+                     *       "tries": 0,
                      *       "wants": 1,
-                     *       "warning": "warning"
+                     *       "warning": "warning",
+                     *       "weights": ""
                      *     }
                      */
                     "application/json": components["schemas"]["Run"];

@@ -13,6 +13,7 @@ export type Run = Schemas["Run"];
 export type RunStatus = Schemas["RunStatus"];
 export type RunDetail = Schemas["RunDetail"];
 export type Turnout = Schemas["Turnout"];
+export type PrivacySpent = Schemas["PrivacySpent"];
 export type Absent = Schemas["Absent"];
 export type Round = Schemas["Round"];
 export type RoundFailure = Schemas["RoundFailure"];

@@ -2,6 +2,7 @@ import type { Run } from "@/api/types";
 import { t } from "@/texts";
 import { Fact } from "@/ui/Fact";
 import { ClockTime } from "@/ui/Time";
+import { Privacy } from "./Privacy";
 import { isOver } from "./progress";
 import { Took } from "./Took";
 
@@ -27,6 +28,7 @@ export function RunFacts({ run }: { run: Run }) {
             ? (t.run.promote[run.promote] ?? run.promote)
             : t.runs.promoted(run.promoted_version)}
         </Fact>
+        {run.privacy && <Privacy spent={run.privacy} />}
       </dl>
       {configuration.length > 0 && (
         <details className="mt-3 border-line border-t pt-2.5">
