@@ -1,7 +1,7 @@
 """A round gives the mean of the devices that sent, whoever drops out when, or says why it gives nothing."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flip_runtime.errors import ConfigError, Corrupt, Rejected
@@ -13,6 +13,7 @@ from secagg_lab import Lab
 DEVICES = st.integers(5, 13)
 
 
+@settings(deadline=None)
 @given(size=DEVICES, data=st.data())
 def test_the_mean_is_that_of_those_who_sent_for_every_pattern_of_dropouts(size: int, data: st.DataObject) -> None:
     lab = Lab(size, seed=size)
@@ -28,6 +29,7 @@ def test_the_mean_is_that_of_those_who_sent_for_every_pattern_of_dropouts(size: 
     lab.check(lab.total(), sent)
 
 
+@settings(deadline=None)
 @given(size=DEVICES, dropped=st.integers(0, 3))
 def test_those_who_never_advertise_do_not_use_up_what_may_drop_out(size: int, dropped: int) -> None:
     lab = Lab(size + dropped, seed=dropped)
