@@ -51,5 +51,7 @@ def place(rollout: str, device_id: str) -> float:
 
 def ring_of(rollout: str, reaches: Sequence[Reach], device: Located) -> int | None:
     """The first ring that it is in."""
-    at = place(rollout, device.id)
-    return next((number for number, reach in enumerate(reaches) if at < reach.below and reach.names(device)), None)
+    for number, reach in enumerate(reaches):
+        if reach.names(device) and (reach.below >= 1 or place(rollout, device.id) < reach.below):
+            return number
+    return None

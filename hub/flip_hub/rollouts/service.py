@@ -78,11 +78,11 @@ class RolloutService:
             reason = f"every device is meant to serve version {wanted.version} of {wanted.model} already"
             raise Conflict(reason, hint="flip-hub devices list shows which do not yet")
         rings = checked_rings(request.rings or self._rings or [EVERYBODY])
-        devices = [each for each in await self._devices.records() if not each.revoked]
+        devices = await self._store.sightings(wanted.model)
         gates = self._gates if request.gates is None else request.gates
         rollout = new_rollout(wanted, before, rings, gates, devices, by=by, run_id=run_id, at=self._clock())
         record = RolloutRecord(rollout=rollout, active=True, wanted=wanted, before=before, owed=rollout.steps)
-        told = {each.id: each.figures(wanted.version) for each in await self._store.sightings(wanted.model)}
+        told = {each.id: each.figures(wanted.version) for each in devices}
         if not await self._store.add(record, {device: figures for device, figures in told.items() if figures.told}):
             raise await self._taken(wanted.model)
         if request.again:
