@@ -86,9 +86,9 @@ def _machine(status: Status, now: float) -> Iterator[tuple[str, str]]:
         waiting += f", the oldest for {_span(now - health.outbox_oldest)}"
     yield "outbox", f"{waiting}, {health.dropped} dropped"
     if (network := health.network) is not None:
-        passed = ", ".join(f"{use} {size / 1e6:.1f}" for use, size in network.passed.items() if size)
+        passed = ", ".join(f"{use} {size / 2**20:.1f}" for use, size in network.passed.items() if size)
         detail = f" (passed: {passed})" if passed else ""
-        yield "network", f"{network.left / 1e6:.1f} of {network.limit / 1e6:.1f} MB left today{detail}"
+        yield "network", f"{network.left / 2**20:.1f} of {network.limit / 2**20:.1f} MiB left today{detail}"
     yield "process", f"up {_span(health.uptime)}, {health.rss / 2**20:.0f} MiB"
     machine = [f"load {health.load:.2f}", f"{health.disk_free / 2**30:.1f} GiB free on the disk"]
     if health.memory_available is not None:

@@ -59,8 +59,7 @@ class Uplink:
         if self._thrift is None:
             await self._outbox.arrival()
         else:
-            used_up = self._thrift.used_up
-            await first_of(self._outbox.arrival(), used_up.other_than(used_up.value))
+            await first_of(self._outbox.arrival(), self._thrift.more())
 
     async def _drain(self) -> None:
         while batch := await self._next_batch():

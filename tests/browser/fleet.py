@@ -9,7 +9,7 @@ from flip_hub.devices.schemas import Device, DeviceStatus
 from flip_hub.federation.schemas import Phase, Round, RoundFailure, Run, RunStatus
 from flip_hub.models.schemas import ModelVersion
 from flip_wire.fleet import DesiredState, DeviceId, ReportedState, RolloutFailure, ServingModel
-from flip_wire.health import Condition, HealthReport, Severity
+from flip_wire.health import Condition, HealthReport, NetworkUse, Severity
 from flip_wire.inference import ModelTraffic
 from flip_wire.models import FileRef, Manifest, ModelAssignment, Sha256
 
@@ -156,6 +156,7 @@ def ailing() -> HealthReport:
         clock_offset=-0.34,
         inference=[traffic()],
         samples_lost={"samples_expired": 1204},
+        network=NetworkUse(limit=50 * 2**20, left=12 * 2**20, passed={"telemetry": 8 * 2**20, "models": 30 * 2**20}),
     )
 
 

@@ -68,6 +68,8 @@ def test_a_device_page_says_how_the_device_is(hub: RecordedHub, visit: Visit) ->
     expect(fact(page, "Training")).to_have_text("Heldwaits: 84 °C, limit 80")
     expect(fact(page, "Temperature")).to_have_text("84 °C")
     expect(fact(page, "Clock")).to_have_text("0.3 s ahead of the hub's")
+    left = "12\u00a0MiB of 50\u00a0MiBused: reports 8\u00a0MiB, models 30\u00a0MiB"
+    expect(fact(page, "Left to send today")).to_have_text(left)
     main = page.get_by_role("main")
     expect(page.get_by_text("Disk almost full")).to_have_count(1)
     expect(main).to_contain_text("31 MiB free where the agent keeps its state")

@@ -11,6 +11,7 @@ import zstandard
 from core_hub import CoreHub, log_batch, new_device, running_core
 from flip_hub_command import flip_hub
 from flip_wire.actions import MOST_LOG
+from flip_wire.health import HealthReport, NetworkUse
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -58,6 +59,16 @@ async def test_a_device_is_shown_tagged_and_noted(hub: CoreHub, folder: Path) ->
     for wanted, count in (("tag=ridge", 1), ("group=north&site=Bern", 1), ("tag=new", 0)):
         found = await hub.http.get(f"/api/v1/devices?{wanted}", headers=hub.as_user())
         assert len(found.json()) == count, wanted
+    assert "left today" not in shown
+    network = NetworkUse(limit=50 * 2**20, left=12 * 2**20, passed={"telemetry": 8 * 2**20, "models": 30 * 2**20})
+    report = HealthReport(
+        uptime=1, rss=1, load=0, disk_free=1, outbox_depth=0, outbox_oldest=None, dropped=0, network=network
+    )
+    assert (
+        await hub.post("/api/v1/device/telemetry", log_batch([1], kind="health", body=report), device.headers)
+    ).status_code == 200
+    shown = await _typed(hub, folder, "devices", "show", device.id)
+    assert "12.0 of 50.0 MiB left today (passed: telemetry 8.0, models 30.0)" in shown
     assert "no device" in await _typed(hub, folder, "devices", "show", "dev-none", fails=True)
     assert "not flagged" in await _typed(hub, folder, "devices", "clear-clone", device.id)
 

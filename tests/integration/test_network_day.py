@@ -105,7 +105,7 @@ async def test_once_it_is_used_up_alerts_go_all_else_waits_and_the_next_day_ever
                 assert f"today's network budget of {DAY:,} bytes is used up; it goes on at" in failure.reason
                 shown = (await asyncio.to_thread(agent.call, "status")).stdout
                 assert "waits: today's network budget" in shown
-                assert f"of {DAY / 1e6:.1f} MB left today" in shown
+                assert f"of {DAY / 2**20:.1f} MiB left today" in shown
                 await eventually(lambda: healths(hub)[-1].network is not None, within=60)
                 await train.event("trained")
                 await train.alert(1)

@@ -5,7 +5,7 @@ import msgspec
 from flip_agent.local.messages import Status
 from flip_agent.status import render
 from flip_wire.fleet import ReportedState, RolloutFailure, ServingModel
-from flip_wire.health import Condition, HealthReport, Repair, Severity
+from flip_wire.health import Condition, HealthReport, NetworkUse, Repair, Severity
 from flip_wire.inference import ModelTraffic
 
 NOW = 1_000_000.0
@@ -41,6 +41,7 @@ STATUS = Status(
         memory_available=512 * 2**20,
         clock_offset=-0.25,
         samples_lost={"samples_expired": 12, "predictions_displaced": 3},
+        network=NetworkUse(limit=50 * 2**20, left=12 * 2**20, passed={"telemetry": 8 * 2**20, "models": 30 * 2**20}),
         inference=[
             ModelTraffic(
                 model="digits",
@@ -75,6 +76,7 @@ def test_everything_worth_knowing_is_on_aligned_lines() -> None:
         "answers   digits version 4: 1204 requests, the slowest hundredth 2.1 ms, 3 refused, 0 failed, 1 rolled back",
         "let go    by the sample store: 12 samples expired, 3 predictions displaced",
         "outbox    7 events wait, the oldest for 5 min, 2 dropped",
+        "network   12.0 of 50.0 MiB left today (passed: telemetry 8.0, models 30.0)",
         "process   up 30 s, 30 MiB",
         "machine   load 0.50, 3.0 GiB free on the disk, 512 MiB of memory left, 61 °C",
         "clock     -0.2 s to the hub's",

@@ -24,7 +24,9 @@ _BEAT = 6 * 2**10
 """Bytes of a heartbeat, of asking for the desired state, and of a handshake for each."""
 _TOO_SOON = 0.9
 """Of the pace: heartbeats are not made to the second."""
-EVENTS = 16
+_TELLS_WITHIN = 20.0
+"""Seconds, in which conditions and governor have said what the first rare heartbeat must tell."""
+EVENTS = 64
 """Of a batch of heartbeats, in which older ones may wait before them."""
 
 
@@ -38,8 +40,8 @@ class Thrift:
         """Why, in words; empty while there is something left."""
         self.pace = Watched(heartbeat.value)
         """Seconds between heartbeats."""
-        self._beat_at = 0.0
-        """By a monotonic clock: when the last one went."""
+        self._due_at = 0.0
+        """By a monotonic clock: when the next one may go."""
 
     async def run(self) -> None:
         while True:
@@ -52,7 +54,7 @@ class Thrift:
         because = self._budget.used_up()
         if because and not self.used_up.value:
             log.warning("thrift", extra={"because": because})
-            self._beat_at = 0.0
+            self._due_at = time.monotonic() + _TELLS_WITHIN
             self.pace.set(self._rare())
         elif not because:
             self.pace.set(self._heartbeat.value)
@@ -65,12 +67,19 @@ class Thrift:
             return tuple(Priority)
         if self._budget.reserve_left() <= 0:
             return ()
-        due = time.monotonic() - self._beat_at >= _TOO_SOON * self.pace.value
+        due = time.monotonic() >= self._due_at
         return (Priority.ALERT, Priority.HEALTH) if due else (Priority.ALERT,)
 
     def went(self, priority: Priority) -> None:
         if priority is Priority.HEALTH:
-            self._beat_at = time.monotonic()
+            self._due_at = time.monotonic() + _TOO_SOON * self.pace.value
+
+    async def more(self) -> None:
+        """Returns when something may go that could not before."""
+        seen, left = self.used_up.value, self._due_at - time.monotonic()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(left if seen and left > 0 else None):
+                await self.used_up.other_than(seen)
 
     async def rest(self) -> None:
         """Between two questions: no time while there is something left; else until a heartbeat is due."""

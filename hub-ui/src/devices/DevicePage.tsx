@@ -84,9 +84,21 @@ function Facts({ device }: { device: Device }) {
         {health?.memory_available == null ? t.none : bytes(health.memory_available)}
       </Fact>
       <Fact name={t.device.disk}>{health ? bytes(health.disk_free) : t.none}</Fact>
+      {health?.network && (
+        <Fact name={t.device.network}>
+          {t.device.leftToday(bytes(health.network.left), bytes(health.network.limit))}
+          <p className="text-muted text-xs">{t.device.passed(usesText(health.network.passed ?? {}))}</p>
+        </Fact>
+      )}
       <Fact name={t.device.clock}>{health ? clockText(health.clock_offset ?? 0) : t.none}</Fact>
     </dl>
   );
+}
+
+function usesText(passed: Record<string, number>): string {
+  return Object.entries(passed)
+    .map(([use, size]) => `${t.device.uses[use] ?? use} ${bytes(size)}`)
+    .join(", ");
 }
 
 function Events({ id }: { id: string }) {

@@ -127,6 +127,9 @@ def _lines(device: Device) -> Iterator[str]:
     if device.clone is not None:
         two = " and ".join(f"{life.address or 'somewhere'} ({when(life.heard)})" for life in device.clone.lives)
         yield f"CLONE: two agents have its key since {when(device.clone.since)}: {two}"
+    if device.health is not None and (network := device.health.network) is not None:
+        passed = ", ".join(f"{use} {size / 2**20:.1f}" for use, size in network.passed.items() if size) or "nothing"
+        yield f"{network.left / 2**20:.1f} of {network.limit / 2**20:.1f} MiB left today (passed: {passed})"
     for each in device.differences:
         now = f"now {each.reported}" if each.reported else "nothing told"
         because = f": {each.because}" if each.because else ""
