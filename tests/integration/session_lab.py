@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -95,6 +96,14 @@ class Hub:
         """Flower forgets everything, the registry nothing; `start` begins anew on the same ports."""
         self.api.close()
         await self._process.stop()
+
+    async def killed(self) -> None:
+        """By the kernel, with all its children; then it begins anew."""
+        self.api.close()
+        self._process.send_signal(signal.SIGKILL)
+        await self._process.wait()
+        await self._process.stop()
+        await self.start()
 
     async def forget(self) -> None:
         """Its devices and its runs: nothing counts on them any more."""

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from flwr.app import Message
-from flwr.common.constant import SUPERLINK_NODE_ID, Status
+from flwr.common.constant import SUPERLINK_NODE_ID, Status, SubStatus
 from flwr.server.superlink.linkstate.in_memory_linkstate import InMemoryLinkState
 from flwr.supercore.date import now
 from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
 from flwr.supercore.object_store import NoObjectInStoreError
+from flwr.supercore.run import RunStatus
 
 
 class Written:
@@ -139,6 +140,12 @@ class FleetLinkState(InMemoryLinkState):
             except NoObjectInStoreError:
                 return False
             return any(node.object_id in session.pending_object_ids for node in iterate_object_tree(tree))
+
+    def get_run_status(self, run_ids: set[int]) -> dict[int, RunStatus]:
+        """A run that is not known, such as one of before a restart, has ended: its devices hear what they hear of any
+        that has."""
+        gone = RunStatus(status=Status.FINISHED, sub_status=SubStatus.STOPPED, details="")
+        return dict.fromkeys(run_ids, gone) | super().get_run_status(run_ids)
 
     def running(self) -> Sequence[int]:
         """The runs whose devices are answered (`flwr.supercore.utils.check_abort`)."""

@@ -75,6 +75,8 @@ class Journal:
             yield
 
     def close(self) -> None:
+        """The process ends by itself, well or not: nobody shall take it for one that was killed."""
+        (self.folder / _ALIVE).unlink(missing_ok=True)
         os.close(self._file)
         os.close(self._alive)
 
@@ -96,7 +98,7 @@ class Journals:
         return message_id in read.ids
 
     def dead(self, run_id: str) -> bool:
-        """Whether a ServerApp of that run was there, and none lives now."""
+        """Whether a ServerApp of that run was killed, and no other lives now."""
         try:
             alive = os.open(self._folder / run_id / _ALIVE, os.O_RDONLY)
         except FileNotFoundError:

@@ -61,8 +61,9 @@ def fold(
             device = _device(report.node, devices)
             round = _answered(_round(run, rounds, report.round, at), device, Phase(report.phase), report.reason)
         case RoundFinished():
-            run = replace(run, tries=0)
-            round = _finished(_round(run, rounds, report.round, at), report, at)
+            round = _round(run, rounds, report.round, at)
+            run = replace(run, tries=0) if round.finished_at is None else run  # else a ServerApp says it once more
+            round = _finished(round, report, at)
         case VersionMade():
             run = with_warning(run, f"round {report.manifest.round}: {report.warning}" if report.warning else "")
             round = _round(run, rounds, report.manifest.round, at)

@@ -1,0 +1,1 @@
+"""A stock Flower app whose result depends on all that went before, and on nothing else."""
