@@ -47,17 +47,21 @@ async def test_a_reply_to_a_run_that_was_stopped_is_kept_by_the_hub(hub: Hub, fo
     assert kept.size > 4000  # bytes of a thousand float32
 
 
-async def test_a_reply_that_a_restarted_hub_has_no_round_for_is_kept(hub: Hub, folder: Path) -> None:
+async def test_a_reply_that_a_restarted_hub_asks_for_once_more_is_given_and_not_trained_again(
+    hub: Hub, folder: Path
+) -> None:
     device = await Device.enrolled(hub, folder / "g", idle_exit=0.5)
-    run_id = await hub.submit(COUNTING, devices=1, out=str(folder / "out"))
+    calls = folder / "calls"
+    run_id = await hub.submit(COUNTING, devices=1, num_server_rounds=1, out=str(folder / "out"), calls=str(calls))
     async with training(device, die="after:ready") as (run,):
         assert await device.ended() == -signal.SIGKILL
         await hub.stop()
         device.start()
         await hub.start()
-        await run.told("late")
-    (kept,) = await hub.late(run_id)
-    assert "the SuperLink was restarted" in kept.reason
+        await run.told("delivered")
+        assert (await hub.finished(run_id)).run.status == "finished"
+    assert len(calls.read_text().split()) == 1
+    assert await hub.late(run_id) == []
 
 
 async def late_at(hub: Hub, device: Device, folder: Path, size: int = 1000) -> str:
