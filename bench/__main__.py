@@ -27,6 +27,7 @@ NAMES = (
     "fleet",
     "gateway",
     "bytes",
+    "secagg",
 )
 ROOT = Path(__file__).parents[1]
 WITHIN = 1800.0

@@ -11,15 +11,34 @@ from numpy.typing import NDArray
 from flip_runtime.errors import Rejected
 from flip_update.secagg import device
 from flip_update.secagg.device import Update
+from flip_update.secagg.device_round import DeviceRound
 from flip_update.secagg.fixed_point import Total
 from flip_update.secagg.hub_round import HubRound
 from flip_update.secagg.members import HubState, Stage
+from flip_update.secagg.messages import Answer, answer_of, encode
 from flip_update.secagg.parameters import Parameters
 from flip_update.secagg.ring import Ring
 
 RUN = "7"
 Tamper = Callable[[Stage, str, bytes], bytes]
 """What a device answers in a stage, instead of what it should."""
+
+WRONG = "device-1"
+"""Who does what it should not."""
+
+
+def at(stage: Stage, change: Callable[..., Answer]) -> Mapping[str, Tamper]:
+    """In one stage `WRONG` answers otherwise."""
+
+    def tamper(now: Stage, _: str, answer: bytes) -> bytes:
+        return encode(change(answer_of(answer))) if now is stage else answer
+
+    return {WRONG: tamper}
+
+
+def bent(content: bytes) -> bytes:
+    """By one bit."""
+    return bytes([content[0] ^ 1]) + content[1:]
 
 
 class Lab:
@@ -37,7 +56,7 @@ class Lab:
         numbers = np.random.default_rng(seed)
         self.names = [f"device-{number}" for number in range(devices)]
         self.updates = {
-            name: Update(numbers.uniform(-1, 1, length).astype(np.float32), chance.randint(1, 100))
+            name: Update([numbers.uniform(-1, 1, length).astype(np.float32)], chance.randint(1, 100))
             for name in self.names
         }
         self.parameters = Parameters.checked(devices=devices, length=length, clip=1.0, max_weight=100, least=least)
@@ -62,6 +81,10 @@ class Lab:
     @property
     def ring(self) -> Ring:
         return self.state.graph
+
+    def device(self, name: str) -> DeviceRound:
+        """What a device has stored, to look at."""
+        return msgspec.msgpack.decode(self.states[name], type=DeviceRound)
 
     def question(self, name: str) -> bytes:
         return dict(self.hub.questions())[name]
@@ -102,6 +125,12 @@ class Lab:
         self.hub.close()
         return refused
 
+    def play(self, tamper: Mapping[str, Tamper]) -> dict[str, str]:
+        """To the end; who was refused, and why."""
+        while self.hub.stage < Stage.DONE:
+            self.go_on(tamper=tamper)
+        return self.hub.refused()
+
     def until(self, stage: Stage) -> None:
         while self.hub.stage < stage:
             self.go_on()
@@ -111,7 +140,7 @@ class Lab:
 
     def mean_of(self, names: Collection[str]) -> NDArray[np.float64]:
         weight = sum(self.updates[name].weight for name in names)
-        weighted = [self.updates[name].values.astype(np.float64) * self.updates[name].weight for name in names]
+        weighted = [self.updates[name].arrays[0].astype(np.float64) * self.updates[name].weight for name in names]
         return np.sum(weighted, axis=0) / weight
 
     def check(self, total: Total, names: Collection[str]) -> None:

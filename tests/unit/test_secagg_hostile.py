@@ -9,58 +9,28 @@ import pytest
 from msgspec import structs
 
 from flip_runtime.errors import Rejected
-from flip_update.secagg import device, parcels
-from flip_update.secagg.complaints import Complaint, leaving
-from flip_update.secagg.device_round import DeviceRound
+from flip_update.secagg import device
 from flip_update.secagg.members import Stage
 from flip_update.secagg.messages import (
     Advertised,
     Answer,
     Masked,
-    Parcel,
     Revealed,
     Seed,
     Share,
-    Shared,
     answer_of,
     encode,
 )
-from flip_update.secagg.parcels import Dealing, Shares
-from flip_update.secagg.shamir import PRIME, SHARE, split
-from secagg_lab import RUN, Lab, Tamper
+from flip_update.secagg.shamir import PRIME, SHARE
+from secagg_lab import RUN, WRONG, Lab, at, bent
 
-WRONG = "device-1"
-Change = Callable[..., Answer]
 _NOTHING = Revealed(run=RUN, round=1, self_seeds=[], escrow_keys=[], mask_seeds=[])
-
-
-def at(stage: Stage, change: Change) -> dict[str, Tamper]:
-    """One device changes its answer in one stage."""
-
-    def tamper(now: Stage, _: str, answer: bytes) -> bytes:
-        return encode(change(answer_of(answer))) if now is stage else answer
-
-    return {WRONG: tamper}
-
-
-def state_of(lab: Lab, name: str = WRONG) -> DeviceRound:
-    return msgspec.msgpack.decode(lab.states[name], type=DeviceRound)
-
-
-def play(lab: Lab, tamper: dict[str, Tamper]) -> dict[str, str]:
-    """To the end; who was refused, and why."""
-    while lab.hub.stage < Stage.DONE:
-        lab.go_on(tamper=tamper)
-    return lab.hub.refused()
-
-
-def _bent(content: bytes) -> bytes:
-    return bytes([content[0] ^ 1]) + content[1:]
+Change = Callable[..., Answer]
 
 
 def _bent_share(answer: Revealed) -> Revealed:
     first, *rest = answer.self_seeds
-    return structs.replace(answer, self_seeds=[Share(first.number, _bent(first.content)), *rest])
+    return structs.replace(answer, self_seeds=[Share(first.number, bent(first.content)), *rest])
 
 
 @pytest.mark.parametrize(
@@ -82,7 +52,7 @@ def _bent_share(answer: Revealed) -> Revealed:
 )
 def test_the_round_goes_on_without_who_answers_wrongly(stage: Stage, change: Change, reason: str) -> None:
     lab = Lab(9)
-    refused = play(lab, at(stage, change))
+    refused = lab.play(at(stage, change))
     assert list(refused) == [WRONG]
     with pytest.raises(Rejected, match=reason):
         raise Rejected(refused[WRONG])
@@ -94,7 +64,7 @@ def test_the_round_goes_on_without_who_answers_wrongly(stage: Stage, change: Cha
 @pytest.mark.parametrize("answer", [b"", b"\xff" * 9, msgspec.msgpack.encode({"type": "Shared", "run": "7"})])
 def test_what_is_no_message_puts_its_device_out(stage: Stage, answer: bytes) -> None:
     lab = Lab(9)
-    refused = play(lab, {WRONG: lambda now, _, right: answer if now is stage else right})
+    refused = lab.play({WRONG: lambda now, _, right: answer if now is stage else right})
     assert "no message of secure aggregation" in refused[WRONG]
     lab.check(lab.total(), [name for name in lab.names if name != WRONG or stage is Stage.REVEAL])
 
@@ -140,117 +110,12 @@ def test_who_was_refused_is_not_heard_again() -> None:
             again()
 
 
-# ---- dealers ----
-
-
-def dealt(lab: Lab, change: Callable[[Parcel, Dealing], Parcel], holders: int) -> dict[str, Tamper]:
-    """Wrong parcels for so many of its neighbours."""
-
-    def changed(answer: Shared) -> Shared:
-        number = state_of(lab).number
-        wrong = [change(p, Dealing(RUN, lab.round, number, p.number)) for p in answer.parcels[:holders]]
-        return structs.replace(answer, parcels=[*wrong, *answer.parcels[holders:]])
-
-    return at(Stage.SHARE, changed)
-
-
-def closed_wrongly(parcel: Parcel, _: Dealing) -> Parcel:
-    return structs.replace(parcel, content=_bent(parcel.content))
-
-
-def committed_wrongly(parcel: Parcel, _: Dealing) -> Parcel:
-    return structs.replace(parcel, escrow_key=bytes(32))
-
-
-@pytest.mark.parametrize("change", [closed_wrongly, committed_wrongly])
-@pytest.mark.parametrize("holders", [1, 2, 5, 8])
-@pytest.mark.parametrize("sends", [True, False])
-def test_whose_parcels_do_not_open_is_left_out_though_its_neighbours_have_masked_with_it(
-    change: Callable[[Parcel, Dealing], Parcel], holders: int, sends: bool
-) -> None:
-    lab = Lab(9)
-    tamper = dealt(lab, change, holders)
-    lab.go_on()
-    lab.go_on(tamper=tamper)
-    lab.go_on(absent=[] if sends else [WRONG])
-    assert list(lab.hub.refused()) == ([WRONG] if sends else [])
-    lab.go_on()
-    lab.check(lab.total(), [name for name in lab.names if name != WRONG])
-
-
-def test_who_complains_of_all_its_neighbours_is_left_out_and_not_they() -> None:
-    lab = Lab(9)
-
-    def complain(answer: Masked) -> Masked:
-        return structs.replace(answer, unopened=[pair.number for pair in state_of(lab).pairs])
-
-    refused = play(lab, at(Stage.MASK, complain))
-    assert list(refused) == [WRONG]
-    lab.check(lab.total(), [name for name in lab.names if name != WRONG])
-
-
-def redealt(lab: Lab, degree: int) -> dict[str, Tamper]:
-    """Shares of a polynomial of another degree, all of them closed and committed to as they should be."""
-
-    def changed(answer: Shared) -> Shared:
-        state = state_of(lab)
-        holders = [parcel.number for parcel in answer.parcels]
-        first, second = (split(os.urandom(32), holders, degree + 1) for _ in range(2))
-        made = [
-            parcels.parcel(Shares(one, two), pair, Dealing(RUN, lab.round, state.number, pair.number))
-            for pair, one, two in zip(state.pairs, first, second, strict=True)
-        ]
-        return structs.replace(answer, parcels=made)
-
-    return at(Stage.SHARE, changed)
-
-
-def test_shares_that_make_another_secret_end_the_round_and_say_whose_they_are() -> None:
-    lab = Lab(9)
-    assert play(lab, redealt(lab, degree=7)) == {}
-    with pytest.raises(Rejected, match=rf"{WRONG} cannot be unmasked: .*\(the next round can do without {WRONG}\)"):
-        lab.total()
-    assert "the shares that it has dealt are wrong" in lab.hub.refused()[WRONG]
-
-
-def test_such_shares_do_no_harm_when_their_dealer_drops_out() -> None:
-    lab = Lab(9)
-    lab.go_on()
-    lab.go_on(tamper=redealt(lab, degree=7))
-    lab.go_on(absent=[WRONG])
-    lab.go_on()
-    lab.check(lab.total(), [name for name in lab.names if name != WRONG])
-
-
-def test_such_shares_and_a_neighbour_that_is_gone_are_said_to_be_the_reason() -> None:
-    lab = Lab(9)
-    lab.go_on()
-    lab.go_on(tamper=redealt(lab, degree=7))
-    lab.go_on(absent=[WRONG])
-    lab.go_on(absent=["device-2"])
-    with pytest.raises(Rejected, match=f"masks of neighbours with {WRONG}, which dropped out, stay on"):
-        lab.total()
-
-
-def test_who_is_not_in_the_sum_cannot_spoil_it_with_its_escrow() -> None:
-    lab = Lab(9)
-
-    def changed(answer: Shared) -> Shared:
-        return structs.replace(answer, escrow=os.urandom(len(answer.escrow)))
-
-    lab.go_on()
-    lab.go_on(tamper=at(Stage.SHARE, changed))
-    lab.go_on(absent=[WRONG])
-    lab.go_on()
-    lab.check(lab.total(), [name for name in lab.names if name != WRONG])
-
-
 # ---- what nobody can check before the end ----
 
 
 def test_words_that_are_no_masked_update_are_found_in_the_sum() -> None:
     lab = Lab(9, length=64)
-    play(lab, at(Stage.MASK, lambda a: structs.replace(a, vector=memoryview(os.urandom(len(a.vector))))))
+    lab.play(at(Stage.MASK, lambda a: structs.replace(a, vector=memoryview(os.urandom(len(a.vector))))))
     with pytest.raises(Rejected, match="the sum over 9 devices is none of updates"):
         lab.total()
 
@@ -276,7 +141,7 @@ def test_a_share_beyond_the_field_is_refused_by_its_commitment() -> None:
         same = int.from_bytes(first.content) + PRIME
         return structs.replace(answer, self_seeds=[Share(first.number, same.to_bytes(SHARE)), *rest])
 
-    refused = play(lab, at(Stage.REVEAL, changed))
+    refused = lab.play(at(Stage.REVEAL, changed))
     assert "is not what that has dealt" in refused[WRONG]
     lab.check(lab.total(), lab.names)
 
@@ -284,7 +149,7 @@ def test_a_share_beyond_the_field_is_refused_by_its_commitment() -> None:
 def test_a_vector_alone_tells_the_hub_nothing() -> None:
     """Chi squared of the bytes of one masked vector, against those of random words: 255 degrees of freedom."""
     lab = Lab(5, length=2**16)
-    lab.updates = {name: device.Update(np.zeros(2**16, np.float32), 1) for name in lab.names}
+    lab.updates = {name: device.Update([np.zeros(2**16, np.float32)], 1) for name in lab.names}
     lab.until(Stage.REVEAL)
     for answer in lab.masked.values():
         masked = answer_of(answer)
@@ -294,18 +159,3 @@ def test_a_vector_alone_tells_the_hub_nothing() -> None:
         assert ((counts - expected) ** 2 / expected).sum() < 400  # passed by chance once in 10**8 times
     lab.go_on()
     assert not lab.total().mean.any()
-
-
-@pytest.mark.parametrize(
-    ("complaints", "gone"),
-    [
-        ([], []),
-        ([(1, 2)], [2]),
-        ([(1, 2), (2, 1)], [2]),
-        ([(1, 2), (3, 2)], [2]),
-        ([(2, 1), (2, 3)], [2]),
-        ([(1, 2), (3, 4), (3, 5)], [3, 2]),
-    ],
-)
-def test_as_few_as_possible_leave_because_of_complaints(complaints: list[tuple[int, int]], gone: list[int]) -> None:
-    assert leaving(Complaint(*complaint) for complaint in complaints) == gone

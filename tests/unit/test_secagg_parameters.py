@@ -61,7 +61,7 @@ def test_the_largest_values_of_all_devices_do_not_overflow(devices: int, sign: f
     parameters = Parameters.checked(devices=devices, length=2, clip=0.3, max_weight=1, bits=bits)
     words = np.zeros(parameters.words, np.uint32)
     for _ in range(devices):
-        words += words_of(np.array([sign * 0.3, sign * 1e9], np.float32), 1, parameters)
+        words += words_of([np.array([sign * 0.3, sign * 1e9], np.float32)], 1, parameters)
     total = total_of(words, devices, parameters)
     assert np.abs(total.mean - np.float32(sign * 0.3)).max() <= parameters.error_bound(devices, devices)
     assert total.clipped == devices
@@ -86,7 +86,7 @@ def test_the_mean_is_as_exact_as_the_parameters_say(
     weights = chance.integers(1, max_weight, devices, endpoint=True)
     words = np.zeros(parameters.words, np.uint32)
     for update, weight in zip(updates, weights, strict=True):
-        words += words_of(update, int(weight), parameters)
+        words += words_of([update[:7], update[7:].reshape(2, 12)], int(weight), parameters)
     total = total_of(words, devices, parameters)
     exact = (updates.astype(np.float64) * weights[:, None]).sum(axis=0) / weights.sum()
     assert (total.weight, total.devices) == (weights.sum(), devices)
@@ -97,13 +97,13 @@ def test_an_update_longer_than_one_block_is_whole() -> None:
     length = 2**15 + 3
     parameters = Parameters.checked(devices=3, length=length, clip=1.0, max_weight=1)
     update = np.random.default_rng(1).uniform(-1, 1, length)
-    total = total_of(words_of(update, 1, parameters) * 3, 3, parameters)
+    total = total_of(words_of([update], 1, parameters) * 3, 3, parameters)
     assert np.abs(total.mean - update).max() <= parameters.error_bound(3, 3)
 
 
 def test_who_lost_values_to_the_clip_is_counted() -> None:
     parameters = made(clip=0.5)
-    words = [words_of(np.array(values), 2, parameters) for values in ([0.5, -0.5, 0], [0.6, 0, 0], [0, 0, -0.51])]
+    words = [words_of([np.array(values)], 2, parameters) for values in ([0.5, -0.5, 0], [0.6, 0, 0], [0, 0, -0.51])]
     total = total_of(words[0] + words[1] + words[2], 3, parameters)
     assert total.clipped == 2
     assert total.mean == pytest.approx([1.0 / 3, -0.5 / 3, -0.5 / 3], abs=1e-6)

@@ -5,16 +5,15 @@ of them once the shares are revealed. `device` sees to it that a step is taken o
 """
 
 import os
-from typing import Any, NamedTuple, Self
+from collections.abc import Sequence
+from typing import NamedTuple, Self
 
-import numpy as np
 from cryptography.hazmat.primitives.poly1305 import Poly1305
 from msgspec import Struct, structs
-from numpy.typing import NDArray
 
 from flip_runtime.errors import Rejected
 from flip_update.secagg import masks, parcels
-from flip_update.secagg.fixed_point import Words, words_of
+from flip_update.secagg.fixed_point import Array, Words, words_of
 from flip_update.secagg.keys import OwnKey, Pair
 from flip_update.secagg.messages import (
     Advertised,
@@ -35,8 +34,8 @@ from flip_update.secagg.shamir import split
 
 
 class Update(NamedTuple):
-    values: NDArray[np.floating[Any]]
-    """float32 or float64, in one dimension."""
+    arrays: Sequence[Array]
+    """float32 or float64, of any shapes: their values one after the other, in the order that all devices have."""
     weight: int
     """In the mean: the number of samples, or 1 where all count alike."""
 
@@ -125,7 +124,7 @@ class DeviceRound(Struct, frozen=True, kw_only=True):
         held, unopened = self._opened(asked.parcels, pairs)
         if len(held) < self.threshold:
             raise Rejected(f"{len(held)} neighbours have shared and {self.threshold} are needed")
-        words = words_of(update.values, update.weight, self.parameters)
+        words = words_of(update.arrays, update.weight, self.parameters)
         fingerprint = self._fingerprint(words)
         if self.fingerprint not in (b"", fingerprint):
             raise Rejected("another update was masked already in this round", hint="its masks are used once")

@@ -1,6 +1,7 @@
 """Values as words of 32 bits, and the mean from the sum of such words."""
 
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,8 @@ from flip_runtime.errors import Rejected
 from flip_update.secagg.parameters import Parameters
 
 Words = NDArray[np.uint32]
-Values = NDArray[np.float32]
+Array = NDArray[np.float32] | NDArray[np.float64]
+"""Of an update; its shape does not matter."""
 WORD: Final = np.dtype("<u4")
 """On the wire."""
 _AT_ONCE: Final = 2**15
@@ -19,8 +21,8 @@ _AT_ONCE: Final = 2**15
 class Total(NamedTuple):
     """What the hub learns of a round."""
 
-    mean: Values
-    """Weighted, within `Parameters.error_bound(devices, weight)` of the exact one."""
+    mean: NDArray[np.float32]
+    """Weighted, in one dimension; within `Parameters.error_bound(devices, weight)` of the exact one."""
     weight: int
     """The sum of the weights."""
     devices: int
@@ -28,28 +30,42 @@ class Total(NamedTuple):
     """How many devices had values beyond `clip`; then the mean is that of the clipped values."""
 
 
-def words_of(update: NDArray[np.floating[Any]], weight: int, parameters: Parameters) -> Words:
+def words_of(update: Sequence[Array], weight: int, parameters: Parameters) -> Words:
     """The update times its weight, the weight, and whether anything was clipped.
 
     The product is rounded, not the value: the sum then needs no room for the weights, and has the finer levels.
-    Raises `Rejected` for a weight out of range, another shape, or values that are not finite.
+    Raises `Rejected` for a weight out of range, arrays of another kind or size, or values that are not finite.
     """
     _refuse_foreign(update, weight, parameters)
-    low, high = update.min(), update.max()
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise Rejected("the update has values that are not finite", hint="training has diverged")
     words = np.empty(parameters.words, np.uint32)
-    signed = words.view(np.int32)
-    factor, most = parameters.scale * weight, parameters.levels * weight / parameters.max_weight
-    product = np.empty(min(_AT_ONCE, update.size))
-    for start in range(0, update.size, _AT_ONCE):
-        part = product[: min(_AT_ONCE, update.size - start)]
-        np.multiply(update[start : start + part.size], factor, out=part)
-        np.clip(part, -most, most, out=part)
-        np.rint(part, out=part)
-        signed[start : start + part.size] = part
+    numbers = words[: parameters.length].view(np.int32)
+    low, high, done = 0.0, 0.0, 0
+    for array in update:
+        if array.size:
+            low, high = _wider(low, high, array)
+            _quantise(array.reshape(-1), weight, parameters, out=numbers[done : done + array.size])
+            done += array.size
     words[-2], words[-1] = weight, low < -parameters.clip or high > parameters.clip
     return words
+
+
+def _wider(low: float, high: float, array: Array) -> tuple[float, float]:
+    """The range of values, this array's included."""
+    least, most = array.min(), array.max()
+    if not (np.isfinite(least) and np.isfinite(most)):
+        raise Rejected("the update has values that are not finite", hint="training has diverged")
+    return min(low, float(least)), max(high, float(most))
+
+
+def _quantise(values: Array, weight: int, parameters: Parameters, out: NDArray[np.int32]) -> None:
+    factor, most = parameters.scale * weight, parameters.levels * weight / parameters.max_weight
+    product = np.empty(min(_AT_ONCE, values.size))
+    for start in range(0, values.size, _AT_ONCE):
+        part = product[: min(_AT_ONCE, values.size - start)]
+        np.multiply(values[start : start + part.size], factor, out=part)
+        np.clip(part, -most, most, out=part)
+        np.rint(part, out=part)
+        out[start : start + part.size] = part
 
 
 def total_of(words: Words, devices: int, parameters: Parameters) -> Total:
@@ -81,10 +97,11 @@ def vector_of(content: memoryview, parameters: Parameters) -> Words:
     return np.frombuffer(content, WORD).astype(np.uint32, copy=False)
 
 
-def _refuse_foreign(update: NDArray[np.floating[Any]], weight: int, parameters: Parameters) -> None:
+def _refuse_foreign(update: Sequence[Array], weight: int, parameters: Parameters) -> None:
     if not 1 <= weight <= parameters.max_weight:
         raise Rejected(f"a weight of {weight}", hint=f"between 1 and {parameters.max_weight} (max_weight)")
-    if update.shape != (parameters.length,):
-        raise Rejected(f"an update of shape {update.shape} instead of ({parameters.length},)")
-    if update.dtype.name not in ("float32", "float64"):
-        raise Rejected(f"an update of {update.dtype} instead of float32 or float64")
+    if (size := sum(array.size for array in update)) != parameters.length:
+        raise Rejected(f"an update of {size} values instead of {parameters.length}")
+    for array in update:
+        if array.dtype.name not in ("float32", "float64"):
+            raise Rejected(f"an array of {array.dtype} in the update", hint="float32 or float64")
