@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from interrupted_run import SERVERAPP, DriftingRun, fleet
+from msgspec.structs import replace
 from session_lab import Hub
 
-from flip_hub.federation.plan import Plan
+from flip_hub.federation.plan import Plan, Start
 from flip_hub.federation.privacy.schemas import DeviceAdaptive, HubFixed, Local, Privacy
 from flip_hub.federation.schemas import Run
 from flip_runtime.errors import Rejected
@@ -46,6 +47,13 @@ async def test_a_private_run_pays_for_its_rounds_once_and_asks_for_no_metrics(hu
         past = DriftingRun(hub, folder, Plan(privacy=FIXED), num_server_rounds=3, devices=2)
         with pytest.raises(Rejected, match=r"plan\.privacy\.budget: 3 rounds cost epsilon 8\.\d+"):
             await past.start()
+        onward = Plan(privacy=FIXED, start=Start(run_id=run.id))
+        with pytest.raises(Rejected, match=r"1 round costs epsilon 8\.\d+ .*\(6\.573 is spent already\)"):
+            await DriftingRun(hub, folder, onward, num_server_rounds=3, devices=2).start()
+        roomier = Plan(privacy=replace(FIXED, budget=9.0), start=Start(run_id=run.id))
+        again = DriftingRun(hub, folder / "b", roomier, num_server_rounds=3, devices=2)
+        await again.start()
+        assert spent(await again.ended()) == ("finished", 8.39, ROUNDS + 1)
 
 
 async def test_devices_clip_and_hide_their_updates_themselves(hub: Hub, folder: Path) -> None:

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from flip_hub.federation.privacy.schemas import PrivacySpent
 from flip_hub.federation.progress import fold, pause, with_warning
 from flip_hub.federation.schemas import (
     MessagesPushed,
     Phase,
+    Released,
     ReplyReceived,
     Round,
     RoundFailure,
@@ -178,3 +180,13 @@ def test_a_pause_is_measured_between_rounds_only() -> None:
     assert pause(story.run, list(story.rounds.values()), 500.0) == 0.0
     story.tell(finished(1))
     assert pause(story.run, list(story.rounds.values()), story.clock + 7.0) == 7.0
+
+
+def test_what_a_private_run_has_spent_never_becomes_less() -> None:
+    def spent(epsilon: float) -> PrivacySpent:
+        return PrivacySpent(mode="hub-fixed", epsilon=epsilon, delta=1e-5, budget=8.0, planned=6.5, releases=[])
+
+    story = Story()
+    story.tell(Released(privacy=spent(4.4)), Released(privacy=spent(6.5)), Released(privacy=spent(4.4)))
+    assert story.run.privacy == spent(6.5)
+    assert story.rounds == {}
