@@ -1,5 +1,5 @@
 /** Runs, rounds, devices and versions as the hub sends them, with what a test cares about. */
-import type { Device, ModelVersion, Round, Run } from "@/api/types";
+import type { Device, ModelVersion, RingProgress, Rollout, Round, Run } from "@/api/types";
 
 export function device(fields: Partial<Device> = {}): Device {
   return {
@@ -91,6 +91,46 @@ export function version(number: number, fields: Partial<ModelVersion> = {}): Mod
     deployable: true,
     promoted: false,
     withdrawn: "",
+    ...fields,
+  };
+}
+
+export function ring(
+  fields: Partial<Omit<RingProgress, "ring" | "counts">> = {},
+  asked: Partial<RingProgress["ring"]> = {},
+  serving = 0,
+): RingProgress {
+  return {
+    ring: { name: "lab", share: 1, soak: 60, ...asked },
+    below: 1,
+    why: "",
+    counts: { devices: serving, serving, refused: 0, rolled_back: 0, silent: 0 },
+    ...fields,
+  };
+}
+
+export function rollout(fields: Partial<Rollout> = {}): Rollout {
+  const nothing = { answered: 0, failed: 0, seconds: 0, judged: 0, correct: 0 };
+  return {
+    id: "rollout-000000000001",
+    model: "digits",
+    version: 2,
+    before: 1,
+    status: "running",
+    reason: "",
+    rings: [ring({ state: "open" })],
+    gates: {
+      ...{ serving: 1, settled: 0.9, refusals: 0.1, rollbacks: 0.05, judged_by: 50, errors: 0.02 },
+      ...{ slowdown: 2, accuracy: 0, accuracy_loss: 0.05, calls: 0, feedbacks: 0 },
+    },
+    checks: [],
+    figures: nothing,
+    figures_before: nothing,
+    started_at: 1,
+    started_by: "ada",
+    looked_at: null,
+    ended_at: null,
+    steps: [],
     ...fields,
   };
 }

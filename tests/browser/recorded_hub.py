@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import socket
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -12,6 +11,7 @@ import fleet
 import msgspec
 import recorded_events
 import recorded_late
+import recorded_rollouts
 import recorded_spans
 import uvicorn
 from litestar import Litestar, Request, Response, WebSocket, get, post, websocket
@@ -20,6 +20,8 @@ from litestar.di import Provide
 from litestar.exceptions import WebSocketDisconnect
 from litestar.params import FromPath, JSONBody
 from recorded_refusals import REFUSALS, Refused
+from recorded_rollouts import RecordedRollouts
+from recorded_server import RecordedServer
 
 from flip_demo.ports import free_port
 from flip_hub.auth.cookies import NAME
@@ -30,21 +32,20 @@ from flip_hub.console.site import STATIC, Site
 from flip_hub.contributions.schemas import LateContribution, LateCounts
 from flip_hub.devices.schemas import Device
 from flip_hub.federation.schemas import Round, Run, RunDetail, RunStatus, Turnout
-from flip_hub.live import DeviceChanged, Frame, Lagged, ListGrew, ModelVersionChanged, RoundChanged, RunChanged
+from flip_hub.live import (
+    DeviceChanged,
+    Frame,
+    Lagged,
+    ListGrew,
+    ModelVersionChanged,
+    RolloutChanged,
+    RoundChanged,
+    RunChanged,
+)
 from flip_hub.models.schemas import Model, ModelVersion
 from flip_hub.telemetry.schemas import DeclaredGap, MessageSpans, StoredEvent
 
 PASSWORD = "correct horse"
-
-
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.is_up = threading.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.is_up.set()
 
 
 class RecordedHub:
@@ -60,6 +61,8 @@ class RecordedHub:
         self.late: dict[str, list[LateContribution]] = {}
         self.spans: dict[str, list[MessageSpans]] = {}
         self.turnout: dict[str, Turnout] = {}
+        self.rollouts = RecordedRollouts(self._guard, self.tell)
+        self.role = Role.ADMIN
         self.url = ""
         self.token = secrets.token_hex(8)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -78,6 +81,7 @@ class RecordedHub:
         self.gaps = {fleet.AILING: recorded_events.gaps()}
         self.late = {fleet.RUNNING: recorded_late.late_contributions()}
         self.spans = {fleet.RUNNING: recorded_spans.spans()}
+        self.rollouts.known = {each.id: each for each in recorded_rollouts.rollouts()}
 
     def tell(self, *frames: Frame) -> None:
         """Takes the changes over and sends them to every console."""
@@ -90,7 +94,7 @@ class RecordedHub:
 
     @property
     def session(self) -> Session:
-        return Session(token=self.token, expires_at=fleet.NOW + 12 * 3600, username="admin", role=Role.ADMIN)
+        return Session(token=self.token, expires_at=fleet.NOW + 12 * 3600, username="admin", role=self.role)
 
     def drop_links(self, *, refuse: bool = False) -> None:
         """As a restart does; with `refuse`, new ones are turned away until `accept_links`."""
@@ -142,6 +146,8 @@ class RecordedHub:
                 self.rounds[round.run_id, round.round] = round
             case ModelVersionChanged(data=version):
                 self.versions[version.model, version.version] = version
+            case RolloutChanged(data=rollout):
+                self.rollouts.known[rollout.id] = rollout
             case ListGrew() | Lagged():
                 pass
 
@@ -160,7 +166,7 @@ class RecordedHub:
     def running(self) -> Generator["RecordedHub"]:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        server = _Server(uvicorn.Config(self._app(), port=port, log_level="warning", ws="websockets-sansio"))
+        server = RecordedServer(uvicorn.Config(self._app(), port=port, log_level="warning", ws="websockets-sansio"))
         thread = threading.Thread(target=lambda: asyncio.run(self._serve(server)))
         thread.start()
         try:
@@ -208,7 +214,7 @@ class RecordedHub:
         @get("/api/v1/auth/me")
         async def me(request: Request[Any, Any, Any]) -> Me:
             hub._guard(request)
-            return Me.of("admin", Role.ADMIN)
+            return Me.of("admin", hub.role)
 
         @get("/api/v1/devices")
         async def devices(request: Request[Any, Any, Any]) -> list[Device]:
@@ -292,7 +298,7 @@ class RecordedHub:
 
         people = [login, ways, refresh, logout, me]
         of_runs = [runs, run, late, late_counts, spans, stop]
-        handlers = [*people, devices, events, gaps, *of_runs, models, versions, promote, live]
+        handlers = [*people, devices, events, gaps, *of_runs, models, versions, promote, live, *hub.rollouts.handlers()]
         return Litestar(
             [*handlers, serve_console],
             dependencies={"console": Provide(lambda: site, sync_to_thread=False)},

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import fleet
 import pytest
+import recorded_rollouts
 from playwright.sync_api import Page
 from recorded_hub import RecordedHub
 from screen import NARROW, WIDE, photograph
@@ -17,6 +18,8 @@ FILLED = {
     "run-failed": (f"/runs/{fleet.FAILED}", "Why it failed"),
     "models": ("/models", "version 4"),
     "model": (f"/models/{fleet.MODEL}", "Weights only"),
+    "rollout": (f"/rollouts/{recorded_rollouts.UNDER_WAY}", "Went back"),
+    "rollout-failed": (f"/rollouts/{recorded_rollouts.TAKEN_BACK}", "Why it was rolled back"),
     "missing": ("/runs/run-000000000000", "There is no run"),
 }
 EMPTY = {

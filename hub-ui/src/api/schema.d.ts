@@ -611,6 +611,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/device/artifacts/{sha256}/delta/{base}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * FetchDelta
+         * @description What makes this file of the `base` that a device holds; 404 where nothing smaller than the file does.
+         */
+        get: operations["ApiV1DeviceArtifactsSha256DeltaBaseFetchDelta"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/device/desired": {
         parameters: {
             query?: never;
@@ -2578,6 +2598,17 @@ export interface components {
             seconds: number;
         };
         /**
+         * FileDelta
+         * @example {
+         *       "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *       "size": 44212
+         *     }
+         */
+        FileDelta: {
+            sha256: string;
+            size: number;
+        };
+        /**
          * FileRef
          * @example {
          *       "name": "line-3-camera",
@@ -2926,7 +2957,7 @@ export interface components {
          *             "settled": 0.9,
          *             "slowdown": 2
          *           },
-         *           "id": "dev-3f9c2a71b5e4",
+         *           "id": "rollout-5d1c0e9a7b32",
          *           "looked_at": 1790000000,
          *           "model": "digits",
          *           "reason": "too few devices answered in time",
@@ -4098,7 +4129,7 @@ export interface components {
          *         "settled": 0.9,
          *         "slowdown": 2
          *       },
-         *       "id": "dev-3f9c2a71b5e4",
+         *       "id": "rollout-5d1c0e9a7b32",
          *       "looked_at": 1790000000,
          *       "model": "digits",
          *       "reason": "too few devices answered in time",
@@ -7177,6 +7208,50 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    ApiV1DeviceArtifactsSha256DeltaBaseFetchDelta: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                sha256: string;
+                base: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *       "size": 44212
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FileDelta"];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     ApiV1DeviceDesiredWaitDesired: {
         parameters: {
             query?: {
@@ -9491,7 +9566,7 @@ export interface operations {
                      *             "settled": 0.9,
                      *             "slowdown": 2
                      *           },
-                     *           "id": "dev-3f9c2a71b5e4",
+                     *           "id": "rollout-5d1c0e9a7b32",
                      *           "looked_at": 1790000000,
                      *           "model": "digits",
                      *           "reason": "too few devices answered in time",
@@ -9913,7 +9988,7 @@ export interface operations {
                      *           "settled": 0.9,
                      *           "slowdown": 2
                      *         },
-                     *         "id": "dev-3f9c2a71b5e4",
+                     *         "id": "rollout-5d1c0e9a7b32",
                      *         "looked_at": 1790000000,
                      *         "model": "digits",
                      *         "reason": "too few devices answered in time",
@@ -10090,7 +10165,7 @@ export interface operations {
                      *         "settled": 0.9,
                      *         "slowdown": 2
                      *       },
-                     *       "id": "dev-3f9c2a71b5e4",
+                     *       "id": "rollout-5d1c0e9a7b32",
                      *       "looked_at": 1790000000,
                      *       "model": "digits",
                      *       "reason": "too few devices answered in time",
@@ -10210,7 +10285,7 @@ export interface operations {
                      *         "settled": 0.9,
                      *         "slowdown": 2
                      *       },
-                     *       "id": "dev-3f9c2a71b5e4",
+                     *       "id": "rollout-5d1c0e9a7b32",
                      *       "looked_at": 1790000000,
                      *       "model": "digits",
                      *       "reason": "too few devices answered in time",
@@ -10412,7 +10487,7 @@ export interface operations {
                      *         "settled": 0.9,
                      *         "slowdown": 2
                      *       },
-                     *       "id": "dev-3f9c2a71b5e4",
+                     *       "id": "rollout-5d1c0e9a7b32",
                      *       "looked_at": 1790000000,
                      *       "model": "digits",
                      *       "reason": "too few devices answered in time",
@@ -10542,7 +10617,7 @@ export interface operations {
                      *         "settled": 0.9,
                      *         "slowdown": 2
                      *       },
-                     *       "id": "dev-3f9c2a71b5e4",
+                     *       "id": "rollout-5d1c0e9a7b32",
                      *       "looked_at": 1790000000,
                      *       "model": "digits",
                      *       "reason": "too few devices answered in time",
@@ -10672,7 +10747,7 @@ export interface operations {
                      *         "settled": 0.9,
                      *         "slowdown": 2
                      *       },
-                     *       "id": "dev-3f9c2a71b5e4",
+                     *       "id": "rollout-5d1c0e9a7b32",
                      *       "looked_at": 1790000000,
                      *       "model": "digits",
                      *       "reason": "too few devices answered in time",

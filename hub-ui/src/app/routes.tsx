@@ -79,6 +79,12 @@ const model = createRoute({
   component: lazyRouteComponent(() => import("@/models/ModelPage"), "ModelPage"),
 });
 
+const rollout = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/rollouts/$id",
+  component: lazyRouteComponent(() => import("@/rollouts/RolloutPage"), "RolloutPage"),
+});
+
 const confirm = createRoute({
   getParentRoute: () => signedIn,
   path: "/confirm/$code",
@@ -88,7 +94,7 @@ const confirm = createRoute({
 export const router = createRouter({
   routeTree: root.addChildren([
     login,
-    signedIn.addChildren([home, devices, device, runs, run, models, model, confirm]),
+    signedIn.addChildren([home, devices, device, runs, run, models, model, rollout, confirm]),
   ]),
   defaultPreload: "intent",
   defaultErrorComponent: ({ error, reset }) => <Problems error={error} retry={reset} />,

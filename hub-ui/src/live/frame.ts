@@ -1,11 +1,12 @@
 /** What the hub says over `/api/v1/live` (`flip_hub.live.Frame`): arrays of frames, one for each changed thing. */
-import type { Device, ModelVersion, Round, Run } from "@/api/types";
+import type { Device, ModelVersion, Rollout, Round, Run } from "@/api/types";
 
 export type Frame =
   | { topic: "device"; data: Device }
   | { topic: "run"; data: Run }
   | { topic: "round"; data: Round }
   | { topic: "model"; data: ModelVersion }
+  | { topic: "rollout"; data: Rollout }
   | { topic: "grew"; data: { of: "gaps" | "late" | "spans"; id: string } }
   | { topic: "lagged"; topics?: string[] };
 

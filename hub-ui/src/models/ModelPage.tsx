@@ -1,9 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
-import { CircleCheck, CircleDashed, CircleDot } from "lucide-react";
+import { CircleCheck, CircleDashed, CircleDot, CircleX } from "lucide-react";
 import type { Device, ModelVersion } from "@/api/types";
 import { devicesQuery } from "@/devices/queries";
 import { bytes, count, metric } from "@/format";
+import { Rollouts } from "@/rollouts/Rollouts";
 import { t } from "@/texts";
 import { BackLink } from "@/ui/BackLink";
 import { Badge } from "@/ui/Badge";
@@ -20,6 +21,7 @@ export function ModelPage() {
   return (
     <Page title={name} above={<BackLink to="/models">{t.model.back}</BackLink>}>
       <Loaded query={query}>{(versions) => <Versions versions={versions} />}</Loaded>
+      <Rollouts model={name} />
     </Page>
   );
 }
@@ -58,6 +60,16 @@ function State({ version }: { version: ModelVersion }) {
       <Badge tone="ok" icon={CircleCheck}>
         {t.model.promoted}
       </Badge>
+    );
+  }
+  if (version.withdrawn) {
+    return (
+      <>
+        <Badge tone="bad" icon={CircleX}>
+          {t.model.withdrawn}
+        </Badge>
+        <p className="max-w-60 break-words text-muted text-xs md:ml-5.5">{version.withdrawn}</p>
+      </>
     );
   }
   if (version.deployable) {
@@ -136,7 +148,9 @@ function trailing(devices: readonly Device[], promoted: number | null): Column<M
       header: t.model.columns.promote,
       align: "right",
       cell: (version) =>
-        version.deployable && !version.promoted && <Promote version={version} promoted={promoted} />,
+        version.deployable &&
+        !version.promoted &&
+        !version.withdrawn && <Promote version={version} promoted={promoted} />,
     },
   ];
 }

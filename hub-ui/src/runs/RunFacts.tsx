@@ -1,3 +1,4 @@
+import { Link } from "@tanstack/react-router";
 import type { Run } from "@/api/types";
 import { t } from "@/texts";
 import { Fact } from "@/ui/Fact";
@@ -24,9 +25,7 @@ export function RunFacts({ run }: { run: Run }) {
         </Fact>
         <Fact name={t.run.metric}>{run.metric}</Fact>
         <Fact name={t.run.promotes}>
-          {run.promoted_version === null
-            ? (t.run.promote[run.promote] ?? run.promote)
-            : t.runs.promoted(run.promoted_version)}
+          <AtTheEnd run={run} />
         </Fact>
         {run.privacy && <Privacy spent={run.privacy} />}
       </dl>
@@ -45,4 +44,15 @@ export function RunFacts({ run }: { run: Run }) {
       )}
     </div>
   );
+}
+
+function AtTheEnd({ run }: { run: Run }) {
+  if (run.rollout)
+    return (
+      <Link to="/rollouts/$id" params={{ id: run.rollout }} className="text-accent hover:underline">
+        {t.run.ringByRing}
+      </Link>
+    );
+  if (run.promoted_version !== null) return t.runs.promoted(run.promoted_version);
+  return t.run.promote[run.promote] ?? run.promote;
 }

@@ -51,7 +51,7 @@ _TEXTS = {
     "export": "digits.export:servable",
     "ca": "-----BEGIN CERTIFICATE-----\n...\n-----END CERTIFICATE-----\n",
 }
-_IDS = {"Run": "run-5d1c0e9a7b32", "AppKey": "key-1f2e3d4c5b6a7988"}
+_IDS = {"Run": "run-5d1c0e9a7b32", "Rollout": "rollout-5d1c0e9a7b32", "AppKey": "key-1f2e3d4c5b6a7988"}
 """Where an `id` is no device's."""
 _AT = 1_790_000_000.0
 """What stands in `..._at`, by the wall clock."""

@@ -1,0 +1,17 @@
+import { queryOptions, useQuery } from "@tanstack/react-query";
+import { answered, hub } from "@/api/client";
+import type { Me, Permission } from "@/api/types";
+import { session } from "./session";
+
+const meQuery = (username: string) =>
+  queryOptions<Me>({
+    queryKey: ["me", username],
+    queryFn: ({ signal }) => answered(hub.GET("/api/v1/auth/me", { signal })),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+
+/** Whether whoever is signed in may do that. The hub decides anyway; this only hides what it would refuse. */
+export function useMay(permission: Permission): boolean {
+  const { data } = useQuery(meQuery(session.get()?.username ?? ""));
+  return data?.permissions.includes(permission) ?? false;
+}
