@@ -37,6 +37,12 @@ class Member(Struct, kw_only=True):
     revealed: Revealed | None = None
 
 
+def among(number: int, numbers: list[int]) -> bool:
+    """`numbers` in ascending order, as all lists of a state are."""
+    place = bisect_left(numbers, number)
+    return place < len(numbers) and numbers[place] == number
+
+
 class HubState(Struct, kw_only=True):
     run: str
     round: int

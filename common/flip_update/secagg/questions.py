@@ -2,7 +2,7 @@
 
 from msgspec import structs
 
-from flip_update.secagg.members import HubState, Member, Stage
+from flip_update.secagg.members import HubState, Member, Stage, among
 from flip_update.secagg.messages import Delivery, Neighbour, Neighbourhood, Question, Setup, Unmasking
 
 
@@ -28,15 +28,13 @@ def question(state: HubState, member: Member) -> Question:
 
 def delivered(state: HubState, member: Member) -> list[int]:
     """Whose parcels a device is given: its neighbours' that have shared."""
-    sharers = set(state.sharers)
-    return [number for number in state.graph.neighbours(member.number) if number in sharers]
+    return [number for number in state.graph.neighbours(member.number) if among(number, state.sharers)]
 
 
 def unmasking(state: HubState, member: Member) -> Unmasking:
-    counted, dropped = set(state.counted), set(state.dropped)
     return Unmasking(
         run=state.run,
         round=state.round,
-        sent=[number for number in member.opened if number in counted],
-        dropped=[number for number in member.opened if number in dropped],
+        sent=[number for number in member.opened if among(number, state.counted)],
+        dropped=[number for number in member.opened if among(number, state.dropped)],
     )

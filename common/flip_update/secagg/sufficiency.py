@@ -6,7 +6,7 @@ from typing import Final
 
 from flip_runtime.errors import Rejected
 from flip_update.secagg.complaints import Complaint, leaving
-from flip_update.secagg.members import HubState, Member, Stage
+from flip_update.secagg.members import HubState, Stage, among
 from flip_update.secagg.questions import delivered
 from flip_update.secagg.ring import fitting
 
@@ -47,11 +47,6 @@ def blamed(state: HubState) -> list[int]:
     )
 
 
-def revealed(state: HubState) -> list[Member]:
-    """Those that have answered the last question."""
-    return [member for member in state.members.values() if member.revealed]
-
-
 def _refuse_fewer(state: HubState, left: int) -> None:
     if left < state.parameters.least:
         raise Rejected(f"{_told(state)}: {left} are left, {state.parameters.least} are needed", hint=_WAY_OUT)
@@ -67,14 +62,14 @@ def _refuse_small(state: HubState, answered: int) -> None:
 
 def _refuse_hidden(state: HubState) -> None:
     """A self seed takes the threshold's shares. So does an escrow, unless all who masked with the device are there."""
-    there = {member.number: member for member in revealed(state)}
+    there = {member.number: member for member in state.left()}
     held = Counter(number for member in there.values() for number in member.opened)
     lacking = {
         number
         for sender in state.counted
         if sender not in there
         for number in state.at(sender).opened
-        if number in set(state.dropped)
+        if among(number, state.dropped)
     }
     _refuse_lonely(state, {number: held[number] for number in (*state.counted, *lacking)})
 

@@ -1,17 +1,16 @@
 """The sum of masked vectors, and how the masks come off it."""
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from flip_runtime.errors import Rejected
 from flip_update.secagg import masks, parcels
 from flip_update.secagg.fixed_point import Total, total_of, vector_of
-from flip_update.secagg.members import HubState
-from flip_update.secagg.messages import Masked, Share, answer_of
+from flip_update.secagg.members import HubState, among
+from flip_update.secagg.messages import Masked, Revealed, answer_of
 from flip_update.secagg.shamir import joined
-from flip_update.secagg.sufficiency import revealed
 
 
 class Seeds(NamedTuple):
@@ -72,7 +71,8 @@ def _mask_seeds(state: HubState, number: int) -> dict[int, bytes]:
     is not in the sum shall not be able to spoil it.
     """
     seeds = _told_seeds(state, number)
-    wanted = [sender for sender in state.counted if number in state.at(sender).opened]
+    near = state.graph.neighbours(number)
+    wanted = [other for other in near if among(other, state.counted) and among(number, state.at(other).opened)]
     if all(sender in seeds for sender in wanted):
         return {sender: seeds[sender] for sender in wanted}
     try:
@@ -81,26 +81,33 @@ def _mask_seeds(state: HubState, number: int) -> dict[int, bytes]:
     except Rejected as error:
         device = state.circle[number]
         raise Rejected(f"the masks of neighbours with {device}, which dropped out, stay on: {error}") from error
-    seeds = dict(zip(state.graph.neighbours(number), dealt, strict=True)) | seeds
+    seeds = dict(zip(near, dealt, strict=True)) | seeds
     return {sender: seeds[sender] for sender in wanted}
 
 
 def _told_seeds(state: HubState, number: int) -> dict[int, bytes]:
     return {
-        member.number: seed.content
-        for member in revealed(state)
-        if member.revealed
-        for seed in member.revealed.mask_seeds
+        holder: seed.content
+        for holder, told in _told_by_neighbours(state, number)
+        for seed in told.mask_seeds
         if seed.number == number
     }
 
 
-def _shares(state: HubState, number: int, secret: str) -> list[tuple[int, bytes]]:
+def _shares(state: HubState, number: int, of: Literal["self_seeds", "escrow_keys"]) -> list[tuple[int, bytes]]:
     """As many as the threshold says. Raises `Rejected`."""
-    found: list[tuple[int, bytes]] = []
-    for member in revealed(state):
-        shares: list[Share] = getattr(member.revealed, secret)
-        found += [(member.number, share.content) for share in shares if share.number == number]
+    found = [
+        (holder, share.content)
+        for holder, told in _told_by_neighbours(state, number)
+        for share in (told.self_seeds if of == "self_seeds" else told.escrow_keys)
+        if share.number == number
+    ]
     if len(found) < state.graph.threshold:
         raise Rejected(f"{len(found)} shares, {state.graph.threshold} are needed")
     return found[: state.graph.threshold]
+
+
+def _told_by_neighbours(state: HubState, number: int) -> Iterator[tuple[int, Revealed]]:
+    for holder in state.graph.neighbours(number):
+        if told := state.at(holder).revealed:
+            yield holder, told
