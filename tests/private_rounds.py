@@ -10,10 +10,22 @@ from flwr.serverapp.strategy import FedAvg
 from numpy.typing import NDArray
 
 from flip_hub.federation.aggregator.privacy.strategy import Private
+from flip_hub.federation.privacy.schemas import DeviceFixed, HubFixed, Local
 
 Vector = NDArray[Any]
 Device = Callable[[Message], RecordDict | None]
 """What it answers; None: it fails."""
+
+SIZE = 40_000
+"""Entries: the deviation of so many is known to one part in 140 (two sigma)."""
+BUDGET: dict[str, Any] = {"budget": 1e6, "delta": 1e-5}
+FIXED = HubFixed(noise_multiplier=2.0, clipping_norm=3.0, **BUDGET)
+FAINT = HubFixed(noise_multiplier=1e-9, clipping_norm=3.0, budget=1e30, delta=1e-5)
+"""Without noise to speak of; hence without privacy."""
+ADAPTIVE: dict[str, Any] = {"noise_multiplier": 1.0, "clipping_norm": 3.0, "clipped_count_stddev": 5.0, **BUDGET}
+DEVICE = DeviceFixed(noise_multiplier=1e-9, clipping_norm=3.0, budget=1e30, delta=1e-5)
+LOCAL = Local(clipping_norm=1.0, message_epsilon=1.0, message_delta=1e-6, **BUDGET)
+ONE = {"num-examples": 1}
 
 
 class Devices(Grid):
@@ -95,3 +107,13 @@ def trained(
     return strategy.aggregate_train(
         number, grid.send_and_receive(strategy.configure_train(number, arrays, ConfigRecord(), grid))
     )
+
+
+def along(length: float, size: int = SIZE, axis: int = 0) -> Vector:
+    update = np.zeros(size)
+    update[axis] = length
+    return update
+
+
+def deviation(values: Vector) -> float:
+    return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
