@@ -1,11 +1,14 @@
 """What people ask of rollouts over HTTP, and what they are told: real registry, real calls."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 from rollout_fleet import EVERYBODY, HALF, LAB, Box, RolloutHub, boxes, hub, wanted
 
+from alert_rig import until
+from any_requests import failures_of_any_requests
 from core_hub import problem
 from flip_hub.auth.permissions import Role
 from flip_hub.rollouts.schemas import Standing
@@ -133,3 +136,39 @@ async def test_a_device_shows_what_it_shall_serve_and_since_when(hub: RolloutHub
     assert difference["since"] == rollout.rings[0].opened_at
     other = (await hub.hub.http.get(f"/api/v1/devices/{boxes[1].device.id}", headers=hub.hub.as_user())).json()
     assert other["differences"] == []
+
+
+async def test_whatever_is_asked_of_rollouts_is_answered_as_described(
+    hub: RolloutHub, boxes: list[Box], folder: Path
+) -> None:
+    await hub.start(2, LAB, EVERYBODY)
+    found = await failures_of_any_requests(
+        hub.hub.url, hub.hub.as_user(), examples=5, seconds=15, folder=folder, only="/rollouts"
+    )
+    assert not found, found
+
+
+async def test_a_ring_that_opens_is_no_read_for_each_device_that_waits(hub: RolloutHub, boxes: list[Box]) -> None:
+    polls = [
+        asyncio.create_task(
+            hub.hub.http.get(
+                f"/api/v1/device/desired?after={box.generation}&wait=30", headers=box.device.headers, timeout=40
+            )
+        )
+        for box in boxes
+    ]
+    await until(lambda: _waiting(hub, len(boxes)))
+    profiler = hub.hub.mongo.database
+    await profiler.command("profile", 2)
+    await hub.start(2, LAB, EVERYBODY)
+    answers = await asyncio.gather(*polls)
+    await hub.hub.core.devices.get(boxes[0].device.id)
+    await profiler.command("profile", 0)
+    wanted_now = [answer.json()["models"][0]["version"] for answer in answers]
+    assert wanted_now == [2, 1, 1, 1, 1, 1]
+    single = {"ns": f"{profiler.name}.devices", "command.filter._id": {"$type": "string"}}
+    assert await profiler["system.profile"].count_documents(single) == 1, "the one that is asked for here"
+
+
+async def _waiting(hub: RolloutHub, count: int) -> bool:
+    return hub.hub.core.devices.polls.waiting == count
