@@ -28,6 +28,7 @@ NAMES = (
     "gateway",
     "bytes",
     "secagg",
+    "aggregate",
 )
 ROOT = Path(__file__).parents[1]
 WITHIN = 1800.0

@@ -1,12 +1,11 @@
 """Devices on a clock of their own: a Flower Grid that real strategies run on, in this process, faster than real time.
 
-A device's work takes as long as its pace says; that it computes what it answers costs no simulated time. One that is
-given an instruction leaves an older one to the same end, as if it had never begun. So a round that ends at its deadline
-costs a synchronous strategy nothing but what was not finished: kinder to it than a real device.
+A device's work takes as long as its pace says; that it computes what it answers costs no simulated time. It finishes
+what it has begun, as real ones do, and takes up the newest instruction then: those that have been superseded meanwhile
+it never sees, which is kinder to a strategy with deadlines than Flower is. Training and evaluation are apart.
 """
 
-import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from flwr.app import Message
@@ -45,9 +44,8 @@ class SimulatedGrid(Grid):
         """Written so far."""
         self._pace = pace
         self._answer = answer
-        self._ids = itertools.count()
-        self._out: dict[str, tuple[float, Message]] = {}
-        """When the answer is there, and the instruction."""
+        self._desks: dict[tuple[int, str], _Desk] = {}
+        self._finished: dict[str, Message] = {}
 
     @property
     def run(self) -> Any:
@@ -64,37 +62,68 @@ class SimulatedGrid(Grid):
 
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
         ids: list[str] = []
+        self._work()
         for message in messages:
             node, kind = message.metadata.dst_node_id, message.metadata.message_type
-            older = [i for i, (_, of) in self._out.items() if _is_for(of, node, kind)]
-            for message_id in older:
-                del self._out[message_id]
-            ids.append(f"m{next(self._ids)}")
+            ids.append(f"m{self.instructions}")
             message.metadata.__dict__["_message_id"] = ids[-1]
-            taken = self._pace(node)
-            if taken is not None:
-                self._out[ids[-1]] = (self.clock.now() + taken, message)
-        self.instructions += len(ids)
+            self._desks.setdefault((node, kind), _Desk(node)).put(self.clock.now(), message)
+            self.instructions += 1
+        self._work()
         return ids
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
-        ready = [i for i in message_ids if i in self._out and self._out[i][0] <= self.clock.now()]
-        return [self._answer(self._out.pop(message_id)[1]) for message_id in ready]
+        self._work()
+        return [self._answer(self._finished.pop(i)) for i in message_ids if i in self._finished]
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
         """Replies in the order of the nodes; the clock stands where the last one came, or at the timeout."""
-        began, ids = self.clock.now(), self.push_messages(messages)
-        limit = float("inf") if timeout is None else began + timeout
-        ends = [self._out[message_id][0] if message_id in self._out else limit for message_id in ids]
-        self.clock.wait_for(min(max(ends, default=began), limit))
-        return sorted(self.pull_messages(ids), key=lambda reply: reply.metadata.src_node_id)
+        limit = float("inf") if timeout is None else self.clock.now() + timeout
+        waiting, replies = set(self.push_messages(messages)), list[Message]()
+        while True:
+            replies += self.pull_messages(sorted(waiting))
+            waiting -= {reply.metadata.reply_to_message_id for reply in replies}
+            now = self.clock.now()
+            if not waiting or now >= limit:
+                return sorted(replies, key=lambda reply: reply.metadata.src_node_id)
+            busy = [desk.until for desk in self._desks.values() if desk.until > now]
+            self.clock.wait_for(min([*busy, limit]))
+
+    def _work(self) -> None:
+        """What devices have done until now."""
+        for desk in self._desks.values():
+            for message in desk.finished(self.clock.now(), self._pace):
+                self._finished[message.metadata.message_id] = message
+
+
+class _Desk:
+    """Of one device and kind of instruction."""
+
+    def __init__(self, node: int) -> None:
+        self._node = node
+        self._at: Message | None = None
+        self._next: tuple[float, Message] | None = None
+        self.until = 0.0
+        """When what it works at is finished."""
+
+    def put(self, now: float, message: Message) -> None:
+        self._next = now, message
+
+    def finished(self, now: float, pace: Pace) -> Iterator[Message]:
+        """Since the last call."""
+        while self.until <= now:
+            if self._at is not None:
+                yield self._at
+                self._at = None
+            if self._next is None:
+                return
+            (since, message), self._next = self._next, None
+            taken = pace(self._node)
+            if taken is not None:
+                self._at, self.until = message, max(since, self.until) + taken
 
 
 def be_a_server_app() -> None:
     """Flower's messages name the run of the process that they are made in."""
     for name in ("_run_id", "_node_id", "_task_id"):
         setattr(TaskIdentity, name, 1)
-
-
-def _is_for(message: Message, node: int, kind: str) -> bool:
-    return message.metadata.dst_node_id == node and message.metadata.message_type == kind

@@ -1,12 +1,12 @@
 """The versions of the model that devices are still at work on: an update is measured against the one it began with.
 
 They may be as many as the largest staleness that still counts, so they lie on the disk (`FolderBases`), and are read
-when an update needs them; only one is in memory at a time.
+when an update needs them, one array at a time.
 """
 
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 from zlib import crc32
@@ -19,7 +19,7 @@ from flip_runtime.atomic import write_pieces
 from flip_runtime.errors import Corrupt
 
 _LENGTH = 8
-_CRC = 4
+_START = _LENGTH + 4
 _NAME = re.compile(r"(\d{1,12})\.base")
 
 
@@ -28,8 +28,8 @@ class Bases(Protocol):
         """Until it is forgotten; one that is there already is the same."""
         ...
 
-    def load(self, version: int) -> ArrayRecord:
-        """Raises `Corrupt` when it is not there, or damaged."""
+    def arrays(self, version: int) -> Iterator[tuple[str, Array]]:
+        """One at a time. Raises `Corrupt`, on the way, when it is not there or damaged."""
         ...
 
     def forget_all_but(self, versions: Collection[int]) -> None: ...
@@ -44,20 +44,19 @@ class MemoryBases:
     def keep(self, version: int, arrays: ArrayRecord) -> None:
         self._versions[version] = arrays
 
-    def load(self, version: int) -> ArrayRecord:
-        try:
-            return self._versions[version]
-        except KeyError:
-            raise _gone(version) from None
+    def arrays(self, version: int) -> Iterator[tuple[str, Array]]:
+        if version not in self._versions:
+            raise _gone(version)
+        yield from self._versions[version].items()
 
     def forget_all_but(self, versions: Collection[int]) -> None:
         self._versions = {version: arrays for version, arrays in self._versions.items() if version in versions}
 
 
 class FolderBases:
-    """VERSION.base: each there whole or not at all, with a checksum; a ServerApp that goes on finds them again.
+    """VERSION.base: each there whole or not at all, with checksums; a ServerApp that goes on finds them again.
 
-    Length of the head (8 bytes, big endian), head (MessagePack), the arrays' bytes, CRC-32 of all that.
+    Length of the head (8 bytes, big endian) and its CRC-32 (4), the head (MessagePack), the arrays' bytes.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -70,23 +69,20 @@ class FolderBases:
         if not path.exists():
             write_pieces(path, _packed(arrays))
 
-    def load(self, version: int) -> ArrayRecord:
+    def arrays(self, version: int) -> Iterator[tuple[str, Array]]:
         try:
             with self._path(version).open("rb") as file:
-                whole, length = os.fstat(file.fileno()).st_size, file.read(_LENGTH)
-                head = file.read(min(int.from_bytes(length, "big"), whole))
-                crc, record = crc32(head, crc32(length)), ArrayRecord()
+                whole, start = os.fstat(file.fileno()).st_size, file.read(_START)
+                head = file.read(min(int.from_bytes(start[:_LENGTH], "big"), whole))
+                if len(start) < _START or crc32(head) != int.from_bytes(start[_LENGTH:], "big"):
+                    raise _damaged(version)
                 for each in msgspec.msgpack.decode(head, type=list[_Head]):
-                    content = file.read(min(each.size, whole))
-                    crc = crc32(content, crc)
-                    record[each.name] = Array(each.dtype, each.shape, each.stype, content)
-                if file.read() != crc.to_bytes(_CRC, "big"):
-                    raise Corrupt(f"version {version} of the model is damaged")
-                return record
+                    content = file.read(each.size)
+                    if crc32(content) != each.crc:
+                        raise _damaged(version)
+                    yield each.name, Array(each.dtype, each.shape, each.stype, content)
         except FileNotFoundError:
             raise _gone(version) from None
-        except msgspec.DecodeError as error:
-            raise Corrupt(f"version {version} of the model is damaged") from error
 
     def forget_all_but(self, versions: Collection[int]) -> None:
         for path in self._folder.iterdir():
@@ -104,20 +100,32 @@ class _Head(Struct, frozen=True, array_like=True):
     shape: tuple[int, ...]
     stype: str
     size: int
+    crc: int
+    """CRC-32 of its bytes."""
+
+
+def record_of(arrays: Iterable[tuple[str, Array]]) -> ArrayRecord:
+    record = ArrayRecord()
+    for name, array in arrays:
+        record[name] = array
+    return record
 
 
 def _packed(arrays: ArrayRecord) -> Iterator[bytes]:
-    heads = [_Head(name, each.dtype, tuple(each.shape), each.stype, len(each.data)) for name, each in arrays.items()]
+    heads = [
+        _Head(name, each.dtype, tuple(each.shape), each.stype, len(each.data), crc32(each.data))
+        for name, each in arrays.items()
+    ]
     head = msgspec.msgpack.encode(heads)
-    crc = 0
-    for piece in (len(head).to_bytes(_LENGTH, "big"), head):
-        crc = crc32(piece, crc)
-        yield piece
+    yield len(head).to_bytes(_LENGTH, "big") + crc32(head).to_bytes(4, "big")
+    yield head
     for array in arrays.values():
-        crc = crc32(array.data, crc)
         yield array.data
-    yield crc.to_bytes(_CRC, "big")
 
 
 def _gone(version: int) -> Corrupt:
     return Corrupt(f"version {version} of the model is not kept any more")
+
+
+def _damaged(version: int) -> Corrupt:
+    return Corrupt(f"version {version} of the model is damaged")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from flip_hub.federation.aggregator.strategies.bases import Bases
 from flip_hub.federation.aggregator.strategies.folding import discount
-from flip_hub.federation.aggregator.strategies.tensors import read, written
+from flip_hub.federation.aggregator.strategies.tensors import read, views, written
 from flip_hub.federation.aggregator.strategies.weighted_mean import WeightedMean, factors
 
 
@@ -49,8 +49,8 @@ class Weighing(Struct, frozen=True, kw_only=True):
 
 
 def buffered_step(current: ArrayRecord, updates: list[Update], weighing: Weighing, bases: Bases) -> ArrayRecord:
-    """Takes the updates out of the list as it goes: beside the current model there are a sum and one update in memory,
-    or the base of some, where `bases` and the Grid read them only now. Order: that of the list.
+    """Takes the updates out of the list as it goes, in their order. Beside the current model there are a sum and one
+    array of an update or a base in memory, where the Grid and `bases` read them only now.
 
     Raises `Corrupt` when a base cannot be read.
     """
@@ -59,13 +59,13 @@ def buffered_step(current: ArrayRecord, updates: list[Update], weighing: Weighin
     mean, of_bases = WeightedMean(), dict[int, float]()
     for weight in weights:
         update = updates.pop(0)
-        mean.add(read(_arrays_of(update.reply)), weight)
+        mean.add(views(_arrays_of(update.reply).items()), weight)
         of_bases[update.version] = of_bases.get(update.version, 0.0) + weight
         del update
     if plain:
         return written(mean.result())
     for version, weight in of_bases.items():
-        mean.add(read(current if version == weighing.version else bases.load(version)), -weight)
+        mean.add(views(current.items() if version == weighing.version else bases.arrays(version)), -weight)
     return written(_moved(read(current), mean.result(), weighing.learning_rate))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from flwr.app import ArrayRecord, Message, MessageType, MetricRecord
 from flwr.serverapp import Grid
 
-from flip_hub.federation.aggregator.strategies.bases import Bases
+from flip_hub.federation.aggregator.strategies.bases import Bases, record_of
 from flip_hub.federation.aggregator.strategies.evaluation import Evaluation
 from flip_hub.federation.aggregator.strategies.steps import Clock, Work
 from flip_hub.federation.aggregator.strategies.tasks import Task, Tasks
@@ -92,7 +92,7 @@ class Exchange:
 
     def _base(self, before: int, version: int, arrays: ArrayRecord) -> tuple[int, ArrayRecord]:
         try:
-            return before, self._bases.load(before)
+            return before, record_of(self._bases.arrays(before))
         except Corrupt as error:
             log.warning("devices are given the current model: %s", error)
             return version, arrays

@@ -6,14 +6,14 @@ looked at before it is added to anything.
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 from flwr.app import Message
 from numpy.typing import NDArray
 
-from flip_hub.federation.aggregator.strategies.tensors import Arrays, mean_dtype, read, said
+from flip_hub.federation.aggregator.strategies.tensors import Arrays, mean_dtype, said, views
 from flip_runtime.errors import Rejected
 
 MOST_SAMPLES = 1e8
@@ -30,26 +30,7 @@ def refusal(arrays: Arrays, like: Arrays) -> str:
     A type may differ where the mean's does not: the mean of whole numbers is float64, so from the second round on a
     device answers float64 with int64.
     """
-    missing, surplus = like.keys() - arrays.keys(), arrays.keys() - like.keys()
-    if missing or surplus:
-        return _keys(sorted(missing), sorted(surplus))
-    for name, array in arrays.items():
-        wanted = like[name]
-        if array.shape != wanted.shape:
-            return f"{name} has the shape {said(array.shape)}, not {said(wanted.shape)}"
-        if mean_dtype(array.dtype) != mean_dtype(wanted.dtype):
-            return f"{name} is {array.dtype}, not {wanted.dtype}"
-    return not_finite(arrays)
-
-
-def not_finite(arrays: Arrays) -> str:
-    """Names the first tensor with a NaN or an infinity; empty when there is none."""
-    for name, array in arrays.items():
-        if array.dtype.kind in "fc" and not _finite(array):
-            values = array.reshape(-1)
-            bad = np.flatnonzero(~np.isfinite(values))
-            return f"{name} holds {_number(values[bad[0]])} ({len(bad)} of {array.size} values are not finite)"
-    return ""
+    return _refused_names(arrays.keys(), like.keys()) or _refused_arrays(arrays.items(), like)
 
 
 def refused_samples(samples: object, most: float = MOST_SAMPLES) -> str:
@@ -75,8 +56,9 @@ def refused_update(reply: Message, like: Arrays, weighted_by_key: str, metrics: 
         return why
     if metrics is not None and (why := refused_metrics(metric_keys(of_it), metrics)):
         return why
+    arrays = next(iter(content.array_records.values()))
     try:
-        return refusal(read(next(iter(content.array_records.values()))), like)
+        return _refused_names(arrays.keys(), like.keys()) or _refused_arrays(views(arrays.items()), like)
     except Rejected as error:
         return error.args[0]
 
@@ -99,6 +81,24 @@ def refused_metrics(keys: MetricKeys, usual: MetricKeys) -> str:
         name = min(name for name, _ in keys ^ usual)
         return f"its metric {name!r} has another length than that of others"
     return _keys(sorted(wanted - names), sorted(names - wanted), "metric ")
+
+
+def _refused_names(names: Set[str], wanted: Set[str]) -> str:
+    return "" if names == wanted else _keys(sorted(wanted - names), sorted(names - wanted))
+
+
+def _refused_arrays(arrays: Iterable[tuple[str, NDArray[Any]]], like: Arrays) -> str:
+    for name, array in arrays:
+        wanted = like[name]
+        if array.shape != wanted.shape:
+            return f"{name} has the shape {said(array.shape)}, not {said(wanted.shape)}"
+        if mean_dtype(array.dtype) != mean_dtype(wanted.dtype):
+            return f"{name} is {array.dtype}, not {wanted.dtype}"
+        if array.dtype.kind in "fc" and not _finite(array):
+            values = array.reshape(-1)
+            bad = np.flatnonzero(~np.isfinite(values))
+            return f"{name} holds {_number(values[bad[0]])} ({len(bad)} of {array.size} values are not finite)"
+    return ""
 
 
 def _keys(missing: Sequence[str], surplus: Sequence[str], kind: str = "") -> str:

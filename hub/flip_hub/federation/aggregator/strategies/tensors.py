@@ -5,7 +5,7 @@ are read-only and keep the bytes alive. What is written is, byte for byte, what 
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -29,7 +29,13 @@ _LONGEST_HEADER = 4096
 
 def read(record: Mapping[str, Array]) -> dict[str, NDArray[Any]]:
     """Views of the record's bytes. Raises `Rejected` that names the tensor which is no array."""
-    return {name: _view(name, array) for name, array in record.items()}
+    return dict(views(record.items()))
+
+
+def views(arrays: Iterable[tuple[str, Array]]) -> Iterator[tuple[str, NDArray[Any]]]:
+    """One at a time, so that no more than one is in memory where their bytes are fetched when they are read."""
+    for name, array in arrays:
+        yield name, _view(name, array)
 
 
 def written(arrays: dict[str, NDArray[Any]]) -> ArrayRecord:

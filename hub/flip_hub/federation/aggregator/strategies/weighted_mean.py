@@ -4,6 +4,7 @@ For the same updates in the same order it gives, bit for bit, what Flower's `agg
 product begins the sum, each further one is rounded before it is added.
 """
 
+import importlib
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ import numpy as np
 from flwr.app import ArrayRecord, RecordDict
 from numpy.typing import NDArray
 
-from flip_hub.federation.aggregator.strategies.tensors import Arrays, mean_dtype, read, written
+from flip_hub.federation.aggregator.strategies.tensors import mean_dtype, views, written
 
 _PIECE = 131_072
 """Entries whose products are there at one time: they stay in the processor's cache until they are added."""
@@ -22,9 +23,9 @@ class WeightedMean:
         self._sums: dict[str, NDArray[Any]] = {}
         self._products: dict[np.dtype[Any], NDArray[Any]] = {}
 
-    def add(self, arrays: Arrays, factor: float) -> None:
+    def add(self, arrays: Iterable[tuple[str, NDArray[Any]]], factor: float) -> None:
         """Adds `factor` times the arrays. All calls give the same names and shapes (`refusals.refusal`)."""
-        for name, array in arrays.items():
+        for name, array in arrays:
             total = self._sums.get(name)
             if total is None:
                 total = np.empty_like(array, dtype=mean_dtype(array.dtype), subok=False)
@@ -49,6 +50,16 @@ class WeightedMean:
             np.add(piece, product, out=piece)
 
 
+def install() -> None:
+    """From now on Flower's FedAvg, and what builds on its mean, computes it as here. Fails plainly when Flower has
+    changed."""
+    for name in ("fedavg", "multikrum"):
+        module = importlib.import_module(f"flwr.serverapp.strategy.{name}")
+        if not hasattr(module, "aggregate_arrayrecords"):
+            raise ImportError(f"this version of Flower computes means in another way: {module.__name__} expects 1.41")
+        setattr(module, "aggregate_arrayrecords", aggregate_arrayrecords)  # noqa: B010  a module has no type for it
+
+
 def factors(weights: Iterable[float]) -> list[float]:
     """Each weight's share of all, as Flower computes it."""
     weights = list(weights)
@@ -59,12 +70,12 @@ def factors(weights: Iterable[float]) -> list[float]:
 def aggregate_arrayrecords(records: Sequence[RecordDict], weighting_metric_name: str) -> ArrayRecord:
     """In the place of Flower's function of that name (`flwr.serverapp.strategy.strategy_utils`), with the same result.
 
-    It reads the arrays of one record at a time, and each array's `data` once: where that is fetched when it is read,
-    and not kept, one update is in memory.
+    It reads one array at a time, and its `data` once: where that is fetched when it is read (`lazy_array`), no more of
+    the updates is in memory.
     """
     weights = [cast(float, next(iter(record.metric_records.values()))[weighting_metric_name]) for record in records]
     mean = WeightedMean()
     for record, factor in zip(records, factors(weights), strict=True):
         for arrays in record.array_records.values():
-            mean.add(read(arrays), factor)
+            mean.add(views(arrays.items()), factor)
     return written(mean.result())

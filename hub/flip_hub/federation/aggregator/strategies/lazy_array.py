@@ -1,0 +1,15 @@
+"""An array of Flower's whose bytes are fetched when they are read, and not kept: of many replies one is in memory."""
+
+from collections.abc import Callable
+
+from flwr.app import Array
+
+
+class LazyArray(Array):
+    def __init__(self, dtype: str, shape: tuple[int, ...], fetch: Callable[[], bytes]) -> None:
+        """`fetch` gives the bytes of a .npy file, the same each time."""
+        vars(self).update(dtype=dtype, shape=shape, stype="numpy.ndarray", _fetch=fetch)
+
+    @property
+    def data(self) -> bytes:  # pyright: ignore[reportIncompatibleVariableOverride]  read-only, unlike Flower's
+        return vars(self)["_fetch"]()
