@@ -136,6 +136,12 @@ class HubApi(HubCalls):
     def stop_run(self, run_id: str) -> Run:
         return self._post(f"/api/v1/runs/{part(run_id)}/stop", Run)
 
+    def pause_run(self, run_id: str) -> Run:
+        return self._post(f"/api/v1/runs/{part(run_id)}/pause", Run)
+
+    def resume_run(self, run_id: str) -> Run:
+        return self._post(f"/api/v1/runs/{part(run_id)}/resume", Run)
+
     def run_log(self, run_id: str) -> str:
         """What the ServerApp wrote."""
         return self._send("GET", f"/api/v1/runs/{part(run_id)}/logs").text

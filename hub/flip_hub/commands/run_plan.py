@@ -2,14 +2,104 @@
 
 import argparse
 
+import msgspec
+
 from flip_hub.commands.run_privacy import add_privacy, privacy_of
-from flip_hub.federation.plan import Plan
+from flip_hub.federation.plan import DeviceFilter, Folding, Plan, RoundRules, Start, Update
+from flip_runtime.errors import Rejected
 
 
 def add_plan(parser: argparse.ArgumentParser) -> None:
+    devices = parser.add_argument_group("which devices take part")
+    devices.add_argument("--tag", action="append", default=[], metavar="TAG", help="those with one of these tags")
+    devices.add_argument("--site", action="append", default=[], metavar="SITE", help="those at one of these sites")
+    devices.add_argument("--on-mains", action="store_true", help="those that say they are not on battery")
+    devices.add_argument("--unmetered", action="store_true", help="those that say their link costs nothing")
+    devices.add_argument("--least-samples", type=int, default=0, metavar="N", help="those that keep so many samples")
+    rounds = parser.add_argument_group("rounds")
+    rounds.add_argument(
+        "--deadline", type=float, default=0.0, metavar="SECONDS", help="a round goes on without the rest"
+    )
+    rounds.add_argument(
+        "--quorum", type=float, default=0.0, metavar="SHARE", help="with fewer results it counts nothing"
+    )
+    rounds.add_argument("--over-sample", type=float, default=0.0, metavar="SHARE", help="ask so many devices more")
+    rounds.add_argument("--wait", type=float, default=3600.0, metavar="SECONDS", help="for enough devices, then end")
+    rounds.add_argument("--fold-late", type=float, metavar="A", help="late results join with the weight (1+s)^-A")
+    rounds.add_argument("--fold-rounds", type=int, default=3, metavar="S", help="how many rounds late at most")
+    model = parser.add_argument_group("the model and its updates")
+    model.add_argument("--from-model", metavar="NAME:VERSION", help="start from that registered version")
+    model.add_argument("--from-run", metavar="ID[:ROUND]", help="go on from that round of a run that has ended")
+    model.add_argument("--update", default="float", metavar="FORM", help="float, int8, int4, or topk:SHARE")
+    model.add_argument(
+        "--local", action="append", default=[], metavar="PATTERN", help="arrays that stay on each device"
+    )
+    model.add_argument("--dataset", default="", metavar="NAME", help="that the app's evaluation on the hub reads")
+    model.add_argument("--seed", type=int, metavar="N", help="of all that is drawn, such as the devices of a round")
     add_privacy(parser)
 
 
 def plan_of(options: argparse.Namespace) -> Plan:
     """Raises `Rejected` that names the option."""
-    return Plan(privacy=privacy_of(options))
+    if options.from_model and options.from_run:
+        raise Rejected("--from-model and --from-run are both given", hint="a run starts from one of them")
+    start = _from_model(options.from_model) if options.from_model else _from_run(options.from_run)
+    folding = None if options.fold_late is None else Folding(exponent=options.fold_late, rounds=options.fold_rounds)
+    rules = RoundRules(
+        deadline=options.deadline, quorum=options.quorum, over_sample=options.over_sample, wait=options.wait
+    )
+    devices = DeviceFilter(
+        tags=options.tag,
+        sites=options.site,
+        on_mains=options.on_mains,
+        unmetered=options.unmetered,
+        least_samples=options.least_samples,
+    )
+    return _checked(
+        Plan(
+            devices=devices,
+            rounds=rules,
+            folding=folding,
+            start=start,
+            update=_update(options.update),
+            local=options.local,
+            dataset=options.dataset,
+            seed=options.seed,
+            privacy=privacy_of(options),
+        )
+    )
+
+
+def _checked(plan: Plan) -> Plan:
+    """As the hub does. Raises `Rejected` that names the field."""
+    try:
+        return msgspec.json.decode(msgspec.json.encode(plan), type=Plan)
+    except msgspec.ValidationError as error:
+        raise Rejected(f"the plan is not possible: {error}") from error
+
+
+def _from_model(text: str) -> Start:
+    name, colon, version = text.rpartition(":")
+    if not colon or not version.isdigit():
+        raise Rejected(f"--from-model {text} names no version", hint="for example --from-model digits:3")
+    return Start(model=name, version=int(version))
+
+
+def _from_run(text: str | None) -> Start | None:
+    if not text:
+        return None
+    run_id, colon, number = text.partition(":")
+    if colon and not number.isdigit():
+        raise Rejected(f"--from-run {text} names no round", hint="for example --from-run run-0123456789ab:5")
+    return Start(run_id=run_id, round=int(number) if colon else 0)
+
+
+def _update(text: str) -> Update:
+    codec, colon, share = text.partition(":")
+    try:
+        form = {"codec": codec, "share": float(share)} if colon else {"codec": codec}
+        return msgspec.convert(form, Update)
+    except (ValueError, msgspec.ValidationError) as error:
+        raise Rejected(
+            f"--update {text}: {error}", hint="float, int8, int4, or topk:SHARE such as topk:0.05"
+        ) from error

@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -39,6 +39,8 @@ def add_parser(add: AddParser) -> None:
         ("show", show_run, "a run and its rounds"),
         ("log", show_run_log, "what its ServerApp wrote"),
         ("stop", stop_run, "end a run"),
+        ("pause", pause_run, "end a run's ServerApp; devices keep what they have finished"),
+        ("resume", resume_run, "go on with a paused run"),
     ):
         add_json(add_command(runs, name, command, text)).add_argument("id", metavar="ID")
 
@@ -84,8 +86,20 @@ def show_run_log(options: argparse.Namespace) -> None:
 
 
 def stop_run(options: argparse.Namespace) -> None:
+    _change(options, HubApi.stop_run)
+
+
+def pause_run(options: argparse.Namespace) -> None:
+    _change(options, HubApi.pause_run)
+
+
+def resume_run(options: argparse.Namespace) -> None:
+    _change(options, HubApi.resume_run)
+
+
+def _change(options: argparse.Namespace, change: Callable[[HubApi, str], Run]) -> None:
     with the_hub() as hub:
-        run = hub.stop_run(options.id)
+        run = change(hub, options.id)
     say(as_json(run) if options.json else f"{run.id} is {run.status}")
 
 

@@ -47,6 +47,16 @@ class RunController(Controller):
     async def stop_run(self, runs: NamedDependency[RunService], run_id: FromPath[str]) -> Run:
         return await runs.stop(run_id)
 
+    @post("/{run_id:str}/pause", guards=[needs(Permission.RUNS_OPERATE)], status_code=200)
+    async def pause_run(self, runs: NamedDependency[RunService], run_id: FromPath[str]) -> Run:
+        """Ends its ServerApp now. Devices keep what they have finished, and do no finished round again."""
+        return await runs.pause(run_id)
+
+    @post("/{run_id:str}/resume", guards=[needs(Permission.RUNS_OPERATE)], status_code=200)
+    async def resume_run(self, runs: NamedDependency[RunService], run_id: FromPath[str]) -> Run:
+        """A paused run goes on from its last checkpoint."""
+        return await runs.resume(run_id)
+
     @get("/{run_id:str}/logs", guards=[needs(Permission.RUNS_READ)], media_type=MediaType.TEXT)
     async def read_logs(
         self,

@@ -13,7 +13,7 @@ none. Replies are given in the order of their nodes, so that sums do not depend 
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from flwr.app import ArrayRecord, Message, MetricRecord
@@ -42,6 +42,8 @@ _EXAMPLES = "num-examples"
 _IN_FLIGHT = 10_000
 """Messages that are watched; of replies to older ones no more is told than that the app has them."""
 
+_UNKNOWN = Sent(round=0, phase="", node="")
+
 
 class RoundGrid(Grid):
     def __init__(
@@ -65,7 +67,7 @@ class RoundGrid(Grid):
         self._in_rounds = in_rounds
         self._in_flight: OrderedDict[str, Sent] = OrderedDict()
         self._intake = Intake()
-        self._untaken: list[str] | None = None
+        self._untaken: dict[str, Sent] | None = None
         self.void = ""
         """Why the last `send_and_receive` gave no replies though some had come; empty otherwise."""
 
@@ -91,17 +93,18 @@ class RoundGrid(Grid):
 
     def hold(self) -> None:
         """From now on replies count when `taken` is called."""
-        self._untaken = []
+        self._untaken = {}
 
-    def untaken(self) -> list[str]:
-        """Ids of the messages whose replies were given since the last `taken`."""
-        return list(self._untaken or ())
+    def untaken(self, phase: str = "", number: int = 0) -> list[str]:
+        """Ids of the messages whose replies were given and count in nothing yet; of that phase and round, if named."""
+        held = (self._untaken or {}).items()
+        return [key for key, sent in held if not phase or (sent.phase, sent.round) == (phase, number)]
 
-    def taken(self) -> None:
+    def taken(self, message_ids: Collection[str]) -> None:
         """A checkpoint holds what came of them: devices may forget them."""
-        if self._untaken:
-            self._report(RepliesTaken(messages=self._untaken))
-        self._untaken = []
+        self._drop(message_ids)
+        if message_ids:
+            self._report(RepliesTaken(messages=sorted(message_ids)))
 
     def let_go(self) -> None:
         """Nobody makes checkpoints any more: what was given since the last is in none, and late when the run ends."""
@@ -111,6 +114,21 @@ class RoundGrid(Grid):
         """One that was given, and that its strategy cannot use: for its device it is as any other refused one."""
         self._drop({reply.metadata.reply_to_message_id})
         self._report(_refused(reply, self._instructions.last, reason))
+
+    def refuse_message(self, message_id: str, node: int, reason: str) -> None:
+        """As `refuse`, of a reply that nobody holds any more."""
+        sent = (self._untaken or {}).get(message_id) or self._instructions.last
+        self._drop({message_id})
+        number, phase = (0, "") if sent is None else (sent.round, sent.phase)
+        self._report(ReplyRefused(round=number, phase=phase, node=str(node), message=message_id, reason=reason))
+
+    def missed(self, message_ids: set[str], reason: str) -> None:
+        """Nobody waits for the replies to these any more."""
+        for message_id in message_ids:
+            self._in_flight.pop(message_id, None)
+        self._drop(message_ids)
+        if message_ids:
+            self._report(RepliesMissed(messages=sorted(message_ids), reason=reason))
 
     # ---- Flower's Grid ----
 
@@ -142,15 +160,17 @@ class RoundGrid(Grid):
         """Raises `Rejected` when the hub has ended the run."""
         replies: list[Message] = []
         reports: list[RunReport] = []
+        given: dict[str, Sent] = {}
         for reply in sorted(self._grid.pull_messages(message_ids), key=_node_of):
-            sent = self._in_flight.pop(reply.metadata.reply_to_message_id, None)
-            reports += _received(reply, sent)
+            answered = reply.metadata.reply_to_message_id
+            sent = self._in_flight.pop(answered, None)
+            told = list(_received(reply, sent))
             reason = self._instructions.opened(reply, sent)
-            reports += [_refused(reply, sent, reason)] if reason else []
+            if any(isinstance(report, ReplyReceived) and report.message for report in told) and not reason:
+                given[answered] = sent or _UNKNOWN
+            reports += [*told, _refused(reply, sent, reason)] if reason else told
             replies.append(as_error(reply, reason))
-        refused = {report.message for report in reports if isinstance(report, ReplyRefused)}
-        received = {report.message for report in reports if isinstance(report, ReplyReceived)}
-        self._take(sorted(received - refused - {""}))
+        self._give(given)
         for report in reports:
             self._report(report)
         return replies
@@ -171,7 +191,7 @@ class RoundGrid(Grid):
             if wait.is_over(replies, waiting):
                 break
             time.sleep(wait.next_look())
-        self._missed(waiting, wait.ended_because)
+        self.missed(waiting, wait.ended_because)
         return self._counted(sorted(replies, key=_node_of), wait)
 
     # ---- parts ----
@@ -196,26 +216,19 @@ class RoundGrid(Grid):
         self.void = wait.void(sum(not reply.has_error() for reply in replies))
         if not self.void:
             return replies
-        self._missed({reply.metadata.reply_to_message_id for reply in replies if not reply.has_error()}, self.void)
+        self.missed({reply.metadata.reply_to_message_id for reply in replies if not reply.has_error()}, self.void)
         return []
 
-    def _take(self, message_ids: list[str]) -> None:
+    def _give(self, given: Mapping[str, Sent]) -> None:
         if self._untaken is not None:
-            self._untaken += message_ids
-        elif message_ids:
-            self._journal.add(*message_ids)
-            self._report(RepliesTaken(messages=message_ids))
-
-    def _missed(self, message_ids: set[str], reason: str) -> None:
-        for message_id in message_ids:
-            self._in_flight.pop(message_id, None)
-        self._drop(message_ids)
-        if message_ids:
-            self._report(RepliesMissed(messages=sorted(message_ids), reason=reason))
+            self._untaken |= given
+        elif given:
+            self._journal.add(*given)
+            self._report(RepliesTaken(messages=list(given)))
 
     def _drop(self, message_ids: Collection[str]) -> None:
         if self._untaken is not None:
-            self._untaken = [each for each in self._untaken if each not in message_ids]
+            self._untaken = {key: sent for key, sent in self._untaken.items() if key not in message_ids}
 
 
 def _received(reply: Message, sent: Sent | None) -> Iterator[RunReport]:

@@ -10,7 +10,7 @@ replaced while `conducting`; a strategy with a `start` of its own that does not 
 import functools
 import logging
 import random
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,10 +18,13 @@ from flwr.app import ArrayRecord, ConfigRecord, MetricRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
+from flip_hub.federation.aggregator.buffered import BufferedSteps
 from flip_hub.federation.aggregator.grid import RoundGrid
 from flip_hub.federation.aggregator.privacy.ledger import Ledger
 from flip_hub.federation.aggregator.progress_reports import ProgressReports, least_nodes
 from flip_hub.federation.aggregator.saved import Saved, State
+from flip_hub.federation.aggregator.strategies.fedbuff import FedBuff
+from flip_hub.federation.aggregator.strategies.steps import Work
 
 log = logging.getLogger("flwr.flip")
 
@@ -57,19 +60,23 @@ class Conductor:
 
     @contextmanager
     def conducting(self) -> Generator[None]:
-        original: Callable[..., Result] = Strategy.start
+        originals: dict[type[Strategy], Callable[..., Result]] = {kind: kind.start for kind in (Strategy, FedBuff)}
+        for kind, original in originals.items():
+            setattr(kind, "start", self._instead_of(original))  # noqa: B010  its type is narrower
+        try:
+            yield
+        finally:
+            for kind, original in originals.items():
+                setattr(kind, "start", original)  # noqa: B010
 
+    def _instead_of(self, original: Callable[..., Result]) -> Callable[..., Result]:
         @functools.wraps(original)
         def start(strategy: Strategy, grid: Grid, initial_arrays: ArrayRecord, *args: Any, **kwargs: Any) -> Result:
             if grid is not self._grid:
                 return original(strategy, grid, initial_arrays, *args, **kwargs)
             return self._start(strategy, initial_arrays, *args, **kwargs)
 
-        setattr(Strategy, "start", start)  # noqa: B010  its type is narrower
-        try:
-            yield
-        finally:
-            setattr(Strategy, "start", original)  # noqa: B010
+        return start
 
     def _start(
         self,
@@ -111,6 +118,9 @@ class Conductor:
             if place.done and place.round:
                 self._tell(state, place.round)  # it may have died before
         last, trained = (0, False) if place is None else (place.round, not place.done)
+        if isinstance(state.strategy, FedBuff):
+            self._buffered(state.strategy, state, num_rounds, timeout, evaluate, last)
+            return state.result
         if self._ledger is not None:
             self._ledger.begin(num_rounds - last)
         for number in range(last if trained else last + 1, num_rounds + 1):
@@ -122,6 +132,21 @@ class Conductor:
             trained = False
             self._evaluate_round(state, number, timeout, evaluate)
         return state.result
+
+    def _buffered(
+        self, strategy: FedBuff, state: State, steps: int, timeout: float, evaluate: Evaluate | None, done: int
+    ) -> None:
+        def write(number: int, taken: Sequence[str]) -> None:
+            self._saved.keep(self._starts, number, False, state, taken)
+
+        work = Work(
+            steps=steps,
+            timeout=timeout,
+            train_config=state.train_config,
+            evaluate_config=state.evaluate_config,
+            evaluate=evaluate,
+        )
+        BufferedSteps(self._grid, self._saved, self._reports, write, self._seed).run(strategy, state, work, done)
 
     def _train(self, state: State, number: int, timeout: float) -> None:
         self._draw(number, "train")
@@ -152,8 +177,9 @@ class Conductor:
 
     def _keep(self, state: State, number: int, *, done: bool) -> None:
         """Raises `Rejected` when the hub has ended the run."""
-        self._saved.keep(self._starts, number, done, state, self._grid.untaken())
-        self._grid.taken()
+        taken = self._grid.untaken()
+        self._saved.keep(self._starts, number, done, state, taken)
+        self._grid.taken(taken)
 
     def _draw(self, number: int, phase: str) -> None:
         """Flower's strategies draw devices with Python's own generator."""

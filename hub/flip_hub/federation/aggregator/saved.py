@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from flwr.app import ArrayRecord, ConfigRecord
@@ -38,6 +39,11 @@ class Saved:
         self._checkpoints = Checkpoints(journal.folder)
         self._begin = begin
         self._told: set[str] = set()
+
+    @property
+    def folder(self) -> Path:
+        """The run's."""
+        return self._journal.folder
 
     def restore(self, start: int, state: State) -> Place | None:
         """Sets `state` to the newest checkpoint of that call of `Strategy.start`; None when there is none."""
