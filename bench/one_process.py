@@ -24,6 +24,7 @@ from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
 from flwr.supercore.object_ref import load_app
 from flwr.supercore.task_identity import TaskIdentity
 from msgspec import Struct
+from numpy.typing import NDArray
 from torch import nn
 
 from flip_demo import breast_cancer, digits
@@ -41,6 +42,8 @@ class Learned(Struct, frozen=True):
     """Of one reply's arrays, with all that Flower adds to name, type and chunk them; the mean of all replies."""
     reply_bytes: int
     """Of one whole reply."""
+    last: tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]
+    """The global models of the last two rounds."""
 
 
 class Federation:
@@ -69,11 +72,19 @@ class Federation:
             for number, file in enumerate(self._data)
         ]
         grid = OneProcess(_wrapped(self._app, mods), nodes, local)
+        models: list[dict[str, NDArray[Any]]] = []
+
+        def keep(number: int, arrays: ArrayRecord) -> None:
+            models.append({name: array.numpy() for name, array in arrays.items()})
+
         strategy = FedAvg(fraction_evaluate=0.0, min_train_nodes=len(nodes), min_available_nodes=len(nodes))
-        result = strategy.start(grid, ArrayRecord(model.state_dict()), rounds, train_config=ConfigRecord({}))
+        result = strategy.start(
+            grid, ArrayRecord(model.state_dict()), rounds, train_config=ConfigRecord({}), evaluate_fn=keep
+        )
         assert result.arrays is not None
         model.load_state_dict(result.arrays.to_torch_state_dict())
-        return Learned(self._accuracy(model.eval()), grid.update_bytes // grid.replies, grid.bytes // grid.replies)
+        sizes = grid.update_bytes // grid.replies, grid.bytes // grid.replies
+        return Learned(self._accuracy(model.eval()), *sizes, (models[-2], models[-1]))
 
     def _accuracy(self, model: nn.Module) -> float:
         with torch.inference_mode():

@@ -22,8 +22,8 @@ from flip_hub.settings import HubSection, Settings
 OPENAPI: Final = UI / "openapi.json"
 FEDERATION_SERVICES: Final = dict.fromkeys(
     (
-        *("models", "rollouts", "artifacts", "apps", "runs", "log_events", "late", "run_spans", "run_contributions"),
-        *("reports", "participants", "lineage", "health"),
+        *("models", "deltas", "rollouts", "artifacts", "apps", "runs", "log_events", "late", "run_spans"),
+        *("run_contributions", "reports", "participants", "lineage", "health"),
     )
 )
 """Handlers ask for them; nobody calls a handler here."""

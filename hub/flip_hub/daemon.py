@@ -47,6 +47,7 @@ from flip_hub.health import Health
 from flip_hub.lineage.routes import LineageController
 from flip_hub.lineage.service import LineageService
 from flip_hub.listener import open_many_files
+from flip_hub.models.deltas import Deltas
 from flip_hub.models.routes import DeviceArtifactController, ModelController
 from flip_hub.models.service import ModelService
 from flip_hub.models.store import ModelStore
@@ -105,6 +106,8 @@ async def serve(settings: Settings) -> None:
     artifacts.create()
     model_store = ModelStore(mongo.database)
     models = ModelService(model_store, artifacts, devices, live, core.model_signer)
+    deltas = Deltas(settings.hub.state / "deltas", artifacts_in(settings, "deltas"), artifacts, models)
+    deltas.create()
     rollout_store, bus = RolloutStore(mongo.database), core.shared.bus
     rollouts = RolloutService(rollout_store, devices, models, live, bus, settings)
     rollout_watch = RolloutWatch(rollout_store, devices, models, core.audit, live, bus, settings)
@@ -123,7 +126,9 @@ async def serve(settings: Settings) -> None:
     control = RunControl(superlink.address)
     standby = Standby(devices, gateway.nodes, lease=settings.fleet.wakes_within)
     runs = build_runs(
-        *(run_store, control, devices, models, rollouts, live, mailboxes, apps, receipts, standby, leading)
+        *(run_store, control, devices, models, rollouts, live, mailboxes, apps, receipts, standby),
+        core.services["datasets"],
+        leading,
     )
     people, console = core.people, settings.hub.public_url
     sign_in = SignIn(people.terminal_logins, people.auth, people.users, console)
@@ -146,6 +151,7 @@ async def serve(settings: Settings) -> None:
         {
             **core.services,
             "models": models,
+            "deltas": deltas,
             "rollouts": rollouts,
             "artifacts": artifacts,
             "apps": apps,

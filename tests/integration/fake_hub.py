@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from flip_hub.apps.signatures import load_private_key, make_private_key
 from flip_hub.models.signing import ModelSigner
+from flip_wire.file_delta import FileDelta
 from flip_wire.fleet import DesiredState, DeviceId, DeviceToken, Enrolled, EnrolRequest, TokenRequest
 from flip_wire.models import (
     FileRef,
@@ -46,6 +47,9 @@ class FakeHub:
         self.port = 0
         self.desired = DesiredState(generation=0)
         self.artifacts: dict[Sha256, bytes] = {}
+        self.deltas: dict[tuple[Sha256, Sha256], FileDelta] = {}
+        """By the file and its base."""
+        self.asked_deltas: list[tuple[Sha256, Sha256]] = []
         self.cut_after: int | None = None
         """Bytes of the next artifact that are sent before the connection breaks; once."""
         self.refused_kinds: set[str] = set()
@@ -187,6 +191,9 @@ class _Handler(BaseHTTPRequestHandler):
             query = parse_qs(path.query)
             desired = self.fake.wait_desired(int(query["after"][0]), float(query["wait"][0]))
             self._answer(304 if desired is None else 200, desired)
+        elif "/delta/" in path.path:
+            *_, sha256, _, base = path.path.split("/")
+            self._delta(Sha256(sha256), Sha256(base))
         else:
             self._artifact(Sha256(path.path.rpartition("/")[2]))
 
@@ -222,6 +229,13 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.fake.batches.append(batch)
             self._answer(200, BatchAccepted(priority=batch.priority, up_to=batch.events[-1].seq))
+
+    def _delta(self, sha256: Sha256, base: Sha256) -> None:
+        self.fake.asked_deltas.append((sha256, base))
+        if (delta := self.fake.deltas.get((sha256, base))) is None:
+            self._refuse(404, "there is no delta that is smaller", "")
+        else:
+            self._answer(200, delta)
 
     def _artifact(self, sha256: Sha256) -> None:
         wanted = self.headers.get("Range", "bytes=0-")

@@ -58,6 +58,7 @@ from flip_hub.federation.upstream import Upstream
 from flip_hub.lineage.routes import LineageController
 from flip_hub.lineage.service import LineageService
 from flip_hub.live import LiveHub
+from flip_hub.models.deltas import Deltas
 from flip_hub.models.routes import DeviceArtifactController, ModelController
 from flip_hub.models.service import ModelService
 from flip_hub.models.signing import ModelSigner
@@ -126,6 +127,7 @@ class HubParts:
     device_store: DeviceStore
     artifacts: FolderArtifacts
     models: ModelService
+    deltas: Deltas
     control: ScriptedControl
     mailboxes: Mailboxes
     apps: AppService
@@ -198,6 +200,7 @@ class HubParts:
             ],
             {
                 "models": self.models,
+                "deltas": self.deltas,
                 "artifacts": self.artifacts,
                 "apps": self.apps,
                 "uploads": self.uploads,
@@ -252,6 +255,8 @@ async def hub_parts(
     standby = Standby(devices, Nodes(Upstream("http://127.0.0.1:1")), lease=60.0)  # without a SuperLink
     artifacts = FolderArtifacts(folder / "artifacts")
     models = ModelService(model_store, artifacts, devices, live, SIGNER)
+    deltas = Deltas(folder / "deltas known", FolderArtifacts(folder / "deltas"), artifacts, models)
+    deltas.create()
     keys = AppKeys(key_store, load_private_key(make_private_key()), hub_signs=True)
     uploads = Uploads(folder / "uploads", settings.uploads)
     uploads.create()
@@ -260,7 +265,8 @@ async def hub_parts(
     clock = Clock()
     receipts = Receipts(contribution_store, run_store, mailboxes, Journals(folder / "runs"))
     rollouts = RolloutService(RolloutStore(mongo.database), devices, models, live, Bus(), settings)
-    runs = build_runs(run_store, control, devices, models, rollouts, live, mailboxes, apps, receipts, standby)
+    datasets = DatasetService(DatasetStore(mongo.database), FolderArtifacts(folder / "datasets"), uploads)
+    runs = build_runs(run_store, control, devices, models, rollouts, live, mailboxes, apps, receipts, standby, datasets)
     try:
         await mongo.prepare(prepare_registry)
         yield HubParts(
@@ -270,11 +276,12 @@ async def hub_parts(
             device_store=device_store,
             artifacts=artifacts,
             models=models,
+            deltas=deltas,
             control=control,
             mailboxes=mailboxes,
             apps=apps,
             uploads=uploads,
-            datasets=DatasetService(DatasetStore(mongo.database), FolderArtifacts(folder / "datasets"), uploads),
+            datasets=datasets,
             run_store=run_store,
             runs=runs.service,
             reports=runs.reports,

@@ -24,6 +24,7 @@ from flip_hub.devices.schemas import DevicePatch
 from flip_hub.federation.store import RunStore
 from flip_hub.lineage.routes import LineageController
 from flip_hub.lineage.service import LineageService
+from flip_hub.models.deltas import Deltas
 from flip_hub.models.routes import DeviceArtifactController, ModelController
 from flip_hub.models.service import ModelService
 from flip_hub.models.store import ModelStore
@@ -258,6 +259,7 @@ async def running_rollouts(
         )
         services: dict[str, object] = {
             "models": parts.models,
+            "deltas": Deltas(folder / "deltas known", FolderArtifacts(folder / "deltas"), artifacts, parts.models),
             "rollouts": parts.rollouts,
             "artifacts": artifacts,
             "lineage": lineage,

@@ -32,6 +32,7 @@ def document(folder: Path) -> dict[str, Any]:
     core = build_core(settings, mongo.database)
     federation = {
         "models": None,
+        "deltas": None,
         "rollouts": None,
         "apps": None,
         "runs": None,

@@ -23,6 +23,7 @@ from flip_hub.enrolment.schemas import EnrolmentTokenRequest
 from flip_hub.federation.gateway import Gateway
 from flip_hub.federation.mailboxes import Mailboxes
 from flip_hub.health import Health
+from flip_hub.models.deltas import Deltas
 from flip_hub.models.routes import DeviceArtifactController
 from flip_hub.models.service import ModelService
 from flip_hub.models.store import ModelStore
@@ -97,9 +98,10 @@ async def _hub(folder: Path, mongo_url: str, database: str, redis: RedisSection)
     artifacts = FolderArtifacts(folder / "artifacts")
     artifacts.create()
     models = _OffersAll(ModelStore(mongo.database), artifacts, core.devices, core.live, core.model_signer)
+    deltas = Deltas(folder / "deltas known", FolderArtifacts(folder / "deltas"), artifacts, models)
     app = create_app(
         [*ROUTES, DeviceArtifactController],
-        {**core.services, "health": Health({}), "models": models, "artifacts": artifacts},
+        {**core.services, "health": Health({}), "models": models, "deltas": deltas, "artifacts": artifacts},
         access=core.access,
         prepared=mongo.prepared,
     )

@@ -19,6 +19,7 @@ from flip_agent.hub.connection import Allowance, Answer, HubConnection, OwnLimit
 from flip_agent.hub.link import HubLink
 from flip_agent.identity import Identity
 from flip_runtime.errors import FlipError, Rejected, Unavailable
+from flip_wire.file_delta import FileDelta
 from flip_wire.fleet import DesiredState, DeviceToken
 from flip_wire.models import Sha256
 from flip_wire.problem import Problem
@@ -31,6 +32,8 @@ SPOKEN = {HEADER: str(WIRE_VERSION)}
 """On each call."""
 POLL_WAIT = 60.0
 """Seconds the hub may hold back an answer to the long poll."""
+_MADE_WITHIN = 120.0
+"""Seconds for a delta that nobody has asked for before: of a GiB it takes some ten, and others may be made first."""
 _RENEW_AFTER = 0.9
 """Of a token's life."""
 _NEVER = frozenset({400, 409, 413, 415, 422})
@@ -100,6 +103,16 @@ class HubClient:
             return self._downloads.download(path, into, size=size, headers=headers, allowance=allowance)
 
         await self._ask(self._downloads, get)
+
+    async def delta(self, sha256: Sha256, base: Sha256) -> FileDelta | None:
+        """What makes that file of the `base`; None when the hub has nothing smaller than the file."""
+        path = f"/api/v1/device/artifacts/{sha256}/delta/{base}"
+
+        def get(headers: dict[str, str]) -> Answer:
+            return self._downloads.exchange("GET", path, headers=headers, within=_MADE_WITHIN)
+
+        answer = await self._authorised(self._downloads, get)
+        return _decode(answer, FileDelta) if answer.status == 200 else None
 
     # ---- one request, with a token that the hub accepts ----
 

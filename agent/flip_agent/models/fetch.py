@@ -1,5 +1,5 @@
-"""Fetches a model version from the hub into the store: only what is new, resumed where it ended, bounded in bytes a
-day, verified by hash.
+"""Fetches a model version from the hub into the store: only what is new, as a delta where that is smaller, resumed
+where it ended, bounded in bytes a day, verified by hash.
 
 Nothing becomes a blob whose bytes do not have the hash that the assignment (or the manifest it pins) names.
 """
@@ -8,11 +8,12 @@ import asyncio
 import shutil
 
 from flip_agent.hub.client import HubClient
+from flip_agent.models.delta import DeltaFetch
 from flip_agent.models.servable import servable_files
 from flip_agent.models.store import ModelStore
 from flip_agent.network.day_budget import DayBudget
 from flip_runtime.errors import Corrupt, Rejected, Unavailable
-from flip_wire.models import Manifest, ModelAssignment, Sha256
+from flip_wire.models import FileRef, Manifest, ModelAssignment, Sha256
 
 MANIFEST_LIMIT = 16 * 2**20
 """Bytes of a manifest: probe tensors are its largest part."""
@@ -25,6 +26,7 @@ class Fetch:
         self._store = store
         self._hub = hub
         self._budget = budget
+        self._deltas = DeltaFetch(store, hub, budget)
 
     async def version(self, wanted: ModelAssignment) -> None:
         """Raises `Unavailable` (hub, budget, disk space), `Corrupt` (hash, length) or `Rejected` (cannot be served
@@ -36,6 +38,12 @@ class Fetch:
         _check(manifest, wanted)
         self._require_space(wanted.manifest, manifest)
         for file in manifest.files:
+            await self._whole_or_delta(wanted.model, file)
+
+    async def _whole_or_delta(self, model: str, file: FileRef) -> None:
+        begun = self._store.holds(file.sha256) or self._store.part(file.sha256).exists()
+        base = None if begun else await asyncio.to_thread(self._deltas.base_of, model, file)
+        if base is None or not await self._deltas.fetched(file, base):
             await self._file(file.sha256, file.size)
 
     async def _file(self, sha256: Sha256, size: int) -> None:

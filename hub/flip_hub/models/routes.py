@@ -13,11 +13,13 @@ from flip_hub.artifacts.download import BINARY, download
 from flip_hub.auth.guards import device_guard, needs
 from flip_hub.auth.permissions import Permission
 from flip_hub.auth.schemas import Me
+from flip_hub.models.deltas import Deltas
 from flip_hub.models.schemas import Model, ModelVersion, VersionRequest
 from flip_hub.models.service import ModelService
 from flip_hub.problem import NotFound
 from flip_hub.uploads.schemas import Upload
 from flip_hub.uploads.service import Uploads
+from flip_wire.file_delta import FileDelta
 from flip_wire.models import GRAPH, WEIGHTS, FileRef, Manifest, Sha256
 
 
@@ -103,7 +105,7 @@ class ModelController(Controller):
 
 
 class DeviceArtifactController(Controller):
-    """For devices: manifests and files of registered versions."""
+    """For devices: manifests and files of registered versions, and what makes one of another."""
 
     path = "/api/v1/device/artifacts"
     tags = ("device",)
@@ -114,13 +116,23 @@ class DeviceArtifactController(Controller):
         self,
         models: NamedDependency[ModelService],
         artifacts: NamedDependency[Artifacts],
+        deltas: NamedDependency[Deltas],
         request: Request[Any, Any, Any],
         sha256: FromPath[str],
     ) -> Response[Any]:
         """Honours `Range`, so that a download goes on where it stopped; the ETag is the hash."""
-        if not await models.offers(Sha256(sha256)):
-            raise NotFound("no file of a registered model version has this hash")
-        return await download(artifacts, Sha256(sha256), request, {})
+        if await models.offers(Sha256(sha256)):
+            return await download(artifacts, Sha256(sha256), request, {})
+        if await deltas.holds(Sha256(sha256)):
+            return await download(deltas.files, Sha256(sha256), request, {})
+        raise NotFound("no file of a registered model version has this hash")
+
+    @get("/{sha256:str}/delta/{base:str}")
+    async def fetch_delta(
+        self, deltas: NamedDependency[Deltas], sha256: FromPath[str], base: FromPath[str]
+    ) -> FileDelta:
+        """What makes this file of the `base` that a device holds; 404 where nothing smaller than the file does."""
+        return await deltas.delta(Sha256(sha256), Sha256(base))
 
 
 def _file(name: str, upload: Upload) -> FileRef:
