@@ -94,8 +94,8 @@ async def test_errors_beyond_those_of_the_version_before_take_it_back(hub: Rollo
     await hub.look(*boxes)
     failed = await hub.rollout(rollout)
     assert failed.status is RolloutStatus.ROLLED_BACK
-    assert "could not compute 60 of 100 calls, the version before 60 of 6000" in failed.reason
-    assert (failed.figures.failed, failed.figures_before.calls) == (60, 6000)
+    assert "could not compute 60 of 100 calls, the version before 10 of 1000" in failed.reason, "on the same device"
+    assert (failed.figures.failed, failed.figures_before.calls) == (60, 1000)
     assert await wanted(boxes) == [1] * 6
 
 
@@ -241,3 +241,15 @@ async def test_without_a_version_before_devices_that_have_it_keep_it_and_others_
     await hub.look(*boxes)
     assert "there is no version before" in (await hub.rollout(rollout)).reason
     assert [box.serves for box in boxes] == [2, None, None, None, None, None]
+
+
+async def test_what_a_hub_staged_that_is_the_holder_no_more_is_taken_away(hub: RolloutHub, boxes: list[Box]) -> None:
+    rollout = await hub.start(2, LAB, EVERYBODY)
+    (staged,) = (await hub.hub.core.devices.fleet.look()).staged
+    assert (await hub.ask(rollout, "rollback")).status_code == 200
+    await hub.look(*boxes)
+    await hub.hub.core.devices.fleet.stage(staged)
+    assert await wanted(boxes) == [2, 1, 1, 1, 1, 1]
+    await hub.look()
+    assert await wanted(boxes) == [1] * 6
+    assert (await hub.try_start(3, EVERYBODY)).status_code == 201

@@ -7,7 +7,8 @@ from flip_hub.devices.reach import Located
 from flip_hub.problem import Conflict
 from flip_hub.rollouts.progress import halted, looked, resumed, rolled_back
 from flip_hub.rollouts.request import new_rollout
-from flip_hub.rollouts.schemas import DeviceCounts, Figures, RingState, Rollout, RolloutState, StepKind
+from flip_hub.rollouts.schemas import DeviceCounts, Figures, RingState, Rollout, RolloutStatus, StepKind
+from flip_hub.rollouts.sightings import Seen
 from flip_hub.rollouts.terms import Gates, Ring
 from flip_wire.models import ModelAssignment, Sha256
 from unit.test_rollouts_rings import boxes
@@ -25,8 +26,12 @@ def made(before: int | None = 1) -> Rollout:
     )
 
 
-def look(rollout: Rollout, at: float, *counts: DeviceCounts, now: Figures = NONE, before: Figures = NONE) -> Rollout:
-    return looked(rollout, counts or ALL[: rollout.opened], now, before, at)
+def look(
+    rollout: Rollout, at: float, *counts: DeviceCounts, now: Figures = NONE, before: Figures = NONE, own: Figures = NONE
+) -> Rollout:
+    """`before` on all devices, `own` on those of the open rings."""
+    told = [*counts] or ALL[: rollout.opened]
+    return looked(rollout, Seen(counts=told, now=now, before=own, elsewhere=before), at)
 
 
 def kinds(rollout: Rollout) -> list[str]:
@@ -39,7 +44,7 @@ def test_a_good_version_passes_ring_after_ring_each_after_its_soak() -> None:
         rollout = look(rollout, at)
         assert rollout.opened == opened, at
     rollout = look(rollout, 123)
-    assert (rollout.state, rollout.ended_at) == (RolloutState.DONE, 123)
+    assert (rollout.status, rollout.ended_at) == (RolloutStatus.DONE, 123)
     assert [ring.passed_at for ring in rollout.rings] == [61, 122, 123]
     assert kinds(rollout) == [
         *("started", "opened canary", "passed canary", "opened half", "passed half", "opened all", "passed all", "done")
@@ -61,7 +66,7 @@ def test_a_gate_that_fails_rolls_everybody_back_and_says_which_and_why() -> None
     rollout = look(look(made(), 1), 61)
     bad = Figures(answered=50, failed=50)
     failed = look(rollout, 70, now=bad)
-    assert failed.state is RolloutState.ROLLED_BACK
+    assert failed.status is RolloutStatus.ROLLED_BACK
     assert "ring half: errors: it could not compute 50 of 100 calls" in failed.reason
     assert [ring.state for ring in failed.rings] == [RingState.PASSED, RingState.FAILED, RingState.PENDING]
     assert (failed.steps[-1].kind, failed.steps[-1].by) == (StepKind.ROLLED_BACK, "")
@@ -71,16 +76,24 @@ def test_the_version_before_is_judged_by_what_was_known_when_most_was_known() ->
     rollout = look(made(), 1, before=Figures(answered=900, failed=100, judged=10, correct=10))
     rollout = look(rollout, 2, before=Figures(answered=10, judged=60, correct=50))
     assert rollout.figures_before == Figures(answered=900, failed=100, judged=60, correct=50)
-    assert look(rollout, 3, now=Figures(answered=450, failed=50)).state is RolloutState.RUNNING
+    assert look(rollout, 3, now=Figures(answered=450, failed=50)).status is RolloutStatus.RUNNING
+
+
+def test_the_version_before_is_judged_on_the_same_devices_where_enough_is_known_there() -> None:
+    everywhere = Figures(answered=9000, seconds=90.0, judged=900, correct=900)
+    slow_boxes = Figures(answered=100, seconds=10.0, judged=10, correct=1)
+    rollout = look(made(), 1, now=Figures(answered=100, seconds=12.0), before=everywhere, own=slow_boxes)
+    assert rollout.status is RolloutStatus.RUNNING, "it is as quick as the one before, on these devices"
+    assert rollout.figures_before == Figures(answered=100, seconds=10.0, judged=900, correct=900)
 
 
 def test_a_halted_one_opens_no_ring_and_is_watched_all_the_same() -> None:
     rollout = halted(look(made(), 1), "ada", "lunch", 2)
-    assert (rollout.state, rollout.reason) == (RolloutState.HALTED, "lunch")
+    assert (rollout.status, rollout.reason) == (RolloutStatus.HALTED, "lunch")
     later = look(rollout, 100)
     assert (later.opened, later.rings[0].why) == (1, "all gates are passed, and the rollout is halted")
     assert look(resumed(later, "ada", "", 101), 102).opened == 2
-    assert look(later, 103, DeviceCounts(devices=2, rolled_back=2)).state is RolloutState.ROLLED_BACK
+    assert look(later, 103, DeviceCounts(devices=2, rolled_back=2)).status is RolloutStatus.ROLLED_BACK
 
 
 def test_a_ring_of_nobody_passes_without_soaking_once_the_others_serve() -> None:
@@ -109,7 +122,7 @@ def test_what_does_not_follow_from_a_state_is_refused_with_a_way_out() -> None:
 def test_a_rollback_with_no_version_before_says_that_devices_keep_it() -> None:
     failed = look(made(before=None), 1, DeviceCounts(devices=2, refused=2))
     assert "there is no version before" in failed.reason
-    done = replace(made(before=None), state=RolloutState.DONE)
+    done = replace(made(before=None), status=RolloutStatus.DONE)
     with pytest.raises(Conflict, match="there is no version before"):
         rolled_back(done, "ada", "", 1)
 

@@ -21,20 +21,20 @@ from flip_hub.rollouts.schemas import (
     StepKind,
     Verdict,
 )
+from flip_hub.rollouts.sightings import Seen
 
 _STEPS = 100
 _NOTHING_BEFORE = "there is no version before: devices that have it go on serving it"
 
 
-def looked(rollout: Rollout, counts: Sequence[DeviceCounts], now: Figures, before: Figures, clock: float) -> Rollout:
-    """After a look at the devices of each open ring; `now` and `before` are of the version and the one before."""
-    known = _most_known(rollout.figures_before, before)
-    said = checks(rollout.gates, Evidence(ring=counts[-1], all=_sum(counts), now=now, before=known))
-    rings = [replace(ring, counts=count) for ring, count in zip(rollout.rings, counts, strict=False)]
-    seen = replace(
-        rollout, rings=[*rings, *rollout.rings[len(rings) :]], checks=said, figures=now, figures_before=known
-    )
-    return _judged(seen if seen == rollout else replace(seen, looked_at=clock), clock)
+def looked(rollout: Rollout, seen: Seen, clock: float) -> Rollout:
+    """After a look at the devices."""
+    before = _beside(rollout, seen)
+    said = checks(rollout.gates, Evidence(ring=seen.counts[-1], all=_sum(seen.counts), now=seen.now, before=before))
+    rings = [replace(ring, counts=count) for ring, count in zip(rollout.rings, seen.counts, strict=False)]
+    rings += rollout.rings[len(rings) :]
+    after = replace(rollout, rings=rings, checks=said, figures=seen.now, figures_before=before)
+    return _judged(after if after == rollout else replace(after, looked_at=clock), clock)
 
 
 def told_in(rings: list[RingProgress], generation: int) -> list[RingProgress]:
@@ -110,10 +110,13 @@ def _those(said: Sequence[Check], verdict: Verdict) -> list[Check]:
     return [check for check in said if check.verdict is verdict]
 
 
-def _most_known(kept: Figures, seen: Figures) -> Figures:
-    """Of calls and of feedbacks by themselves, what stands on more of them."""
-    calls = seen if seen.calls >= kept.calls else kept
-    feedback = seen if seen.judged >= kept.judged else kept
+def _beside(rollout: Rollout, seen: Seen) -> Figures:
+    """Of the version before: on the same devices where enough is known of it there, else wherever and whenever most
+    was. Calls and feedbacks by themselves."""
+    enough = rollout.gates.judged_by
+    kept, own, elsewhere = rollout.figures_before, seen.before, seen.elsewhere
+    calls = own if own.calls >= enough else max(elsewhere, kept, key=lambda figures: figures.calls)
+    feedback = own if own.judged >= enough else max(elsewhere, kept, key=lambda figures: figures.judged)
     return replace(calls, judged=feedback.judged, correct=feedback.correct)
 
 

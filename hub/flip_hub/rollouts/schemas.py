@@ -204,7 +204,7 @@ class Rollout(Struct, frozen=True, kw_only=True):
     figures: Figures
     """Of the version, on the devices of all open rings."""
     figures_before: Figures
-    """Of the version before: whenever most was known of it."""
+    """Of the version before: on the same devices, or where too little is known of it there, on all."""
     started_at: float
     started_by: str
     """A user, or a run whose best version it brings."""

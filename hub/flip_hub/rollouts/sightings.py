@@ -1,6 +1,6 @@
 """What a device reports of the two versions that a rollout is about, and what follows for rings and figures: pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from msgspec import Struct
@@ -68,20 +68,31 @@ def reaches(rings: Sequence[RingProgress]) -> list[Reach]:
     ]
 
 
-def counted(rollout: Rollout, fleet: Fleet) -> tuple[list[DeviceCounts], Figures]:
-    """Of each open ring its devices, and what all of them have told of the version's answers."""
+class Seen(Struct, frozen=True, kw_only=True):
+    """What one look shows of a rollout."""
+
+    counts: list[DeviceCounts]
+    """Of each open ring its devices."""
+    now: Figures
+    """Of the version's answers, on the devices of these rings."""
+    before: Figures
+    """Of those of the version before, on the same devices."""
+    elsewhere: Figures
+    """Of those of the version before, on all devices."""
+
+
+def seen(rollout: Rollout, fleet: Fleet) -> Seen:
     standings: list[list[Standing]] = [[] for _ in range(rollout.opened)]
-    reached, told = reaches(rollout.rings[: rollout.opened]), Figures()
+    reached, now, before, elsewhere = reaches(rollout.rings[: rollout.opened]), Figures(), Figures(), Figures()
     for device in fleet.devices:
+        of_before = device.figures(rollout.before)
+        elsewhere += of_before
         if (number := ring_of(rollout.id, reached, device)) is not None:
             standings[number].append(standing(rollout, rollout.rings[number], device, fleet))
-            told += device.figures(rollout.version).since(fleet.earlier.get(device.id, _NOTHING))
-    return [_counts(each) for each in standings], told
-
-
-def known_of(version: int | None, devices: Iterable[Sighting]) -> Figures:
-    """What all of them tell of the answers of that version."""
-    return sum((device.figures(version) for device in devices), _NOTHING)
+            now += device.figures(rollout.version).since(fleet.earlier.get(device.id, _NOTHING))
+            before += of_before
+    counts = [_counts(each) for each in standings]
+    return Seen(counts=counts, now=now, before=before, elsewhere=elsewhere)
 
 
 def standing(rollout: Rollout, ring: RingProgress, device: Sighting, fleet: Fleet) -> Standing:

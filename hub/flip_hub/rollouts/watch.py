@@ -23,7 +23,7 @@ from flip_hub.models.service import ModelService
 from flip_hub.rollouts.progress import looked, told_in
 from flip_hub.rollouts.schemas import Rollout, RolloutStatus, Step, StepKind
 from flip_hub.rollouts.service import following, look
-from flip_hub.rollouts.sightings import counted, known_of, reaches
+from flip_hub.rollouts.sightings import reaches, seen
 from flip_hub.rollouts.store import RolloutRecord, RolloutStore
 from flip_hub.settings import Settings
 
@@ -69,18 +69,17 @@ class RolloutWatch:
     async def look(self) -> None:
         """Once, at everything that is under way."""
         under_way = await self._store.under_way()
+        await self._clear({record.rollout.id for record in under_way})
         for record in under_way:
             after = await self._judged(record) if record.active else record
             if after is not None:
                 await self._carry_out(after)
-        await self._clear({record.rollout.id for record in under_way})
 
     async def _judged(self, record: RolloutRecord) -> RolloutRecord | None:
         """As it is after a look at its devices; None when somebody else has just decided on it."""
         rollout, now = record.rollout, self._clock()
         fleet = await look(self._store, rollout, now - SILENT_HEARTBEATS * self._heartbeat)
-        counts, told = counted(rollout, fleet)
-        after = looked(rollout, counts, told, known_of(rollout.before, fleet.devices), now)
+        after = looked(rollout, seen(rollout, fleet), now)
         if after == rollout:
             return record
         changed = following(record, after)
@@ -128,6 +127,6 @@ class RolloutWatch:
 
     async def _clear(self, under_way: set[str]) -> None:
         """A hub that was the holder no more may have staged what was over."""
-        for staged in (await self._devices.fleet.read()).staged:
+        for staged in (await self._devices.fleet.look()).staged:
             if staged.rollout not in under_way:
                 await self._devices.fleet.unstage(staged.rollout)
