@@ -1,5 +1,7 @@
 """Which device is in which ring, and what a device shall serve while a rollout goes on."""
 
+from pathlib import Path
+
 import pytest
 from msgspec import Struct
 
@@ -10,6 +12,8 @@ from flip_hub.rollouts.request import checked_rings, new_rollout, rings_of
 from flip_hub.rollouts.schemas import RingState, Rollout
 from flip_hub.rollouts.sightings import reaches
 from flip_hub.rollouts.terms import EVERYBODY, MOST_RINGS, Gates, Ring
+from flip_hub.settings import Settings
+from flip_runtime.config import load_config
 from flip_runtime.errors import ConfigError
 from flip_wire.fleet import DeviceId
 from flip_wire.models import ModelAssignment, Sha256
@@ -122,3 +126,16 @@ def test_the_first_version_of_a_model_is_wanted_of_its_rings_alone() -> None:
     state = FleetState(generation=1, staged=[Staged(rollout="r", assignment=version(1), reaches=[Reach(tags=["lab"])])])
     assert state.models_of(boxes(1, "lab")[0]) == [version(1)]
     assert state.models_of(boxes(1)[0]) == []
+
+
+def test_rings_and_gates_are_read_from_the_file_as_the_handbook_shows_them(tmp_path: Path) -> None:
+    handbook = (Path(__file__).parents[2] / "docs" / "OPERATIONS.md").read_text()
+    (shown,) = [part for part in handbook.split("```") if part.startswith("toml\n[[rollouts.rings]]")]
+    file = tmp_path / "hub.toml"
+    file.write_text(shown.removeprefix("toml\n"))
+    rollouts = load_config(Settings, file, environment={}).rollouts
+    assert [ring.name for ring in rings_of(rollouts.rings)] == ["canary", "everybody"]
+    assert rollouts.gates == Gates(), "it shows the defaults"
+    file.write_text('[[rollouts.rings]]\nname = "canary"\nshare = 2\n')
+    with pytest.raises(ConfigError, match=r"rollouts\.rings is .*share"):
+        load_config(Settings, file, environment={})
