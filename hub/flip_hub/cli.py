@@ -13,6 +13,7 @@ from flip_hub.commands import (
     certificate,
     confirm,
     daemon,
+    datasets,
     devices,
     enrolment,
     login,
@@ -26,7 +27,7 @@ from flip_hub.commands.parsing import Command
 from flip_runtime.errors import ConfigError, FlipError
 
 GROUPS = (
-    *(daemon, certificate, login, confirm, enrolment, devices, apps, runs, models, rollouts, alerts),
+    *(daemon, certificate, login, confirm, enrolment, devices, apps, runs, models, datasets, rollouts, alerts),
     *(users, tokens, audit, backup),
 )
 """In the order of `flip-hub --help`."""

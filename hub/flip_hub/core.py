@@ -89,6 +89,7 @@ class Core:
     audit: Audit
     telemetry: TelemetryService
     spans: SpanStore
+    datasets: DatasetService
     access: Access
     services: dict[str, object]
     """By the name under which handlers ask for them."""
@@ -147,6 +148,7 @@ def build_core(settings: Settings, database: Database) -> Core:
         audit=audit,
         telemetry=telemetry,
         spans=spans,
+        datasets=datasets,
         access=Access(people.callers, tokens, devices, credentials.internal_secret),
         services={
             **people.services,

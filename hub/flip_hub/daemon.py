@@ -127,7 +127,7 @@ async def serve(settings: Settings) -> None:
     standby = Standby(devices, gateway.nodes, lease=settings.fleet.wakes_within)
     runs = build_runs(
         *(run_store, control, devices, models, rollouts, live, mailboxes, apps, receipts, standby),
-        core.services["datasets"],
+        core.datasets,
         leading,
     )
     people, console = core.people, settings.hub.public_url

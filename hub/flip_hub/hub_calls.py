@@ -6,9 +6,10 @@ Raises `Rejected` with the hub's reason and hint, and `Unavailable` when asking 
 import ssl
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from http import HTTPStatus
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -106,12 +107,15 @@ class HubCalls:
         path: str,
         body: msgspec.Struct | bytes | None = None,
         auth: Any = httpx.USE_CLIENT_DEFAULT,
+        more: Mapping[str, str] = MappingProxyType({}),
     ) -> httpx.Response:
+        """With the headers `more`, too."""
         content = msgspec.json.encode(body) if isinstance(body, msgspec.Struct) else body
         media_type = "application/octet-stream" if isinstance(body, bytes) else "application/json"
         headers = {"traceparent": next_trace().traceparent()}
         if content is not None:
             headers["Content-Type"] = media_type
+        headers |= more
         try:
             answer = self._http.request(method, path, content=content, headers=headers, auth=auth)
         except httpx.TransportError as error:

@@ -191,5 +191,7 @@ def _runs_and_apps(
     receipts = Receipts(ContributionStore(database), run_store, mailboxes, Journals(folder / "runs"))
     standby = Standby(devices, Nodes(Upstream("http://127.0.0.1:1")), lease=60.0)  # without a SuperLink
     rollouts = RolloutService(RolloutStore(database), devices, models, live, hub.core.shared.bus, hub.settings)
-    runs = build_runs(run_store, flower, devices, models, rollouts, live, mailboxes, apps, receipts, standby)
+    runs = build_runs(
+        *(run_store, flower, devices, models, rollouts, live, mailboxes, apps, receipts, standby), hub.core.datasets
+    )
     return runs.service, apps

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from flip_hub.alerts_client import AlertsApi
 from flip_hub.client import HubApi
+from flip_hub.datasets_client import DatasetsApi
 from flip_hub.hub_calls import HubCalls
 from flip_hub.people_client import PeopleApi
 from flip_hub.rollouts_client import RolloutsApi
@@ -35,6 +36,11 @@ def the_alerts() -> AlertsApi:
 def the_rollouts() -> RolloutsApi:
     """The same hub, about rollouts."""
     return _connected(RolloutsApi)
+
+
+def the_datasets() -> DatasetsApi:
+    """The same hub, about datasets."""
+    return _connected(DatasetsApi)
 
 
 def _connected(kind: type[C]) -> C:

@@ -59,6 +59,8 @@ class _Flip(Struct, frozen=True, forbid_unknown_fields=True):
     export: str | None = None
     task: str | None = None
     """Read on the devices, by the ClientApp that ships with FLIP."""
+    evaluate: str | None = None
+    """Read in the ServerApp's process (`aggregator.evaluation`)."""
 
 
 class _Tool(Struct, frozen=True):
@@ -165,9 +167,9 @@ def _checked(values: dict[str, Any]) -> tuple[_PyProject, dict[str, Value]]:
     }.items():
         if not _NAME.fullmatch(text):
             raise Rejected(f"{FAB_CONFIG_FILE}: {field} is {text!r}", hint="letters, digits, '.', '_', '-' and '+'")
-    export = pyproject.tool.flip.export
-    if export is not None and not _ENTRY_POINT.fullmatch(export):
-        raise Rejected(f"{FAB_CONFIG_FILE}: [tool.flip] export is {export!r}", hint="write it as MODULE:FUNCTION")
+    for name, named in {"export": pyproject.tool.flip.export, "evaluate": pyproject.tool.flip.evaluate}.items():
+        if named is not None and not _ENTRY_POINT.fullmatch(named):
+            raise Rejected(f"{FAB_CONFIG_FILE}: [tool.flip] {name} is {named!r}", hint="write it as MODULE:FUNCTION")
     for key, value in config.items():
         if isinstance(value, int) and value not in _INT64:
             raise Rejected(f"{FAB_CONFIG_FILE}: {key} in [tool.flwr.app.config] needs more than 64 bits")

@@ -9,6 +9,7 @@ from litestar.params import FromPath, JSONBody
 from flip_hub.artifacts.artifacts import ARTIFACT_LIMIT, Artifacts
 from flip_hub.artifacts.download import download
 from flip_hub.auth.guards import internal_guard
+from flip_hub.datasets.service import DatasetService
 from flip_hub.federation.brief import Brief, NodeFacts
 from flip_hub.federation.participants import Participants
 from flip_hub.federation.run_reports import RunReports
@@ -39,6 +40,18 @@ class InternalController(Controller):
         self, participants: NamedDependency[Participants], flower_run_id: FromPath[str]
     ) -> list[NodeFacts]:
         return await participants.nodes(flower_run_id)
+
+    @get("/runs/{flower_run_id:str}/dataset")
+    async def read_dataset(
+        self,
+        participants: NamedDependency[Participants],
+        datasets: NamedDependency[DatasetService],
+        request: Request[Any, Any, Any],
+        flower_run_id: FromPath[str],
+    ) -> Response[Any]:
+        """That the run's plan names."""
+        found = await datasets.get((await participants.brief(flower_run_id)).plan.dataset)
+        return await download(datasets.files, found.sha256, request, {})
 
     @get("/artifacts/{sha256:str}")
     async def read_artifact(

@@ -5,6 +5,7 @@ from msgspec import Struct
 from flip_hub.apps.service import AppService
 from flip_hub.cluster.lease import ALONE, Leading
 from flip_hub.contributions.receipts import Receipts
+from flip_hub.datasets.service import DatasetService
 from flip_hub.devices.service import DeviceService
 from flip_hub.federation.mailboxes import Mailboxes
 from flip_hub.federation.participants import Participants
@@ -40,13 +41,14 @@ def build_runs(
     apps: AppService,
     receipts: Receipts,
     standby: Standby,
+    datasets: DatasetService,
     leading: Leading = ALONE,
 ) -> Runs:
     book = RunBook(store, live, devices)
     promotion = Promotion(models, rollouts)
     submission = RunSubmission(book, control, apps, devices, standby)
     watch = RunWatch(book, control, devices, promotion, receipts, standby, submission)
-    wanted = WantedRun(book, apps, models)
+    wanted = WantedRun(book, apps, models, datasets)
     return Runs(
         service=RunService(book, control, wanted, submission, watch, standby, leading),
         reports=RunReports(book, devices, models, mailboxes, receipts, promotion, leading),

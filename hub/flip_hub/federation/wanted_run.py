@@ -7,6 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from flip_hub.apps.service import AppService
+from flip_hub.datasets.service import DatasetService
 from flip_hub.federation.plan import Plan, Start
 from flip_hub.federation.privacy.rules import priced
 from flip_hub.federation.privacy.schemas import PrivacySpent, Release
@@ -32,15 +33,18 @@ class Begin(Struct, frozen=True, kw_only=True):
 
 
 class WantedRun:
-    def __init__(self, book: RunBook, apps: AppService, models: ModelService) -> None:
+    def __init__(self, book: RunBook, apps: AppService, models: ModelService, datasets: DatasetService) -> None:
         self._book = book
         self._apps = apps
         self._models = models
+        self._datasets = datasets
 
     async def run(self, request: RunRequest, at: float, by: str, traceparent: str) -> Run:
         """Not kept yet. Raises `NotFound`, `Conflict`, or `Unprocessable` that names the field."""
         app = await self._apps.get(request.fab_hash)
         run = new_run(new_run_id(), app, request, at, by, traceparent)
+        if request.plan.dataset:
+            await self._datasets.get(request.plan.dataset)
         begin = Begin() if request.plan.start is None else await self._begin(request.plan.start)
         if request.plan.privacy is None:
             return replace(run, weights=begin.weights)

@@ -10,6 +10,7 @@ from flwr.serverapp import Grid
 from msgspec import Struct
 
 from flip_hub.federation.aggregator.beginning import arrays_of_version, checkpoint_to_begin_after
+from flip_hub.federation.aggregator.evaluation import evaluation_of, tell_dataset
 from flip_hub.federation.aggregator.grid import RoundGrid
 from flip_hub.federation.aggregator.hub_line import HubLine
 from flip_hub.federation.aggregator.instructions import Instructions
@@ -52,12 +53,14 @@ class Engine:
         instructions = Instructions(self.brief.run_id, plan.update, plan.local, on_them)
         self.grid = RoundGrid(grid, self._journal, send, roster, instructions, plan.rounds, in_rounds=private)
         begin = checkpoint_to_begin_after(hub.runs, plan.start)
+        tell_dataset(self._dataset())
         self._conductor = Conductor(
             self.grid,
             Saved(self._journal, begin),
             ProgressReports(send, VersionMaker(app_folder)),
             self.brief.seed,
             first=self._first,
+            evaluate=evaluation_of(app_folder),
             ledger=self._ledger(send),
         )
 
@@ -79,6 +82,15 @@ class Engine:
     def _facts(self) -> Mapping[int, NodeFacts]:
         found = self._line.ask(f"{self._path}/nodes", list[NodeFacts], within=self._hub.patience)
         return {int(facts.node): facts for facts in found}
+
+    def _dataset(self) -> Path | None:
+        """The plan's, in the run's folder."""
+        if not self.brief.plan.dataset:
+            return None
+        path = self._journal.folder / "dataset"
+        if not path.exists():
+            self._line.save(f"{self._path}/dataset", path, within=self._hub.patience)
+        return path
 
     def _ledger(self, send: Send) -> Ledger | None:
         plan = self.brief.plan

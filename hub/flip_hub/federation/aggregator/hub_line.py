@@ -48,6 +48,26 @@ class HubLine:
         until = time.monotonic() + within
         return self.call("GET", path, b"", lambda: until)
 
+    def save(self, path: str, to: Path, *, within: float) -> None:
+        """A file that may be large; whole, or not at all. Raises as `ask`."""
+        until = time.monotonic() + within
+        part = to.with_name(f".{to.name}.part")
+        while True:
+            try:
+                with self._client.stream("GET", path) as answer:
+                    if answer.is_error:
+                        answer.read()
+                    _check(answer)
+                    with part.open("wb") as file:
+                        for chunk in answer.iter_bytes():
+                            file.write(chunk)
+                part.replace(to)
+                return
+            except (httpx.TransportError, Unavailable) as error:
+                if time.monotonic() > until:
+                    raise Unavailable(f"{path}: {error or type(error).__name__}") from error
+                time.sleep(BACKOFF.delay(1))
+
     def call(
         self,
         method: str,
@@ -78,11 +98,15 @@ class HubLine:
             answer = self._client.request(method, path, content=content, headers={"Content-Type": kind})
         except httpx.TransportError as error:
             raise Unavailable(f"{type(error).__name__}: {error}") from error
-        if answer.status_code in _NOT_YET or answer.status_code >= 500:
-            raise Unavailable(f"HTTP status {answer.status_code}", retry_after=_asked(answer))
-        if answer.is_error:
-            raise Rejected(f"HTTP status {answer.status_code}: {answer.text[:200]}")
+        _check(answer)
         return answer.content
+
+
+def _check(answer: httpx.Response) -> None:
+    if answer.status_code in _NOT_YET or answer.status_code >= 500:
+        raise Unavailable(f"HTTP status {answer.status_code}", retry_after=_asked(answer))
+    if answer.is_error:
+        raise Rejected(f"HTTP status {answer.status_code}: {answer.text[:200]}")
 
 
 def _asked(answer: httpx.Response) -> float | None:

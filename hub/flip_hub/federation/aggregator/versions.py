@@ -113,6 +113,7 @@ def _sha256(content: bytes) -> Sha256:
 
 class _Flip(msgspec.Struct, frozen=True):
     export: str = ""
+    evaluate: str = ""
 
 
 class _Tool(msgspec.Struct, frozen=True):
@@ -124,7 +125,7 @@ class _Named(msgspec.Struct, frozen=True):
 
 
 class Project(msgspec.Struct, frozen=True):
-    """As much of an app's pyproject.toml as versions need."""
+    """As much of an app's pyproject.toml as versions and evaluation need."""
 
     project: _Named
     tool: _Tool = _Tool()
