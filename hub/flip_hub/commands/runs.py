@@ -148,6 +148,7 @@ def _follow(hub: HubApi, run_id: str) -> None:
 
 def _summary(run: Run) -> str:
     promoted = "" if run.promoted_version is None else f", version {run.promoted_version} promoted"
+    promoted += f", brought by {run.rollout}" if run.rollout else ""
     reason = f": {run.reason}" if run.reason else ""
     warning = f"\nwarning: {run.warning}" if run.warning else ""
     warning += f"\nprivacy: {in_words(run.privacy)}" if run.privacy else ""
