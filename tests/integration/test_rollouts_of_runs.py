@@ -56,6 +56,15 @@ async def test_its_best_version_is_brought_ring_by_ring_and_once(mongo_url: str,
         assert f"{record.rollout.id} is bringing version 2 of tiny to the fleet" in late.warning
 
 
+async def test_what_every_device_shall_serve_already_is_not_brought_again(mongo_url: str, folder: Path) -> None:
+    async with hub_parts(mongo_url, folder, RINGS) as hub:
+        await hub.enrol("one", node="1")
+        run = await a_run(hub, 0.9)
+        await hub.models.promote("tiny", 1)
+        run = await ended(hub, run)
+        assert (run.rollout, run.promoted_version, run.warning) == ("", 1, "")
+
+
 async def test_without_rings_it_is_promoted_at_once(mongo_url: str, folder: Path) -> None:
     async with hub_parts(mongo_url, folder) as hub:
         await hub.enrol("one", node="1")

@@ -92,9 +92,12 @@ class RolloutService:
 
     async def bring(self, model: str, version: int, run_id: str) -> Rollout | None:
         """Of a run that has ended: ring by ring, where the hub's settings name rings; else to every device at once, and
-        gives None. Asked again while it is under way, it gives the same. Raises as `start`."""
+        gives None, as it does when every device is meant to serve it already. Asked again while it is under way, it
+        gives the same. Raises as `start`."""
         if not self._rings:
             await self._models.promote(model, version)
+            return None
+        if any((each.model, each.version) == (model, version) for each in (await self._devices.fleet.look()).models):
             return None
         under_way = await self._store.active_of(model)
         if under_way is not None and under_way.rollout.version == version:
