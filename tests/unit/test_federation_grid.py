@@ -1,6 +1,8 @@
 """The Grid of a ServerApp gives the same replies as Flower's, sooner, on disk first, and tells the hub of each step."""
 
 import asyncio
+import copy
+import itertools
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -17,16 +19,21 @@ from flip_hub.federation.aggregator import grid as grid_module
 from flip_hub.federation.aggregator.grid import RoundGrid
 from flip_hub.federation.aggregator.instructions import Instructions
 from flip_hub.federation.aggregator.roster import Roster
+from flip_hub.federation.brief import NodeFacts
 from flip_hub.federation.journal import Journal, Journals
+from flip_hub.federation.plan import Folding, RoundRules
 from flip_hub.federation.schemas import (
     MessagesPushed,
     RepliesMissed,
     RepliesTaken,
     ReplyContent,
     ReplyReceived,
+    ReplyRefused,
     RunReport,
 )
 from flip_runtime.errors import Rejected
+from flip_wire.fleet import DeviceId
+from flip_wire.terms import ACCOUNT, RECORD, Account, encode
 
 NOBODY = "nobody"
 RUN = "1"
@@ -44,8 +51,9 @@ class LaterGrid(Grid):
     """Each node's reply is there `after[node]` looks later; a negative number is that many looks to an error."""
 
     def __init__(self, after: dict[int, int]) -> None:
-        self._after = after
+        self.after = after
         self._sent: dict[str, Message] = {}
+        self._numbers = itertools.count()
         self.looks = 0
         self.answers_itself = False
         self.content = RecordDict()
@@ -60,10 +68,10 @@ class LaterGrid(Grid):
         raise NotImplementedError
 
     def get_node_ids(self) -> Iterable[int]:
-        return list(self._after)
+        return list(self.after)
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        ids = [f"m{len(self._sent) + number}" for number, _ in enumerate(messages)]
+        ids = [f"m{next(self._numbers)}" for _ in messages]
         for message_id, message in zip(ids, messages, strict=True):
             message.metadata.__dict__["_message_id"] = message_id
             self._sent[message_id] = message
@@ -71,7 +79,7 @@ class LaterGrid(Grid):
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
         self.looks += 1
-        due = [i for i in message_ids if abs(self._after[self._sent[i].metadata.dst_node_id]) <= self.looks]
+        due = [i for i in message_ids if abs(self.after[self._sent[i].metadata.dst_node_id]) <= self.looks]
         return [self._reply(self._sent.pop(i)) for i in due]
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
@@ -82,9 +90,9 @@ class LaterGrid(Grid):
             reply = Message(Error(code=5, reason="node is away"), reply_to=message)
             reply.metadata.__dict__["_src_node_id"] = 1
             return reply
-        if self._after[message.metadata.dst_node_id] < 0:
+        if self.after[message.metadata.dst_node_id] < 0:
             return Message(Error(code=5, reason="no such luck"), reply_to=message)
-        return Message(self.content, reply_to=message)
+        return Message(copy.deepcopy(self.content), reply_to=message)
 
 
 def instructions(nodes: Iterable[int], kind: str = "train", number: int | None = 3) -> list[Message]:
@@ -218,3 +226,121 @@ def test_of_a_result_its_name_its_bytes_and_its_examples_are_told(journal: Journ
     assert told.content.sha256 == reply.metadata.message_id
     assert 440 <= told.content.size < 1000, "with the heads of two arrays"
     assert told.content.weight == 128.0
+
+
+# ---- the plan's rules ----
+
+
+def planned(after: dict[int, int], journal: Journal, rules: RoundRules, folding: Folding | None = None) -> Any:
+    reports: list[RunReport] = []
+    inner = LaterGrid(after)
+    inner.content = trained(1.0)
+    asked = Instructions("run-1")
+    grid = RoundGrid(inner, journal, reports.append, Roster(dict, wait=60.0), asked, rules, folding=folding)
+    return grid, reports, inner
+
+
+def trained(value: float, samples: float = 10, name: str = "w", **metrics: float) -> RecordDict:
+    arrays = ArrayRecord({name: Array(np.full(4, value, np.float32))})
+    return RecordDict({"arrays": arrays, "metrics": MetricRecord({"num-examples": samples, **metrics})})
+
+
+def training(nodes: Iterable[int], number: int, value: float = 0.0) -> list[Message]:
+    arrays = ArrayRecord({"w": Array(np.full(4, value, np.float32))})
+    content = RecordDict({"arrays": arrays, "config": ConfigRecord({"server-round": number})})
+    return [Message(content, dst_node_id=node, message_type="train") for node in nodes]
+
+
+def test_a_round_that_too_few_have_answered_is_void_and_their_replies_are_late(journal: Journal) -> None:
+    grid, reports, _ = planned({1: 1, 2: 1, 3: 1_000, 4: 1_000}, journal, RoundRules(deadline=0.3, quorum=0.75))
+    grid.hold()
+    assert grid.send_and_receive(training([1, 2, 3, 4], 1)) == []
+    assert grid.void == "the round is void: 2 results of 4 devices asked, its quorum is 3"
+    assert grid.untaken() == []
+    assert reports[-1] == RepliesMissed(messages=["m0", "m1"], reason=grid.void)
+
+
+def test_more_devices_are_asked_than_the_strategy_chose_and_the_first_enough_end_the_round(journal: Journal) -> None:
+    grid, reports, _ = planned({1: 1, 2: 1_000, 3: 1, 4: 1}, journal, RoundRules(over_sample=1.0))
+    replies = grid.send_and_receive(training([1, 2], 1))
+    assert len(replies) >= 2
+    assert {reply.metadata.src_node_id for reply in replies} <= {1, 3, 4}
+    assert sorted(reports[0].nodes) == ["1", "2", "3", "4"]
+    assert reports[-1].reason == "its round had its 2 results before"
+
+
+def test_devices_of_the_roster_that_are_barred_are_not_there(journal: Journal) -> None:
+    facts = {7: NodeFacts(node="7", device_id=DeviceId("dev-7"), agent=True, barred="its site is Bern")}
+    clock = iter([0.0, 1.0, 2.0, 70.0])
+    roster = Roster(lambda: facts, wait=1.5, clock=lambda: next(clock))
+    assert roster.taking_part([8, 7]) == [8]
+    assert roster.taking_part([7]) == []
+    with pytest.raises(Rejected, match=r"too few devices for 1.5 s: 0 of the 1 online.*dev-7: its site is Bern"):
+        roster.taking_part([7])
+    assert roster.taking_part([7]) == [], "nobody had waited meanwhile"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (trained(float("nan")), "w has values that are not finite"),
+        (trained(1.0, samples=0), "stands on 0 samples"),
+        (trained(1.0, samples=1e9), "claims 1e+09 samples"),
+        (trained(1.0, name="v"), "it has 'v', which the others do not have"),
+        (trained(1.0, loss=0.5), "it has 'loss', which the others do not have"),
+        (
+            RecordDict(
+                {"arrays": ArrayRecord([np.zeros((2, 2), np.float32)]), "metrics": MetricRecord({"num-examples": 1})}
+            ),
+            "which the others do not have",
+        ),
+    ],
+)
+def test_a_reply_that_no_aggregate_can_use_is_refused_and_the_round_goes_on(
+    journal: Journal, content: RecordDict, reason: str
+) -> None:
+    grid, reports, inner = planned({1: 1, 2: 1, 3: 1}, journal, RoundRules())
+    answer = inner._reply
+    inner._reply = lambda message: (
+        Message(content, reply_to=message) if message.metadata.dst_node_id == 2 else answer(message)
+    )
+    replies = grid.send_and_receive(training([1, 2, 3], 1))
+    assert [reply.has_error() for reply in replies] == [False, True, False]
+    assert reason in replies[1].error.reason
+    (told,) = [report for report in reports if isinstance(report, ReplyRefused)]
+    assert (told.node, told.message, told.round) == ("2", "m1", 1)
+
+
+def test_a_late_reply_joins_a_later_round_on_top_of_its_model_with_less_weight(journal: Journal) -> None:
+    rules, folding = RoundRules(deadline=0.2), Folding(exponent=0.5, rounds=2)
+    grid, reports, inner = planned({1: 0, 2: 1_000}, journal, rules, folding)
+    inner.content = trained(3.0)
+    grid.hold()
+    (one,) = grid.send_and_receive(training([1, 2], 1, value=2.0))
+    assert one.metadata.src_node_id == 1
+    assert not any(isinstance(report, RepliesMissed) for report in reports), "it is still waited for"
+    inner.after[2] = 0
+    now, late = grid.send_and_receive(training([1], 2, value=10.0))
+    assert (now.metadata.src_node_id, late.metadata.src_node_id) == (1, 2)
+    assert late.content["arrays"].to_numpy_ndarrays()[0].tolist() == [11.0] * 4, "1 more than it began with"
+    assert late.content["metrics"]["num-examples"] == pytest.approx(10 / 2**0.5)
+    assert set(grid.untaken()) == {"m0", "m1", "m2"}
+
+
+def test_a_reply_that_is_too_late_to_be_folded_in_is_missed(journal: Journal) -> None:
+    rules, folding = RoundRules(deadline=0.2), Folding(rounds=1)
+    grid, reports, _ = planned({1: 0, 2: 1_000}, journal, rules, folding)
+    for number in (1, 2, 3):
+        nodes = [1, 2] if number == 1 else [1]
+        assert len(grid.send_and_receive(training(nodes, number))) == 1
+    assert reports[-1] != reports[0]
+    assert RepliesMissed(messages=["m1"], reason="it is too late to be folded in") in reports
+
+
+def test_a_reply_of_another_round_or_run_is_refused(journal: Journal) -> None:
+    grid, reports, inner = planned({1: 1}, journal, RoundRules())
+    account = encode(Account(run_id="run-2", round=1))
+    inner.content = RecordDict({**trained(1.0), RECORD: ConfigRecord({ACCOUNT: account})})
+    (reply,) = grid.send_and_receive(training([1], 1))
+    assert "a reply of round 1 of run-2" in reply.error.reason
+    assert any(isinstance(report, ReplyRefused) for report in reports)

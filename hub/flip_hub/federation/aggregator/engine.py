@@ -51,7 +51,16 @@ class Engine:
         on_them, private = on_devices(plan.privacy), plan.privacy is not None
         roster = Roster(self._facts, plan.rounds.wait, strangers="" if on_them is None else UNABLE)
         instructions = Instructions(self.brief.run_id, plan.update, plan.local, on_them)
-        self.grid = RoundGrid(grid, self._journal, send, roster, instructions, plan.rounds, in_rounds=private)
+        self.grid = RoundGrid(
+            grid,
+            self._journal,
+            send,
+            roster,
+            instructions,
+            plan.rounds,
+            folding=plan.folding,
+            in_rounds=private,
+        )
         begin = checkpoint_to_begin_after(hub.runs, plan.start)
         tell_dataset(self._dataset())
         self._conductor = Conductor(

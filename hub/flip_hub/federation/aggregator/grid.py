@@ -10,35 +10,32 @@ nobody waits for it any more. While `rounds` runs a strategy, a reply counts onc
 none. Replies are given in the order of their nodes, so that sums do not depend on who was first.
 """
 
-import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from flwr.app import ArrayRecord, Message, MetricRecord
-from flwr.common.constant import SUPERLINK_NODE_ID
+from flwr.app import ArrayRecord, Message
 from flwr.serverapp import Grid
 
 from flip_hub.federation.aggregator.instructions import Instructions, Sent, phase_of
 from flip_hub.federation.aggregator.intake import Intake, as_error
+from flip_hub.federation.aggregator.latecomers import Latecomers
+from flip_hub.federation.aggregator.reply_reports import node_of, received, refused
 from flip_hub.federation.aggregator.roster import Roster
 from flip_hub.federation.aggregator.wait import Wait
 from flip_hub.federation.journal import Journal
-from flip_hub.federation.plan import RoundRules
+from flip_hub.federation.plan import Folding, RoundRules
 from flip_hub.federation.schemas import (
     MessagesPushed,
     RepliesMissed,
     RepliesTaken,
-    ReplyContent,
     ReplyReceived,
     ReplyRefused,
     RunReport,
 )
 from flip_runtime.errors import Rejected
 
-_EXAMPLES = "num-examples"
-"""Flower's strategies weigh a reply by it, unless they are told otherwise."""
 _IN_FLIGHT = 10_000
 """Messages that are watched; of replies to older ones no more is told than that the app has them."""
 
@@ -55,6 +52,7 @@ class RoundGrid(Grid):
         instructions: Instructions,
         rules: RoundRules = RoundRules(),  # noqa: B008  frozen
         *,
+        folding: Folding | None = None,
         in_rounds: bool = False,
     ) -> None:
         """`in_rounds`: whether the app may ask devices in a strategy's rounds alone."""
@@ -64,6 +62,7 @@ class RoundGrid(Grid):
         self._roster = roster
         self._instructions = instructions
         self._rules = rules
+        self._latecomers = Latecomers(folding)
         self._in_rounds = in_rounds
         self._in_flight: OrderedDict[str, Sent] = OrderedDict()
         self._intake = Intake()
@@ -113,7 +112,7 @@ class RoundGrid(Grid):
     def refuse(self, reply: Message, reason: str) -> None:
         """One that was given, and that its strategy cannot use: for its device it is as any other refused one."""
         self._drop({reply.metadata.reply_to_message_id})
-        self._report(_refused(reply, self._instructions.last, reason))
+        self._report(refused(reply, self._instructions.last, reason))
 
     def refuse_message(self, message_id: str, node: int, reason: str) -> None:
         """As `refuse`, of a reply that nobody holds any more."""
@@ -161,14 +160,14 @@ class RoundGrid(Grid):
         replies: list[Message] = []
         reports: list[RunReport] = []
         given: dict[str, Sent] = {}
-        for reply in sorted(self._grid.pull_messages(message_ids), key=_node_of):
+        for reply in sorted(self._grid.pull_messages(message_ids), key=node_of):
             answered = reply.metadata.reply_to_message_id
             sent = self._in_flight.pop(answered, None)
-            told = list(_received(reply, sent))
+            told = list(received(reply, sent))
             reason = self._instructions.opened(reply, sent)
             if any(isinstance(report, ReplyReceived) and report.message for report in told) and not reason:
                 given[answered] = sent or _UNKNOWN
-            reports += [*told, _refused(reply, sent, reason)] if reason else told
+            reports += [*told, refused(reply, sent, reason)] if reason else told
             replies.append(as_error(reply, reason))
         self._give(given)
         for report in reports:
@@ -184,15 +183,17 @@ class RoundGrid(Grid):
         waiting = {message_id for message_id in self.push_messages(messages) if message_id}
         del messages  # they hold the model once per device
         replies: list[Message] = []
+        late: list[Message] = []
         while waiting:
-            fresh = list(self.pull_messages(waiting))
-            replies += fresh
-            waiting -= {reply.metadata.reply_to_message_id for reply in fresh}
+            for reply in self.pull_messages(waiting | self._due(wait)):
+                (replies if reply.metadata.reply_to_message_id in waiting else late).append(reply)
+            waiting -= {reply.metadata.reply_to_message_id for reply in replies}
             if wait.is_over(replies, waiting):
                 break
             time.sleep(wait.next_look())
-        self.missed(waiting, wait.ended_because)
-        return self._counted(sorted(replies, key=_node_of), wait)
+        self._let_wait(waiting, wait)
+        counted = self._counted(sorted(replies, key=node_of), wait)
+        return counted if self.void else [*counted, *self._folded(sorted(late, key=node_of))]
 
     # ---- parts ----
 
@@ -205,19 +206,45 @@ class RoundGrid(Grid):
         nodes = self._roster.others(asked, self._grid.get_node_ids(), count)
         return [Message(content, dst_node_id=node, message_type=kind) for node in nodes]
 
+    def _due(self, wait: Wait) -> set[str]:
+        """Messages of earlier rounds that may be answered now."""
+        if not wait.training:
+            return set()
+        self.missed(self._latecomers.expired(self._instructions.round), "it is too late to be folded in")
+        return self._latecomers.due(self._grid.get_node_ids()) if self._latecomers.any else set()
+
+    def _let_wait(self, waiting: set[str], wait: Wait) -> None:
+        """Nobody waits for these any more, but to fold them in later."""
+        sent = {key: self._in_flight[key] for key in waiting if wait.training and key in self._in_flight}
+        self.missed(waiting - self._latecomers.keep(sent), wait.ended_because)
+
+    def _folded(self, late: Iterable[Message]) -> list[Message]:
+        found: list[Message] = []
+        for reply in late:
+            try:
+                found.append(
+                    self._latecomers.fold(reply, self._instructions.base or ArrayRecord(), self._instructions.round)
+                )
+            except Rejected as error:
+                self.refuse(reply, str(error.args[0]))
+        return [reply for reply in self._sound(found) if not reply.has_error()]
+
     def _counted(self, replies: list[Message], wait: Wait) -> list[Message]:
         """Without those that are refused, which become errors; none when too few are left."""
-        refused = self._intake.refusals(replies, self._instructions.base)
-        self._drop(refused)
-        for reply in replies:
-            if reason := refused.get(reply.metadata.reply_to_message_id):
-                self._report(_refused(reply, self._instructions.last, reason))
-        replies = [as_error(reply, refused.get(reply.metadata.reply_to_message_id, "")) for reply in replies]
+        replies = self._sound(replies)
         self.void = wait.void(sum(not reply.has_error() for reply in replies))
         if not self.void:
             return replies
         self.missed({reply.metadata.reply_to_message_id for reply in replies if not reply.has_error()}, self.void)
         return []
+
+    def _sound(self, replies: list[Message]) -> list[Message]:
+        """Those that are refused become errors."""
+        reasons = self._intake.refusals(replies, self._instructions.base)
+        for reply in replies:
+            if reason := reasons.get(reply.metadata.reply_to_message_id):
+                self.refuse(reply, reason)
+        return [as_error(reply, reasons.get(reply.metadata.reply_to_message_id, "")) for reply in replies]
 
     def _give(self, given: Mapping[str, Sent]) -> None:
         if self._untaken is not None:
@@ -229,53 +256,3 @@ class RoundGrid(Grid):
     def _drop(self, message_ids: Collection[str]) -> None:
         if self._untaken is not None:
             self._untaken = {key: sent for key, sent in self._untaken.items() if key not in message_ids}
-
-
-def _received(reply: Message, sent: Sent | None) -> Iterator[RunReport]:
-    answered = reply.metadata.reply_to_message_id
-    if sent is None:
-        if reply.metadata.src_node_id != SUPERLINK_NODE_ID:
-            node = str(reply.metadata.src_node_id)
-            yield ReplyReceived(round=0, phase="", node=node, error="", message=answered, content=_content_of(reply))
-        return
-    error = (reply.error.reason or f"error {reply.error.code}") if reply.has_error() else ""
-    from_device = str(reply.metadata.src_node_id) == sent.node  # Flower answers for a node that it calls offline
-    yield ReplyReceived(
-        round=sent.round,
-        phase=sent.phase,
-        node=sent.node,
-        error=error,
-        message=answered if from_device else "",
-        content=_content_of(reply) if from_device else None,
-    )
-    if not from_device:
-        yield RepliesMissed(messages=[answered], reason=f"its round went on without it: {error}")
-
-
-def _refused(reply: Message, sent: Sent | None, reason: str) -> ReplyRefused:
-    return ReplyRefused(
-        round=0 if sent is None else sent.round,
-        phase="" if sent is None else sent.phase,
-        node=str(reply.metadata.src_node_id),
-        message=reply.metadata.reply_to_message_id,
-        reason=reason,
-    )
-
-
-def _node_of(reply: Message) -> int:
-    return reply.metadata.src_node_id
-
-
-def _content_of(reply: Message) -> ReplyContent | None:
-    """None when there is none, only an error."""
-    if not reply.has_content():
-        return None
-    records = list(reply.content.values())
-    arrays = [array for record in records if isinstance(record, ArrayRecord) for array in record.values()]
-    numbers = [record.get(_EXAMPLES) for record in records if isinstance(record, MetricRecord)]
-    weights = [float(number) for number in numbers if isinstance(number, int | float) and math.isfinite(number)]
-    return ReplyContent(
-        sha256=reply.metadata.message_id,
-        size=sum(len(array.data) for array in arrays),
-        weight=weights[0] if weights else None,
-    )

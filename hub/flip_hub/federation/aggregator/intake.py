@@ -5,7 +5,6 @@ a weight that cannot be, metrics that are named otherwise than most. A strategy 
 failed. What was sent to the devices has a vote, too; where more of them agree on another form, the app has its reasons.
 """
 
-import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
@@ -14,9 +13,10 @@ from flwr.app import Array, ArrayRecord, Error, Message, MetricRecord
 from flwr.app.message import make_message
 from flwr.common.constant import ErrorCode
 
+from flip_hub.federation.aggregator.strategies.refusals import refused_samples
+from flip_hub.federation.aggregator.strategies.tensors import mean_dtype
+
 _EXAMPLES = "num-examples"
-MOST_EXAMPLES = 100_000_000
-"""Of one device: more are a lie or a mistake, and would outweigh all others."""
 
 Form = tuple[tuple[str, str, tuple[int, ...]], ...]
 """Name, dtype and shape of each array."""
@@ -45,7 +45,15 @@ def as_error(reply: Message, reason: str) -> Message:
 
 
 def form(record: ArrayRecord) -> Form:
-    return tuple(sorted((name, array.dtype, _shape(array)) for name, array in record.items()))
+    return tuple(sorted((name, _dtype(array), _shape(array)) for name, array in record.items()))
+
+
+def _dtype(array: Array) -> str:
+    """That its mean has: counters of a device are whole numbers, their mean is not."""
+    try:
+        return str(mean_dtype(np.dtype(array.dtype)))
+    except TypeError:
+        return array.dtype
 
 
 def _shape(array: Array) -> tuple[int, ...]:
@@ -69,12 +77,8 @@ def _not_finite(reply: Message) -> str:
 
 def _no_weight(reply: Message) -> str:
     for record in reply.content.metric_records.values():
-        for name, value in record.items():
-            if isinstance(value, float) and not math.isfinite(value) and name == _EXAMPLES:
-                return f"{name} is {value}"
-        number = record.get(_EXAMPLES)
-        if isinstance(number, int | float) and not 0 < number <= MOST_EXAMPLES:
-            return f"{_EXAMPLES} is {number:g}; it must be above 0 and at most {MOST_EXAMPLES:,}"
+        if _EXAMPLES in record and (reason := refused_samples(record[_EXAMPLES])):
+            return reason
     return ""
 
 

@@ -28,6 +28,11 @@ class Unpacking:
         self._shared, self._local = split(self._asked, local) if self._asked else ({}, {})
         self._base: Base | None = None
 
+    @property
+    def arrays(self) -> Mapping[str, Array]:
+        """Of the instruction; none where it has not one record of them."""
+        return self._asked
+
     def unpack(self, reply: Message) -> Message:
         """The same message; one without packed arrays, where nothing stays local, as it was. Raises `Rejected` that
         says what is wrong with it."""

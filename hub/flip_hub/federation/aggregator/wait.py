@@ -24,7 +24,7 @@ class Wait:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`asked`: devices that the strategy chose; `timeout` is its own time limit, in seconds."""
-        training = phase == Phase.TRAIN
+        self.training = training = phase == Phase.TRAIN
         self._wanted = asked
         self._limit = rules.deadline or timeout if phase in set(Phase) else timeout
         self._quorum = math.ceil(rules.quorum * asked) if training else 0

@@ -1,0 +1,73 @@
+"""Replies to training of earlier rounds that still come: each joins the round in which it comes, made to fit its model.
+
+What it changed in the model that it began with is put on top of the current one, and its weight is discounted by how
+late it is (`strategies.folding`). So any synchronous strategy takes it as an ordinary reply. One that is too late for
+that is missed, as without folding: its device gives it to the hub as a late contribution.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, Message, MetricRecord
+
+from flip_hub.federation.aggregator.instructions import Sent
+from flip_hub.federation.aggregator.strategies.folding import folded
+from flip_hub.federation.aggregator.strategies.tensors import read
+from flip_hub.federation.plan import Folding
+from flip_runtime.errors import Rejected
+
+_EXAMPLES = "num-examples"
+
+
+class Latecomers:
+    def __init__(self, folding: Folding | None) -> None:
+        """None: nobody is waited for longer than their round."""
+        self._folding = folding
+        self._awaited: dict[str, Sent] = {}
+
+    @property
+    def any(self) -> bool:
+        return bool(self._awaited)
+
+    def keep(self, sent: Mapping[str, Sent]) -> set[str]:
+        """Those of these messages that are waited for beyond their round."""
+        if self._folding is None:
+            return set()
+        awaited = {key: each for key, each in sent.items() if each.unpacking is not None and each.unpacking.arrays}
+        self._awaited |= awaited
+        return set(awaited)
+
+    def expired(self, number: int) -> set[str]:
+        """Messages whose replies are too late from that round on; they are forgotten."""
+        if self._folding is None:
+            return set()
+        late = {key for key, sent in self._awaited.items() if number - sent.round > self._folding.rounds}
+        self._awaited = {key: sent for key, sent in self._awaited.items() if key not in late}
+        return late
+
+    def due(self, online: Iterable[int]) -> set[str]:
+        """Messages that may have been answered. For a node that is away the SuperLink would make up an answer, and drop
+        the real one."""
+        present = {str(node) for node in online}
+        return {key for key, sent in self._awaited.items() if sent.node in present}
+
+    def fold(self, reply: Message, current: ArrayRecord, number: int) -> Message:
+        """The same reply for the model of that round. Raises `Rejected` when it does not fit."""
+        sent = self._awaited.pop(reply.metadata.reply_to_message_id)
+        assert self._folding is not None
+        assert sent.unpacking is not None
+        staleness = number - sent.round
+        for name, record in list(reply.content.array_records.items()):
+            if set(record) != set(current):
+                raise Rejected("it has other arrays than the model")
+            fitted = folded(read(record), read(sent.unpacking.arrays), read(current), staleness, self._folding.exponent)
+            reply.content[name] = ArrayRecord({key: Array(np.asarray(each)) for key, each in fitted.arrays.items()})
+            for metrics in reply.content.metric_records.values():
+                _discount(metrics, fitted.discount)
+        return reply
+
+
+def _discount(metrics: MetricRecord, by: float) -> None:
+    samples = metrics.get(_EXAMPLES)
+    if isinstance(samples, int | float):
+        metrics[_EXAMPLES] = float(samples * by)

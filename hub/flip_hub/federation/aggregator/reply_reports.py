@@ -1,0 +1,63 @@
+"""What is told of a reply: that it is here, that it was refused and why, or that Flower answered in its place."""
+
+import math
+from collections.abc import Iterator
+
+from flwr.app import ArrayRecord, Message, MetricRecord
+from flwr.common.constant import SUPERLINK_NODE_ID
+
+from flip_hub.federation.aggregator.instructions import Sent
+from flip_hub.federation.schemas import RepliesMissed, ReplyContent, ReplyReceived, ReplyRefused, RunReport
+
+_EXAMPLES = "num-examples"
+"""Flower's strategies weigh a reply by it, unless they are told otherwise."""
+
+
+def received(reply: Message, sent: Sent | None) -> Iterator[RunReport]:
+    answered = reply.metadata.reply_to_message_id
+    if sent is None:
+        if reply.metadata.src_node_id != SUPERLINK_NODE_ID:
+            node = str(reply.metadata.src_node_id)
+            yield ReplyReceived(round=0, phase="", node=node, error="", message=answered, content=_content_of(reply))
+        return
+    error = (reply.error.reason or f"error {reply.error.code}") if reply.has_error() else ""
+    from_device = str(reply.metadata.src_node_id) == sent.node  # Flower answers for a node that it calls offline
+    yield ReplyReceived(
+        round=sent.round,
+        phase=sent.phase,
+        node=sent.node,
+        error=error,
+        message=answered if from_device else "",
+        content=_content_of(reply) if from_device else None,
+    )
+    if not from_device:
+        yield RepliesMissed(messages=[answered], reason=f"its round went on without it: {error}")
+
+
+def refused(reply: Message, sent: Sent | None, reason: str) -> ReplyRefused:
+    return ReplyRefused(
+        round=0 if sent is None else sent.round,
+        phase="" if sent is None else sent.phase,
+        node=str(reply.metadata.src_node_id),
+        message=reply.metadata.reply_to_message_id,
+        reason=reason,
+    )
+
+
+def node_of(reply: Message) -> int:
+    return reply.metadata.src_node_id
+
+
+def _content_of(reply: Message) -> ReplyContent | None:
+    """None when there is none, only an error."""
+    if not reply.has_content():
+        return None
+    records = list(reply.content.values())
+    arrays = [array for record in records if isinstance(record, ArrayRecord) for array in record.values()]
+    numbers = [record.get(_EXAMPLES) for record in records if isinstance(record, MetricRecord)]
+    weights = [float(number) for number in numbers if isinstance(number, int | float) and math.isfinite(number)]
+    return ReplyContent(
+        sha256=reply.metadata.message_id,
+        size=sum(len(array.data) for array in arrays),
+        weight=weights[0] if weights else None,
+    )
