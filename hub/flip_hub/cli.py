@@ -20,6 +20,7 @@ from flip_hub.commands import (
     models,
     rollouts,
     runs,
+    strategies,
     tokens,
     users,
 )
@@ -27,8 +28,8 @@ from flip_hub.commands.parsing import Command
 from flip_runtime.errors import ConfigError, FlipError
 
 GROUPS = (
-    *(daemon, certificate, login, confirm, enrolment, devices, apps, runs, models, datasets, rollouts, alerts),
-    *(users, tokens, audit, backup),
+    *(daemon, certificate, login, confirm, enrolment, devices, apps, runs, strategies, models, datasets, rollouts),
+    *(alerts, users, tokens, audit, backup),
 )
 """In the order of `flip-hub --help`."""
 

@@ -15,6 +15,7 @@ from flip_hub.contributions.schemas import Contribution, LateContribution, LateC
 from flip_hub.devices.schemas import Device, DevicePatch
 from flip_hub.enrolment.schemas import EnrolmentToken, EnrolmentTokenRequest, ListedToken
 from flip_hub.federation.schemas import Run, RunDetail, RunRequest
+from flip_hub.federation.strategy_schemas import StrategySchema
 from flip_hub.hub_calls import HubCalls, part
 from flip_hub.lineage.schemas import Lineage
 from flip_hub.models.schemas import Model, ModelVersion
@@ -109,6 +110,12 @@ class HubApi(HubCalls):
 
     def remove_app_key(self, key_id: str) -> AppKey:
         return self._decoded(self._send("DELETE", f"/api/v1/app-keys/{part(key_id)}"), AppKey)
+
+    def strategies(self) -> list[StrategySchema]:
+        return self._get("/api/v1/strategies", list[StrategySchema])
+
+    def strategy(self, name: str) -> StrategySchema:
+        return self._get(f"/api/v1/strategies/{part(name)}", StrategySchema)
 
     def start_run(self, request: RunRequest) -> Run:
         return self._post("/api/v1/runs", Run, request)

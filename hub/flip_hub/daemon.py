@@ -42,6 +42,7 @@ from flip_hub.federation.routes import RunController
 from flip_hub.federation.runs import build_runs
 from flip_hub.federation.standby import Standby
 from flip_hub.federation.store import RunStore
+from flip_hub.federation.strategy_routes import StrategyController
 from flip_hub.federation.superlink import Superlink
 from flip_hub.health import Health
 from flip_hub.lineage.routes import LineageController
@@ -74,6 +75,7 @@ FEDERATION_ROUTES = [
     DeviceArtifactController,
     AppController,
     RunController,
+    StrategyController,
     LateController,
     ContributionController,
     LineageController,

@@ -54,6 +54,7 @@ from flip_hub.federation.runs import build_runs
 from flip_hub.federation.service import RunService
 from flip_hub.federation.standby import Standby
 from flip_hub.federation.store import RunStore
+from flip_hub.federation.strategy_routes import StrategyController
 from flip_hub.federation.upstream import Upstream
 from flip_hub.lineage.routes import LineageController
 from flip_hub.lineage.service import LineageService
@@ -191,6 +192,7 @@ class HubParts:
                 DeviceArtifactController,
                 AppController,
                 RunController,
+                StrategyController,
                 LateController,
                 ContributionController,
                 LineageController,

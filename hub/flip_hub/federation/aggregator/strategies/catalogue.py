@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import flwr.serverapp.strategy as flower
 from flwr.serverapp.strategy import FedAvg
@@ -129,7 +129,7 @@ def make(name: str, options: Mapping[str, Value]) -> FedAvg:
         if option.required and option.name not in options:
             raise _wrong(name, option.name, "it is not given, and has no default", f"it must be {_said(option)}")
     given = {option: _checked(name, of_it[option], value) for option, value in options.items()}
-    constructor: Callable[..., FedAvg] = _classes()[name]
+    constructor = cast(Callable[..., FedAvg], _classes()[name])
     try:
         return constructor(**given)
     except ValueError as error:
