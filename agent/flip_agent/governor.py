@@ -112,8 +112,9 @@ class Governor:
         loop = asyncio.get_running_loop()
         try:
             while True:
-                limits = self._limits.value
-                held = judge(rules(limits), self._read(), held, at=loop.time(), settle=limits.settle)
+                limits, now = self._limits.value, self._read()
+                held = judge(rules(limits), now, held, at=loop.time(), settle=limits.settle)
+                self._reported.powered(on_battery=now.battery is not None, metered=is_metered(now, limits.metered))
                 self._tell("; ".join(each.because for each in held.values()))
                 await asyncio.sleep(limits.every)
         finally:
@@ -174,7 +175,10 @@ def _low(name: str, hold_at: float, calm_at: float, read: Callable[[Readings], f
 
 def _metered(patterns: tuple[str, ...]) -> Rule:
     def wrong(now: Readings) -> str:
-        costs = now.interface is not None and any(fnmatch(now.interface, pattern) for pattern in patterns)
-        return f"the network is metered ({now.interface})" if costs else ""
+        return f"the network is metered ({now.interface})" if is_metered(now, patterns) else ""
 
     return Rule("metered", wrong, lambda now: not wrong(now))
+
+
+def is_metered(now: Readings, patterns: tuple[str, ...]) -> bool:
+    return now.interface is not None and any(fnmatch(now.interface, pattern) for pattern in patterns)

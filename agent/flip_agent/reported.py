@@ -31,6 +31,9 @@ class Reported:
         self._held[by] = because
         self.state.set(replace(self.state.value, held_because="; ".join(filter(None, self._held.values()))))
 
+    def powered(self, *, on_battery: bool, metered: bool) -> None:
+        self.state.set(replace(self.state.value, on_battery=on_battery, metered=metered))
+
     def mode(self, mode: str) -> None:
         self.state.set(replace(self.state.value, mode=mode))
 

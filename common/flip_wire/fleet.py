@@ -119,3 +119,6 @@ class ReportedState(Struct, frozen=True, kw_only=True):
     after five (heartbeat, rollback and doctor only)."""
     forms: list[str] = []
     """What it can send an update in (`flip_wire.terms.FORMS`), parts that stay local included; none: `float` alone."""
+    on_battery: bool = False
+    metered: bool = False
+    """Whether its link is one of those that its owner calls metered."""

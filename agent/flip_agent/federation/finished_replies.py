@@ -1,4 +1,4 @@
-"""A run that goes on with another ServerApp asks again in the same words: what lies here finished is not trained twice."""
+"""A run that goes on with another ServerApp asks again in the same words: what lies here finished is the answer."""
 
 from asyncio import to_thread
 

@@ -4,6 +4,7 @@ import argparse
 
 import msgspec
 
+from flip_hub.commands.parsing import setting
 from flip_hub.commands.run_privacy import add_privacy, privacy_of
 from flip_hub.federation.plan import DeviceFilter, Folding, Plan, RoundRules, Start, Update
 from flip_runtime.errors import Rejected
@@ -15,7 +16,9 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
     devices.add_argument("--site", action="append", default=[], metavar="SITE", help="those at one of these sites")
     devices.add_argument("--on-mains", action="store_true", help="those that say they are not on battery")
     devices.add_argument("--unmetered", action="store_true", help="those that say their link costs nothing")
-    devices.add_argument("--least-samples", type=int, default=0, metavar="N", help="those that keep so many samples")
+    devices.add_argument(
+        "--least-samples", type=int, default=0, metavar="N", help="those whose last update stood on as many"
+    )
     rounds = parser.add_argument_group("rounds")
     rounds.add_argument(
         "--deadline", type=float, default=0.0, metavar="SECONDS", help="a round goes on without the rest"
@@ -27,6 +30,8 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
     rounds.add_argument("--wait", type=float, default=3600.0, metavar="SECONDS", help="for enough devices, then end")
     rounds.add_argument("--fold-late", type=float, metavar="A", help="late results join with the weight (1+s)^-A")
     rounds.add_argument("--fold-rounds", type=int, default=3, metavar="S", help="how many rounds late at most")
+    rounds.add_argument("--strategy", default="", metavar="NAME", help="in the place of the app's: flip-hub strategies")
+    rounds.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="of that strategy")
     model = parser.add_argument_group("the model and its updates")
     model.add_argument("--from-model", metavar="NAME:VERSION", help="start from that registered version")
     model.add_argument("--from-run", metavar="ID[:ROUND]", help="go on from that round of a run that has ended")
@@ -57,7 +62,9 @@ def plan_of(options: argparse.Namespace) -> Plan:
     )
     return _checked(
         Plan(
-            devices=devices,
+            strategy=options.strategy,
+            options=dict(setting(text, "--option eta=0.1") for text in options.option),
+            filter=devices,
             rounds=rules,
             folding=folding,
             start=start,

@@ -92,6 +92,10 @@ class Receipts:
         reason = "the hub knows of no such run" if run is None else f"the run had ended: {run.reason or run.status}"
         return Receipt(message_id=message_id, fate=Fate.LATE, reason=reason)
 
+    async def examples(self, numbers: Sequence[str]) -> dict[DeviceId, float]:
+        """Of each device's newest result in those runs of Flower's: on how many it stood."""
+        return await self._store.examples(numbers)
+
     async def _take_in(self, number: str, message_ids: Sequence[str]) -> None:
         await self._settle([_of(number, key, 0, "", "", Fate.ACCEPTED) for key in message_ids])
 

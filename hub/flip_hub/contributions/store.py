@@ -80,6 +80,16 @@ class ContributionStore:
         found = self._instructions.aggregate(stages)
         return [msgspec.convert({**one, "device_id": one["_id"]}, Contributor) async for one in found]
 
+    async def examples(self, flower_run_ids: Sequence[str]) -> dict[DeviceId, float]:
+        """Of each device's newest result in these runs: on how many it stood."""
+        given = {"flower_run_id": {"$in": list(flower_run_ids)}, "phase": Phase.TRAIN, "content.weight": {"$gt": 0}}
+        stages: list[Document] = [
+            {"$match": given},
+            {"$sort": {"received_at": 1}},
+            {"$group": {"_id": "$device_id", "weight": {"$last": "$content.weight"}}},
+        ]
+        return {DeviceId(each["_id"]): each["weight"] async for each in self._instructions.aggregate(stages)}
+
     async def kept_late(self, message_ids: Sequence[str]) -> dict[str, LateContribution]:
         """Of these messages."""
         found = self._late.find({"_id": {"$in": list(message_ids)}, "whole": True}, {"contribution": 1})

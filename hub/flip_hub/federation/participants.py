@@ -1,5 +1,8 @@
 """What a ServerApp is told of its run and of the nodes that may take part, by the plan's device filter."""
 
+from collections.abc import Mapping
+
+from flip_hub.contributions.receipts import Receipts
 from flip_hub.devices.record import DeviceRecord
 from flip_hub.devices.service import DeviceService
 from flip_hub.federation.brief import Brief, NodeFacts
@@ -8,15 +11,19 @@ from flip_hub.federation.privacy.on_devices import UNABLE, on_devices
 from flip_hub.federation.run_book import RunBook
 from flip_hub.federation.schemas import Run
 from flip_hub.problem import NotFound
+from flip_wire.fleet import DeviceId
 
+_RUNS = 10
+"""Of an app, that are looked at for what its devices last trained on."""
 TERMS_SINCE = 4
 """The version of the wire from which on agents understand terms."""
 
 
 class Participants:
-    def __init__(self, book: RunBook, devices: DeviceService) -> None:
+    def __init__(self, book: RunBook, devices: DeviceService, receipts: Receipts) -> None:
         self._book = book
         self._devices = devices
+        self._receipts = receipts
 
     async def brief(self, flower_run_id: str) -> Brief:
         """Raises `NotFound`."""
@@ -26,9 +33,16 @@ class Participants:
 
     async def nodes(self, flower_run_id: str) -> list[NodeFacts]:
         """Of all devices that are nodes of Flower's. Raises `NotFound`."""
-        plan = (await self._run(flower_run_id)).plan
+        run = await self._run(flower_run_id)
         records = await self._devices.records()
-        return [_facts(record, record.node_id, plan) for record in records if record.node_id is not None]
+        examples = await self._examples(run)
+        return [_facts(record, record.node_id, run.plan, examples) for record in records if record.node_id is not None]
+
+    async def _examples(self, run: Run) -> Mapping[DeviceId, float]:
+        """On how many each device's last update of this app stood, in the latest runs; none where nobody asks."""
+        if not run.plan.filter.least_samples:
+            return {}
+        return await self._receipts.examples(await self._book.store.numbers_of_app(run.app, _RUNS))
 
     async def _run(self, flower_run_id: str) -> Run:
         run = await self._book.store.run_of_flower(flower_run_id)
@@ -37,19 +51,26 @@ class Participants:
         return run
 
 
-def _facts(record: DeviceRecord, node: str, plan: Plan) -> NodeFacts:
+def _facts(record: DeviceRecord, node: str, plan: Plan, examples: Mapping[DeviceId, float]) -> NodeFacts:
     agent = record.wire_version >= TERMS_SINCE
     forms = [] if record.reported is None else record.reported.forms
-    why = barred(record, plan.devices) or ("" if agent or on_devices(plan.privacy) is None else UNABLE)
+    why = barred(record, plan.filter, examples) or ("" if agent or on_devices(plan.privacy) is None else UNABLE)
     return NodeFacts(node=node, device_id=record.id, agent=agent, forms=forms, barred=why)
 
 
-def barred(record: DeviceRecord, asked: DeviceFilter) -> str:
+def barred(record: DeviceRecord, asked: DeviceFilter, examples: Mapping[DeviceId, float]) -> str:
     """Why a plan leaves the device out, in words for people; empty when it takes part."""
+    told, known = record.reported, examples.get(record.id)
     if record.revoked:
         return "it is revoked"
     if asked.tags and not set(asked.tags) & set(record.tags):
         return f"it has none of the tags {', '.join(asked.tags)}"
     if asked.sites and record.site not in asked.sites:
         return f"its site is {record.site or 'not known'}"
+    if asked.on_mains and (told is None or told.on_battery):
+        return "it is on battery" if told is not None else "it has not said how it is powered"
+    if asked.unmetered and (told is None or told.metered):
+        return "its link is metered" if told is not None else "it has not said what its link is"
+    if known is not None and known < asked.least_samples:
+        return f"its last update stood on {known:g} examples"
     return ""

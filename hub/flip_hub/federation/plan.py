@@ -25,7 +25,7 @@ class DeviceFilter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     unmetered: bool = False
     """Only devices that say that their link costs nothing."""
     least_samples: Annotated[int, Meta(ge=0, le=2**40)] = 0
-    """Labelled samples that the device says it keeps."""
+    """On how many examples a device's last update of this app stood; one that was never asked takes part."""
 
 
 class RoundRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,7 +69,7 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A name from `GET /api/v1/strategies`, which takes the place of the app's own; empty: the app's own."""
     options: dict[str, Value] = {}
     """Of that strategy."""
-    devices: DeviceFilter = field(default_factory=DeviceFilter)
+    filter: DeviceFilter = field(default_factory=DeviceFilter)
     rounds: RoundRules = RoundRules()
     folding: Folding | None = None
     start: Start | None = None

@@ -53,5 +53,5 @@ def build_runs(
         service=RunService(book, control, wanted, submission, watch, standby, leading),
         reports=RunReports(book, devices, models, mailboxes, receipts, promotion, leading),
         watch=watch,
-        participants=Participants(book, devices),
+        participants=Participants(book, devices, receipts),
     )

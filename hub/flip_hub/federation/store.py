@@ -41,6 +41,11 @@ class RunStore:
         found = self._runs.find().sort("started_at", DESCENDING).skip(skip).limit(limit)
         return [_convert(document) async for document in found]
 
+    async def numbers_of_app(self, app: str, most: int) -> list[str]:
+        """Flower's numbers of the newest runs of that app."""
+        found = self._runs.find({"app": app}).sort("started_at", DESCENDING).limit(most)
+        return [number async for document in found for number in _convert(document).numbers]
+
     async def active(self) -> list[Run]:
         """Those that may still send messages to devices, oldest first."""
         found = self._runs.find({"status": {"$in": ACTIVE}}).sort("started_at", ASCENDING)

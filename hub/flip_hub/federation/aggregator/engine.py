@@ -10,6 +10,7 @@ from flwr.serverapp import Grid
 from msgspec import Struct
 
 from flip_hub.federation.aggregator.beginning import arrays_of_version, checkpoint_to_begin_after
+from flip_hub.federation.aggregator.choice import chosen_by
 from flip_hub.federation.aggregator.evaluation import evaluation_of, tell_dataset
 from flip_hub.federation.aggregator.grid import RoundGrid
 from flip_hub.federation.aggregator.hub_line import HubLine
@@ -68,6 +69,7 @@ class Engine:
             Saved(self._journal, begin),
             ProgressReports(send, VersionMaker(app_folder)),
             self.brief.seed,
+            chosen_by(plan),
             first=self._first,
             evaluate=evaluation_of(app_folder),
             ledger=self._ledger(send),
