@@ -52,6 +52,8 @@ def _parser() -> argparse.ArgumentParser:
     enrol.add_argument("--again", action="store_true", help="enrol anew, with the same key")
     status = commands.add_parser("status", parents=[shared], help="what the daemon is doing")
     status.add_argument("--json", action="store_true")
+    receipts = commands.add_parser("receipts", parents=[shared], help="what became of this device's contributions")
+    receipts.add_argument("--json", action="store_true")
     doctor = commands.add_parser("doctor", parents=[shared], help="look for what is wrong, with or without a daemon")
     doctor.add_argument("--json", action="store_true")
     doctor.add_argument("--fix", action="store_true", help="mend what can be mended")
@@ -135,6 +137,24 @@ def _status(options: argparse.Namespace, settings: Settings, config: Path | None
     return 0
 
 
+def _receipts(options: argparse.Namespace, settings: Settings, config: Path | None) -> int:
+    import msgspec
+
+    from flip_agent.local.ask import ask
+    from flip_agent.local.messages import Receipts, ReceiptsRequest
+    from flip_agent.receipts import render
+    from flip_agent.status import NOT_RUNNING
+    from flip_runtime.errors import Unavailable
+
+    try:
+        receipts = ask(settings.agent.run_socket, ReceiptsRequest(), Receipts).receipts
+    except Unavailable as error:
+        print(f"flip-agent: {error}", file=sys.stderr)
+        return NOT_RUNNING
+    print(msgspec.json.encode(receipts).decode() if options.json else render(receipts))
+    return 0
+
+
 def _models(options: argparse.Namespace, settings: Settings, config: Path | None) -> int:
     import msgspec
 
@@ -188,7 +208,15 @@ def _doctor(options: argparse.Namespace, config: Path | None) -> int:
     return 0 if all(verdict.good for verdict in verdicts) else 1
 
 
-_COMMANDS = {"run": _run, "serve": _serve, "train": _train, "enrol": _enrol, "status": _status, "models": _models}
+_COMMANDS = {
+    "run": _run,
+    "serve": _serve,
+    "train": _train,
+    "enrol": _enrol,
+    "status": _status,
+    "receipts": _receipts,
+    "models": _models,
+}
 
 
 def _configure_logs(settings: Settings) -> None:

@@ -42,6 +42,7 @@ from flip_agent.network.build import day_budget, thrift
 from flip_agent.outbox.last_chance import delivered
 from flip_agent.outbox.outbox import Outbox
 from flip_agent.progress import Progress
+from flip_agent.receipts import ReceiptFile
 from flip_agent.reported import Reported
 from flip_agent.restart import begin_anew, others_restart_it
 from flip_agent.settings import Settings
@@ -158,6 +159,7 @@ class Daemon:
         self._local = LocalServer(
             *(self._settings.run_socket, outbox, self._desired, self._reported, self._inference, self._rollbacks),
             budget=self._budget,
+            receipts=ReceiptFile(self._settings.state),
             holding=self._governor.because,
             status=self._status,
             mend=self._inspection.mend,

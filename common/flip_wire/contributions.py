@@ -31,6 +31,12 @@ class Receipt(Struct, frozen=True, kw_only=True):
     fate: Fate
     reason: str = ""
     """Why it is late or was refused, in words for people."""
+    weight: float | None = None
+    """Its share in the aggregate, with the discount of a stale one; None where the strategy weighs otherwise."""
+    entry: int = 0
+    """Its number in the run's chain of receipts; 0 before it is there."""
+    hash: str = ""
+    """Of that entry."""
 
 
 class LateReply(Struct, frozen=True, kw_only=True):

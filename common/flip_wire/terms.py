@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from flip_wire.statements import Signed
+
 RECORD = "flip"
 TERMS = "terms"
 ACCOUNT = "account"
@@ -72,6 +74,8 @@ class Account(Struct, frozen=True, kw_only=True, omit_defaults=True):
     round: int
     form: UpdateForm | None = None
     """That the arrays came in; None: as the app gave them."""
+    signed: Signed | None = None
+    """What the device says and signs of what it contributes."""
 
 
 _encoder = msgspec.msgpack.Encoder()

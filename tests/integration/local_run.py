@@ -16,6 +16,7 @@ from flip_agent.models.store import ModelStore
 from flip_agent.network.day_account import FILE, DayAccount
 from flip_agent.network.day_budget import DayBudget, Limits
 from flip_agent.outbox.outbox import Outbox
+from flip_agent.receipts import ReceiptFile
 from flip_agent.reported import Reported
 from flip_agent.watched import Watched
 from flip_runtime.errors import Unavailable
@@ -45,7 +46,7 @@ class Run:
         ready = asyncio.Event()
         parts = (self.outbox, self.desired, self.reported, self.inference, self.rollbacks, self.budget)
         server = LocalServer(
-            *(self.socket, *parts),
+            *(self.socket, *parts, ReceiptFile(self.socket.parent)),
             holding=self.holding,
             status=self._status,
             mend=self._mend,

@@ -4,6 +4,7 @@ A change that breaks one of these needs a new WIRE_VERSION and a file of its own
 """
 
 import base64
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from flip_wire.actions import ActionResult
 from flip_wire.contributions import LateNeeds, LateReply, Receipt
 from flip_wire.fleet import (
     DesiredState,
+    DeviceId,
     DeviceToken,
     Enrolled,
     EnrolRequest,
@@ -24,6 +26,7 @@ from flip_wire.health import HealthReport, Repair
 from flip_wire.models import Manifest, ModelAssignment, RolledBack, Sha256, encode_manifest
 from flip_wire.problem import Problem
 from flip_wire.spans import Spans, span_id, trace_of_message
+from flip_wire.statements import Statement, content_hash
 from flip_wire.telemetry import Batch, BatchAccepted, Gap, SessionEvent
 from flip_wire.version import HISTORY, WIRE_VERSION
 
@@ -83,6 +86,24 @@ def test_the_bytes_that_a_device_signs_do_not_change() -> None:
 def test_the_bytes_that_a_hub_signs_for_a_model_version_do_not_change() -> None:
     assignment = ModelAssignment(model="digits", version=6, manifest=Sha256("c" * 64), size=900)
     assert assignment.statement() == b"flip-model-version\n" + b"c" * 64 + b"\n900\n6\ndigits"
+
+
+def test_the_bytes_that_a_device_signs_of_a_contribution_do_not_change() -> None:
+    base, content = content_hash({"arrays": "a" * 64}), content_hash({"metrics": "b" * 64, "arrays": "c" * 64})
+    said = Statement(
+        device_id=DeviceId("dev-0123456789ab"),
+        run_id="run-0123456789ab",
+        round=3,
+        phase="train",
+        base=base,
+        content=content,
+        samples=120.0,
+        nonce="00112233aabbccdd",
+    )
+    fields = f'["dev-0123456789ab","run-0123456789ab",3,"train","{base}","{content}",120.0,"00112233aabbccdd"]'
+    assert said.signed_content() == b"flip-contribution-1\n" + fields.encode()
+    assert base == sha256(b'flip-content-1\n[["arrays","' + b"a" * 64 + b'"]]').hexdigest()
+    assert content == content_hash({"arrays": "c" * 64, "metrics": "b" * 64})
 
 
 def test_the_manifest_s_canonical_form_does_not_change() -> None:

@@ -1,7 +1,8 @@
 """What the session and its worker say to each other over a socket pair: frames of four bytes of length and MessagePack.
 
 The session sends the objects of an instruction, then `Call`; the worker answers with the reply's objects, then
-`Answered`, or with `Failed` alone.
+`Answered`, or with `Failed` alone. Where the call `signs`, the worker says before what the reply holds (`Sign`), and
+gets that signed.
 """
 
 import msgspec
@@ -9,6 +10,8 @@ from msgspec import Struct
 
 from flip_agent.federation.flower import Item, Reply
 from flip_agent.settings import Value
+from flip_wire.models import Sha256
+from flip_wire.statements import Signed
 from flip_wire.terms import Terms
 
 HEADER = 4
@@ -27,6 +30,22 @@ class Call(Struct, frozen=True, kw_only=True, tag=True):
     """`context.state` after the message before; empty at first."""
     terms: Terms | None = None
     """What is asked beside running the app."""
+    signs: bool = False
+    """Whether the session signs what the reply holds."""
+
+
+class Sign(Struct, frozen=True, kw_only=True, tag=True):
+    """As `flip_wire.statements.Statement`."""
+
+    base: Sha256
+    content: Sha256
+    samples: float | None
+
+
+class ToSay(Struct, frozen=True, kw_only=True, tag=True):
+    """The answer to `Sign`: goes with the reply."""
+
+    signed: Signed
 
 
 class Answered(Struct, frozen=True, kw_only=True, tag=True):
@@ -41,12 +60,12 @@ class Failed(Struct, frozen=True, kw_only=True, tag=True):
     reason: str
 
 
-ToWorker = Item | Call
-FromWorker = Item | Answered | Failed
+ToWorker = Item | Call | ToSay
+FromWorker = Item | Sign | Answered | Failed
 
 _encoder = msgspec.msgpack.Encoder()
-decode_to_worker = msgspec.msgpack.Decoder(Item | Call).decode
-decode_from_worker = msgspec.msgpack.Decoder(Item | Answered | Failed).decode
+decode_to_worker = msgspec.msgpack.Decoder(ToWorker).decode
+decode_from_worker = msgspec.msgpack.Decoder(FromWorker).decode
 
 
 def encode(frame: ToWorker | FromWorker) -> bytes:

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from asyncio import to_thread
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -27,23 +28,26 @@ from flip_agent.federation.flower import (
     object_ids,
     run_config,
 )
-from flip_agent.federation.frames import Answered, Call, Failed
+from flip_agent.federation.frames import Answered, Call, Failed, Sign
 from flip_agent.federation.instruction_terms import terms_of
+from flip_agent.federation.reply_objects import REPLY, ReplyObjects
 from flip_agent.federation.room import when_there_is_room
 from flip_agent.federation.run_link import RunLink
 from flip_agent.federation.session_store import Message, SessionStore
+from flip_agent.federation.statement_signer import StatementSigner
 from flip_agent.federation.steps import Outcome, Step
 from flip_agent.federation.worker import Worker
 from flip_agent.settings import FederationSection
 from flip_runtime.backoff import Backoff
 from flip_runtime.errors import Corrupt, Rejected, Unavailable
+from flip_wire.statements import Signed
 from flip_wire.telemetry import SessionEvent
+from flip_wire.terms import Terms
 
 log = logging.getLogger(__name__)
 
 _ARRIVING = Backoff(first=0.1, most=2.0)
 _ASKS = 60
-_REPLY = "a finished reply"
 
 
 class MessageSteps:
@@ -56,6 +60,7 @@ class MessageSteps:
         link: RunLink,
         settings: FederationSection,
         sockets: Path,
+        signer: StatementSigner,
     ) -> None:
         """`sockets`: the folder of the agent's, where a ClientApp finds this device's samples."""
         self._store = store
@@ -65,6 +70,7 @@ class MessageSteps:
         self._link = link
         self._settings = settings
         self._sockets = sockets
+        self._signer = signer
         self._finished = FinishedReplies(store, fleet)
         self._worker: Worker | None = None
         self._worker_run = ""
@@ -168,7 +174,7 @@ class MessageSteps:
             return
         await self._link.tell("training")
         await to_thread(self._store.objects.drop_of_reply, instruction.message_id)
-        objects = _ReplyObjects(self._store, instruction.message_id)
+        objects = ReplyObjects(self._store, instruction.message_id)
         try:
             result = await self._result(instruction, objects)
         except Rejected as error:
@@ -178,7 +184,7 @@ class MessageSteps:
         else:
             await self._keep_result(instruction, result, objects)
 
-    async def _result(self, instruction: Instruction, objects: "_ReplyObjects") -> Answered | Failed:
+    async def _result(self, instruction: Instruction, objects: ReplyObjects) -> Answered | Failed:
         run = await self._run_of(instruction)
         terms = await to_thread(terms_of, instruction.tree, self._reader(instruction))
         if terms is not None:
@@ -192,13 +198,22 @@ class MessageSteps:
             run_config=run_config(worker.app.folder, run.overrides),
             context=await to_thread(self._store.context, instruction.run_id),
             terms=terms,
+            signs=terms is not None,
         )
         holding = asyncio.create_task(self._hold(worker))
         try:  # no TaskGroup: what `call` raises is handled above by its kind
-            return await worker.call(call, self._instruction_objects(instruction), objects.keep)
+            return await worker.call(
+                call, self._instruction_objects(instruction), objects.keep, partial(self._sign, instruction, terms)
+            )
         finally:
             holding.cancel()
             await asyncio.wait([holding])
+
+    async def _sign(self, instruction: Instruction, terms: Terms | None, said: Sign) -> Signed:
+        assert terms is not None
+        signed = await to_thread(self._signer.sign, instruction, terms, said)
+        await to_thread(self._store.receipts.signed, instruction.message_id, signed.statement)
+        return signed
 
     def _reader(self, instruction: Instruction) -> Callable[[str], bytes]:
         return lambda key: self._store.objects.in_instruction(instruction.message_id, key).content
@@ -213,13 +228,13 @@ class MessageSteps:
             elif worker.resume():
                 await self._link.tell("training")
 
-    async def _keep_result(self, instruction: Instruction, result: Answered | Failed, objects: "_ReplyObjects") -> None:
+    async def _keep_result(self, instruction: Instruction, result: Answered | Failed, objects: ReplyObjects) -> None:
         if isinstance(result, Failed):
             await self._keep_error(instruction, result.code, result.reason)
             return
         event = _event_of_reply(instruction, result.reply, result.seconds)
         await when_there_is_room(
-            _REPLY,
+            REPLY,
             lambda: self._store.make_ready(
                 instruction.message_id,
                 result.reply,
@@ -252,7 +267,7 @@ class MessageSteps:
             self._store.objects.drop_of_reply(instruction.message_id)
             self._store.make_ready(instruction.message_id, reply, items, context=None, seconds=0.0, event=event)
 
-        await when_there_is_room(_REPLY, keep)
+        await when_there_is_room(REPLY, keep)
 
     # ---- replying ----
 
@@ -279,23 +294,3 @@ def _event_of_reply(instruction: Instruction, reply: Reply, seconds: float) -> S
     if error is None:
         return event_of(instruction, "trained", seconds=seconds)
     return event_of(instruction, "refused" if error.code == APP_REFUSED else "failed", error.reason or "")
-
-
-class _ReplyObjects:
-    """Gathers a reply as the worker makes it; what is too large for memory goes to the disk early."""
-
-    _MOST = 16 * 2**20
-
-    def __init__(self, store: SessionStore, message_id: str) -> None:
-        self.waiting: list[Item] = []
-        self._bytes = 0
-        self._store = store
-        self._message_id = message_id
-
-    async def keep(self, item: Item) -> None:
-        self.waiting.append(item)
-        self._bytes += len(item.content)
-        if self._bytes > self._MOST:
-            waiting = self.waiting
-            await when_there_is_room(_REPLY, lambda: self._store.objects.keep_of_reply(self._message_id, waiting))
-            self.waiting, self._bytes = [], 0

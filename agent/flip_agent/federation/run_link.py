@@ -17,7 +17,8 @@ from pathlib import Path
 from flip_agent.federation.session_events import REFUSED, KeptEvent, Loss
 from flip_agent.federation.session_store import SessionStore
 from flip_agent.local.client import LocalClient
-from flip_agent.local.messages import Draw, Drawn, FromRun, GiveBack, Hold, ToRun, Training, Work
+from flip_agent.local.messages import Draw, Drawn, FromRun, GiveBack, Hold, ReceiptsKept, ToRun, Training, Work
+from flip_agent.receipts import SHOWN, KeptReceipt
 from flip_agent.watched import Watched
 from flip_runtime.errors import Rejected, Unavailable
 from flip_wire.spans import Spans
@@ -59,6 +60,10 @@ class RunLink:
         if training != self._training:
             self._training = training
             await self._client.send(Training(state=training))
+
+    async def tell_receipts(self, receipts: Sequence[KeptReceipt]) -> None:
+        """What is not heard now is told with the next greeting."""
+        await self._client.send(ReceiptsKept(receipts=[*receipts]))
 
     async def draw(self, wanted: int, beyond: int) -> Drawn:
         """As `Draw`. Raises `Unavailable` while `run` is away, where there is a limit."""
@@ -139,7 +144,7 @@ class RunLink:
         return True
 
     def _greeting(self) -> Sequence[ToRun]:
-        return [Training(state=self._training)]
+        return [Training(state=self._training), ReceiptsKept(receipts=self._store.receipts.newest(SHOWN))]
 
     async def _hear(self, message: FromRun) -> None:
         match message:

@@ -8,7 +8,7 @@ import logging
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from flip_agent.device_key import read_key
+from flip_agent.device_key import load_key, read_key
 from flip_agent.durable_file import move_aside
 from flip_agent.federation.app_signature import TrustedKeys
 from flip_agent.federation.app_store import AppStore
@@ -21,6 +21,7 @@ from flip_agent.federation.run_link import RunLink
 from flip_agent.federation.session import Session
 from flip_agent.federation.session_store import SessionStore
 from flip_agent.federation.settlement import Settlement
+from flip_agent.federation.statement_signer import StatementSigner
 from flip_agent.federation.traffic import Traffic
 from flip_agent.identity import Identity, load_identity
 from flip_agent.settings import Settings
@@ -98,7 +99,8 @@ async def _session(
     link = RunLink(settings.agent.run_socket, store, limited=settings.network.daily_bytes > 0)
     traffic.drawn_by(link.draw)
     delivery = Delivery(store, fleet, contributions)
-    steps = MessageSteps(store, fleet, apps, delivery, link, federation, settings.agent.sockets)
+    signer = StatementSigner(load_key(settings.agent.state), identity.device_id)
+    steps = MessageSteps(store, fleet, apps, delivery, link, federation, settings.agent.sockets, signer)
     settlement = Settlement(store, delivery, link)
     session = Session(store, fleet, steps, settlement, link, idle_exit=federation.idle_exit, lease=federation.lease)
     log.info("training session", extra={"device": identity.device_id, "fleet": identity.fleet_address})

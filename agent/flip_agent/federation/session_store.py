@@ -18,11 +18,12 @@ import msgspec
 from msgspec import Struct
 
 from flip_agent.durable_file import Column, DurableFile
-from flip_agent.federation import session_events, session_marks, session_objects
+from flip_agent.federation import session_events, session_marks, session_objects, session_receipts
 from flip_agent.federation.flower import Instruction, Item, Reply, Run
 from flip_agent.federation.session_events import SessionEvents
 from flip_agent.federation.session_marks import SessionMarks
 from flip_agent.federation.session_objects import SessionObjects
+from flip_agent.federation.session_receipts import SessionReceipts
 from flip_agent.federation.steps import SETTLING, Step
 from flip_agent.federation.timeline import Mark, error_of, spans_of
 from flip_agent.settings import Value
@@ -93,10 +94,12 @@ class Message(Struct, frozen=True, kw_only=True):
 class SessionStore:
     def __init__(self, path: Path, *, events_kept: int = session_events.KEPT) -> None:
         """Raises `Unavailable` when another process has it open, `Corrupt` when it cannot be read."""
-        schema = _SCHEMA + session_objects.SCHEMA + session_events.SCHEMA + session_marks.SCHEMA
+        parts = (session_objects, session_events, session_marks, session_receipts)
+        schema = _SCHEMA + "".join(part.SCHEMA for part in parts)
         self._file = DurableFile(path, schema, version=_VERSION, added=(*_ADDED, *session_events.ADDED))
         self.objects = SessionObjects(self._file)
         self.events = SessionEvents(self._file, events_kept)
+        self.receipts = SessionReceipts(self._file)
         self._marks = SessionMarks()
 
     def __enter__(self) -> Self:
@@ -214,6 +217,7 @@ class SessionStore:
         before = earlier.instruction
         with self._file.transaction() as db:
             self.objects.hand_on(db, before.message_id, message_id)
+            self.receipts.hand_on(db, before.message_id, message_id)
             self._make_ready(db, message_id, reply, [root], earlier.seconds, 0.0, event)
             marks = self._forget(db, before.message_id)
             last = SessionEvent(run_id=before.run_id, message_id=before.message_id, step="trained")

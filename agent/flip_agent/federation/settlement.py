@@ -13,7 +13,7 @@ from flip_agent.federation.steps import NEXT, Outcome, Step
 from flip_agent.watched import Watched
 from flip_runtime.backoff import Backoff
 from flip_runtime.errors import Corrupt, Rejected, Unavailable
-from flip_wire.contributions import Fate
+from flip_wire.contributions import Fate, Receipt
 from flip_wire.telemetry import SessionEvent
 
 log = logging.getLogger(__name__)
@@ -90,6 +90,7 @@ class Settlement:
         except Rejected as error:  # it was written to another device: this one was enrolled anew meanwhile
             await self._advance(message, Outcome.GONE, None, late=str(error))
             return True
+        await self._keep(receipt)
         match receipt.fate:
             case Fate.ACCEPTED:
                 await self._advance(message, Outcome.DONE, _event(message, "delivered"))
@@ -103,6 +104,13 @@ class Settlement:
                 await asyncio.sleep(max(0.0, _ASK_AGAIN - asked_for))
                 return False
         return True
+
+    async def _keep(self, receipt: Receipt) -> None:
+        """For people who ask this device what became of its contributions."""
+        if receipt.fate is not Fate.PENDING:
+            kept = await to_thread(self._store.receipts.settled, receipt)
+            if kept is not None:
+                await self._link.tell_receipts([kept])
 
     async def _hand_over(self, message: Message) -> None:
         try:

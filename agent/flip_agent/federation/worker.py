@@ -20,6 +20,8 @@ from flip_agent.federation.frames import (
     Call,
     Failed,
     FromWorker,
+    Sign,
+    ToSay,
     ToWorker,
     decode_from_worker,
     encode,
@@ -27,6 +29,7 @@ from flip_agent.federation.frames import (
 )
 from flip_agent.samples import SOCKETS
 from flip_runtime.child import Child
+from flip_wire.statements import Signed
 
 log = logging.getLogger(__name__)
 
@@ -63,9 +66,14 @@ class Worker:
         self._writer: asyncio.StreamWriter
 
     async def call(
-        self, call: Call, objects: AsyncIterator[Item], keep: Callable[[Item], Awaitable[None]]
+        self,
+        call: Call,
+        objects: AsyncIterator[Item],
+        keep: Callable[[Item], Awaitable[None]],
+        sign: Callable[[Sign], Awaitable[Signed]] | None = None,
     ) -> Answered | Failed:
-        """Runs the ClientApp on a message; `keep` gets the reply's objects. Starts the process when there is none."""
+        """Runs the ClientApp on a message; `keep` gets the reply's objects, `sign` what is to be signed of it, where
+        the call says so. Starts the process when there is none."""
         self.held = 0.0
         try:
             async with asyncio.timeout(self._time_limit) as self._limit:
@@ -74,8 +82,11 @@ class Worker:
                 async for item in objects:
                     await self._send(item)
                 await self._send(call)
-                while isinstance(frame := await self._receive(), Item):
-                    await keep(frame)
+                while not isinstance(frame := await self._receive(), Answered | Failed):
+                    if isinstance(frame, Item):
+                        await keep(frame)
+                    elif sign is not None:
+                        await self._send(ToSay(signed=await sign(frame)))
                 return frame
         except TimeoutError:
             await self.stop()

@@ -31,13 +31,18 @@ from flip_agent.federation.frames import (
     Call,
     Failed,
     FromWorker,
+    Sign,
+    ToSay,
     ToWorker,
     decode_to_worker,
     encode,
     length_of,
 )
+from flip_agent.federation.mods.chain import Sign as Signer
 from flip_agent.federation.mods.chain import chain, mods_of
 from flip_runtime.logs import configure_logs
+from flip_wire.models import Sha256
+from flip_wire.statements import Signed
 
 log = logging.getLogger(__name__)
 
@@ -60,17 +65,29 @@ def serve(calls: BinaryIO, answers: BinaryIO, load: Callable[[], ClientApp]) -> 
     """Answers calls until the session is gone."""
     load = cache(load)
     contents: dict[str, bytes] = {}
+
+    def sign(base: Sha256, content: Sha256, samples: float | None) -> Signed:
+        answers.write(encode(Sign(base=base, content=content, samples=samples)))
+        answers.flush()
+        answer = _receive(calls)
+        if not isinstance(answer, ToSay):
+            raise EOFError("the session is gone")
+        return answer.signed
+
     while (frame := _receive(calls)) is not None:
         if isinstance(frame, Item):
             contents[frame.object_id] = frame.content
             continue
-        for answer in _answer(load, frame, contents):
+        assert isinstance(frame, Call)
+        for answer in _answer(load, frame, contents, sign):
             answers.write(encode(answer))
         answers.flush()
         contents = {}
 
 
-def _answer(load: Callable[[], ClientApp], call: Call, contents: dict[str, bytes]) -> Iterable[FromWorker]:
+def _answer(
+    load: Callable[[], ClientApp], call: Call, contents: dict[str, bytes], sign: Signer
+) -> Iterable[FromWorker]:
     try:
         app = load()
     except Exception as error:  # an app may raise anything: the strategy is told what
@@ -86,7 +103,7 @@ def _answer(load: Callable[[], ClientApp], call: Call, contents: dict[str, bytes
             run_config=call.run_config,
             state=call.context,
         )
-        reply = chain(app, mods_of(call.terms))(instruction, around)
+        reply = chain(app, mods_of(call.terms, sign if call.signs else None))(instruction, around)
         seconds = time.monotonic() - started
         head, objects = flatten(reply, instruction, seconds)
         after = context_state(around)

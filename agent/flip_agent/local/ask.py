@@ -15,6 +15,8 @@ from flip_agent.local.messages import (
     Mended,
     Models,
     ModelsRequest,
+    Receipts,
+    ReceiptsRequest,
     Retry,
     RetryDone,
     Rollback,
@@ -24,8 +26,8 @@ from flip_agent.local.messages import (
 )
 from flip_runtime.errors import Rejected, Unavailable
 
-Question = StatusRequest | Mend | ModelsRequest | Rollback | Retry
-A = TypeVar("A", Status, Mended, Models, RollbackDone, RetryDone)
+Question = StatusRequest | Mend | ModelsRequest | Rollback | Retry | ReceiptsRequest
+A = TypeVar("A", Status, Mended, Models, RollbackDone, RetryDone, Receipts)
 
 
 def ask(path: Path, question: Question, kind: type[A], *, within: float = 10.0) -> A:

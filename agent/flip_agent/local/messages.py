@@ -6,6 +6,7 @@ One connection, messages both ways, each one JSON object on a line of at most 1 
 
 from msgspec import Raw, Struct
 
+from flip_agent.receipts import KeptReceipt
 from flip_wire.fleet import ReportedState
 from flip_wire.health import HealthReport, Repair
 from flip_wire.inference import ModelTraffic
@@ -42,6 +43,12 @@ class Training(Struct, frozen=True, kw_only=True, tag=True):
     """From `train`: `idle`, `waiting`, `training`, `held` or `delivering`."""
 
     state: str
+
+
+class ReceiptsKept(Struct, frozen=True, kw_only=True, tag=True):
+    """From `train`: the newest after `Hello`, and each when its fate is known."""
+
+    receipts: list[KeptReceipt]
 
 
 class Prepare(Struct, frozen=True, kw_only=True, tag=True):
@@ -229,6 +236,15 @@ class StatusRequest(Struct, frozen=True, kw_only=True, tag=True):
     """From the command line."""
 
 
+class ReceiptsRequest(Struct, frozen=True, kw_only=True, tag=True):
+    """From the command line."""
+
+
+class Receipts(Struct, frozen=True, kw_only=True, tag=True):
+    receipts: list[KeptReceipt]
+    """The newest first."""
+
+
 class Status(Struct, frozen=True, kw_only=True, tag=True):
     device_id: str | None
     name: str
@@ -246,6 +262,7 @@ ToRun = (
     Hello
     | Emit
     | Training
+    | ReceiptsKept
     | Draw
     | GiveBack
     | Prepared
@@ -257,6 +274,7 @@ ToRun = (
     | Retry
     | ModelsRequest
     | Mend
+    | ReceiptsRequest
     | StatusRequest
 )
 FromRun = (
@@ -273,5 +291,6 @@ FromRun = (
     | Models
     | Declined
     | Mended
+    | Receipts
     | Status
 )

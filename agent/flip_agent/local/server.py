@@ -29,6 +29,9 @@ from flip_agent.local.messages import (
     Models,
     ModelsRequest,
     Prepared,
+    Receipts,
+    ReceiptsKept,
+    ReceiptsRequest,
     Retry,
     RetryDone,
     Rollback,
@@ -46,6 +49,7 @@ from flip_agent.local.messages import (
 from flip_agent.models.rollback import Rollbacks
 from flip_agent.network.day_budget import DayBudget
 from flip_agent.outbox.outbox import Outbox
+from flip_agent.receipts import ReceiptFile
 from flip_agent.reported import Reported
 from flip_agent.watched import Watched
 from flip_runtime.errors import Corrupt, Rejected, Unavailable
@@ -71,6 +75,7 @@ class LocalServer:
         inference: InferencePeers,
         rollbacks: Rollbacks,
         budget: DayBudget,
+        receipts: ReceiptFile,
         holding: Watched[str],
         status: Callable[[], Awaitable[Status]],
         mend: Callable[[], Awaitable[list[Repair]]],
@@ -83,6 +88,7 @@ class LocalServer:
         self._inference = inference
         self._rollbacks = rollbacks
         self._budget = budget
+        self._receipts = receipts
         self._holding = holding
         self._status = status
         self._mend = mend
@@ -140,6 +146,10 @@ class LocalServer:
                     self._inference.instance(peer.instance).answered(message)
                 case Training():
                     self._reported.training(message.state)
+                case ReceiptsKept():
+                    await asyncio.to_thread(self._receipts.heard, message.receipts)
+                case ReceiptsRequest():
+                    await peer.send(Receipts(receipts=self._receipts.newest()))
                 case Draw():
                     drawn = await asyncio.to_thread(self._budget.draw, message.wanted, message.beyond)
                     granted, because, limited = drawn

@@ -30,5 +30,7 @@ class NodeFacts(Struct, frozen=True, kw_only=True):
     """Whether it understands terms (`flip_wire.terms`); Flower's own SuperNode does not."""
     forms: list[str] = []
     """In which it can send updates, beside plainly."""
+    key: str = ""
+    """PEM of its public key, with which it signs what it contributes; empty: it signs nothing."""
     barred: str = ""
     """Why the plan leaves it out, in words for people; empty when it takes part."""

@@ -16,7 +16,7 @@ from flip_wire.fleet import DeviceId
 _RUNS = 10
 """Of an app, that are looked at for what its devices last trained on."""
 TERMS_SINCE = 4
-"""The version of the wire from which on agents understand terms."""
+"""The version of the wire from which on agents understand terms, and sign what they contribute."""
 
 
 class Participants:
@@ -55,7 +55,8 @@ def _facts(record: DeviceRecord, node: str, plan: Plan, examples: Mapping[Device
     agent = record.wire_version >= TERMS_SINCE
     forms = [] if record.reported is None else record.reported.forms
     why = barred(record, plan.filter, examples) or ("" if agent or on_devices(plan.privacy) is None else UNABLE)
-    return NodeFacts(node=node, device_id=record.id, agent=agent, forms=forms, barred=why)
+    key = record.public_key if agent else ""
+    return NodeFacts(node=node, device_id=record.id, agent=agent, forms=forms, key=key, barred=why)
 
 
 def barred(record: DeviceRecord, asked: DeviceFilter, examples: Mapping[DeviceId, float]) -> str:

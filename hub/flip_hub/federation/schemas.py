@@ -9,6 +9,7 @@ from flip_hub.federation.plan import Plan, Value
 from flip_hub.federation.privacy.schemas import PrivacySpent
 from flip_wire.fleet import DeviceId
 from flip_wire.models import Manifest, Sha256
+from flip_wire.statements import Signed
 
 
 class RunRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -172,6 +173,10 @@ class ReplyContent(Struct, frozen=True, kw_only=True):
     """Bytes of its arrays."""
     weight: float | None
     """On how many examples it stands (`num-examples`), where it says so: what strategies weigh it by."""
+    signed: Signed | None = None
+    """What the device has signed of it; None where its signature is not the device's, or it signs nothing."""
+    key: str = ""
+    """PEM of the key that it is signed with."""
 
 
 class ReplyReceived(Struct, frozen=True, kw_only=True, tag=True):
@@ -197,6 +202,8 @@ class RepliesTaken(Struct, frozen=True, kw_only=True, tag=True):
     """What came of the replies to these instructions is on the hub's disk: their devices may forget them."""
 
     messages: list[str]
+    weights: dict[str, float] = {}
+    """Of those whose share in the aggregate is known, by message."""
 
 
 class ReplyRefused(Struct, frozen=True, kw_only=True, tag=True):

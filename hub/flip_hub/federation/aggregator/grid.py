@@ -13,6 +13,7 @@ none. Replies are given in the order of their nodes, so that sums do not depend 
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from flwr.app import ArrayRecord, Message
@@ -99,11 +100,12 @@ class RoundGrid(Grid):
         held = (self._untaken or {}).items()
         return [key for key, sent in held if not phase or (sent.phase, sent.round) == (phase, number)]
 
-    def taken(self, message_ids: Collection[str]) -> None:
-        """A checkpoint holds what came of them: devices may forget them."""
+    def taken(self, message_ids: Collection[str], weights: Mapping[str, float] = MappingProxyType({})) -> None:
+        """A checkpoint holds what came of them: devices may forget them. `weights`: their shares in the aggregate,
+        where they are known, by message."""
         self._drop(message_ids)
         if message_ids:
-            self._report(RepliesTaken(messages=sorted(message_ids)))
+            self._report(RepliesTaken(messages=sorted(message_ids), weights=dict(weights)))
 
     def let_go(self) -> None:
         """Nobody makes checkpoints any more: what was given since the last is in none, and late when the run ends."""
@@ -139,9 +141,10 @@ class RoundGrid(Grid):
                 hint="leave that to the strategy's `start`, or start the run without privacy",
             )
         messages = list(messages)
-        sent = [self._instructions.describe(message) for message in messages]
-        for message in messages:
-            self._instructions.with_terms(message, self._roster.of(message.metadata.dst_node_id))
+        known = [self._roster.of(message.metadata.dst_node_id) for message in messages]
+        sent = [self._instructions.describe(*each) for each in zip(messages, known, strict=True)]
+        for message, facts in zip(messages, known, strict=True):
+            self._instructions.with_terms(message, facts)
         self._roster.asked()
         ids: list[str] = list(self._grid.push_messages(messages))
         written: dict[tuple[int, str], dict[str, str]] = {}
@@ -163,8 +166,9 @@ class RoundGrid(Grid):
         for reply in sorted(self._grid.pull_messages(message_ids), key=node_of):
             answered = reply.metadata.reply_to_message_id
             sent = self._in_flight.pop(answered, None)
-            told = list(received(reply, sent))
-            reason = self._instructions.opened(reply, sent)
+            signed = self._instructions.signed(reply, sent)
+            told = list(received(reply, sent, signed))
+            reason = self._instructions.opened(reply, sent, signed)
             if any(isinstance(report, ReplyReceived) and report.message for report in told) and not reason:
                 given[answered] = sent or _UNKNOWN
             reports += [*told, refused(reply, sent, reason)] if reason else told

@@ -5,11 +5,15 @@ from collections.abc import Sequence
 import msgspec
 from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
 from msgspec import Struct
+from msgspec.structs import replace
 
+from flip_hub.federation.aggregator.statements import Asked, Signer, Statements, base_of
 from flip_hub.federation.aggregator.unpacking import Unpacking
 from flip_hub.federation.brief import NodeFacts
 from flip_runtime.errors import Rejected
-from flip_wire.terms import ACCOUNT, RECORD, TERMS, Clipping, Noise, Terms, UpdateForm, decode_account, encode
+from flip_wire.models import Sha256
+from flip_wire.statements import Signed
+from flip_wire.terms import ACCOUNT, RECORD, TERMS, Account, Clipping, Noise, Terms, UpdateForm, decode_account, encode
 
 
 class Sent(Struct, frozen=True, kw_only=True):
@@ -18,6 +22,10 @@ class Sent(Struct, frozen=True, kw_only=True):
     node: str
     unpacking: Unpacking | None = None
     """Of the replies to what was sent; None when that had no content."""
+    signer: Signer | None = None
+    """Who must have signed the reply; None: nobody."""
+    base: Sha256 = Sha256("")
+    """Of what was sent (`flip_wire.statements`); empty where nobody signs."""
 
 
 class Instructions:
@@ -41,20 +49,26 @@ class Instructions:
         """Of the instructions written last."""
         self._content: RecordDict | None = None
         self._unpacking: Unpacking | None = None
+        self._hash = Sha256("")
+        self._statements = Statements(run_id)
         self._extended: dict[bool, RecordDict] = {}
 
-    def describe(self, message: Message) -> Sent:
+    def describe(self, message: Message, facts: NodeFacts | None = None) -> Sent:
         """Before `with_terms`. Raises `Rejected` when what shall stay local is none of the arrays, or all."""
         phase, node = phase_of([message]), str(message.metadata.dst_node_id)
         if not message.has_content():
             return Sent(round=self.round, phase=phase, node=node)
         self.round = _round_of(message) or self.round
         if message.content is not self._content:
-            self._content, self._extended = message.content, {}
+            self._content, self._extended, self._hash = message.content, {}, Sha256("")
             self.base = next(iter(message.content.array_records.values()), None)
             self._unpacking = Unpacking(message.content, self._local)
-        self.last = Sent(round=self.round, phase=phase, node=node, unpacking=self._unpacking)
-        return self.last
+        sent = Sent(round=self.round, phase=phase, node=node, unpacking=self._unpacking)
+        if facts is not None and facts.agent and facts.key:
+            self._hash = self._hash or base_of(message.content)  # once for all devices of a round
+            sent = replace(sent, signer=Signer(device_id=facts.device_id, key=facts.key), base=self._hash)
+        self.last = sent
+        return sent
 
     def with_terms(self, message: Message, facts: NodeFacts | None) -> Message:
         """For an agent; any other node gets what the strategy wrote, and nothing else."""
@@ -63,7 +77,14 @@ class Instructions:
             message.content = self._with_terms(message.content, packs)
         return message
 
-    def opened(self, reply: Message, sent: Sent | None) -> str:
+    def signed(self, reply: Message, sent: Sent | None) -> Signed | None:
+        """Before it is `opened`: what its device has signed of it; None where that is not signed by that device."""
+        if sent is None or sent.signer is None or not reply.has_content():
+            return None
+        account = _account_of(reply.content.get(RECORD))
+        return account.signed if account and account.signed and sent.signer.has_signed(account.signed) else None
+
+    def opened(self, reply: Message, sent: Sent | None, signed: Signed | None = None) -> str:
         """Takes out what the reply says of itself, and makes its arrays whole; why it is refused, if it is."""
         if not reply.has_content():
             return ""
@@ -72,6 +93,10 @@ class Instructions:
             return ""
         try:
             self._check(record, sent)
+            if sent.signer is not None:
+                answered = reply.metadata.reply_to_message_id
+                asked = Asked(round=sent.round, phase=sent.phase, device_id=sent.signer.device_id, base=sent.base)
+                self._statements.check(signed, asked, reply.content, answered)
             sent.unpacking.unpack(reply)
         except Rejected as error:
             return str(error.args[0])
@@ -81,11 +106,9 @@ class Instructions:
         """Raises `Rejected` for a reply of another run or round."""
         if record is None:
             return
-        account = record.get(ACCOUNT) if isinstance(record, ConfigRecord) else None
-        try:
-            told = decode_account(account if isinstance(account, bytes) else b"")
-        except msgspec.DecodeError as error:
-            raise Rejected("what the reply says of itself cannot be read") from error
+        told = _account_of(record)
+        if told is None:
+            raise Rejected("what the reply says of itself cannot be read")
         if (told.run_id, told.round) != (self._run_id, sent.round):
             raise Rejected(f"it is a reply of round {told.round} of {told.run_id[:40]}, not of round {sent.round}")
 
@@ -98,6 +121,14 @@ class Instructions:
             )
             self._extended[packs] = RecordDict({**content, RECORD: ConfigRecord({TERMS: encode(terms)})})
         return self._extended[packs]
+
+
+def _account_of(record: object) -> Account | None:
+    account = record.get(ACCOUNT) if isinstance(record, ConfigRecord) else None
+    try:
+        return decode_account(account) if isinstance(account, bytes) else None
+    except msgspec.DecodeError:
+        return None
 
 
 def phase_of(messages: Sequence[Message]) -> str:

@@ -8,12 +8,14 @@ from flwr.common.constant import SUPERLINK_NODE_ID
 
 from flip_hub.federation.aggregator.instructions import Sent
 from flip_hub.federation.schemas import RepliesMissed, ReplyContent, ReplyReceived, ReplyRefused, RunReport
+from flip_wire.statements import Signed
 
 _EXAMPLES = "num-examples"
 """Flower's strategies weigh a reply by it, unless they are told otherwise."""
 
 
-def received(reply: Message, sent: Sent | None) -> Iterator[RunReport]:
+def received(reply: Message, sent: Sent | None, signed: Signed | None = None) -> Iterator[RunReport]:
+    """`signed`: what its device has signed of it."""
     answered = reply.metadata.reply_to_message_id
     if sent is None:
         if reply.metadata.src_node_id != SUPERLINK_NODE_ID:
@@ -28,7 +30,7 @@ def received(reply: Message, sent: Sent | None) -> Iterator[RunReport]:
         node=sent.node,
         error=error,
         message=answered if from_device else "",
-        content=_content_of(reply) if from_device else None,
+        content=_content_of(reply, sent, signed) if from_device else None,
     )
     if not from_device:
         yield RepliesMissed(messages=[answered], reason=f"its round went on without it: {error}")
@@ -48,7 +50,7 @@ def node_of(reply: Message) -> int:
     return reply.metadata.src_node_id
 
 
-def _content_of(reply: Message) -> ReplyContent | None:
+def _content_of(reply: Message, sent: Sent | None = None, signed: Signed | None = None) -> ReplyContent | None:
     """None when there is none, only an error."""
     if not reply.has_content():
         return None
@@ -60,4 +62,6 @@ def _content_of(reply: Message) -> ReplyContent | None:
         sha256=reply.metadata.message_id,
         size=sum(len(array.data) for array in arrays),
         weight=weights[0] if weights else None,
+        signed=signed,
+        key=sent.signer.key if sent and sent.signer and signed else "",
     )
