@@ -4,6 +4,11 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
+from flip_hub.federation.plan import Value
+from flip_runtime.errors import Rejected
+
 Command = Callable[[argparse.Namespace], None]
 AddParser = Callable[..., argparse.ArgumentParser]
 """`add_parser` of argparse's subparsers."""
@@ -27,3 +32,14 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 def add_json(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     return parser
+
+
+def setting(text: str, example: str) -> tuple[str, Value]:
+    """`key=value`, where the value reads as in TOML, or else is text. Raises `Rejected`."""
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise Rejected(f"{text!r} is no KEY=VALUE", hint=f"for example {example}")
+    try:
+        return key, msgspec.json.decode(value, type=Value)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return key, value

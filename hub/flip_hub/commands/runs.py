@@ -5,12 +5,10 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import msgspec
-
 from flip_hub.client import HubApi
 from flip_hub.commands.connection import the_hub
 from flip_hub.commands.output import as_json, say, show, when
-from flip_hub.commands.parsing import AddParser, add_command, add_group, add_json
+from flip_hub.commands.parsing import AddParser, add_command, add_group, add_json, setting
 from flip_hub.commands.run_plan import add_plan, plan_of
 from flip_hub.commands.run_privacy import in_words
 from flip_hub.federation.plan import Plan
@@ -48,7 +46,7 @@ def add_parser(add: AddParser) -> None:
 def start_run(options: argparse.Namespace) -> None:
     from flip_hub.federation.fab import build_fab  # imports Flower: a second that no other command should wait
 
-    config, plan = dict(_setting(text) for text in options.config), plan_of(options)
+    config, plan = dict(setting(text, "--config num-server-rounds=5") for text in options.config), plan_of(options)
     fab = build_fab(options.folder)
     with the_hub() as hub:
         app = hub.upload_app(fab)
@@ -112,17 +110,6 @@ def _price(hub: HubApi, plan: Plan, config: Mapping[str, Value]) -> PrivacySpent
     before = earlier.privacy.releases if earlier and earlier.privacy else []
     rounds = config.get(ROUNDS)
     return priced(plan, max(0, rounds - done) if isinstance(rounds, int) else None, before)
-
-
-def _setting(text: str) -> tuple[str, Value]:
-    """`key=value`, where the value reads as in TOML, or else is text."""
-    key, equals, value = text.partition("=")
-    if not key or not equals:
-        raise Rejected(f"{text!r} is no KEY=VALUE", hint="for example --config num-server-rounds=5")
-    try:
-        return key, msgspec.json.decode(value, type=Value)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return key, value
 
 
 def _follow(hub: HubApi, run_id: str) -> None:

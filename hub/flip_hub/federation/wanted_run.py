@@ -15,6 +15,7 @@ from flip_hub.federation.run_book import RunBook
 from flip_hub.federation.run_request import new_run, new_run_id, planned_rounds
 from flip_hub.federation.schemas import Run, RunRequest, RunStatus
 from flip_hub.federation.store import ACTIVE
+from flip_hub.federation.strategy_rules import check_strategy
 from flip_hub.models.service import ModelService
 from flip_hub.problem import Conflict, Unprocessable
 from flip_runtime.errors import Rejected
@@ -43,6 +44,7 @@ class WantedRun:
         """Not kept yet. Raises `NotFound`, `Conflict`, or `Unprocessable` that names the field."""
         app = await self._apps.get(request.fab_hash)
         run = new_run(new_run_id(), app, request, at, by, traceparent)
+        _check(request.plan)
         if request.plan.dataset:
             await self._datasets.get(request.plan.dataset)
         begin = Begin() if request.plan.start is None else await self._begin(request.plan.start)
@@ -72,3 +74,10 @@ class WantedRun:
             raise Conflict(f"plan.start: run {other.id} is {other.status}", hint=hint)
         releases = [] if other.privacy is None else other.privacy.releases
         return Begin(round=start.round or other.round, releases=releases)
+
+
+def _check(plan: Plan) -> None:
+    try:
+        check_strategy(plan)
+    except Rejected as error:
+        raise Unprocessable(error.args[0], hint=error.hint) from error
