@@ -3,11 +3,12 @@
 import numpy as np
 from sklearn.datasets import load_breast_cancer
 
-from flip_demo.partition import Part, Split, by_class
+from flip_demo.partition import LEAST, Part, Split, by_class
 
 
-def split(seed: int, devices: int, alpha: float = 1.0, held_back: float = 0.2) -> Split:
-    """The same for the same arguments. Class shares are drawn from Dirichlet(alpha): the smaller, the less alike.
+def split(seed: int, devices: int, alpha: float = 1.0, held_back: float = 0.2, least: int = LEAST) -> Split:
+    """The same for the same arguments. Class shares are drawn from Dirichlet(alpha): the smaller, the less alike;
+    each device has `least` samples or more.
 
     x: [n, 30], standardised by mean and deviation of all that is on devices; y: 0 malignant, 1 benign.
     """
@@ -18,7 +19,7 @@ def split(seed: int, devices: int, alpha: float = 1.0, held_back: float = 0.2) -
     kept = int(len(y) * held_back)
     given = order[kept:]
     x = ((features - features[given].mean(axis=0)) / features[given].std(axis=0)).astype(np.float32)
-    parts = by_class(y[given], devices, alpha, random)
+    parts = by_class(y[given], devices, alpha, random, least)
     return Split(
         devices=[Part(x[given[part]], y[given[part]]) for part in parts],
         held_back=Part(x[order[:kept]], y[order[:kept]]),

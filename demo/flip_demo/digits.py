@@ -3,13 +3,14 @@
 import numpy as np
 from sklearn.datasets import load_digits
 
-from flip_demo.partition import Part, Split, by_class
+from flip_demo.partition import LEAST, Part, Split, by_class
 
 CLASSES = 10
 
 
-def split(seed: int, devices: int, alpha: float = 0.3, held_back: float = 0.2) -> Split:
-    """The same for the same arguments. Class shares are drawn from Dirichlet(alpha): the smaller, the less alike.
+def split(seed: int, devices: int, alpha: float = 0.3, held_back: float = 0.2, least: int = LEAST) -> Split:
+    """The same for the same arguments. Class shares are drawn from Dirichlet(alpha): the smaller, the less alike;
+    each device has `least` samples or more.
 
     x: images, [n, 1, 8, 8], scaled to [0, 1]; y: the digit.
     """
@@ -19,7 +20,7 @@ def split(seed: int, devices: int, alpha: float = 0.3, held_back: float = 0.2) -
     random = np.random.default_rng(seed)
     order = random.permutation(len(y))
     kept = int(len(y) * held_back)
-    parts = by_class(y[order[kept:]], devices, alpha, random)
+    parts = by_class(y[order[kept:]], devices, alpha, random, least)
     return Split(
         devices=[Part(x[order[kept:]][part], y[order[kept:]][part]) for part in parts],
         held_back=Part(x[order[:kept]], y[order[:kept]]),

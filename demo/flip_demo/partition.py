@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_LEAST = 40
+LEAST = 40
 """Samples of a device: below that its held-out part says nothing."""
 
 
@@ -25,15 +25,15 @@ class Split:
 
 
 def by_class(
-    labels: NDArray[np.int64], devices: int, alpha: float, random: np.random.Generator
+    labels: NDArray[np.int64], devices: int, alpha: float, random: np.random.Generator, least: int = LEAST
 ) -> list[NDArray[np.intp]]:
     """Indices for each device, every sample once. Shares of each class are drawn from Dirichlet(alpha) until all
-    devices have enough samples. Raises `ValueError` when there are too few for that many devices."""
-    if len(labels) < 2 * _LEAST * devices:
+    devices have `least` samples. Raises `ValueError` when there are too few for that many devices."""
+    if len(labels) < 2 * least * devices:
         raise ValueError(f"{len(labels)} samples are too few for {devices} devices")
     while True:
         parts = _draw(labels, devices, alpha, random)
-        if min(map(len, parts)) >= _LEAST:
+        if min(map(len, parts)) >= least:
             return parts
 
 

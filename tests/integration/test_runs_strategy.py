@@ -1,4 +1,4 @@
-"""A run is started with a strategy by name: the hub lists them, checks what is asked of them, and says what is wrong."""
+"""A run is started with a strategy by name: the hub lists them, checks what is asked, and says what is wrong."""
 
 from pathlib import Path
 
