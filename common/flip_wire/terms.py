@@ -20,6 +20,14 @@ PACKED = "flip.update"
 `PACKED_WHOLE` bytes, an ArrayRecord whose one array Flower sends in pieces."""
 PACKED_WHOLE = 64 * 2**10
 
+SECURE = "flip.secagg"
+"""A record of secure aggregation (`flip_update.secagg`): in an instruction a ConfigRecord with the keys `QUESTION` and
+`WEIGHTED_BY`, in a reply one with `ANSWER`, or, past `PACKED_WHOLE` bytes, an ArrayRecord whose one array is that."""
+QUESTION = "question"
+WEIGHTED_BY = "weighted-by"
+"""Name of the metric that is the update's weight in the mean."""
+ANSWER = "answer"
+
 Codec = Literal["float", "int8", "int4", "topk"]
 FORMS: tuple[Codec, ...] = ("float", "int8", "int4", "topk")
 """What this version can send an update in; a device tells it, and one that tells none can `float` alone."""
@@ -65,6 +73,8 @@ class Terms(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Patterns (`fnmatch`) of the arrays that are the device's own: trained, kept there and never sent."""
     privacy: Clipping | Noise | None = None
     """What hides the device's update before it leaves; None: nothing does, or the hub."""
+    secure: bool = False
+    """Whether the update leaves the device masked alone, as the answer to the question in the record `SECURE`."""
 
 
 class Account(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -231,7 +231,9 @@ def test_with_an_evaluation_on_the_hub_the_round_ends_after_it(folder: Path, ver
     with conducted(folder, heard, versions, DriftingGrid()) as grid:
         start(FedAvg(), grid, evaluate_fn=evaluate)
     assert asked == [0, 1, 2]
-    assert [r.evaluate_metrics for r in heard.of_round()] == [{"loss": 0.25, "train_loss": 0.5, "hub-accuracy": 0.5}] * 2
+    assert [r.evaluate_metrics for r in heard.of_round()] == [
+        {"loss": 0.25, "train_loss": 0.5, "hub-accuracy": 0.5}
+    ] * 2
 
 
 def test_a_round_in_which_nobody_answers_ends_but_makes_no_version(folder: Path, versions: VersionMaker) -> None:

@@ -7,9 +7,9 @@ from flip_hub.devices.record import DeviceRecord
 from flip_hub.devices.service import DeviceService
 from flip_hub.federation.brief import Brief, NodeFacts
 from flip_hub.federation.plan import DeviceFilter, Plan
-from flip_hub.federation.privacy.on_devices import UNABLE, on_devices
 from flip_hub.federation.run_book import RunBook
 from flip_hub.federation.schemas import Run
+from flip_hub.federation.secure.rules import strangers
 from flip_hub.problem import NotFound
 from flip_wire.fleet import DeviceId
 
@@ -54,7 +54,7 @@ class Participants:
 def _facts(record: DeviceRecord, node: str, plan: Plan, examples: Mapping[DeviceId, float]) -> NodeFacts:
     agent = record.wire_version >= TERMS_SINCE
     forms = [] if record.reported is None else record.reported.forms
-    why = barred(record, plan.filter, examples) or ("" if agent or on_devices(plan.privacy) is None else UNABLE)
+    why = barred(record, plan.filter, examples) or ("" if agent else strangers(plan))
     key = record.public_key if agent else ""
     return NodeFacts(node=node, device_id=record.id, agent=agent, forms=forms, key=key, barred=why)
 

@@ -6,6 +6,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from flip_hub.federation.privacy.schemas import Privacy
+from flip_hub.federation.secure.schemas import SecureAggregation
 from flip_wire.terms import UpdateForm
 
 Value = bool | int | float | str
@@ -82,3 +83,5 @@ class Plan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One of the hub's, that the app's evaluation on the hub reads."""
     privacy: Privacy | None = None
     """What hides a single device's part in the run, and how much of it may become known; None: nothing does."""
+    secure: SecureAggregation | None = None
+    """The hub learns the sum of a round's updates, and no single one; None: it sees each."""

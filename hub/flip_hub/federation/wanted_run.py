@@ -14,6 +14,7 @@ from flip_hub.federation.privacy.schemas import PrivacySpent, Release
 from flip_hub.federation.run_book import RunBook
 from flip_hub.federation.run_request import new_run, new_run_id, planned_rounds
 from flip_hub.federation.schemas import Run, RunRequest, RunStatus
+from flip_hub.federation.secure.rules import check_secure
 from flip_hub.federation.store import ACTIVE
 from flip_hub.federation.strategy_rules import check_strategy
 from flip_hub.models.service import ModelService
@@ -77,7 +78,9 @@ class WantedRun:
 
 
 def _check(plan: Plan) -> None:
+    """Raises `Unprocessable` that names the field."""
     try:
         check_strategy(plan)
+        check_secure(plan)
     except Rejected as error:
         raise Unprocessable(error.args[0], hint=error.hint) from error

@@ -13,6 +13,7 @@ from flwr.clientapp.typing import ClientAppCallable, Mod
 from flip_agent.federation.mods.local_parts import LocalParts
 from flip_agent.federation.mods.packed_update import PackedUpdate
 from flip_agent.federation.mods.private_update import PrivateUpdate
+from flip_agent.federation.mods.secure_update import SecureUpdate
 from flip_wire.models import Sha256
 from flip_wire.statements import Signed, content_hash
 from flip_wire.terms import ACCOUNT, RECORD, Account, Terms, encode
@@ -28,6 +29,8 @@ def mods_of(terms: Terms | None, sign: Sign | None = None) -> list[Mod]:
     if terms is None:
         return []
     mods: list[Mod] = [Accounted(terms, sign)]
+    if terms.secure:
+        mods.append(SecureUpdate(terms.local))
     if terms.form is not None and terms.form.codec != "float":
         mods.append(PackedUpdate(terms.form, terms.local))
     if terms.privacy is not None:

@@ -14,13 +14,12 @@ from flwr.clientapp.mod import adaptiveclipping_mod, fixedclipping_mod
 from flwr.clientapp.typing import ClientAppCallable
 from flwr.supercore.differential_privacy import KEY_CLIPPING_NORM, KEY_NORM_BIT
 
-from flip_agent.federation.mods.records import arrays_of
+from flip_agent.federation.mods.records import arrays_of, need_same
 from flip_runtime.errors import Rejected
 from flip_update.local_parts import split
 from flip_update.noise import with_noise
 from flip_wire.terms import Clipping, Noise
 
-_NOISY = ("float32", "float64")
 _NOTHING = 1e-12
 """Of an update's length: Flower's mods divide by it, computed in 32 bits."""
 _FARTHEST = 1e18
@@ -47,7 +46,7 @@ class PrivateUpdate:
             return reply
         answered = arrays_of(reply.content)
         if answered is not None:
-            _need_same(answered[1], base)
+            need_same(answered[1], base)
             reply.content[answered[0]] = ArrayRecord({name: answered[1][name] for name in base})
             reply = self._clipped(message, reply, context, base, norm)
         if isinstance(self._privacy, Noise) and not reply.has_error():
@@ -90,17 +89,6 @@ class PrivateUpdate:
             elif isinstance(record, MetricRecord):
                 content[name] = record if noise.metrics else MetricRecord({_EXAMPLES: 1})
         reply.content = RecordDict(content)
-
-
-def _need_same(arrays: ArrayRecord, base: Mapping[str, Array]) -> None:
-    """Raises `Rejected` that names what differs, or what no noise can hide."""
-    for name in [*base, *arrays]:
-        if name not in base or name not in arrays:
-            raise Rejected(f"{name!r} is not both in the instruction's arrays and in the app's reply")
-        if arrays[name].dtype not in _NOISY:
-            raise Rejected(f"{name} is {arrays[name].dtype}: only float32 and float64 can be private")
-        if (arrays[name].dtype, tuple(arrays[name].shape)) != (base[name].dtype, tuple(base[name].shape)):
-            raise Rejected(f"{name} of the app's reply has another type or shape than the instruction's")
 
 
 def _length(reply: Message, base: Mapping[str, Array]) -> float:

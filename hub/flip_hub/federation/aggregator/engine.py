@@ -20,10 +20,12 @@ from flip_hub.federation.aggregator.progress_reports import ProgressReports, Sen
 from flip_hub.federation.aggregator.roster import Roster
 from flip_hub.federation.aggregator.rounds import Conductor
 from flip_hub.federation.aggregator.saved import Saved
+from flip_hub.federation.aggregator.secure.rounds import SecureRounds
 from flip_hub.federation.aggregator.versions import VersionMaker
 from flip_hub.federation.brief import Brief, NodeFacts
 from flip_hub.federation.journal import Journal
-from flip_hub.federation.privacy.on_devices import UNABLE, on_devices
+from flip_hub.federation.privacy.on_devices import on_devices
+from flip_hub.federation.secure.rules import strangers
 
 
 class Hub(Struct, frozen=True, kw_only=True):
@@ -49,9 +51,10 @@ class Engine:
         self.brief = self._line.ask(f"{self._path}/brief", Brief, within=hub.patience)
         plan = self.brief.plan
         self._journal = Journal(hub.runs / self.brief.run_id)
-        on_them, private = on_devices(plan.privacy), plan.privacy is not None
-        roster = Roster(self._facts, plan.rounds.wait, strangers="" if on_them is None else UNABLE)
-        instructions = Instructions(self.brief.run_id, plan.update, plan.local, on_them)
+        on_them, private = on_devices(plan.privacy), plan.privacy is not None or plan.secure is not None
+        roster = Roster(self._facts, plan.rounds.wait, strangers=strangers(plan))
+        secure = plan.secure is not None
+        instructions = Instructions(self.brief.run_id, plan.update, plan.local, on_them, secure=secure)
         self.grid = RoundGrid(
             grid,
             self._journal,
@@ -73,6 +76,7 @@ class Engine:
             first=self._first,
             evaluate=evaluation_of(app_folder),
             ledger=self._ledger(send),
+            secure=self._secure(send),
         )
 
     def __enter__(self) -> Self:
@@ -108,6 +112,13 @@ class Engine:
         if plan.privacy is None:
             return None
         return Ledger(plan.privacy, self.brief.releases, send, local=plan.local, refuse=self.grid.refuse)
+
+    def _secure(self, send: Send) -> SecureRounds | None:
+        plan, run_id = self.brief.plan, self.brief.run_id
+        if plan.secure is None:
+            return None
+        folder = self._journal.folder
+        return SecureRounds(run_id, plan.secure, self.grid, send, folder, rules=plan.rounds, local=plan.local)
 
     def _first(self, arrays: ArrayRecord) -> ArrayRecord:
         """What the run begins with. Raises `Rejected` when the model of the plan does not fit the app's."""

@@ -35,13 +35,17 @@ class Instructions:
         form: UpdateForm | None = None,
         local: Sequence[str] = (),
         privacy: Clipping | Noise | None = None,
+        *,
+        secure: bool = False,
     ) -> None:
         """`form`: in which the run's updates travel, from the devices that can; `local`: what stays on them;
-        `privacy`: what hides updates before they leave."""
+        `privacy`: what hides updates before they leave; `secure`: whether they leave masked alone, which are then not
+        read here."""
         self._run_id = run_id
         self._form = form
         self._local = local
         self._privacy = privacy
+        self._secure = secure
         self.round = 0
         """That is under way, where an instruction does not say."""
         self.last: Sent | None = None
@@ -51,7 +55,9 @@ class Instructions:
         self._unpacking: Unpacking | None = None
         self._hash = Sha256("")
         self._statements = Statements(run_id)
+        self._plain: RecordDict | None = None
         self._extended: dict[bool, RecordDict] = {}
+        """Of `_plain`, by whether the update is packed."""
 
     def describe(self, message: Message, facts: NodeFacts | None = None) -> Sent:
         """Before `with_terms`. Raises `Rejected` when what shall stay local is none of the arrays, or all."""
@@ -60,9 +66,11 @@ class Instructions:
             return Sent(round=self.round, phase=phase, node=node)
         self.round = _round_of(message) or self.round
         if message.content is not self._content:
-            self._content, self._extended, self._hash = message.content, {}, Sha256("")
+            self._hash = self._hash if _same_arrays(message.content, self._content) else Sha256("")
+            self._content = message.content
+            self._plain = None  # a later round may send the same object again
             self.base = next(iter(message.content.array_records.values()), None)
-            self._unpacking = Unpacking(message.content, self._local)
+            self._unpacking = Unpacking(RecordDict()) if self._secure else Unpacking(message.content, self._local)
         sent = Sent(round=self.round, phase=phase, node=node, unpacking=self._unpacking)
         if facts is not None and facts.agent and facts.key:
             self._hash = self._hash or base_of(message.content)  # once for all devices of a round
@@ -114,10 +122,17 @@ class Instructions:
 
     def _with_terms(self, content: RecordDict, packs: bool) -> RecordDict:
         """The same object for the same content: what all devices of a round are sent is made, and hashed, once."""
+        if content is not self._plain:
+            self._plain, self._extended = content, {}
         if packs not in self._extended:
             form = self._form if packs else None
             terms = Terms(
-                run_id=self._run_id, round=self.round, form=form, local=list(self._local), privacy=self._privacy
+                run_id=self._run_id,
+                round=self.round,
+                form=form,
+                local=list(self._local),
+                privacy=self._privacy,
+                secure=self._secure,
             )
             self._extended[packs] = RecordDict({**content, RECORD: ConfigRecord({TERMS: encode(terms)})})
         return self._extended[packs]
@@ -143,3 +158,9 @@ def _round_of(message: Message) -> int:
         if isinstance(number, int):
             return number
     return 0
+
+
+def _same_arrays(content: RecordDict, before: RecordDict | None) -> bool:
+    """Whether both have the same objects, by the same names."""
+    ours, others = content.array_records, RecordDict().array_records if before is None else before.array_records
+    return ours.keys() == others.keys() and all(ours[name] is others[name] for name in ours)

@@ -23,6 +23,7 @@ from flip_hub.federation.aggregator.grid import RoundGrid
 from flip_hub.federation.aggregator.privacy.ledger import Ledger
 from flip_hub.federation.aggregator.progress_reports import ProgressReports, least_nodes
 from flip_hub.federation.aggregator.saved import Saved, State
+from flip_hub.federation.aggregator.secure.rounds import SecureRounds
 from flip_hub.federation.aggregator.strategies.fedbuff import FedBuff
 from flip_hub.federation.aggregator.strategies.steps import Work
 
@@ -44,10 +45,11 @@ class Conductor:
         first: Callable[[ArrayRecord], ArrayRecord] = lambda arrays: arrays,
         evaluate: Evaluate | None = None,
         ledger: Ledger | None = None,
+        secure: SecureRounds | None = None,
     ) -> None:
         """`chosen`: which strategy runs in the place of the app's, `first`: with what the run begins in the place of
         the app's arrays, `evaluate`: on the hub, where the app gives no evaluation of its own to `start`, `ledger`:
-        of a private run."""
+        of a private run, `secure`: of one whose rounds are sums; their devices do not evaluate."""
         self._grid = grid
         self._saved = saved
         self._reports = reports
@@ -56,6 +58,7 @@ class Conductor:
         self._first = first
         self._evaluate = evaluate
         self._ledger = ledger
+        self._secure = secure
         self._starts = 0
 
     @contextmanager
@@ -91,6 +94,8 @@ class Conductor:
         self._starts += 1
         strategy = self._chosen(strategy)
         self._reports.started(type(strategy).__name__, num_rounds, least_nodes(strategy))
+        if self._secure is not None:
+            self._secure.begin(strategy)
         strategy = strategy if self._ledger is None else self._ledger.private(strategy)
         state = State(
             strategy=strategy,
@@ -152,7 +157,10 @@ class Conductor:
         self._draw(number, "train")
         strategy, grid = state.strategy, self._grid
         messages = strategy.configure_train(number, state.arrays, state.train_config, grid)
-        replies = grid.send_and_receive(messages, timeout=timeout)
+        if self._secure is None:
+            replies = grid.send_and_receive(messages, timeout=timeout)
+        else:
+            replies = self._secure.replies(number, messages, timeout)
         arrays, metrics = strategy.aggregate_train(number, replies)
         state.void = grid.void
         state.changed = arrays is not None
@@ -164,9 +172,10 @@ class Conductor:
     def _evaluate_round(self, state: State, number: int, timeout: float, evaluate: Evaluate | None) -> None:
         self._draw(number, "evaluate")
         strategy, grid, result = state.strategy, self._grid, state.result
-        messages = strategy.configure_evaluate(number, state.arrays, state.evaluate_config, grid)
-        replies = grid.send_and_receive(messages, timeout=timeout)
-        _note(result.evaluate_metrics_clientapp, number, strategy.aggregate_evaluate(number, replies))
+        if self._secure is None:
+            messages = strategy.configure_evaluate(number, state.arrays, state.evaluate_config, grid)
+            replies = grid.send_and_receive(messages, timeout=timeout)
+            _note(result.evaluate_metrics_clientapp, number, strategy.aggregate_evaluate(number, replies))
         if evaluate is not None:
             _note(result.evaluate_metrics_serverapp, number, evaluate(number, state.arrays))
         self._keep(state, number, done=True)

@@ -85,7 +85,7 @@ def private(
         )
     if isinstance(privacy, Local):
         return Private(strategy, privacy, releases, None, local, refuse)
-    if isinstance(strategy, _CHOOSERS) or not isinstance(strategy, FedAvg):
+    if not isinstance(strategy, FedAvg) or not lives_on_means(strategy):
         raise Rejected(
             f"plan.strategy: {type(strategy).__name__} needs more of a round than the mean of its updates, and noise "
             "hides a device only in a mean",
@@ -268,6 +268,11 @@ class _Mean(FedAvg):
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         return super().aggregate_train(server_round, [*self.still, *replies])
+
+
+def lives_on_means(strategy: Strategy) -> bool:
+    """Whether it needs no more of a round than the mean of its updates."""
+    return isinstance(strategy, FedAvg) and not isinstance(strategy, _CHOOSERS)
 
 
 def weighted_by(strategy: Strategy) -> str:
