@@ -19,6 +19,7 @@ from flip_hub.federation.strategy_schemas import StrategySchema
 from flip_hub.hub_calls import HubCalls, part
 from flip_hub.lineage.schemas import Lineage
 from flip_hub.models.schemas import Model, ModelVersion
+from flip_hub.receipts.chain import ReceiptEntry, ReceiptSeal
 from flip_hub.telemetry.schemas import MessageSpans, StoredEvent
 from flip_wire.fleet import Enrolled, EnrolRequest
 
@@ -136,6 +137,13 @@ class HubApi(HubCalls):
     def contributions(self, run_id: str) -> list[Contribution]:
         """The newest round first."""
         return self._all(f"/api/v1/runs/{part(run_id)}/contributions", Contribution)
+
+    def receipts(self, run_id: str) -> list[ReceiptEntry]:
+        """In the order of their chain."""
+        return self._all(f"/api/v1/runs/{part(run_id)}/receipts", ReceiptEntry)
+
+    def receipts_seal(self, run_id: str) -> ReceiptSeal:
+        return self._get(f"/api/v1/runs/{part(run_id)}/receipts/seal", ReceiptSeal)
 
     def spans(self, run_id: str, limit: int = 200) -> list[MessageSpans]:
         return self._get(f"/api/v1/runs/{part(run_id)}/spans?limit={limit}", list[MessageSpans])

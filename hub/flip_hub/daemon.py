@@ -23,7 +23,7 @@ from flip_hub.cluster.lease import Leading, leading_by
 from flip_hub.contributions.calls import ContributionCalls
 from flip_hub.contributions.late import OBJECT_LIMIT, Late
 from flip_hub.contributions.receipts import Receipts
-from flip_hub.contributions.routes import ContributionController, LateController
+from flip_hub.contributions.routes import ContributionController, LateController, ReceiptController
 from flip_hub.contributions.run_contributions import RunContributions
 from flip_hub.contributions.store import ContributionStore
 from flip_hub.core import ROUTES, build_core
@@ -57,6 +57,8 @@ from flip_hub.observability.build import build_observability
 from flip_hub.observability.instruments import part_instruments
 from flip_hub.observability.readiness import readiness_checks
 from flip_hub.observability.routes import MetricsController
+from flip_hub.receipts.store import ChainStore
+from flip_hub.receipts.writer import ReceiptChain
 from flip_hub.registry.schema import prepare_registry
 from flip_hub.rollouts.routes import RolloutController
 from flip_hub.rollouts.service import RolloutService
@@ -78,6 +80,7 @@ FEDERATION_ROUTES = [
     StrategyController,
     LateController,
     ContributionController,
+    ReceiptController,
     LineageController,
     RolloutController,
     RunSpansController,
@@ -120,7 +123,8 @@ async def serve(settings: Settings) -> None:
     app_store = AppStore(mongo.database)
     apps = AppService(app_store, artifacts, core.app_keys)
     run_store, contribution_store = RunStore(mongo.database), ContributionStore(mongo.database)
-    receipts = Receipts(contribution_store, run_store, mailboxes, Journals(runs_in(settings)))
+    chain = ReceiptChain(ChainStore(mongo.database), contribution_store, core.model_signer)
+    receipts = Receipts(contribution_store, run_store, mailboxes, Journals(runs_in(settings)), chain)
     late_objects = artifacts_in(settings, "late", limit=OBJECT_LIMIT)
     late_objects.create()
     late = Late(contribution_store, run_store, late_objects, live)
@@ -163,6 +167,7 @@ async def serve(settings: Settings) -> None:
             "log_events": LogEvents(runs.service, control),
             "late": late,
             "run_spans": RunSpans(core.spans, runs.service, contribution_store),
+            "receipts": receipts,
             "run_contributions": RunContributions(contribution_store),
             "lineage": LineageService(
                 models, run_store, contribution_store, DeploymentStore(mongo.database), rollout_store

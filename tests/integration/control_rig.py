@@ -38,6 +38,8 @@ from flip_hub.federation.store import RunStore
 from flip_hub.federation.upstream import Upstream
 from flip_hub.models.service import ModelService
 from flip_hub.models.store import ModelStore
+from flip_hub.receipts.store import ChainStore
+from flip_hub.receipts.writer import ReceiptChain
 from flip_hub.rollouts.service import RolloutService
 from flip_hub.rollouts.store import RolloutStore
 from flip_hub.settings import ControlSection
@@ -188,7 +190,9 @@ def _runs_and_apps(
     keys = AppKeys(AppKeyStore(database), load_private_key(make_private_key()), hub_signs=True)
     apps = AppService(AppStore(database), artifacts, keys)
     models = ModelService(ModelStore(database), artifacts, devices, live, SIGNER)
-    receipts = Receipts(ContributionStore(database), run_store, mailboxes, Journals(folder / "runs"))
+    contributions = ContributionStore(database)
+    chain = ReceiptChain(ChainStore(database), contributions, SIGNER)
+    receipts = Receipts(contributions, run_store, mailboxes, Journals(folder / "runs"), chain)
     standby = Standby(devices, Nodes(Upstream("http://127.0.0.1:1")), lease=60.0)  # without a SuperLink
     rollouts = RolloutService(RolloutStore(database), devices, models, live, hub.core.shared.bus, hub.settings)
     runs = build_runs(

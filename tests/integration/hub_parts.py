@@ -31,7 +31,7 @@ from flip_hub.cluster.shared import shared_by
 from flip_hub.contributions.late import Late
 from flip_hub.contributions.receipts import Receipts
 from flip_hub.contributions.room import Room
-from flip_hub.contributions.routes import ContributionController, LateController
+from flip_hub.contributions.routes import ContributionController, LateController, ReceiptController
 from flip_hub.contributions.run_contributions import RunContributions
 from flip_hub.contributions.store import ContributionStore
 from flip_hub.datasets.routes import DatasetController
@@ -66,6 +66,8 @@ from flip_hub.models.signing import ModelSigner
 from flip_hub.models.store import ModelStore
 from flip_hub.mongo import Mongo
 from flip_hub.people import build_people
+from flip_hub.receipts.store import ChainStore
+from flip_hub.receipts.writer import ReceiptChain
 from flip_hub.registry.schema import prepare_registry
 from flip_hub.rollouts.service import RolloutService
 from flip_hub.rollouts.store import RolloutStore
@@ -195,6 +197,7 @@ class HubParts:
                 StrategyController,
                 LateController,
                 ContributionController,
+                ReceiptController,
                 LineageController,
                 InternalController,
                 UploadController,
@@ -212,6 +215,7 @@ class HubParts:
                 "participants": self.participants,
                 "log_events": LogEvents(self.runs, self.control),
                 "late": self.late,
+                "receipts": self.receipts,
                 "run_contributions": RunContributions(ContributionStore(self.mongo.database)),
                 "lineage": LineageService(
                     self.models,
@@ -265,7 +269,8 @@ async def hub_parts(
     apps = AppService(app_store, artifacts, keys)
     contribution_store = ContributionStore(mongo.database)
     clock = Clock()
-    receipts = Receipts(contribution_store, run_store, mailboxes, Journals(folder / "runs"))
+    chain = ReceiptChain(ChainStore(mongo.database), contribution_store, SIGNER)
+    receipts = Receipts(contribution_store, run_store, mailboxes, Journals(folder / "runs"), chain)
     rollouts = RolloutService(RolloutStore(mongo.database), devices, models, live, Bus(), settings)
     datasets = DatasetService(DatasetStore(mongo.database), FolderArtifacts(folder / "datasets"), uploads)
     runs = build_runs(run_store, control, devices, models, rollouts, live, mailboxes, apps, receipts, standby, datasets)

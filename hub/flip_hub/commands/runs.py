@@ -9,6 +9,7 @@ from flip_hub.client import HubApi
 from flip_hub.commands.connection import the_hub
 from flip_hub.commands.output import as_json, say, show, when
 from flip_hub.commands.parsing import AddParser, add_command, add_group, add_json, setting
+from flip_hub.commands.receipts import add_run_receipts
 from flip_hub.commands.run_plan import add_plan, plan_of
 from flip_hub.commands.run_privacy import in_words
 from flip_hub.federation.plan import Plan
@@ -41,6 +42,7 @@ def add_parser(add: AddParser) -> None:
         ("resume", resume_run, "go on with a paused run"),
     ):
         add_json(add_command(runs, name, command, text)).add_argument("id", metavar="ID")
+    add_run_receipts(runs)
 
 
 def start_run(options: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
+from flip_hub.api.pages import Page, Wanted
 from flip_hub.contributions.schemas import Instructed
 from flip_hub.contributions.store import ContributionStore
 from flip_hub.federation.journal import Journals
@@ -27,16 +28,21 @@ from flip_hub.federation.schemas import (
 )
 from flip_hub.federation.store import ACTIVE, RunStore
 from flip_hub.problem import Conflict
+from flip_hub.receipts.chain import ReceiptEntry, ReceiptSeal
+from flip_hub.receipts.writer import ReceiptChain
 from flip_wire.contributions import Fate, Receipt
 from flip_wire.fleet import DeviceId
 
 
 class Receipts:
-    def __init__(self, store: ContributionStore, runs: RunStore, mailboxes: Mailboxes, journals: Journals) -> None:
+    def __init__(
+        self, store: ContributionStore, runs: RunStore, mailboxes: Mailboxes, journals: Journals, chain: ReceiptChain
+    ) -> None:
         self._store = store
         self.journals = journals
         self._runs = runs
         self._mailboxes = mailboxes
+        self._chain = chain
 
     async def report(self, number: str, report: RunReport, devices: Mapping[str, DeviceId]) -> None:
         """What the ServerApp's process tells, twice is harmless; `number` is Flower's of the run that it is."""
@@ -56,11 +62,15 @@ class Receipts:
                 await self._settle([replace(_of(number, key, report.round, report.phase, to), **reply)])
             case ReplyRefused(message=key):
                 to = devices.get(report.node, "")
-                await self._settle([_of(number, key, report.round, report.phase, to, Fate.REFUSED, report.reason)])
+                refused = _of(number, key, report.round, report.phase, to, Fate.REFUSED, report.reason)
+                await self._tell(number, [refused])
             case RepliesTaken():
-                await self._take_in(number, report.messages)
+                taken = [_of(number, key, 0, "", "", Fate.ACCEPTED) for key in report.messages]
+                await self._tell(number, [replace(each, share=report.weights.get(each.message_id)) for each in taken])
             case RepliesMissed():
-                await self._settle([_of(number, key, 0, "", "", Fate.LATE, report.reason) for key in report.messages])
+                await self._tell(
+                    number, [_of(number, key, 0, "", "", Fate.LATE, report.reason) for key in report.messages]
+                )
             case _:
                 pass
 
@@ -70,9 +80,24 @@ class Receipts:
         await self._store.settle_pending(run.earlier, "the run went on without this exchange")
         self.journals.remove(run.id)
 
-    def ended(self, run: Run) -> None:
-        """Wakes whoever waits for a receipt of that run."""
+    async def ended(self, run: Run) -> None:
+        """Seals the chain of its receipts, and wakes whoever waits for one of them."""
+        await self._finish(run)
         self._mailboxes.wake(run.numbers)
+
+    async def chain(self, run: Run, wanted: Wanted) -> Page[ReceiptEntry]:
+        """The run's receipts in the order of their chain."""
+        return await self._chain.page(run.id, wanted)
+
+    async def seal(self, run: Run) -> ReceiptSeal:
+        """Of the chain as it is; the last one of a run that has ended."""
+        if run.finished_at is not None and not await self._chain.is_sealed(run.id):  # its hub died before
+            await self._finish(run)
+        return await self._chain.seal(run.id)
+
+    async def _finish(self, run: Run) -> None:
+        await self._store.settle_pending(run.numbers, f"the run had ended: {run.reason or run.status}")
+        await self._chain.finish(run)
 
     async def receipt(self, device_id: DeviceId, message_id: str, flower_run_id: str) -> Receipt:
         """Raises `Conflict` when the message was written to another device."""
@@ -81,7 +106,14 @@ class Receipts:
         if known is not None and known.device_id not in ("", device_id):
             raise Conflict("this message was written to another device")
         if known is not None and known.fate != Fate.PENDING:
-            return Receipt(message_id=message_id, fate=Fate(known.fate), reason=known.reason)
+            return Receipt(
+                message_id=message_id,
+                fate=Fate(known.fate),
+                reason=known.reason,
+                weight=known.share,
+                entry=known.entry,
+                hash=known.hash,
+            )
         if run is not None and run.status in (*ACTIVE, RunStatus.PAUSED):
             if self.journals.holds(run.id, message_id):
                 await self._take_in(flower_run_id, [message_id])
@@ -98,6 +130,14 @@ class Receipts:
 
     async def _take_in(self, number: str, message_ids: Sequence[str]) -> None:
         await self._settle([_of(number, key, 0, "", "", Fate.ACCEPTED) for key in message_ids])
+
+    async def _tell(self, number: str, settled: list[Instructed]) -> None:
+        """The ServerApp has told of them: they come into the chain before anybody hears of it."""
+        await self._store.settle([replace(each, told=True) for each in settled])
+        run = await self._runs.run_of_flower(number)
+        if run is not None:
+            await self._chain.extend(run)
+        self._mailboxes.wake([each.message_id for each in settled])
 
     async def _settle(self, settled: list[Instructed]) -> None:
         await self._store.settle(settled)

@@ -8,9 +8,11 @@ from flip_hub.api.pages import Page, Wanted
 from flip_hub.auth.guards import needs
 from flip_hub.auth.permissions import Permission
 from flip_hub.contributions.late import Late
+from flip_hub.contributions.receipts import Receipts
 from flip_hub.contributions.run_contributions import RunContributions
 from flip_hub.contributions.schemas import Contribution, LateContribution, LateCounts
 from flip_hub.federation.service import RunService
+from flip_hub.receipts.chain import ReceiptEntry, ReceiptSeal
 from flip_wire.fleet import DeviceId
 
 
@@ -32,6 +34,30 @@ class ContributionController(Controller):
         """What each device was asked, what it sent, and what has become of that; the newest round first."""
         run = (await runs.detail(run_id)).run
         return await run_contributions.of_run(run, wanted, device, phase)
+
+
+class ReceiptController(Controller):
+    path = "/api/v1/runs/{run_id:str}/receipts"
+    tags = ("runs",)
+    guards = (needs(Permission.RUNS_READ),)
+
+    @get()
+    async def list_receipts(
+        self,
+        runs: NamedDependency[RunService],
+        receipts: NamedDependency[Receipts],
+        wanted: NamedDependency[Wanted],
+        run_id: FromPath[str],
+    ) -> Page[ReceiptEntry]:
+        """What became of each contribution, and what its device has signed: the run's chain from its beginning."""
+        return await receipts.chain((await runs.detail(run_id)).run, wanted)
+
+    @get("/seal")
+    async def read_seal(
+        self, runs: NamedDependency[RunService], receipts: NamedDependency[Receipts], run_id: FromPath[str]
+    ) -> ReceiptSeal:
+        """The hub's signature over the chain as it is; `final` once the run has ended."""
+        return await receipts.seal((await runs.detail(run_id)).run)
 
 
 class LateController(Controller):

@@ -37,4 +37,7 @@ def _contribution(asked: Instructed, late: LateContribution | None) -> Contribut
         sha256=content.sha256 if content else "",
         size=content.size if content else late.size if late else 0,
         weight=content.weight if content else None,
+        share=asked.share,
+        signed=content is not None and content.signed is not None,
+        entry=asked.entry,
     )

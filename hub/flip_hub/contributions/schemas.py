@@ -70,6 +70,14 @@ class Instructed(Struct, frozen=True, kw_only=True):
     error: str = ""
     """What the reply says in place of content."""
     content: ReplyContent | None = None
+    share: float | None = None
+    """In the aggregate; None where it has none, or that is not known."""
+    told: bool = False
+    """Whether the ServerApp has told its fate, and not its journal alone."""
+    entry: int = 0
+    """Its number in the run's chain of receipts; 0 before it is there."""
+    hash: str = ""
+    """Of that entry."""
 
 
 class Contributor(Struct, frozen=True, kw_only=True):
@@ -115,3 +123,9 @@ class Contribution(Struct, frozen=True, kw_only=True):
     """Bytes."""
     weight: float | None
     """On how many examples it stands, where it says so."""
+    share: float | None
+    """In the aggregate; None where it has none, or the strategy weighs otherwise."""
+    signed: bool
+    """Whether its device has signed it."""
+    entry: int
+    """Its number in the run's chain of receipts; 0 before it is there."""

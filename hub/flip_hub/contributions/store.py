@@ -12,6 +12,7 @@ from flip_hub.contributions.room import Upload
 from flip_hub.contributions.schemas import Contributor, Instructed, LateContribution, LateRecord
 from flip_hub.federation.schemas import Phase
 from flip_hub.mongo import Database, Document
+from flip_hub.receipts.chain import ReceiptEntry
 from flip_wire.contributions import Fate
 from flip_wire.fleet import DeviceId
 from flip_wire.models import Sha256
@@ -45,6 +46,23 @@ class ContributionStore:
         """What nobody has said a word about is late."""
         pending = {"flower_run_id": {"$in": list(flower_run_ids)}, "fate": Fate.PENDING}
         await self._instructions.update_many(pending, {"$set": {"fate": Fate.LATE, "reason": reason}})
+
+    async def unchained(self, flower_run_ids: Sequence[str], most: int, all_settled: bool) -> list[Instructed]:
+        """Settled and without an entry in the run's chain, in the order of their rounds; without `all_settled` only
+        those that the ServerApp has told of."""
+        where: Document = {"flower_run_id": {"$in": list(flower_run_ids)}, "entry": 0, "fate": {"$ne": Fate.PENDING}}
+        if not all_settled:
+            where["told"] = True
+        found = self._instructions.find(where).sort([("round", ASCENDING), ("_id", ASCENDING)]).limit(most)
+        return [msgspec.convert(document, Instructed) async for document in found]
+
+    async def chained(self, entries: Sequence[ReceiptEntry]) -> None:
+        places = [{"entry": entry.seq, "hash": entry.hash} for entry in entries]
+        changes = [
+            UpdateOne({"_id": entry.message_id}, {"$set": place}) for entry, place in zip(entries, places, strict=True)
+        ]
+        if changes:
+            await self._instructions.bulk_write(changes, ordered=False)
 
     async def of_run(
         self,
@@ -209,9 +227,13 @@ def _settling(settled: Instructed) -> list[UpdateOne]:
         values = msgspec.to_builtins(settled)
         reply = {name: values[name] for name in ("received_at", "error", "content")}
         changes.append(UpdateOne({"_id": settled.message_id, "received_at": None}, {"$set": reply}))
+    if settled.told:
+        untold = {"_id": settled.message_id, "fate": settled.fate, "told": False}
+        changes.append(UpdateOne(untold, {"$set": {"told": True, "share": settled.share}}))
     return changes
 
 
 def _once(instructed: Instructed) -> tuple[Document, Document]:
-    document = {**msgspec.to_builtins(instructed), "fate": Fate.PENDING.value, "reason": "", "at": datetime.now(UTC)}
+    pending = {"fate": Fate.PENDING.value, "reason": "", "share": None, "told": False}
+    document = {**msgspec.to_builtins(instructed), **pending, "at": datetime.now(UTC)}
     return {"_id": instructed.message_id}, {"$setOnInsert": document}

@@ -104,7 +104,7 @@ class RunWatch:
             run = replace(run, status=outcome.status, reason=outcome.reason, finished_at=time.time(), eta=None)
             await self._book.save(run)
         self._told.pop(run.id, None)
-        self._receipts.ended(run)
+        await self._receipts.ended(run)
         log.info("run ended", extra={"run": run.id, "status": run.status, "reason": run.reason})
         await self._book.announce()
 

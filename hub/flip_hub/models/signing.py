@@ -16,9 +16,15 @@ class ModelSigner:
         line = public_line(key)
         self._key = key
         self._id = id_of_key(line)
+        self.line = line
+        """The public key in OpenSSH's format."""
         self.keys = {self._id: line}
         """What devices learn: public keys by their id."""
 
     def sign(self, assignment: ModelAssignment) -> dict[str, str]:
         """By the id of the key; what `assignment` is signed with already does not count."""
-        return {self._id: base64.b64encode(self._key.sign(assignment.statement())).decode()}
+        return {self._id: self.signature(assignment.statement())}
+
+    def signature(self, statement: bytes) -> str:
+        """Base64. Statements of each kind begin with a line of their own."""
+        return base64.b64encode(self._key.sign(statement)).decode()

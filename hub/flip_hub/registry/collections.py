@@ -19,6 +19,7 @@ from flip_hub.devices.record import DeviceRecord
 from flip_hub.enrolment.store import TokenRecord
 from flip_hub.federation.schemas import Round, Run
 from flip_hub.models.store import VersionRecord, Withdrawal
+from flip_hub.receipts.chain import ReceiptEntry, ReceiptSeal
 from flip_hub.registry.collection import Collection, TimeSeries, index, kept
 from flip_hub.registry.shape import fields, optional, shape
 from flip_hub.rollouts.store import RolloutRecord
@@ -123,8 +124,18 @@ CONTRIBUTIONS = (
     Collection(
         name="instructions",
         schema=shape(Instructed, at="date"),
-        indexes=(index("flower_run_id", "-round", "_id"), kept("at", RECEIPTS_KEPT)),
+        indexes=(
+            index("flower_run_id", "-round", "_id"),
+            index("flower_run_id", "entry", where={"entry": 0}),  # what is in no chain yet
+            kept("at", RECEIPTS_KEPT),
+        ),
     ),
+    Collection(
+        name="receipts",
+        schema=shape(ReceiptEntry, depth=1),
+        indexes=(index("run_id", "seq", unique=True), index("run_id", "message_id", unique=True)),
+    ),
+    Collection(name="receipt_seals", schema=shape(ReceiptSeal)),
     Collection(
         name="late",
         schema=shape(LateRecord, depth=2),

@@ -7,7 +7,7 @@ for again after a crash, in the same words, so that its device gives what it has
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from flwr.app import MetricRecord
 
@@ -56,14 +56,14 @@ class BufferedSteps:
             _note(state.result.train_metrics_clientapp, step.number, step.metrics)
             for refused in step.refused:
                 self._grid.refuse_message(refused.message_id, refused.node, refused.reason)
-            self._keep(step.number, [taken.message_id for taken in step.taken])
+            self._keep(step.number, {taken.message_id: taken.weight for taken in step.taken})
             self._grid.missed(set(step.given_up), GIVEN_UP)
             self._reports.finished(step.number, step.arrays, state.result, "")
 
         def on_evaluated(evaluated: Evaluated) -> None:
             _note(state.result.evaluate_metrics_clientapp, evaluated.step, evaluated.of_devices)
             _note(state.result.evaluate_metrics_serverapp, evaluated.step, evaluated.of_hub)
-            self._keep(self._number, self._grid.untaken(Phase.EVALUATE, evaluated.step))
+            self._keep(self._number, dict.fromkeys(self._grid.untaken(Phase.EVALUATE, evaluated.step)))
             self._reports.finished(evaluated.step, None, state.result, "")
 
         bases = FolderBases(self._saved.folder)
@@ -80,11 +80,11 @@ class BufferedSteps:
         )
         state.result.arrays = state.arrays = arrays
 
-    def _keep(self, number: int, taken: list[str]) -> None:
-        """The checkpoint of a step is written again when an evaluation has ended after it."""
+    def _keep(self, number: int, taken: Mapping[str, float | None]) -> None:
+        """The checkpoint of a step is written again when an evaluation has ended after it. `taken`: their weights."""
         self._number, self._held = number, [*(self._held if number == self._number else []), *taken]
         self._write(number, self._held)
-        self._grid.taken(taken)
+        self._grid.taken(taken, {key: weight for key, weight in taken.items() if weight is not None})
 
 
 def _note(metrics: dict[int, MetricRecord], step: int, found: MetricRecord | None) -> None:

@@ -10,8 +10,9 @@ replaced while `conducting`; a strategy with a `start` of its own that does not 
 import functools
 import logging
 import random
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 from flwr.app import ArrayRecord, ConfigRecord, MetricRecord
@@ -24,6 +25,7 @@ from flip_hub.federation.aggregator.privacy.ledger import Ledger
 from flip_hub.federation.aggregator.progress_reports import ProgressReports, least_nodes
 from flip_hub.federation.aggregator.saved import Saved, State
 from flip_hub.federation.aggregator.secure.rounds import SecureRounds
+from flip_hub.federation.aggregator.shares import shares_of
 from flip_hub.federation.aggregator.strategies.fedbuff import FedBuff
 from flip_hub.federation.aggregator.strategies.steps import Work
 
@@ -161,13 +163,15 @@ class Conductor:
             replies = grid.send_and_receive(messages, timeout=timeout)
         else:
             replies = self._secure.replies(number, messages, timeout)
+        # first: a strategy may take replies apart
+        shares = shares_of(strategy, replies) if self._secure is None else {}
         arrays, metrics = strategy.aggregate_train(number, replies)
         state.void = grid.void
         state.changed = arrays is not None
         if arrays is not None:
             state.result.arrays = state.arrays = arrays
         _note(state.result.train_metrics_clientapp, number, metrics)
-        self._keep(state, number, done=False)
+        self._keep(state, number, done=False, shares=shares if arrays is not None else {})
 
     def _evaluate_round(self, state: State, number: int, timeout: float, evaluate: Evaluate | None) -> None:
         self._draw(number, "evaluate")
@@ -184,11 +188,13 @@ class Conductor:
     def _tell(self, state: State, number: int) -> None:
         self._reports.finished(number, state.arrays if state.changed else None, state.result, state.void)
 
-    def _keep(self, state: State, number: int, *, done: bool) -> None:
+    def _keep(
+        self, state: State, number: int, *, done: bool, shares: Mapping[str, float] = MappingProxyType({})
+    ) -> None:
         """Raises `Rejected` when the hub has ended the run."""
         taken = self._grid.untaken()
         self._saved.keep(self._starts, number, done, state, taken)
-        self._grid.taken(taken)
+        self._grid.taken(taken, shares)
 
     def _draw(self, number: int, phase: str) -> None:
         """Flower's strategies draw devices with Python's own generator."""

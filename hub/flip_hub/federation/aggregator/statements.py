@@ -8,7 +8,7 @@ from collections import OrderedDict
 from flwr.app import RecordDict
 from msgspec import Struct
 
-from flip_hub.contributions.signatures import is_signed_by
+from flip_hub.receipts.signatures import is_signed_by
 from flip_runtime.errors import Rejected
 from flip_wire.fleet import DeviceId
 from flip_wire.models import Sha256
