@@ -146,7 +146,7 @@ class SecureRun:
         journal = Journal(self._folder / RUN)
         roster = Roster(lambda: self._facts, wait=2.0, strangers=strangers(plan))
         instructions = Instructions(RUN, plan.update, plan.local, on_devices(plan.privacy), secure=True)
-        ours = RoundGrid(grid, journal, self.heard.send, roster, instructions, plan.rounds, in_rounds=True)
+        ours = RoundGrid(grid, journal, self.heard.send, roster, instructions, plan.rounds, in_rounds="plan.secure")
         rounds = SecureRounds(
             RUN, plan.secure, ours, self.heard.send, journal.folder, rules=plan.rounds, local=plan.local
         )

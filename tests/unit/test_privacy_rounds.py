@@ -70,7 +70,7 @@ class PrivateRun:
         journal = Journal(self._folder / "run-1")
         roster = Roster(_facts, wait=2.0, strangers="" if on_them is None else UNABLE)
         instructions = Instructions("run-1", privacy=on_them)
-        ours = RoundGrid(grid, journal, self.heard.send, roster, instructions, in_rounds=True)
+        ours = RoundGrid(grid, journal, self.heard.send, roster, instructions, in_rounds="plan.privacy")
         reports = ProgressReports(self.heard.send, VersionMaker(self._folder))
         ledger = Ledger(self._privacy, self._known, self.heard.send, refuse=ours.refuse)
         conductor = Conductor(ours, Saved(journal), reports, seed=7, ledger=ledger)

@@ -6,6 +6,7 @@ import msgspec
 
 from flip_hub.commands.parsing import setting
 from flip_hub.commands.run_privacy import add_privacy, privacy_of
+from flip_hub.commands.run_secure import add_secure, secure_of
 from flip_hub.federation.plan import DeviceFilter, Folding, Plan, RoundRules, Start, Update
 from flip_runtime.errors import Rejected
 
@@ -42,6 +43,7 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--dataset", default="", metavar="NAME", help="that the app's evaluation on the hub reads")
     model.add_argument("--seed", type=int, metavar="N", help="of all that is drawn, such as the devices of a round")
     add_privacy(parser)
+    add_secure(parser)
 
 
 def plan_of(options: argparse.Namespace) -> Plan:
@@ -73,6 +75,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
             dataset=options.dataset,
             seed=options.seed,
             privacy=privacy_of(options),
+            secure=secure_of(options),
         )
     )
 

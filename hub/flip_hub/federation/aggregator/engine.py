@@ -24,6 +24,7 @@ from flip_hub.federation.aggregator.secure.rounds import SecureRounds
 from flip_hub.federation.aggregator.versions import VersionMaker
 from flip_hub.federation.brief import Brief, NodeFacts
 from flip_hub.federation.journal import Journal
+from flip_hub.federation.plan import Plan
 from flip_hub.federation.privacy.on_devices import on_devices
 from flip_hub.federation.secure.rules import strangers
 
@@ -51,9 +52,8 @@ class Engine:
         self.brief = self._line.ask(f"{self._path}/brief", Brief, within=hub.patience)
         plan = self.brief.plan
         self._journal = Journal(hub.runs / self.brief.run_id)
-        on_them, private = on_devices(plan.privacy), plan.privacy is not None or plan.secure is not None
+        on_them, secure = on_devices(plan.privacy), plan.secure is not None
         roster = Roster(self._facts, plan.rounds.wait, strangers=strangers(plan))
-        secure = plan.secure is not None
         instructions = Instructions(self.brief.run_id, plan.update, plan.local, on_them, secure=secure)
         self.grid = RoundGrid(
             grid,
@@ -63,7 +63,7 @@ class Engine:
             instructions,
             plan.rounds,
             folding=plan.folding,
-            in_rounds=private,
+            in_rounds=_in_rounds(plan),
         )
         begin = checkpoint_to_begin_after(hub.runs, plan.start)
         tell_dataset(self._dataset())
@@ -126,3 +126,10 @@ class Engine:
             return arrays
         content = self._line.fetch(f"/internal/v1/artifacts/{self.brief.weights}", within=self._hub.patience)
         return arrays_of_version(content, arrays)
+
+
+def _in_rounds(plan: Plan) -> str:
+    """The field for which devices may be asked in rounds alone; empty: none is."""
+    if plan.secure is not None:
+        return "plan.secure"
+    return "" if plan.privacy is None else "plan.privacy"

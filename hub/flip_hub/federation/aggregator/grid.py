@@ -54,9 +54,10 @@ class RoundGrid(Grid):
         rules: RoundRules = RoundRules(),  # noqa: B008  frozen
         *,
         folding: Folding | None = None,
-        in_rounds: bool = False,
+        in_rounds: str = "",
     ) -> None:
-        """`in_rounds`: whether the app may ask devices in a strategy's rounds alone."""
+        """`in_rounds`: the plan's field for which the app may ask devices in a strategy's rounds alone; empty: it may
+        ask by itself."""
         self._grid = grid
         self._journal = journal
         self._report = report
@@ -137,8 +138,9 @@ class RoundGrid(Grid):
         """Raises `Rejected` for an app that asks devices by itself in a run that its rounds keep private."""
         if self._in_rounds and self._untaken is None:
             raise Rejected(
-                "plan.privacy: the app asks devices by itself, outside of its strategy's rounds, which nothing hides",
-                hint="leave that to the strategy's `start`, or start the run without privacy",
+                f"{self._in_rounds}: the app asks devices by itself, outside of its strategy's rounds, which nothing "
+                "hides",
+                hint=f"leave that to the strategy's `start`, or start the run without {self._in_rounds}",
             )
         messages = list(messages)
         known = [self._roster.of(message.metadata.dst_node_id) for message in messages]
