@@ -7,7 +7,20 @@ from pathlib import Path
 
 import msgspec
 
-from flip_agent.local.messages import LINE_LIMIT, Committed, Draw, Drawn, Emit, FromRun, Hold, ToRun, Training, Work
+from flip_agent.local.messages import (
+    LINE_LIMIT,
+    Committed,
+    Draw,
+    Drawn,
+    Emit,
+    FromRun,
+    Hold,
+    ReceiptsKept,
+    ToRun,
+    Training,
+    Work,
+)
+from flip_agent.receipts import KeptReceipt
 from flip_wire.spans import Spans
 from flip_wire.telemetry import Gap, SessionEvent
 
@@ -21,6 +34,7 @@ class StandIn:
         self.spans: list[Spans] = []
         self.once: set[str] = set()
         self.states: list[str] = []
+        self.receipts: dict[str, KeptReceipt] = {}
         self._work = Work(run_ids=[])
         self._hold = Hold(because="")
         self._writers: set[asyncio.StreamWriter] = set()
@@ -79,6 +93,8 @@ class StandIn:
                         await _say(writer, Committed(id=number))
                     case Training(state=state):
                         self.states.append(state)
+                    case ReceiptsKept(receipts=receipts):
+                        self.receipts |= {each.message_id: each for each in receipts}
                     case Draw(id=number, wanted=wanted):
                         await _say(writer, Drawn(id=number, granted=max(wanted, 2**30), because="", limited=False))
                     case _:

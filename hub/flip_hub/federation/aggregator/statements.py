@@ -47,16 +47,16 @@ class Statements:
         if signed is None:
             raise Rejected("it is not signed by its device")
         said = signed.statement
+        if self._seen.setdefault(said.digest, message_id) != message_id:
+            raise Rejected("a replayed receipt: what is signed was given before, for another instruction")
+        while len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
         if (said.run_id, said.round, said.phase) != (self._run_id, asked.round, asked.phase):
             raise Rejected(f"what is signed is {said.phase[:20]} of round {said.round} of {said.run_id[:40]}")
         if said.device_id != asked.device_id:
             raise Rejected(f"what is signed is of another device, {said.device_id[:40]}")
         if said.base != asked.base:
             raise Rejected("what is signed was made from other arrays than were sent")
-        if self._seen.setdefault(said.digest, message_id) != message_id:
-            raise Rejected("a replayed receipt: what is signed was given before, for another instruction")
-        while len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)
         if said.content != content_hash({name: record.object_id for name, record in content.items()}):
             raise Rejected("its content is not what its device has signed")
 
