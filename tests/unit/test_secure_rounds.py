@@ -1,5 +1,6 @@
 """Rounds of which the hub learns the sum alone: devices lost in each stage, a hub that dies, and what is refused."""
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from secure_rounds import FIRST, MODEL, SECURE_PLAN, Fleet, SecureRun, mean_of, 
 from test_federation_rounds import Killed
 from test_runs_progress import Story
 
+from flip_hub.federation.aggregator.secure.vectors import Vectors
 from flip_hub.federation.aggregator.strategies.fedbuff import FedBuff
 from flip_hub.federation.plan import Plan, RoundRules
 from flip_hub.federation.privacy.schemas import Local
@@ -122,6 +124,16 @@ def test_the_plans_quorum_and_deadline_count_for_a_secure_round(folder: Path) ->
     run.start(Fleet(loses=[(1, "Delivery", ALL[0])]), timeout=3600.0)
     assert run.ends()[0].void.endswith("7 results of 8 devices asked, its quorum is 8")
     assert any("quorum is 8" in each.reason for each in missed(run.heard.reports))
+
+
+def test_a_full_disk_makes_a_round_void(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Vectors, "keep", full)
+    run = SecureRun(folder)
+    run.start(Fleet())
+    assert run.ends()[0].void == "the round is void: [Errno 28] No space left on device"
 
 
 def test_nodes_that_are_no_agents_are_not_asked(folder: Path) -> None:

@@ -88,7 +88,7 @@ class SecureRounds:
             with Vectors(self._folder) as vectors:
                 attempt = self._attempt(number, instructions, length)
                 total = attempt.total(Limits(rules=self._rules, timeout=timeout), vectors)
-        except (Rejected, ConfigError) as error:
+        except (Rejected, ConfigError, OSError) as error:  # of a full disk
             self._grid.void = f"the round is void: {error}"
             self._grid.missed(set(self._grid.untaken()), self._grid.void)
             log.warning("round %d: %s", number, self._grid.void)
