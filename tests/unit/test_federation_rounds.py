@@ -2,7 +2,7 @@
 
 import hashlib
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -120,7 +120,7 @@ def versions(folder: Path) -> VersionMaker:
 
 
 @contextmanager
-def conducted(folder: Path, heard: Heard, versions: VersionMaker, grid: Grid) -> Iterator[RoundGrid]:
+def conducted(folder: Path, heard: Heard, versions: VersionMaker, grid: Grid) -> Generator[RoundGrid]:
     """As in a ServerApp's process; what is on the disk in `folder` is of those before it."""
     journal = Journal(folder / RUN)
     ours = RoundGrid(grid, journal, heard.send, Roster(dict, wait=60.0), Instructions(RUN))

@@ -5,7 +5,7 @@ import pytest
 
 from flip_hub.devices.schemas import Device, DeviceStatus
 from flip_hub.federation.control import FlowerStatus
-from flip_hub.federation.outcome import lost, outcome_of, waiting_for
+from flip_hub.federation.outcome import TRIES, GoesOn, Outcome, fate_of, waiting_for
 from flip_hub.federation.schemas import Run, RunStatus
 
 LOG = """INFO :      [ROUND 1/3]
@@ -80,37 +80,53 @@ def device(status: DeviceStatus) -> Device:
     return msgspec.convert(values, Device)
 
 
+def ended(flower: FlowerStatus, log: str = "", *, dead: bool = False) -> Outcome:
+    found = fate_of(run("7", 3), flower, log, dead=dead)
+    assert isinstance(found, Outcome)
+    return found
+
+
+def goes_on(flower: FlowerStatus | None, *, dead: bool = False, of: Run | None = None) -> str:
+    found = fate_of(of or run("7", 3), flower, LOG, dead=dead)
+    assert isinstance(found, GoesOn)
+    return found.reason
+
+
 def test_an_exception_is_named_with_its_type_from_the_last_traceback() -> None:
-    outcome = outcome_of(finished("failed", "ServerApp failed with exception: the data set is empty"), LOG)
-    assert (outcome.status, outcome.reason) == (RunStatus.FAILED, "app.errors.NoData: the data set is empty")
-
-
-def test_an_old_traceback_in_the_log_does_not_explain_a_lost_heartbeat() -> None:
-    assert outcome_of(finished("failed", "No heartbeat received\nfrom the task"), LOG).reason == (
-        "No heartbeat received from the task"
-    )
+    said = finished("failed", "ServerApp failed with exception: the data set is empty")
+    for dead in (False, True):
+        outcome = ended(said, LOG, dead=dead)
+        assert (outcome.status, outcome.reason) == (RunStatus.FAILED, "app.errors.NoData: the data set is empty")
 
 
 def test_a_failure_without_any_word_says_so() -> None:
-    assert outcome_of(finished("failed"), "").reason == "the ServerApp ended without saying why; its log may tell"
+    assert ended(finished("failed")).reason == "the ServerApp ended without saying why; its log may tell"
 
 
 @pytest.mark.parametrize(("word", "status"), [("completed", RunStatus.FINISHED), ("stopped", RunStatus.STOPPED)])
 def test_completed_and_stopped_runs_need_no_reason(word: str, status: RunStatus) -> None:
-    outcome = outcome_of(finished(word), LOG)
+    outcome = ended(finished(word), LOG)
     assert (outcome.status, outcome.reason) == (status, "")
 
 
-def test_a_restarted_superlink_is_told_with_what_is_left_of_the_run() -> None:
-    assert lost(run("7", 3), 2).reason == (
-        "the SuperLink was restarted in round 3: a Flower run does not survive that; "
-        "start it again, its 2 versions so far are registered"
-    )
-    assert "before the first round" in lost(run("7", 0), 0).reason
+def test_a_run_whose_serverapp_or_superlink_was_killed_goes_on() -> None:
+    rest = "in round 3; the run goes on from its last checkpoint"
+    assert goes_on(None) == f"the SuperLink was restarted {rest}"
+    assert goes_on(RUNNING, dead=True) == f"the ServerApp's process was killed {rest}"
+    silent = finished("failed", "No heartbeat received\nfrom the task")
+    assert goes_on(silent) == f"the ServerApp's process did not answer any more {rest}"
+    assert goes_on(None, of=run("", 0)).startswith("the hub was stopped before the first round")
 
 
-def test_a_run_that_never_reached_the_superlink_is_told_apart() -> None:
-    assert lost(run("", 0), 0).reason == "the hub was stopped while it submitted the run; start it again"
+def test_a_run_under_way_has_no_fate_yet() -> None:
+    assert fate_of(run("7", 3), RUNNING, "", dead=False) is None
+
+
+def test_a_run_that_was_taken_on_in_vain_ends_and_says_how_often() -> None:
+    tried = msgspec.structs.replace(run("7", 3), tries=TRIES)
+    outcome = fate_of(tried, None, "", dead=False)
+    assert isinstance(outcome, Outcome)
+    assert outcome.reason == "the SuperLink was restarted in round 3, for the 4th time without a finished round"
 
 
 def test_flowers_own_count_of_missing_devices_is_passed_on() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from flip_hub.apps.schemas import App
+from flip_hub.federation.plan import Plan
 from flip_hub.federation.run_request import NO_EXPORT, new_run
 from flip_hub.federation.schemas import RunRequest, Value
 from flip_hub.problem import Unprocessable
@@ -22,20 +23,26 @@ def requested(**config: Value) -> RunRequest:
     return RunRequest(fab_hash=HASH, config=config)
 
 
-def test_overrides_are_told_to_flower_and_the_run_shows_the_whole_configuration() -> None:
-    new = new_run("run-1", app("n.export:export"), requested(rounds=5), 1.0)
-    assert new.overrides == {"rounds": 5}
-    assert new.run.config == {**CONFIG, "rounds": 5}
-    assert new.run.warning == ""
+def test_a_run_shows_the_whole_configuration() -> None:
+    run = new_run("run-1", app("n.export:export"), requested(rounds=5), 1.0)
+    assert run.config == {**CONFIG, "rounds": 5}
+    assert run.warning == ""
+
+
+def test_what_is_drawn_follows_from_the_plans_seed_or_from_one_that_is_drawn() -> None:
+    planned = RunRequest(fab_hash=HASH, plan=Plan(seed=7))
+    assert new_run("run-1", app(), planned, 1.0).seed == 7
+    seeds = {new_run("run-1", app(), requested(), 1.0).seed for _ in range(3)}
+    assert len(seeds) == 3
 
 
 def test_a_whole_number_is_taken_where_a_number_is_asked() -> None:
-    rate = new_run("run-1", app(), requested(rate=1), 1.0).overrides["rate"]
+    rate = new_run("run-1", app(), requested(rate=1), 1.0).config["rate"]
     assert isinstance(rate, float)
 
 
 def test_an_app_without_export_is_warned_about_before_it_runs() -> None:
-    assert new_run("run-1", app(), requested(), 1.0).run.warning == NO_EXPORT
+    assert new_run("run-1", app(), requested(), 1.0).warning == NO_EXPORT
 
 
 @pytest.mark.parametrize(
