@@ -9,16 +9,22 @@ import pytest
 from agent_rig import eventually
 from local_run import Peer, run_parts
 
+from flip_agent.local.ask import ask
 from flip_agent.local.client import WAITING, LocalClient
 from flip_agent.local.messages import (
     LINE_LIMIT,
     Hold,
+    Receipts,
+    ReceiptsKept,
+    ReceiptsRequest,
     Serving,
     Traffic,
     Training,
     Work,
 )
+from flip_agent.receipts import KeptReceipt
 from flip_runtime.errors import Rejected, Unavailable
+from flip_wire.contributions import Fate
 from flip_wire.fleet import DesiredState, WorkNotice
 from flip_wire.models import ModelAssignment, Sha256
 from flip_wire.telemetry import Gap, Priority, SessionEvent
@@ -162,3 +168,28 @@ async def test_the_socket_is_for_this_user_only_and_goes_with_the_server(folder:
             assert run.socket.stat().st_mode & 0o077 == 0
             assert run.socket.parent.stat().st_mode & 0o077 == 0
         assert not run.socket.exists()
+
+
+async def test_what_train_has_told_of_its_receipts_is_answered_to_the_command_line(folder: Path) -> None:
+    receipt = KeptReceipt(
+        message_id="m1",
+        run_id="run-1",
+        round=1,
+        phase="train",
+        samples=10.0,
+        statement="c" * 64,
+        fate=Fate.REFUSED,
+        reason="why",
+        at=1763800000.0,
+    )
+
+    def asked(run: Path) -> list[KeptReceipt]:
+        return ask(run, ReceiptsRequest(), Receipts).receipts
+
+    async with run_parts(folder) as run, run.listening(), Peer(run, "train").running() as train:
+        assert await asyncio.to_thread(asked, run.socket) == []
+        await eventually(lambda: train.client.connected)
+        await train.client.send(ReceiptsKept(receipts=[receipt]))
+        async with asyncio.timeout(10):
+            while await asyncio.to_thread(asked, run.socket) != [receipt]:
+                await asyncio.sleep(0.02)

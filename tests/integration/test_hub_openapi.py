@@ -41,6 +41,7 @@ def document(folder: Path) -> dict[str, Any]:
         "log_events": None,
         "late": None,
         "run_spans": None,
+        "receipts": None,
         "run_contributions": None,
         "lineage": None,
         "artifacts": FolderArtifacts(folder / "artifacts"),
