@@ -1326,6 +1326,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run_id}/receipts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListReceipts
+         * @description What became of each contribution, and what its device has signed: the run's chain from its beginning.
+         */
+        get: operations["ApiV1RunsRunIdReceiptsListReceipts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/receipts/seal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ReadSeal
+         * @description The hub's signature over the chain as it is; `final` once the run has ended.
+         */
+        get: operations["ApiV1RunsRunIdReceiptsSealReadSeal"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run_id}/resume": {
         parameters: {
             query?: never;
@@ -1377,6 +1417,43 @@ export interface paths {
         put?: never;
         /** StopRun */
         post: operations["ApiV1RunsRunIdStopStopRun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/strategies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListStrategies
+         * @description Those that a run can be started with by name (`plan.strategy`), with their options (`plan.options`).
+         */
+        get: operations["ApiV1StrategiesListStrategies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/strategies/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** GetStrategy */
+        get: operations["ApiV1StrategiesNameGetStrategy"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1951,6 +2028,7 @@ export interface components {
          * @example {
          *       "counts": true,
          *       "device_id": "dev-3f9c2a71b5e4",
+         *       "entry": 1,
          *       "fate": "pending",
          *       "kept_late": true,
          *       "message_id": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
@@ -1960,6 +2038,8 @@ export interface components {
          *       "round": 1,
          *       "sent_at": 1790000000,
          *       "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *       "share": 0.5,
+         *       "signed": true,
          *       "size": 44212,
          *       "weight": 0.5
          *     }
@@ -1967,6 +2047,7 @@ export interface components {
         Contribution: {
             counts: boolean;
             device_id: string;
+            entry: number;
             fate: components["schemas"]["Fate"];
             kept_late: boolean;
             message_id: string;
@@ -1976,6 +2057,8 @@ export interface components {
             round: number;
             sent_at: number;
             sha256: string;
+            share: number | null;
+            signed: boolean;
             size: number;
             weight: number | null;
         };
@@ -2237,7 +2320,9 @@ export interface components {
          *         ],
          *         "generation": 1,
          *         "held_because": "",
+         *         "metered": false,
          *         "mode": "normal",
+         *         "on_battery": false,
          *         "serving": [
          *           {
          *             "model": "digits",
@@ -3061,7 +3146,7 @@ export interface components {
          *         "metric": "accuracy",
          *         "plan": {
          *           "dataset": "",
-         *           "devices": {
+         *           "filter": {
          *             "least_samples": 0,
          *             "on_mains": false,
          *             "sites": [
@@ -3095,6 +3180,15 @@ export interface components {
          *             "over_sample": 0,
          *             "quorum": 0,
          *             "wait": 3600
+         *           },
+         *           "secure": {
+         *             "bits": 1,
+         *             "clip": 1,
+         *             "colluding": 0.1,
+         *             "devices": 100,
+         *             "dropout": 0.2,
+         *             "least": 3,
+         *             "max_weight": 10000
          *           },
          *           "seed": 1,
          *           "start": {
@@ -3635,6 +3729,19 @@ export interface components {
             withdrawn: string;
         };
         /**
+         * Need
+         * @example {
+         *       "each": 0.5,
+         *       "fixed": 0.5,
+         *       "streams": true
+         *     }
+         */
+        Need: {
+            each: number;
+            fixed: number;
+            streams: boolean;
+        };
+        /**
          * NetworkUse
          * @example {
          *       "left": 1,
@@ -3751,6 +3858,11 @@ export interface components {
             used_at: number;
         };
         /**
+         * OptionKind
+         * @enum {string}
+         */
+        OptionKind: "bool" | "int" | "float" | "str";
+        /**
          * Owed
          * @description What the people who get mail have not been told.
          * @default
@@ -3794,7 +3906,7 @@ export interface components {
          * Plan
          * @example {
          *       "dataset": "",
-         *       "devices": {
+         *       "filter": {
          *         "least_samples": 0,
          *         "on_mains": false,
          *         "sites": [
@@ -3829,6 +3941,15 @@ export interface components {
          *         "quorum": 0,
          *         "wait": 3600
          *       },
+         *       "secure": {
+         *         "bits": 1,
+         *         "clip": 1,
+         *         "colluding": 0.1,
+         *         "devices": 100,
+         *         "dropout": 0.2,
+         *         "least": 3,
+         *         "max_weight": 10000
+         *       },
          *       "seed": 1,
          *       "start": {
          *         "model": "",
@@ -3843,7 +3964,7 @@ export interface components {
         Plan: {
             /** @default  */
             dataset: string;
-            devices?: components["schemas"]["DeviceFilter"];
+            filter?: components["schemas"]["DeviceFilter"];
             folding?: components["schemas"]["Folding"] | null;
             local?: string[];
             options?: {
@@ -3851,6 +3972,7 @@ export interface components {
             };
             privacy?: components["schemas"]["HubFixed"] | components["schemas"]["HubAdaptive"] | components["schemas"]["DeviceFixed"] | components["schemas"]["DeviceAdaptive"] | components["schemas"]["Local"] | null;
             rounds?: components["schemas"]["RoundRules"];
+            secure?: components["schemas"]["SecureAggregation"] | null;
             seed?: number | null;
             start?: components["schemas"]["Start"] | null;
             /** @default  */
@@ -3972,6 +4094,74 @@ export interface components {
             reason: string;
         };
         /**
+         * ReceiptEntry
+         * @example {
+         *       "at": 0.5,
+         *       "before": "before",
+         *       "device_id": "dev-3f9c2a71b5e4",
+         *       "fate": "pending",
+         *       "hash": "hash",
+         *       "key": "key-1f2e3d4c5b6a7988",
+         *       "message_id": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *       "phase": "train",
+         *       "reason": "too few devices answered in time",
+         *       "round": 1,
+         *       "run_id": "run-5d1c0e9a7b32",
+         *       "seq": 1,
+         *       "signed": {
+         *         "signature": "c2lnbmF0dXJlIG9mIHRoZSBhcHA=",
+         *         "statement": {
+         *           "base": "base",
+         *           "content": "content",
+         *           "device_id": "dev-3f9c2a71b5e4",
+         *           "nonce": "nonce",
+         *           "phase": "train",
+         *           "round": 1,
+         *           "run_id": "run-5d1c0e9a7b32",
+         *           "samples": 0.5
+         *         }
+         *       },
+         *       "weight": 0.5
+         *     }
+         */
+        ReceiptEntry: {
+            at: number;
+            before: string;
+            device_id: string;
+            fate: components["schemas"]["Fate"];
+            hash: string;
+            key: string;
+            message_id: string;
+            phase: string;
+            reason: string;
+            round: number;
+            run_id: string;
+            seq: number;
+            signed: components["schemas"]["Signed"] | null;
+            weight: number | null;
+        };
+        /**
+         * ReceiptSeal
+         * @example {
+         *       "at": 0.5,
+         *       "entries": 1,
+         *       "final": true,
+         *       "hash": "hash",
+         *       "key": "key-1f2e3d4c5b6a7988",
+         *       "run_id": "run-5d1c0e9a7b32",
+         *       "signature": "c2lnbmF0dXJlIG9mIHRoZSBhcHA="
+         *     }
+         */
+        ReceiptSeal: {
+            at: number;
+            entries: number;
+            final: boolean;
+            hash: string;
+            key: string;
+            run_id: string;
+            signature: string;
+        };
+        /**
          * Refresh
          * @example {
          *       "refresh_token": ""
@@ -4009,7 +4199,9 @@ export interface components {
          *       ],
          *       "generation": 1,
          *       "held_because": "",
+         *       "metered": false,
          *       "mode": "normal",
+         *       "on_battery": false,
          *       "serving": [
          *         {
          *           "model": "digits",
@@ -4028,8 +4220,12 @@ export interface components {
             generation: number;
             /** @default  */
             held_because: string;
+            /** @default false */
+            metered: boolean;
             /** @default normal */
             mode: string;
+            /** @default false */
+            on_battery: boolean;
             serving?: components["schemas"]["ServingModel"][];
             training: string;
         };
@@ -4402,7 +4598,7 @@ export interface components {
          *       "metric": "accuracy",
          *       "plan": {
          *         "dataset": "",
-         *         "devices": {
+         *         "filter": {
          *           "least_samples": 0,
          *           "on_mains": false,
          *           "sites": [
@@ -4436,6 +4632,15 @@ export interface components {
          *           "over_sample": 0,
          *           "quorum": 0,
          *           "wait": 3600
+         *         },
+         *         "secure": {
+         *           "bits": 1,
+         *           "clip": 1,
+         *           "colluding": 0.1,
+         *           "devices": 100,
+         *           "dropout": 0.2,
+         *           "least": 3,
+         *           "max_weight": 10000
          *         },
          *         "seed": 1,
          *         "start": {
@@ -4563,7 +4768,7 @@ export interface components {
          *         "metric": "accuracy",
          *         "plan": {
          *           "dataset": "",
-         *           "devices": {
+         *           "filter": {
          *             "least_samples": 0,
          *             "on_mains": false,
          *             "sites": [
@@ -4597,6 +4802,15 @@ export interface components {
          *             "over_sample": 0,
          *             "quorum": 0,
          *             "wait": 3600
+         *           },
+         *           "secure": {
+         *             "bits": 1,
+         *             "clip": 1,
+         *             "colluding": 0.1,
+         *             "devices": 100,
+         *             "dropout": 0.2,
+         *             "least": 3,
+         *             "max_weight": 10000
          *           },
          *           "seed": 1,
          *           "start": {
@@ -4668,7 +4882,7 @@ export interface components {
          *       "metric": "accuracy",
          *       "plan": {
          *         "dataset": "",
-         *         "devices": {
+         *         "filter": {
          *           "least_samples": 0,
          *           "on_mains": false,
          *           "sites": [
@@ -4703,6 +4917,15 @@ export interface components {
          *           "quorum": 0,
          *           "wait": 3600
          *         },
+         *         "secure": {
+         *           "bits": 1,
+         *           "clip": 1,
+         *           "colluding": 0.1,
+         *           "devices": 100,
+         *           "dropout": 0.2,
+         *           "least": 3,
+         *           "max_weight": 10000
+         *         },
          *         "seed": 1,
          *         "start": {
          *           "model": "",
@@ -4732,6 +4955,33 @@ export interface components {
          * @enum {string}
          */
         RunStatus: "pending" | "running" | "paused" | "finished" | "failed" | "stopped";
+        /**
+         * SecureAggregation
+         * @example {
+         *       "bits": 1,
+         *       "clip": 1,
+         *       "colluding": 0.1,
+         *       "devices": 100,
+         *       "dropout": 0.2,
+         *       "least": 3,
+         *       "max_weight": 10000
+         *     }
+         */
+        SecureAggregation: {
+            bits?: number | null;
+            /** @default 1 */
+            clip: number;
+            /** @default 0.1 */
+            colluding: number;
+            /** @default 100 */
+            devices: number;
+            /** @default 0.2 */
+            dropout: number;
+            /** @default 3 */
+            least: number;
+            /** @default 10000 */
+            max_weight: number;
+        };
         /**
          * ServingModel
          * @example {
@@ -4789,6 +5039,26 @@ export interface components {
          * @enum {string}
          */
         Severity: "info" | "warning" | "critical";
+        /**
+         * Signed
+         * @example {
+         *       "signature": "c2lnbmF0dXJlIG9mIHRoZSBhcHA=",
+         *       "statement": {
+         *         "base": "base",
+         *         "content": "content",
+         *         "device_id": "dev-3f9c2a71b5e4",
+         *         "nonce": "nonce",
+         *         "phase": "train",
+         *         "round": 1,
+         *         "run_id": "run-5d1c0e9a7b32",
+         *         "samples": 0.5
+         *       }
+         *     }
+         */
+        Signed: {
+            signature: string;
+            statement: components["schemas"]["Statement"];
+        };
         /**
          * Silence
          * @example {
@@ -4905,6 +5175,29 @@ export interface components {
             version: number;
         };
         /**
+         * Statement
+         * @example {
+         *       "base": "base",
+         *       "content": "content",
+         *       "device_id": "dev-3f9c2a71b5e4",
+         *       "nonce": "nonce",
+         *       "phase": "train",
+         *       "round": 1,
+         *       "run_id": "run-5d1c0e9a7b32",
+         *       "samples": 0.5
+         *     }
+         */
+        Statement: {
+            base: string;
+            content: string;
+            device_id: string;
+            nonce: string;
+            phase: string;
+            round: number;
+            run_id: string;
+            samples: number | null;
+        };
+        /**
          * Step
          * @example {
          *       "at": 0.5,
@@ -4957,6 +5250,79 @@ export interface components {
             priority: components["schemas"]["Priority"];
             received_at: number;
             seq: number;
+        };
+        /**
+         * StrategyOption
+         * @example {
+         *       "above": 0.5,
+         *       "below": 0.5,
+         *       "choices": [
+         *         0.5
+         *       ],
+         *       "default": true,
+         *       "kind": "bool",
+         *       "least": 0.5,
+         *       "most": 0.5,
+         *       "name": "line-3-camera",
+         *       "required": false,
+         *       "text": ""
+         *     }
+         */
+        StrategyOption: {
+            above?: number | null;
+            below?: number | null;
+            choices?: number[];
+            default?: boolean | number | string | null;
+            kind: components["schemas"]["OptionKind"];
+            least?: number | null;
+            most?: number | null;
+            name: string;
+            /** @default false */
+            required: boolean;
+            /** @default  */
+            text: string;
+        };
+        /**
+         * StrategySchema
+         * @example {
+         *       "name": "line-3-camera",
+         *       "need": {
+         *         "each": 0.5,
+         *         "fixed": 0.5,
+         *         "streams": true
+         *       },
+         *       "options": [
+         *         {
+         *           "above": 0.5,
+         *           "below": 0.5,
+         *           "choices": [
+         *             0.5
+         *           ],
+         *           "default": true,
+         *           "kind": "bool",
+         *           "least": 0.5,
+         *           "most": 0.5,
+         *           "name": "line-3-camera",
+         *           "required": false,
+         *           "text": ""
+         *         }
+         *       ],
+         *       "rounds": true,
+         *       "same_shapes": true,
+         *       "source": "source",
+         *       "summary": "summary",
+         *       "title": "Not Found"
+         *     }
+         */
+        StrategySchema: {
+            name: string;
+            need: components["schemas"]["Need"];
+            options: components["schemas"]["StrategyOption"][];
+            rounds: boolean;
+            same_shapes: boolean;
+            source: string;
+            summary: string;
+            title: string;
         };
         /**
          * Tensor
@@ -7610,7 +7976,9 @@ export interface operations {
                      *           ],
                      *           "generation": 1,
                      *           "held_because": "",
+                     *           "metered": false,
                      *           "mode": "normal",
+                     *           "on_battery": false,
                      *           "serving": [
                      *             {
                      *               "model": "digits",
@@ -7819,7 +8187,9 @@ export interface operations {
                      *         ],
                      *         "generation": 1,
                      *         "held_because": "",
+                     *         "metered": false,
                      *         "mode": "normal",
+                     *         "on_battery": false,
                      *         "serving": [
                      *           {
                      *             "model": "digits",
@@ -8020,7 +8390,9 @@ export interface operations {
                      *         ],
                      *         "generation": 1,
                      *         "held_because": "",
+                     *         "metered": false,
                      *         "mode": "normal",
+                     *         "on_battery": false,
                      *         "serving": [
                      *           {
                      *             "model": "digits",
@@ -8438,7 +8810,9 @@ export interface operations {
                      *         ],
                      *         "generation": 1,
                      *         "held_because": "",
+                     *         "metered": false,
                      *         "mode": "normal",
+                     *         "on_battery": false,
                      *         "serving": [
                      *           {
                      *             "model": "digits",
@@ -8831,7 +9205,9 @@ export interface operations {
                      *         ],
                      *         "generation": 1,
                      *         "held_because": "",
+                     *         "metered": false,
                      *         "mode": "normal",
+                     *         "on_battery": false,
                      *         "serving": [
                      *           {
                      *             "model": "digits",
@@ -9670,7 +10046,7 @@ export interface operations {
                      *         "metric": "accuracy",
                      *         "plan": {
                      *           "dataset": "",
-                     *           "devices": {
+                     *           "filter": {
                      *             "least_samples": 0,
                      *             "on_mains": false,
                      *             "sites": [
@@ -9704,6 +10080,15 @@ export interface operations {
                      *             "over_sample": 0,
                      *             "quorum": 0,
                      *             "wait": 3600
+                     *           },
+                     *           "secure": {
+                     *             "bits": 1,
+                     *             "clip": 1,
+                     *             "colluding": 0.1,
+                     *             "devices": 100,
+                     *             "dropout": 0.2,
+                     *             "least": 3,
+                     *             "max_weight": 10000
                      *           },
                      *           "seed": 1,
                      *           "start": {
@@ -10895,7 +11280,7 @@ export interface operations {
                      *         "metric": "accuracy",
                      *         "plan": {
                      *           "dataset": "",
-                     *           "devices": {
+                     *           "filter": {
                      *             "least_samples": 0,
                      *             "on_mains": false,
                      *             "sites": [
@@ -10929,6 +11314,15 @@ export interface operations {
                      *             "over_sample": 0,
                      *             "quorum": 0,
                      *             "wait": 3600
+                     *           },
+                     *           "secure": {
+                     *             "bits": 1,
+                     *             "clip": 1,
+                     *             "colluding": 0.1,
+                     *             "devices": 100,
+                     *             "dropout": 0.2,
+                     *             "least": 3,
+                     *             "max_weight": 10000
                      *           },
                      *           "seed": 1,
                      *           "start": {
@@ -11047,7 +11441,7 @@ export interface operations {
                  *       "metric": "accuracy",
                  *       "plan": {
                  *         "dataset": "",
-                 *         "devices": {
+                 *         "filter": {
                  *           "least_samples": 0,
                  *           "on_mains": false,
                  *           "sites": [
@@ -11081,6 +11475,15 @@ export interface operations {
                  *           "over_sample": 0,
                  *           "quorum": 0,
                  *           "wait": 3600
+                 *         },
+                 *         "secure": {
+                 *           "bits": 1,
+                 *           "clip": 1,
+                 *           "colluding": 0.1,
+                 *           "devices": 100,
+                 *           "dropout": 0.2,
+                 *           "least": 3,
+                 *           "max_weight": 10000
                  *         },
                  *         "seed": 1,
                  *         "start": {
@@ -11122,7 +11525,7 @@ export interface operations {
                      *       "metric": "accuracy",
                      *       "plan": {
                      *         "dataset": "",
-                     *         "devices": {
+                     *         "filter": {
                      *           "least_samples": 0,
                      *           "on_mains": false,
                      *           "sites": [
@@ -11156,6 +11559,15 @@ export interface operations {
                      *           "over_sample": 0,
                      *           "quorum": 0,
                      *           "wait": 3600
+                     *         },
+                     *         "secure": {
+                     *           "bits": 1,
+                     *           "clip": 1,
+                     *           "colluding": 0.1,
+                     *           "devices": 100,
+                     *           "dropout": 0.2,
+                     *           "least": 3,
+                     *           "max_weight": 10000
                      *         },
                      *         "seed": 1,
                      *         "start": {
@@ -11279,7 +11691,7 @@ export interface operations {
                      *         "metric": "accuracy",
                      *         "plan": {
                      *           "dataset": "",
-                     *           "devices": {
+                     *           "filter": {
                      *             "least_samples": 0,
                      *             "on_mains": false,
                      *             "sites": [
@@ -11313,6 +11725,15 @@ export interface operations {
                      *             "over_sample": 0,
                      *             "quorum": 0,
                      *             "wait": 3600
+                     *           },
+                     *           "secure": {
+                     *             "bits": 1,
+                     *             "clip": 1,
+                     *             "colluding": 0.1,
+                     *             "devices": 100,
+                     *             "dropout": 0.2,
+                     *             "least": 3,
+                     *             "max_weight": 10000
                      *           },
                      *           "seed": 1,
                      *           "start": {
@@ -11422,6 +11843,7 @@ export interface operations {
                      *       {
                      *         "counts": true,
                      *         "device_id": "dev-3f9c2a71b5e4",
+                     *         "entry": 1,
                      *         "fate": "pending",
                      *         "kept_late": true,
                      *         "message_id": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
@@ -11431,6 +11853,8 @@ export interface operations {
                      *         "round": 1,
                      *         "sent_at": 1790000000,
                      *         "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *         "share": 0.5,
+                     *         "signed": true,
                      *         "size": 44212,
                      *         "weight": 0.5
                      *       }
@@ -11440,6 +11864,7 @@ export interface operations {
                     "application/vnd.flip.fields+json": {
                         counts?: boolean;
                         device_id?: string;
+                        entry?: number;
                         fate?: components["schemas"]["Fate"];
                         kept_late?: boolean;
                         message_id?: string;
@@ -11449,6 +11874,8 @@ export interface operations {
                         round?: number;
                         sent_at?: number;
                         sha256?: string;
+                        share?: number | null;
+                        signed?: boolean;
                         size?: number;
                         weight?: number | null;
                     }[];
@@ -11647,7 +12074,7 @@ export interface operations {
                      *       "metric": "accuracy",
                      *       "plan": {
                      *         "dataset": "",
-                     *         "devices": {
+                     *         "filter": {
                      *           "least_samples": 0,
                      *           "on_mains": false,
                      *           "sites": [
@@ -11681,6 +12108,15 @@ export interface operations {
                      *           "over_sample": 0,
                      *           "quorum": 0,
                      *           "wait": 3600
+                     *         },
+                     *         "secure": {
+                     *           "bits": 1,
+                     *           "clip": 1,
+                     *           "colluding": 0.1,
+                     *           "devices": 100,
+                     *           "dropout": 0.2,
+                     *           "least": 3,
+                     *           "max_weight": 10000
                      *         },
                      *         "seed": 1,
                      *         "start": {
@@ -11736,6 +12172,148 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    ApiV1RunsRunIdReceiptsListReceipts: {
+        parameters: {
+            query?: {
+                /** @description Items of one page. */
+                limit?: number;
+                /** @description Where the page begins: from the `Link` header (`rel="next"`) of the one before. */
+                cursor?: string;
+                /** @description Names of fields, with commas: only these are answered, as `application/vnd.flip.fields+json`. */
+                fields?: string;
+            };
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    /** @description The next page, if there is one: `rel="next"` (RFC 8288). */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "at": 0.5,
+                     *         "before": "before",
+                     *         "device_id": "dev-3f9c2a71b5e4",
+                     *         "fate": "pending",
+                     *         "hash": "hash",
+                     *         "key": "key-1f2e3d4c5b6a7988",
+                     *         "message_id": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *         "phase": "train",
+                     *         "reason": "too few devices answered in time",
+                     *         "round": 1,
+                     *         "run_id": "run-5d1c0e9a7b32",
+                     *         "seq": 1,
+                     *         "signed": {
+                     *           "signature": "c2lnbmF0dXJlIG9mIHRoZSBhcHA=",
+                     *           "statement": {
+                     *             "base": "base",
+                     *             "content": "content",
+                     *             "device_id": "dev-3f9c2a71b5e4",
+                     *             "nonce": "nonce",
+                     *             "phase": "train",
+                     *             "round": 1,
+                     *             "run_id": "run-5d1c0e9a7b32",
+                     *             "samples": 0.5
+                     *           }
+                     *         },
+                     *         "weight": 0.5
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["ReceiptEntry"][];
+                    "application/vnd.flip.fields+json": {
+                        at?: number;
+                        before?: string;
+                        device_id?: string;
+                        fate?: components["schemas"]["Fate"];
+                        hash?: string;
+                        key?: string;
+                        message_id?: string;
+                        phase?: string;
+                        reason?: string;
+                        round?: number;
+                        run_id?: string;
+                        seq?: number;
+                        signed?: components["schemas"]["Signed"] | null;
+                        weight?: number | null;
+                    }[];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1RunsRunIdReceiptsSealReadSeal: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "at": 0.5,
+                     *       "entries": 1,
+                     *       "final": true,
+                     *       "hash": "hash",
+                     *       "key": "key-1f2e3d4c5b6a7988",
+                     *       "run_id": "run-5d1c0e9a7b32",
+                     *       "signature": "c2lnbmF0dXJlIG9mIHRoZSBhcHA="
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ReceiptSeal"];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     ApiV1RunsRunIdResumeResumeRun: {
         parameters: {
             query?: never;
@@ -11773,7 +12351,7 @@ export interface operations {
                      *       "metric": "accuracy",
                      *       "plan": {
                      *         "dataset": "",
-                     *         "devices": {
+                     *         "filter": {
                      *           "least_samples": 0,
                      *           "on_mains": false,
                      *           "sites": [
@@ -11807,6 +12385,15 @@ export interface operations {
                      *           "over_sample": 0,
                      *           "quorum": 0,
                      *           "wait": 3600
+                     *         },
+                     *         "secure": {
+                     *           "bits": 1,
+                     *           "clip": 1,
+                     *           "colluding": 0.1,
+                     *           "devices": 100,
+                     *           "dropout": 0.2,
+                     *           "least": 3,
+                     *           "max_weight": 10000
                      *         },
                      *         "seed": 1,
                      *         "start": {
@@ -11976,7 +12563,7 @@ export interface operations {
                      *       "metric": "accuracy",
                      *       "plan": {
                      *         "dataset": "",
-                     *         "devices": {
+                     *         "filter": {
                      *           "least_samples": 0,
                      *           "on_mains": false,
                      *           "sites": [
@@ -12010,6 +12597,15 @@ export interface operations {
                      *           "over_sample": 0,
                      *           "quorum": 0,
                      *           "wait": 3600
+                     *         },
+                     *         "secure": {
+                     *           "bits": 1,
+                     *           "clip": 1,
+                     *           "colluding": 0.1,
+                     *           "devices": 100,
+                     *           "dropout": 0.2,
+                     *           "least": 3,
+                     *           "max_weight": 10000
                      *         },
                      *         "seed": 1,
                      *         "start": {
@@ -12061,6 +12657,141 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1StrategiesListStrategies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "name": "line-3-camera",
+                     *         "need": {
+                     *           "each": 0.5,
+                     *           "fixed": 0.5,
+                     *           "streams": true
+                     *         },
+                     *         "options": [
+                     *           {
+                     *             "above": 0.5,
+                     *             "below": 0.5,
+                     *             "choices": [
+                     *               0.5
+                     *             ],
+                     *             "default": true,
+                     *             "kind": "bool",
+                     *             "least": 0.5,
+                     *             "most": 0.5,
+                     *             "name": "line-3-camera",
+                     *             "required": false,
+                     *             "text": ""
+                     *           }
+                     *         ],
+                     *         "rounds": true,
+                     *         "same_shapes": true,
+                     *         "source": "source",
+                     *         "summary": "summary",
+                     *         "title": "Not Found"
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["StrategySchema"][];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1StrategiesNameGetStrategy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "line-3-camera",
+                     *       "need": {
+                     *         "each": 0.5,
+                     *         "fixed": 0.5,
+                     *         "streams": true
+                     *       },
+                     *       "options": [
+                     *         {
+                     *           "above": 0.5,
+                     *           "below": 0.5,
+                     *           "choices": [
+                     *             0.5
+                     *           ],
+                     *           "default": true,
+                     *           "kind": "bool",
+                     *           "least": 0.5,
+                     *           "most": 0.5,
+                     *           "name": "line-3-camera",
+                     *           "required": false,
+                     *           "text": ""
+                     *         }
+                     *       ],
+                     *       "rounds": true,
+                     *       "same_shapes": true,
+                     *       "source": "source",
+                     *       "summary": "summary",
+                     *       "title": "Not Found"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["StrategySchema"];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             429: components["responses"]["TooManyRequests"];
             503: components["responses"]["ServiceUnavailable"];
         };
