@@ -51,7 +51,7 @@ class Folding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """s at most; older ones are kept by the hub as before, and not used."""
 
 
-class Update(UpdateForm, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Update(UpdateForm, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=False):
     """What devices send their updates in; one that cannot sends them as the app gives them."""
 
 
