@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from interrupted_run import SERVERAPP, DriftingRun, fleet
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from safetensors.numpy import load
 from session_lab import Device, Hub, training
 from stand_in import StandIn
 
-from flip_hub.federation.plan import Folding, Plan
+from flip_hub.federation.plan import Folding, Plan, RoundRules
 from flip_hub.federation.secure.schemas import SecureAggregation
 from flip_runtime.errors import Rejected
 from flip_update.secagg.parameters import Parameters
@@ -26,8 +27,8 @@ DEATHS = [f"{when}:ready" for when in ("before", "after")] * 4
 """The first life ends before the answer to the first question is on the device's disk, the next one right after."""
 
 
-def plan(**more: Any) -> Plan:
-    return Plan(strategy="fedavg", options={"min_available_nodes": 4, "min_train_nodes": 4}, seed=7, **more)
+def plan(devices: int = 4, **more: Any) -> Plan:
+    return Plan(strategy="fedavg", options={"min_available_nodes": devices, "min_train_nodes": devices}, seed=7, **more)
 
 
 def drifting(hub: Hub, folder: Path, plan: Plan) -> DriftingRun:
@@ -73,6 +74,27 @@ async def test_a_device_that_dies_in_every_stage_is_in_the_mean_which_is_fedavgs
     bound = Parameters.checked(devices=4, length=1000, clip=2.0, max_weight=20).error_bound(4, 4 * 10)
     for number, allowed in ((1, bound), (2, 3 * bound)):  # what a device makes of two models is twice as far apart
         assert np.abs(found[number] - expected[number]).max() <= allowed + 1e-6, number
+
+
+async def test_a_device_that_has_shared_and_dies_is_left_out_when_the_deadline_is_over(hub: Hub, folder: Path) -> None:
+    others = [await Device.enrolled(hub, folder / name) for name in "pqrs"]
+    mortal = await Device.enrolled(hub, folder / "mortal")
+    secure = plan(5, secure=replace(SECURE, devices=5), rounds=RoundRules(deadline=20.0))
+    run = DriftingRun(hub, folder, secure, num_server_rounds=1, devices=5)
+    async with training(*others), StandIn().at(mortal.settings.agent.run_socket, "run-1"):
+        await run.start()
+        try:
+            for moment in ("after:ready", "after:ready", "before:ready"):  # the third: what it has trained
+                mortal.start(die=moment)
+                assert await mortal.ended() < 0
+            ended = await run.ended()
+        finally:
+            mortal.kill()
+    assert ended.status == "finished", ended.reason
+    (found,) = (await asyncio.to_thread(hub.api.run, run.id)).rounds
+    assert (len(found.sampled), len(found.answered), found.void) == (5, 4, "")
+    assert found.train_metrics == {"devices": 4.0, "clipped-devices": 0.0}
+    assert len(await run.weights()) == 1
 
 
 async def test_a_round_whose_serverapp_dies_is_begun_anew(hub: Hub, folder: Path) -> None:
