@@ -29,7 +29,7 @@ from flip_hub.auth.permissions import Role
 from flip_hub.auth.schemas import Ended, Login, Me, Session, Ways
 from flip_hub.console.routes import serve_console
 from flip_hub.console.site import STATIC, Site
-from flip_hub.contributions.schemas import LateContribution, LateCounts
+from flip_hub.contributions.schemas import Contribution, LateContribution, LateCounts
 from flip_hub.devices.schemas import Device
 from flip_hub.federation.schemas import Round, Run, RunDetail, RunStatus, Turnout
 from flip_hub.live import (
@@ -59,6 +59,7 @@ class RecordedHub:
         self.events: dict[str, list[StoredEvent]] = {}
         self.gaps: dict[str, list[DeclaredGap]] = {}
         self.late: dict[str, list[LateContribution]] = {}
+        self.contributions: dict[str, list[Contribution]] = {}
         self.spans: dict[str, list[MessageSpans]] = {}
         self.turnout: dict[str, Turnout] = {}
         self.rollouts = RecordedRollouts(self._guard, self.tell)
@@ -249,6 +250,11 @@ class RecordedHub:
             hub._guard(request)
             return hub.late.get(run_id, [])
 
+        @get("/api/v1/runs/{run_id:str}/contributions")
+        async def contributions(request: Request[Any, Any, Any], run_id: FromPath[str]) -> list[Contribution]:
+            hub._guard(request)
+            return hub.contributions.get(run_id, [])
+
         @get("/api/v1/runs/{run_id:str}/late/counts")
         async def late_counts(request: Request[Any, Any, Any], run_id: FromPath[str]) -> LateCounts:
             hub._guard(request)
@@ -297,7 +303,7 @@ class RecordedHub:
             hub._sockets.discard(socket)
 
         people = [login, ways, refresh, logout, me]
-        of_runs = [runs, run, late, late_counts, spans, stop]
+        of_runs = [runs, run, late, late_counts, contributions, spans, stop]
         handlers = [*people, devices, events, gaps, *of_runs, models, versions, promote, live, *hub.rollouts.handlers()]
         return Litestar(
             [*handlers, serve_console],

@@ -1,8 +1,9 @@
-"""Replies that came too late for their round."""
+"""Replies that came too late for their round, and what became of the others."""
 
 from fleet import NOW, device_id
 
-from flip_hub.contributions.schemas import LateContribution, LateCounts
+from flip_hub.contributions.schemas import Contribution, LateContribution, LateCounts
+from flip_wire.contributions import Fate
 
 NONE = LateCounts(uploading=0, dropped=0)
 SOME = LateCounts(uploading=1, dropped=4)
@@ -26,4 +27,36 @@ def late(round: int, phase: str, reason: str, at: float, *, seconds: float, size
         seconds=seconds,
         size=size,
         kept_at=at,
+    )
+
+
+def contributions() -> list[Contribution]:
+    """One that counts, and one that is refused."""
+    refused = "a replayed receipt: what is signed was given before, for another instruction"
+    return [
+        contribution(3, Fate.ACCEPTED, share=0.625, entry=7),
+        contribution(2, Fate.REFUSED, reason=refused, entry=5),
+    ]
+
+
+def contribution(
+    number: int, fate: Fate, *, share: float | None = None, reason: str = "", entry: int = 0
+) -> Contribution:
+    return Contribution(
+        message_id=f"message-{number}",
+        device_id=device_id(number),
+        round=2,
+        phase="train",
+        sent_at=NOW - 60,
+        received_at=NOW - 30,
+        fate=fate,
+        reason=reason,
+        counts=fate is Fate.ACCEPTED,
+        kept_late=False,
+        sha256="a" * 64,
+        size=4_812,
+        weight=120.0,
+        share=share,
+        signed=True,
+        entry=entry,
     )

@@ -127,3 +127,14 @@ def test_stopping_a_run_asks_by_its_name(hub: RecordedHub, visit: Visit) -> None
     page.get_by_role("button", name=f"Stop run {fleet.RUNNING}").click()
     dialog.get_by_role("button", name=f"Stop run {fleet.RUNNING}").click()
     expect(page.get_by_text("Stopped")).to_be_visible()
+
+
+def test_contributions_are_listed_with_their_share_and_why_they_were_refused(hub: RecordedHub, visit: Visit) -> None:
+    hub.fill()
+    hub.contributions[fleet.FINISHED] = recorded_late.contributions()
+    page = visit(f"/runs/{fleet.FINISHED}")
+    counted = row(page, "62.5 %")
+    expect(counted).to_contain_text("2, training")
+    expect(counted).to_contain_text("counted")
+    expect(counted).to_contain_text("yes, receipt 7")
+    expect(row(page, "a replayed receipt")).to_contain_text("refused")

@@ -17,6 +17,7 @@ export type PrivacySpent = Schemas["PrivacySpent"];
 export type Absent = Schemas["Absent"];
 export type Round = Schemas["Round"];
 export type RoundFailure = Schemas["RoundFailure"];
+export type Contribution = Schemas["Contribution"];
 export type LateContribution = Schemas["LateContribution"];
 export type LateCounts = Schemas["LateCounts"];
 export type MessageSpans = Schemas["MessageSpans"];

@@ -9,6 +9,7 @@ import { Callout } from "@/ui/Callout";
 import { Confirm } from "@/ui/Confirm";
 import { Loaded } from "@/ui/Loaded";
 import { Page, Section } from "@/ui/Page";
+import { Contributions } from "./Contributions";
 import { Late } from "./Late";
 import { MetricChart } from "./MetricChart";
 import { charts as chartsOf } from "./metrics";
@@ -87,6 +88,7 @@ function Detail({ run, rounds }: RunDetail) {
         )}
       </Section>
       <TimeSpent run={run} />
+      <Contributions runId={run.id} />
       <Late runId={run.id} />
     </>
   );

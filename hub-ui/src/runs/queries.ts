@@ -1,5 +1,13 @@
 import { answered, everything, hub } from "@/api/client";
-import type { LateContribution, LateCounts, MessageSpans, Run, RunDetail, Turnout } from "@/api/types";
+import type {
+  Contribution,
+  LateContribution,
+  LateCounts,
+  MessageSpans,
+  Run,
+  RunDetail,
+  Turnout,
+} from "@/api/types";
 import { upsert } from "@/live/frame";
 import { liveQuery, polledQuery } from "@/live/query";
 
@@ -51,6 +59,19 @@ export const lateQuery = (id: string) =>
       return { kept, ...counts };
     },
     (frame) => frame.topic === "grew" && frame.data.of === "late" && frame.data.id === id,
+  );
+
+const NEWEST = 40;
+
+/** What became of the newest contributions. */
+export const contributionsQuery = (id: string) =>
+  polledQuery<Contribution[]>(
+    ["runs", id, "contributions"],
+    (signal) => {
+      const params = { path: { run_id: id }, query: { limit: NEWEST } };
+      return answered(hub.GET("/api/v1/runs/{run_id}/contributions", { params, signal }));
+    },
+    (frame) => frame.topic === "round" && frame.data.run_id === id,
   );
 
 const MESSAGES = 500;
