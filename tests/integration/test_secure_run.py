@@ -124,5 +124,6 @@ async def test_a_round_whose_serverapp_dies_is_begun_anew(hub: Hub, folder: Path
 async def test_what_it_cannot_serve_is_refused_before_the_run_starts(
     hub: Hub, folder: Path, options: Mapping[str, Any], why: str
 ) -> None:
+    chosen: dict[str, Any] = {"secure": SECURE, **options}
     with pytest.raises(Rejected, match=why):
-        await drifting(hub, folder, plan(**({"secure": SECURE} | dict(options)))).start()
+        await drifting(hub, folder, plan(**chosen)).start()
