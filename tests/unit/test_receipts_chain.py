@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from flip_hub.apps.signatures import load_private_key, make_private_key
+from flip_hub.cli import main
 from flip_hub.models.signing import ModelSigner
 from flip_hub.receipts.chain import End, ReceiptEntry, ReceiptSeal, chained, end, sealed
 from flip_hub.receipts.file import Verdict, lines_of, read_lines, verify, write_lines
@@ -203,3 +204,21 @@ def test_what_is_no_key_and_no_signature_signs_nothing() -> None:
 
 def test_what_a_record_is_called_belongs_to_its_content() -> None:
     assert content_hash({"a": "1", "b": "2"}) != content_hash({"a": "2", "b": "1"})
+
+
+def test_the_command_line_says_what_is_wrong_and_where(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, key = folder / "receipts", folder / "hub.pub"
+    write_lines(file, lines_of(CHAIN, seal(CHAIN)))
+    key.write_text(f"{HUB.line} hub\n")
+    main(["receipts", "verify", str(file), "--hub-key", str(key)])
+    assert capsys.readouterr().out == f"the receipts of {RUN} are whole: 5 entries, 4 signed by their devices\n"
+    file.write_bytes(file.read_bytes().replace(b'"round":2', b'"round":3', 1))
+    with pytest.raises(SystemExit) as left:
+        main(["receipts", "verify", str(file)])
+    assert left.value.code == 1
+    assert "are broken: entry 3 was altered" in capsys.readouterr().err
+    key.write_text(STRANGER.line)
+    write_lines(file, lines_of(CHAIN, seal(CHAIN)))
+    with pytest.raises(SystemExit):
+        main(["receipts", "verify", str(file), "--hub-key", str(key)])
+    assert "another key than the hub's" in capsys.readouterr().err

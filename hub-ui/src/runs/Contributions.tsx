@@ -67,7 +67,11 @@ function columns(devices: Device[]): Column<Contribution>[] {
     {
       id: "signed",
       header: words.signed,
-      cell: ({ signed, entry }) => (signed ? t.run.signed(entry ? count(entry) : "") : t.run.unsigned),
+      cell: ({ signed, entry }) => (
+        <span className="whitespace-nowrap">
+          {signed ? t.run.signed(entry ? count(entry) : "") : t.run.unsigned}
+        </span>
+      ),
     },
     {
       id: "why",
@@ -78,5 +82,5 @@ function columns(devices: Device[]): Column<Contribution>[] {
 }
 
 function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`;
+  return `${(100 * share).toFixed(1)}\u00a0%`;
 }
