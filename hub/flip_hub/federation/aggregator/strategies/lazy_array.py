@@ -6,9 +6,11 @@ from flwr.app import Array
 
 
 class LazyArray(Array):
-    def __init__(self, dtype: str, shape: tuple[int, ...], fetch: Callable[[], bytes]) -> None:
-        """`fetch` gives the bytes of a .npy file, the same each time."""
-        vars(self).update(dtype=dtype, shape=shape, stype="numpy.ndarray", _fetch=fetch)
+    def __init__(
+        self, dtype: str, shape: tuple[int, ...], fetch: Callable[[], bytes], stype: str = "numpy.ndarray"
+    ) -> None:
+        """`fetch` gives what `data` of an ordinary one holds, the same each time."""
+        vars(self).update(dtype=dtype, shape=shape, stype=stype, _fetch=fetch)
 
     @property
     def data(self) -> bytes:  # pyright: ignore[reportIncompatibleVariableOverride]  read-only, unlike Flower's

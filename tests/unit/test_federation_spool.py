@@ -1,0 +1,156 @@
+"""What a round collects lies on disk: one reply is fetched at a time, and one array is in memory when it is read."""
+
+import gc
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.app.message import remove_content_from_message
+from flwr.common.serde import message_to_proto
+from flwr.proto.message_pb2 import ConfirmMessageReceivedResponse, PullObjectResponse
+from flwr.proto.runtime_pb2 import PullAppMessagesRequest, PullAppMessagesResponse
+from flwr.serverapp.strategy import FedMedian
+from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, get_object_tree
+from flwr.supercore.run import Run
+from flwr.superlink.grid.http_grid import HttpGrid
+
+from bench.simulation import SimulatedClock, SimulatedGrid, be_a_server_app
+from flip_hub.federation.aggregator.rationed import one_by_one
+from flip_hub.federation.aggregator.spool import SUFFIX, Spool
+from flip_hub.federation.aggregator.strategies.lazy_array import LazyArray
+from flip_hub.federation.aggregator.strategies.weighted_mean import aggregate_arrayrecords
+
+LARGE = 100_000
+"""Entries of a tensor that is not small."""
+
+
+@pytest.fixture(autouse=True)
+def server_app() -> None:
+    be_a_server_app()
+
+
+def reply_of(node: int, entries: int = LARGE) -> Message:
+    instruction = Message(RecordDict({"config": ConfigRecord()}), dst_node_id=node, message_type="train")
+    instruction.metadata.__dict__["_message_id"] = f"m{node}"
+    draw = np.random.default_rng(node)
+    arrays = ArrayRecord({"w": Array(draw.normal(size=(entries, 1)).astype("f4")), "b": Array(np.arange(3.0) * node)})
+    metrics = MetricRecord({"num-examples": node})
+    return Message(RecordDict({"arrays": arrays, "metrics": metrics}), reply_to=instruction)
+
+
+def arrays_of(reply: Message) -> ArrayRecord:
+    return cast(ArrayRecord, reply.content["arrays"])
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob(f"*{SUFFIX}"))
+
+
+def test_a_large_reply_is_the_same_from_disk_and_gone_with_its_last_reference(tmp_path: Path) -> None:
+    spool, reply, expected = Spool(tmp_path), reply_of(7), reply_of(7)
+    assert spool.put(reply) is reply
+    arrays = arrays_of(reply)
+    assert all(isinstance(array, LazyArray) for array in arrays.values())
+    for name, array in arrays_of(expected).items():
+        assert Array(array.dtype, array.shape, arrays[name].stype, arrays[name].data) == array
+    assert files(tmp_path) == [f"m7{SUFFIX}"]
+    kept = arrays["w"]  # a strategy may keep whatever it likes
+    del reply, arrays
+    gc.collect()
+    assert files(tmp_path) == [f"m7{SUFFIX}"]
+    assert kept.numpy().shape == (LARGE, 1)
+    del kept
+    gc.collect()
+    assert files(tmp_path) == []
+
+
+def test_a_small_reply_and_one_without_content_stay_as_they_are(tmp_path: Path) -> None:
+    small = Spool(tmp_path).put(reply_of(3, entries=10))
+    assert type(arrays_of(small)["w"]) is Array
+    assert files(tmp_path) == []
+
+
+def test_without_room_on_the_disk_replies_stay_in_memory(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spool = Spool(tmp_path)
+    for node in (7, 8):
+        (tmp_path / f"m{node}{SUFFIX}").symlink_to("/dev/full")
+        assert type(arrays_of(spool.put(reply_of(node)))["w"]) is Array
+    assert files(tmp_path) == []
+    assert [record.message for record in caplog.records if "stay in memory" in record.message] == [
+        "replies stay in memory: [Errno 28] No space left on device"
+    ]
+
+
+def test_what_a_process_that_died_has_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / f"m1{SUFFIX}").write_bytes(b"half a re")
+    (tmp_path / "1-000001-done.checkpoint").write_bytes(b"of somebody else")
+    Spool(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["1-000001-done.checkpoint"]
+
+
+def test_strategies_compute_the_same_from_disk(tmp_path: Path) -> None:
+    replies, spool = [reply_of(node) for node in (1, 2, 3)], Spool(tmp_path)
+    mean = aggregate_arrayrecords([reply.content for reply in replies], "num-examples")
+    spooled = [spool.put(reply_of(node)) for node in (1, 2, 3)]
+    assert aggregate_arrayrecords([reply.content for reply in spooled], "num-examples") == mean
+    median = [FedMedian().aggregate_train(1, each)[0] for each in (replies, spooled)]
+    assert median[0] == median[1]
+
+
+class SuperLink:
+    """What an `HttpGrid` asks of one that has replies ready."""
+
+    def __init__(self, replies: Iterable[Message]) -> None:
+        self.calls: list[str] = []
+        self._ready: list[tuple[Any, Any]] = []
+        self._objects: dict[str, bytes] = {}
+        for reply in replies:
+            reply.metadata.__dict__["_message_id"] = reply.object_id
+            objects = get_all_nested_objects(reply)
+            self._objects |= {name: each.deflate() for name, each in objects.items()}
+            self._ready.append((message_to_proto(remove_content_from_message(reply)), get_object_tree(reply)))
+
+    def PullMessages(self, request: PullAppMessagesRequest) -> PullAppMessagesResponse:
+        self.calls.append("look")
+        wanted = [each for each in self._ready if each[0].metadata.reply_to_message_id in request.message_ids]
+        self._ready = [each for each in self._ready if each not in wanted]
+        return PullAppMessagesResponse(
+            messages_list=[message for message, _ in wanted], message_object_trees=[tree for _, tree in wanted]
+        )
+
+    def PullObject(self, request: Any) -> PullObjectResponse:
+        self.calls.append("object")
+        content = self._objects[request.object_id]
+        return PullObjectResponse(object_found=True, object_available=True, object_content=content)
+
+    def ConfirmMessageReceived(self, request: Any) -> ConfirmMessageReceivedResponse:
+        self.calls.append("confirmed")
+        return ConfirmMessageReceivedResponse()
+
+
+def grid_to(superlink: SuperLink) -> HttpGrid:
+    grid: Any = HttpGrid(token="token")
+    grid._client = superlink
+    grid._run = Run.create_empty(1)
+    return grid
+
+
+def test_of_replies_that_are_ready_one_is_fetched_after_the_other_by_one_look() -> None:
+    superlink = SuperLink(reply_of(node, 10) for node in (1, 2, 3))
+    pull = one_by_one(grid_to(superlink))
+    seen: list[list[str]] = []
+    for reply in pull(["m1", "m2", "m3", "m4"]):
+        assert arrays_of(reply)["w"].numpy().shape == (10, 1)
+        seen.append([call for call in superlink.calls if call != "object"])
+    assert seen == [["look", *["confirmed"] * count] for count in (1, 2, 3)]
+    assert list(pull(["m4"])) == []
+    assert superlink.calls.count("look") == 2
+
+
+def test_another_grid_is_asked_as_ever() -> None:
+    grid = SimulatedGrid(SimulatedClock(), [1], lambda _: 0.0, lambda message: message)
+    ids = grid.push_messages([Message(RecordDict(), dst_node_id=1, message_type="train")])
+    assert len(list(one_by_one(grid)(ids))) == 1
