@@ -18,6 +18,7 @@ from flip_hub.commands import (
     enrolment,
     login,
     models,
+    receipts,
     rollouts,
     runs,
     strategies,
@@ -29,7 +30,7 @@ from flip_runtime.errors import ConfigError, FlipError
 
 GROUPS = (
     *(daemon, certificate, login, confirm, enrolment, devices, apps, runs, strategies, models, datasets, rollouts),
-    *(alerts, users, tokens, audit, backup),
+    *(receipts, alerts, users, tokens, audit, backup),
 )
 """In the order of `flip-hub --help`."""
 
