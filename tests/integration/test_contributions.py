@@ -77,7 +77,7 @@ async def kept(hub: HubParts, run: Run) -> list[str]:
 
 async def test_a_late_reply_is_kept_once_whole_with_what_is_known_of_it(hub: HubParts, run: Run) -> None:
     pushed = MessagesPushed(round=3, phase="train", nodes=["1"], messages=["m1"])
-    await hub.runs.report(run.flower_run_id, pushed)
+    await hub.reports.take(run.flower_run_id, pushed)
     reply = Reply(run, "m1")
     first = reply.objects[0]
     assert len(await reply.announce(hub)) == 2
@@ -276,7 +276,7 @@ async def test_nobody_stores_what_belongs_to_no_late_reply_of_its_own_or_answers
 
 async def test_only_the_device_that_a_message_was_written_to_answers_it_late(hub: HubParts, run: Run) -> None:
     other = await hub.enrol("other", node="2")
-    await hub.runs.report(run.flower_run_id, MessagesPushed(round=1, phase="train", nodes=["1"], messages=["m1"]))
+    await hub.reports.take(run.flower_run_id, MessagesPushed(round=1, phase="train", nodes=["1"], messages=["m1"]))
     with pytest.raises(Conflict, match="another device"):
         await Reply(run, "m1").announce(hub, other)
     await hub.devices.node_activated(ONE, "11")  # Flower has given it another number since
