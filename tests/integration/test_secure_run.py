@@ -22,7 +22,7 @@ from flip_update.secagg.parameters import Parameters
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ROUNDS = 2
-SECURE = SecureAggregation(devices=4, clip=2.0, max_weight=20, dropout=0.25)
+SECURE = SecureAggregation(most=4, clip=2.0, max_weight=20, dropout=0.25)
 DEATHS = [f"{when}:ready" for when in ("before", "after")] * 4
 """The first life ends before the answer to the first question is on the device's disk, the next one right after."""
 
@@ -79,7 +79,7 @@ async def test_a_device_that_dies_in_every_stage_is_in_the_mean_which_is_fedavgs
 async def test_a_device_that_has_shared_and_dies_is_left_out_when_the_deadline_is_over(hub: Hub, folder: Path) -> None:
     others = [await Device.enrolled(hub, folder / name) for name in "pqrs"]
     mortal = await Device.enrolled(hub, folder / "mortal")
-    secure = plan(5, secure=replace(SECURE, devices=5), rounds=RoundRules(deadline=20.0))
+    secure = plan(5, secure=replace(SECURE, most=5), rounds=RoundRules(deadline=20.0))
     run = DriftingRun(hub, folder, secure, num_server_rounds=1, devices=5)
     async with training(*others), StandIn().at(mortal.settings.agent.run_socket, "run-1"):
         await run.start()
@@ -116,7 +116,7 @@ async def test_a_round_whose_serverapp_dies_is_begun_anew(hub: Hub, folder: Path
     [
         ({"folding": Folding()}, r"plan\.folding: a late contribution has masks"),
         (
-            {"secure": SecureAggregation(devices=1000, max_weight=10**6)},
+            {"secure": SecureAggregation(most=1000, max_weight=10**6)},
             r"plan\.secure\.max_weight: ",
         ),
     ],

@@ -35,7 +35,7 @@ from flip_wire.fleet import DeviceId
 from flip_wire.terms import QUESTION, RECORD, SECURE, TERMS, decode_terms
 
 RUN = "run-1"
-SECURE_PLAN = SecureAggregation(devices=8, dropout=0.34, max_weight=100)
+SECURE_PLAN = SecureAggregation(most=8, dropout=0.34, max_weight=100)
 Loses = Collection[tuple[int, str, int]]
 """Round, question and node of answers that do not come."""
 MODEL = {"weights": np.linspace(-1, 1, 10, dtype=np.float32).reshape(2, 5), "bias": np.zeros(3, np.float64)}

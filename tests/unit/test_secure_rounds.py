@@ -164,7 +164,7 @@ def test_a_strategy_that_needs_single_updates_is_refused_by_name(folder: Path, s
 
 
 def test_more_devices_than_the_sum_has_room_for_end_the_run(folder: Path) -> None:
-    with pytest.raises(Rejected, match=r"plan\.secure\.devices: the strategy asks 9 devices, .* room for 8"):
+    with pytest.raises(Rejected, match=r"plan\.secure\.most: the strategy asks 9 devices, .* room for 8"):
         SecureRun(folder).start(Fleet(9))
 
 

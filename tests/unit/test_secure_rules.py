@@ -47,9 +47,9 @@ def test_a_strategy_that_needs_single_updates_is_refused(name: str) -> None:
             r"plan\.privacy: in mode device-fixed",
         ),
         (Plan(secure=SecureAggregation(max_weight=10**6)), r"plan\.secure\.max_weight: with 25 bits"),
-        (Plan(secure=SecureAggregation(devices=1000, bits=24)), r"plan\.secure\.bits: 1000 values of 24 bits overflow"),
-        (Plan(secure=SecureAggregation(devices=10, least=11)), r"plan\.secure\.least: 11 is not between"),
-        (Plan(secure=SecureAggregation(devices=3, dropout=0.4)), r"plan\.secure\.dropout: secure aggregation of 3"),
+        (Plan(secure=SecureAggregation(most=1000, bits=24)), r"plan\.secure\.bits: 1000 values of 24 bits overflow"),
+        (Plan(secure=SecureAggregation(most=10, least=11)), r"plan\.secure\.least: 11 is not between"),
+        (Plan(secure=SecureAggregation(most=3, dropout=0.4)), r"plan\.secure\.dropout: secure aggregation of 3"),
     ],
 )
 def test_an_option_that_cannot_be_served_is_named(plan: Plan, why: str) -> None:
@@ -76,8 +76,8 @@ def parsed(line: str) -> SecureAggregation | None:
 def test_options_become_the_plans_secure_aggregation() -> None:
     assert parsed("") is None
     assert parsed("--secure") == SECURE
-    assert parsed("--secure --secure-clip 0.5 --secure-devices 40 --secure-dropout 0.3 --secure-bits 20") == (
-        SecureAggregation(clip=0.5, devices=40, dropout=0.3, bits=20)
+    assert parsed("--secure --secure-clip 0.5 --secure-most 40 --secure-dropout 0.3 --secure-bits 20") == (
+        SecureAggregation(clip=0.5, most=40, dropout=0.3, bits=20)
     )
 
 

@@ -58,6 +58,7 @@ _AT = 1_790_000_000.0
 _NUMBERS: dict[str, float] = {
     "size": 44_212,
     "limit": 100,
+    "bits": 16,
     "lifetime": 3600.0,
     "count": 3,
     "status": 404,

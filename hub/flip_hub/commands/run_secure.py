@@ -10,7 +10,7 @@ from flip_runtime.errors import Rejected
 _FLAGS = {
     "clip": ("--secure-clip", float, "by how much a value may change on a device in a round (1)"),
     "max_weight": ("--secure-max-weight", int, "samples of one device at most (10000)"),
-    "devices": ("--secure-devices", int, "in a round at most (100); the more, the coarser the sum"),
+    "most": ("--secure-most", int, "in a round at most (100); the more, the coarser the sum"),
     "least": ("--secure-least", int, "the sum of fewer devices is not made (3)"),
     "dropout": ("--secure-dropout", float, "share of a round's devices that may be lost (0.2)"),
     "colluding": ("--secure-colluding", float, "share that may tell the hub all they know (0.1)"),

@@ -19,7 +19,7 @@ def check_secure(plan: Plan) -> None:
     if plan.secure is None:
         return
     parameters_of(plan.secure, length=1)
-    for size in {plan.secure.least, plan.secure.devices}:
+    for size in {plan.secure.least, plan.secure.most}:
         try:
             fitting(size, plan.secure.dropout, plan.secure.colluding)
         except Rejected as error:
@@ -55,7 +55,7 @@ def parameters_of(secure: SecureAggregation, length: int) -> Parameters:
     """For a model of so many values. Raises `Rejected`, which names the field, when a sum could overflow."""
     try:
         return Parameters.checked(
-            devices=secure.devices,
+            devices=secure.most,
             length=length,
             clip=secure.clip,
             max_weight=secure.max_weight,

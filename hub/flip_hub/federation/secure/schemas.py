@@ -20,7 +20,7 @@ class SecureAggregation(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     devices lost some of it is told (`clipped-devices`)."""
     max_weight: Annotated[int, Meta(ge=1, le=2**31 - 1)] = 10_000
     """Of one device: the number of its samples. One that has more is refused."""
-    devices: Devices = 100
+    most: Devices = 100
     """In a round, at most: the more, the coarser the sum."""
     least: Devices = FEWEST
     """The sum of fewer is not made: the round is void."""

@@ -78,10 +78,10 @@ class SecureRounds:
         model = _model_of(instructions.values())
         shared, _ = split(model, self._local)
         length = _length(shared)
-        if len(instructions) > self._secure.devices:
+        if len(instructions) > self._secure.most:
             raise Rejected(
-                f"{FIELD}.devices: the strategy asks {len(instructions)} devices, and the sum has room for "
-                f"{self._secure.devices}",
+                f"{FIELD}.most: the strategy asks {len(instructions)} devices, and the sum has room for "
+                f"{self._secure.most}",
                 hint="raise it, or lower the strategy's fraction_train",
             )
         try:
