@@ -22,6 +22,8 @@ test("what was typed is found in names, ids and served models", () => {
     training: "idle",
     serving,
     held_because: "",
+    on_battery: false,
+    metered: false,
     mode: "normal",
   };
   const fleet = [...devices, device({ id: "dev-d", name: "ferry", reported })];

@@ -3182,13 +3182,13 @@ export interface components {
          *             "wait": 3600
          *           },
          *           "secure": {
-         *             "bits": 1,
+         *             "bits": 16,
          *             "clip": 1,
          *             "colluding": 0.1,
-         *             "devices": 100,
          *             "dropout": 0.2,
          *             "least": 3,
-         *             "max_weight": 10000
+         *             "max_weight": 10000,
+         *             "most": 100
          *           },
          *           "seed": 1,
          *           "start": {
@@ -3198,7 +3198,10 @@ export interface components {
          *             "version": 0
          *           },
          *           "strategy": "",
-         *           "update": {}
+         *           "update": {
+         *             "codec": "float",
+         *             "share": 0.05
+         *           }
          *         },
          *         "privacy": {
          *           "budget": 0.5,
@@ -3942,13 +3945,13 @@ export interface components {
          *         "wait": 3600
          *       },
          *       "secure": {
-         *         "bits": 1,
+         *         "bits": 16,
          *         "clip": 1,
          *         "colluding": 0.1,
-         *         "devices": 100,
          *         "dropout": 0.2,
          *         "least": 3,
-         *         "max_weight": 10000
+         *         "max_weight": 10000,
+         *         "most": 100
          *       },
          *       "seed": 1,
          *       "start": {
@@ -3958,7 +3961,10 @@ export interface components {
          *         "version": 0
          *       },
          *       "strategy": "",
-         *       "update": {}
+         *       "update": {
+         *         "codec": "float",
+         *         "share": 0.05
+         *       }
          *     }
          */
         Plan: {
@@ -4634,13 +4640,13 @@ export interface components {
          *           "wait": 3600
          *         },
          *         "secure": {
-         *           "bits": 1,
+         *           "bits": 16,
          *           "clip": 1,
          *           "colluding": 0.1,
-         *           "devices": 100,
          *           "dropout": 0.2,
          *           "least": 3,
-         *           "max_weight": 10000
+         *           "max_weight": 10000,
+         *           "most": 100
          *         },
          *         "seed": 1,
          *         "start": {
@@ -4650,7 +4656,10 @@ export interface components {
          *           "version": 0
          *         },
          *         "strategy": "",
-         *         "update": {}
+         *         "update": {
+         *           "codec": "float",
+         *           "share": 0.05
+         *         }
          *       },
          *       "privacy": {
          *         "budget": 0.5,
@@ -4804,13 +4813,13 @@ export interface components {
          *             "wait": 3600
          *           },
          *           "secure": {
-         *             "bits": 1,
+         *             "bits": 16,
          *             "clip": 1,
          *             "colluding": 0.1,
-         *             "devices": 100,
          *             "dropout": 0.2,
          *             "least": 3,
-         *             "max_weight": 10000
+         *             "max_weight": 10000,
+         *             "most": 100
          *           },
          *           "seed": 1,
          *           "start": {
@@ -4820,7 +4829,10 @@ export interface components {
          *             "version": 0
          *           },
          *           "strategy": "",
-         *           "update": {}
+         *           "update": {
+         *             "codec": "float",
+         *             "share": 0.05
+         *           }
          *         },
          *         "privacy": {
          *           "budget": 0.5,
@@ -4918,13 +4930,13 @@ export interface components {
          *           "wait": 3600
          *         },
          *         "secure": {
-         *           "bits": 1,
+         *           "bits": 16,
          *           "clip": 1,
          *           "colluding": 0.1,
-         *           "devices": 100,
          *           "dropout": 0.2,
          *           "least": 3,
-         *           "max_weight": 10000
+         *           "max_weight": 10000,
+         *           "most": 100
          *         },
          *         "seed": 1,
          *         "start": {
@@ -4934,7 +4946,10 @@ export interface components {
          *           "version": 0
          *         },
          *         "strategy": "",
-         *         "update": {}
+         *         "update": {
+         *           "codec": "float",
+         *           "share": 0.05
+         *         }
          *       },
          *       "promote": "best"
          *     }
@@ -4958,13 +4973,13 @@ export interface components {
         /**
          * SecureAggregation
          * @example {
-         *       "bits": 1,
+         *       "bits": 16,
          *       "clip": 1,
          *       "colluding": 0.1,
-         *       "devices": 100,
          *       "dropout": 0.2,
          *       "least": 3,
-         *       "max_weight": 10000
+         *       "max_weight": 10000,
+         *       "most": 100
          *     }
          */
         SecureAggregation: {
@@ -4973,14 +4988,14 @@ export interface components {
             clip: number;
             /** @default 0.1 */
             colluding: number;
-            /** @default 100 */
-            devices: number;
             /** @default 0.2 */
             dropout: number;
             /** @default 3 */
             least: number;
             /** @default 10000 */
             max_weight: number;
+            /** @default 100 */
+            most: number;
         };
         /**
          * ServingModel
@@ -5412,8 +5427,14 @@ export interface components {
         };
         /**
          * Update
-         * @default {}
-         * @example {}
+         * @default {
+         *       "codec": "float",
+         *       "share": 0.05
+         *     }
+         * @example {
+         *       "codec": "float",
+         *       "share": 0.05
+         *     }
          */
         Update: {
             /**
@@ -10082,13 +10103,13 @@ export interface operations {
                      *             "wait": 3600
                      *           },
                      *           "secure": {
-                     *             "bits": 1,
+                     *             "bits": 16,
                      *             "clip": 1,
                      *             "colluding": 0.1,
-                     *             "devices": 100,
                      *             "dropout": 0.2,
                      *             "least": 3,
-                     *             "max_weight": 10000
+                     *             "max_weight": 10000,
+                     *             "most": 100
                      *           },
                      *           "seed": 1,
                      *           "start": {
@@ -10098,7 +10119,10 @@ export interface operations {
                      *             "version": 0
                      *           },
                      *           "strategy": "",
-                     *           "update": {}
+                     *           "update": {
+                     *             "codec": "float",
+                     *             "share": 0.05
+                     *           }
                      *         },
                      *         "privacy": {
                      *           "budget": 0.5,
@@ -11316,13 +11340,13 @@ export interface operations {
                      *             "wait": 3600
                      *           },
                      *           "secure": {
-                     *             "bits": 1,
+                     *             "bits": 16,
                      *             "clip": 1,
                      *             "colluding": 0.1,
-                     *             "devices": 100,
                      *             "dropout": 0.2,
                      *             "least": 3,
-                     *             "max_weight": 10000
+                     *             "max_weight": 10000,
+                     *             "most": 100
                      *           },
                      *           "seed": 1,
                      *           "start": {
@@ -11332,7 +11356,10 @@ export interface operations {
                      *             "version": 0
                      *           },
                      *           "strategy": "",
-                     *           "update": {}
+                     *           "update": {
+                     *             "codec": "float",
+                     *             "share": 0.05
+                     *           }
                      *         },
                      *         "privacy": {
                      *           "budget": 0.5,
@@ -11477,13 +11504,13 @@ export interface operations {
                  *           "wait": 3600
                  *         },
                  *         "secure": {
-                 *           "bits": 1,
+                 *           "bits": 16,
                  *           "clip": 1,
                  *           "colluding": 0.1,
-                 *           "devices": 100,
                  *           "dropout": 0.2,
                  *           "least": 3,
-                 *           "max_weight": 10000
+                 *           "max_weight": 10000,
+                 *           "most": 100
                  *         },
                  *         "seed": 1,
                  *         "start": {
@@ -11493,7 +11520,10 @@ export interface operations {
                  *           "version": 0
                  *         },
                  *         "strategy": "",
-                 *         "update": {}
+                 *         "update": {
+                 *           "codec": "float",
+                 *           "share": 0.05
+                 *         }
                  *       },
                  *       "promote": "best"
                  *     }
@@ -11561,13 +11591,13 @@ export interface operations {
                      *           "wait": 3600
                      *         },
                      *         "secure": {
-                     *           "bits": 1,
+                     *           "bits": 16,
                      *           "clip": 1,
                      *           "colluding": 0.1,
-                     *           "devices": 100,
                      *           "dropout": 0.2,
                      *           "least": 3,
-                     *           "max_weight": 10000
+                     *           "max_weight": 10000,
+                     *           "most": 100
                      *         },
                      *         "seed": 1,
                      *         "start": {
@@ -11577,7 +11607,10 @@ export interface operations {
                      *           "version": 0
                      *         },
                      *         "strategy": "",
-                     *         "update": {}
+                     *         "update": {
+                     *           "codec": "float",
+                     *           "share": 0.05
+                     *         }
                      *       },
                      *       "privacy": {
                      *         "budget": 0.5,
@@ -11727,13 +11760,13 @@ export interface operations {
                      *             "wait": 3600
                      *           },
                      *           "secure": {
-                     *             "bits": 1,
+                     *             "bits": 16,
                      *             "clip": 1,
                      *             "colluding": 0.1,
-                     *             "devices": 100,
                      *             "dropout": 0.2,
                      *             "least": 3,
-                     *             "max_weight": 10000
+                     *             "max_weight": 10000,
+                     *             "most": 100
                      *           },
                      *           "seed": 1,
                      *           "start": {
@@ -11743,7 +11776,10 @@ export interface operations {
                      *             "version": 0
                      *           },
                      *           "strategy": "",
-                     *           "update": {}
+                     *           "update": {
+                     *             "codec": "float",
+                     *             "share": 0.05
+                     *           }
                      *         },
                      *         "privacy": {
                      *           "budget": 0.5,
@@ -12110,13 +12146,13 @@ export interface operations {
                      *           "wait": 3600
                      *         },
                      *         "secure": {
-                     *           "bits": 1,
+                     *           "bits": 16,
                      *           "clip": 1,
                      *           "colluding": 0.1,
-                     *           "devices": 100,
                      *           "dropout": 0.2,
                      *           "least": 3,
-                     *           "max_weight": 10000
+                     *           "max_weight": 10000,
+                     *           "most": 100
                      *         },
                      *         "seed": 1,
                      *         "start": {
@@ -12126,7 +12162,10 @@ export interface operations {
                      *           "version": 0
                      *         },
                      *         "strategy": "",
-                     *         "update": {}
+                     *         "update": {
+                     *           "codec": "float",
+                     *           "share": 0.05
+                     *         }
                      *       },
                      *       "privacy": {
                      *         "budget": 0.5,
@@ -12387,13 +12426,13 @@ export interface operations {
                      *           "wait": 3600
                      *         },
                      *         "secure": {
-                     *           "bits": 1,
+                     *           "bits": 16,
                      *           "clip": 1,
                      *           "colluding": 0.1,
-                     *           "devices": 100,
                      *           "dropout": 0.2,
                      *           "least": 3,
-                     *           "max_weight": 10000
+                     *           "max_weight": 10000,
+                     *           "most": 100
                      *         },
                      *         "seed": 1,
                      *         "start": {
@@ -12403,7 +12442,10 @@ export interface operations {
                      *           "version": 0
                      *         },
                      *         "strategy": "",
-                     *         "update": {}
+                     *         "update": {
+                     *           "codec": "float",
+                     *           "share": 0.05
+                     *         }
                      *       },
                      *       "privacy": {
                      *         "budget": 0.5,
@@ -12599,13 +12641,13 @@ export interface operations {
                      *           "wait": 3600
                      *         },
                      *         "secure": {
-                     *           "bits": 1,
+                     *           "bits": 16,
                      *           "clip": 1,
                      *           "colluding": 0.1,
-                     *           "devices": 100,
                      *           "dropout": 0.2,
                      *           "least": 3,
-                     *           "max_weight": 10000
+                     *           "max_weight": 10000,
+                     *           "most": 100
                      *         },
                      *         "seed": 1,
                      *         "start": {
@@ -12615,7 +12657,10 @@ export interface operations {
                      *           "version": 0
                      *         },
                      *         "strategy": "",
-                     *         "update": {}
+                     *         "update": {
+                     *           "codec": "float",
+                     *           "share": 0.05
+                     *         }
                      *       },
                      *       "privacy": {
                      *         "budget": 0.5,
