@@ -29,6 +29,7 @@ NAMES = (
     "bytes",
     "secagg",
     "aggregate",
+    "late",
 )
 ROOT = Path(__file__).parents[1]
 WITHIN = 1800.0
