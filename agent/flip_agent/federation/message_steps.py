@@ -212,7 +212,8 @@ class MessageSteps:
     async def _sign(self, instruction: Instruction, terms: Terms | None, said: Sign) -> Signed:
         assert terms is not None
         signed = await to_thread(self._signer.sign, instruction, terms, said)
-        await to_thread(self._store.receipts.signed, instruction.message_id, signed.statement)
+        message_id, statement = instruction.message_id, signed.statement
+        await when_there_is_room("a statement", lambda: self._store.receipts.signed(message_id, statement))
         return signed
 
     def _reader(self, instruction: Instruction) -> Callable[[str], bytes]:
