@@ -98,9 +98,8 @@ async def test_an_action_that_no_device_hears_of_in_time_expires_and_is_not_want
     async with asyncio.timeout(60):
         while (await _shown(hub, device, action["id"]))["state"] != "expired":
             await asyncio.sleep(0.1)
-    after = await _desired(hub, device, None)
-    assert after is not None
-    assert after.actions == []
+        while (after := await _desired(hub, device, None)) is None or after.actions:  # a moment later
+            await asyncio.sleep(0.1)
     assert after.generation > before.generation
     late = ActionResult(id=action["id"], outcome=Outcome.DONE, text="it was begun in time")
     await _tell(hub, device, late, 1)
