@@ -43,9 +43,7 @@ async def test_strategies_are_listed_and_shown_by_command(mongo_url: str, folder
         assert "fedbuff        No rounds: a step for every K updates" in await typed("list")
         shown = await typed("show", "fedtrimmedavg")
         assert "FedTrimmedAvg: The mean of each parameter without its extremes (https://arxiv.org/abs/1803" in shown
-        assert (
-            "memory: collects the updates of a round, and needs 6 times the model's size and 3 times for" in shown
-        )
+        assert "memory: collects the updates of a round, and needs 6 times the model's size and 3 times for" in shown
         assert "float >=0 <0.5" in shown
         assert "client_learning_rate  required      float >0" in await typed("show", "qfedavg")
         assert "0 or 1" in await typed("show", "fedxgbcyclic")
