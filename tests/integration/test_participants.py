@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from hub_parts import HubParts, fab_of, hub_parts
 
-from flip_hub.devices.schemas import DevicePatch
+from flip_hub.devices.schemas import SUPERNODE, DevicePatch
 from flip_hub.federation.plan import DeviceFilter, Plan
 from flip_hub.federation.schemas import MessagesPushed, ReplyContent, ReplyReceived, RunRequest
 from flip_wire.fleet import ReportedState
@@ -86,3 +86,12 @@ async def test_by_the_examples_of_the_last_update(hub: HubParts) -> None:
         "two": "its last update stood on 20 examples",
         "three": "",
     }
+
+
+async def test_flowers_own_supernode_is_sent_nothing_but_what_the_strategy_wrote(hub: HubParts) -> None:
+    await hub.mongo.database["devices"].update_one({"name": "two"}, {"$set": {"agent_version": SUPERNODE}})
+    await hub.mongo.database["devices"].update_many({}, {"$set": {"wire_version": 4}})
+    app = await hub.apps.add(fab_of())
+    run = await hub.runs.start(RunRequest(fab_hash=app.fab_hash))
+    facts = {each.device_id: each.agent for each in await hub.participants.nodes(run.flower_run_id)}
+    assert facts == {"dev-one": True, "dev-two": False, "dev-three": True}

@@ -12,7 +12,7 @@ from flip_hub.commands.connection import the_hub
 from flip_hub.commands.files import read_file, write_public
 from flip_hub.commands.output import say, show, when
 from flip_hub.commands.parsing import AddParser, add_command, add_group, add_json
-from flip_hub.devices.schemas import Device, DevicePatch
+from flip_hub.devices.schemas import SUPERNODE, Device, DevicePatch
 from flip_hub.enrolment.schemas import EnrolmentTokenRequest
 from flip_runtime.errors import Rejected
 from flip_wire.fleet import EnrolRequest, ReportedState
@@ -102,7 +102,7 @@ def add_device(options: argparse.Namespace) -> None:
             raise Rejected(f"{path} is there already", hint="name a folder of its own for this device: --folder PATH")
     with the_hub() as hub:
         token = hub.create_enrolment_token(EnrolmentTokenRequest(lifetime=600.0)).token
-        request = EnrolRequest(token=token, name=options.name, public_key=key, agent_version="flower-supernode")
+        request = EnrolRequest(token=token, name=options.name, public_key=key, agent_version=SUPERNODE)
         enrolled = hub.enrol(request)
     write_public(ca, enrolled.ca.encode())
     written = str(ca)

@@ -9,6 +9,9 @@ from flip_hub.devices.lives import Clone
 from flip_wire.fleet import DesiredState, DeviceId, ReportedState
 from flip_wire.health import HealthReport
 
+SUPERNODE = "flower-supernode"
+"""The version of a device that is no agent of ours, but Flower's own: it speaks with the gateway alone."""
+
 
 class DeviceStatus(StrEnum):
     OK = "ok"

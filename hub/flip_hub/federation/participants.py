@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from flip_hub.contributions.receipts import Receipts
 from flip_hub.devices.record import DeviceRecord
+from flip_hub.devices.schemas import SUPERNODE
 from flip_hub.devices.service import DeviceService
 from flip_hub.federation.brief import Brief, NodeFacts
 from flip_hub.federation.plan import DeviceFilter, Plan
@@ -52,7 +53,7 @@ class Participants:
 
 
 def _facts(record: DeviceRecord, node: str, plan: Plan, examples: Mapping[DeviceId, float]) -> NodeFacts:
-    agent = record.wire_version >= TERMS_SINCE
+    agent = record.wire_version >= TERMS_SINCE and record.agent_version != SUPERNODE
     forms = [] if record.reported is None else record.reported.forms
     why = barred(record, plan.filter, examples) or ("" if agent else strangers(plan))
     key = record.public_key if agent else ""
