@@ -21,6 +21,7 @@ from flip_hub.federation.aggregator.roster import Roster
 from flip_hub.federation.aggregator.rounds import Conductor
 from flip_hub.federation.aggregator.saved import Saved
 from flip_hub.federation.aggregator.secure.rounds import SecureRounds
+from flip_hub.federation.aggregator.spool import Spool
 from flip_hub.federation.aggregator.versions import VersionMaker
 from flip_hub.federation.brief import Brief, NodeFacts
 from flip_hub.federation.journal import Journal
@@ -64,6 +65,7 @@ class Engine:
             plan.rounds,
             folding=plan.folding,
             in_rounds=_in_rounds(plan),
+            spool=Spool(self._journal.folder),
         )
         begin = checkpoint_to_begin_after(hub.runs, plan.start)
         tell_dataset(self._dataset())

@@ -22,8 +22,10 @@ from flwr.serverapp import Grid
 from flip_hub.federation.aggregator.instructions import Instructions, Sent, phase_of
 from flip_hub.federation.aggregator.intake import Intake, as_error
 from flip_hub.federation.aggregator.latecomers import Latecomers
+from flip_hub.federation.aggregator.rationed import one_by_one
 from flip_hub.federation.aggregator.reply_reports import node_of, received, refused
 from flip_hub.federation.aggregator.roster import Roster
+from flip_hub.federation.aggregator.spool import Spool
 from flip_hub.federation.aggregator.wait import Wait
 from flip_hub.federation.journal import Journal
 from flip_hub.federation.plan import Folding, RoundRules
@@ -55,10 +57,13 @@ class RoundGrid(Grid):
         *,
         folding: Folding | None = None,
         in_rounds: str = "",
+        spool: Spool | None = None,
     ) -> None:
         """`in_rounds`: the plan's field for which the app may ask devices in a strategy's rounds alone; empty: it may
-        ask by itself."""
+        ask by itself. `spool`: where replies wait for their strategy; None: in memory."""
         self._grid = grid
+        self._pull = one_by_one(grid)
+        self._spool = spool
         self._journal = journal
         self._report = report
         self._roster = roster
@@ -165,7 +170,8 @@ class RoundGrid(Grid):
         replies: list[Message] = []
         reports: list[RunReport] = []
         given: dict[str, Sent] = {}
-        for reply in sorted(self._grid.pull_messages(message_ids), key=node_of):
+        self._roster.asked()  # somebody is at work: nobody waits in vain
+        for reply in self._pull(message_ids):
             answered = reply.metadata.reply_to_message_id
             sent = self._in_flight.pop(answered, None)
             signed = self._instructions.signed(reply, sent)
@@ -174,11 +180,11 @@ class RoundGrid(Grid):
             if any(isinstance(report, ReplyReceived) and report.message for report in told) and not reason:
                 given[answered] = sent or _UNKNOWN
             reports += [*told, refused(reply, sent, reason)] if reason else told
-            replies.append(as_error(reply, reason))
+            replies.append(self._kept(as_error(reply, reason)))
         self._give(given)
         for report in reports:
             self._report(report)
-        return replies
+        return sorted(replies, key=node_of)
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
         """As Flower's: the replies that came within `timeout` seconds, or all of them when it is None; the plan may
@@ -202,6 +208,9 @@ class RoundGrid(Grid):
         return counted if self.void else [*counted, *self._folded(sorted(late, key=node_of))]
 
     # ---- parts ----
+
+    def _kept(self, reply: Message) -> Message:
+        return reply if self._spool is None else self._spool.put(reply)
 
     def _more(self, messages: list[Message], count: int) -> list[Message]:
         """For other devices, of what all of `messages` say; none where they say different things."""

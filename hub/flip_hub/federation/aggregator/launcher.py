@@ -19,6 +19,7 @@ from flwr.superlink.cli.flwr_serverapp import flwr_serverapp
 
 from flip_hub.federation.aggregator.engine import Engine, Hub
 from flip_hub.federation.aggregator.reports import Reports
+from flip_hub.federation.aggregator.strategies import weighted_mean
 
 _PROMPT = {"initial_backoff": 0.05, "backoff_cap": 1.0}
 """Seconds between looks for an object that is on its way."""
@@ -42,6 +43,7 @@ def install() -> None:
             "expects flwr 1.41, where flwr.superlink.runtime.run_serverapp calls run_"
         )
     runtime.run_ = conducted(runtime.run_)
+    weighted_mean.install()
     grid: Any = importlib.import_module("flwr.superlink.grid.http_grid")
     # bounded by its `max_time` alone: shorter waits would use up the tries of a slow upload
     grid.pull_objects = partial(grid.pull_objects, max_tries_per_object=None, **_PROMPT)
