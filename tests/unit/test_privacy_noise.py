@@ -46,7 +46,7 @@ def test_the_array_keeps_its_type_and_shape_and_the_one_given_its_values(dtype: 
     noised = with_noise(array, 0.5)
     assert (noised.dtype, noised.shape) == (array.dtype, array.shape)
     assert (array == 2).all()
-    assert (noised != array).all()
+    assert np.count_nonzero(noised == array) <= 3, "a noise so small that 32 bits do not show it is rare"
     if array.size > 1_000:
         assert float(noised.std()) == pytest.approx(0.5, rel=0.01)
         assert float(noised.mean()) == pytest.approx(2.0, abs=0.01)
