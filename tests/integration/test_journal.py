@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from flip_hub.federation.checkpoint import Checkpoints, Place
 from flip_hub.federation.journal import Journal, Journals
 from flip_runtime.errors import Rejected
 
@@ -116,6 +117,28 @@ def test_on_a_full_disk_the_run_goes_on_and_what_it_had_is_noted_with_the_next(
     journal.add("m4")
     assert asyncio.run(journals.close(RUN)) == ["m1", "m2", "m3", "m4"]
     journal.close()
+
+
+def test_of_runs_that_are_over_the_newest_keep_their_checkpoints_and_nothing_else(
+    journals: Journals, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flip_hub.federation.journal.ENDED_KEPT", 2)
+    paused = Journal(folder / "journals" / "paused")
+    for number in range(4):
+        journal = Journal(folder / "journals" / f"run-{number}")
+        Checkpoints(journal.folder).write(Place(1, 1, True), [], [b"x"])
+        (journal.folder / "dataset").touch()
+        journal.close()
+        os.utime(journal.folder, (number, number))
+        asyncio.run(journals.close(f"run-{number}"))
+        journals.remove(f"run-{number}")
+    kept = {path.name: [each.name for each in path.iterdir()] for path in (folder / "journals").iterdir()}
+    checkpoint = [Place(1, 1, True).name]
+    assert kept.pop("paused")
+    assert len(kept) == 2
+    assert set(map(tuple, kept.values())) == {tuple(checkpoint)}
+    assert "run-3" in kept
+    paused.close()
 
 
 class writing:

@@ -344,3 +344,16 @@ def test_a_reply_of_another_round_or_run_is_refused(journal: Journal) -> None:
     (reply,) = grid.send_and_receive(training([1], 1))
     assert "a reply of round 1 of run-2" in reply.error.reason
     assert any(isinstance(report, ReplyRefused) for report in reports)
+
+
+@pytest.mark.parametrize("quorum", [0.0, 1.0])
+def test_a_late_reply_that_failed_or_meets_a_void_round_ends_no_run(journal: Journal, quorum: float) -> None:
+    rules, folding = RoundRules(deadline=0.2, quorum=quorum), Folding(rounds=5)
+    grid, reports, inner = planned({1: 0, 2: 1_000, 3: 1_000}, journal, rules, folding)
+    grid.hold()
+    grid.send_and_receive(training([1, 2], 1))
+    inner.after[2] = -1 if quorum == 0.0 else 0
+    found = grid.send_and_receive(training([1, 3], 2))
+    assert [reply.metadata.src_node_id for reply in found] == ([1] if quorum == 0.0 else [])
+    assert any(isinstance(report, RepliesMissed) and "m1" in report.messages for report in reports)
+    assert "m1" not in grid.untaken()

@@ -15,9 +15,10 @@ import asyncio
 import fcntl
 import logging
 import os
+import shutil
 import stat
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from flip_hub.federation.checkpoint import SUFFIX, read_taken
@@ -27,6 +28,8 @@ from flip_runtime.errors import Rejected
 log = logging.getLogger("flwr.flip")
 
 _FOLDER = "runs"
+ENDED_KEPT = 20
+"""Runs that are over and whose checkpoints another run may still begin after."""
 _JOURNAL = "journal"
 _ALIVE = "alive"
 _CLOSED = 0o400
@@ -45,8 +48,7 @@ class Journal:
         """Returns when no other ServerApp of that run lives any more."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder = folder
-        self._alive = os.open(folder / _ALIVE, os.O_RDWR | os.O_CREAT, 0o600)
-        fcntl.flock(self._alive, fcntl.LOCK_EX)
+        self._alive = _only_one(folder / _ALIVE)
         self._file = os.open(folder / _JOURNAL, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         self._unwritten = b""
 
@@ -122,11 +124,20 @@ class Journals:
             return sorted(self._read[run_id].ids)
 
     def remove(self, run_id: str) -> None:
-        """When what `close` gave is in the registry. Checkpoints stay."""
+        """When what `close` gave is in the registry. Checkpoints stay, those of the newest `ENDED_KEPT` runs."""
         self._read.pop(run_id, None)
-        if run_id:
-            for name in (_JOURNAL, _ALIVE):
-                (self._folder / run_id / name).unlink(missing_ok=True)
+        if not run_id or not (self._folder / run_id).is_dir():
+            return
+        for path in (self._folder / run_id).iterdir():
+            if not path.name.endswith(SUFFIX):
+                path.unlink(missing_ok=True)
+        for folder in self._ended()[:-ENDED_KEPT]:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _ended(self) -> list[Path]:
+        """Folders of runs that are over, the one that ended first first."""
+        over = [folder for folder in self._folder.iterdir() if not (folder / _JOURNAL).exists()]
+        return sorted(over, key=lambda folder: folder.stat().st_mtime)
 
     @contextmanager
     def _open(self, run_id: str) -> Generator[int | None]:
@@ -164,6 +175,18 @@ class _Read:
             if path.name not in self._checkpoints:
                 self._checkpoints.add(path.name)
                 self.ids.update(read_taken(path))
+
+
+def _only_one(path: Path) -> int:
+    """The file, locked for as long as this process lives. One that ends by itself removes it, also from under those
+    that wait for its lock."""
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.stat(path).st_ino == os.fstat(file).st_ino:
+                return file
+        os.close(file)
 
 
 @contextmanager

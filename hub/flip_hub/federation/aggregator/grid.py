@@ -197,15 +197,19 @@ class RoundGrid(Grid):
         replies: list[Message] = []
         late: list[Message] = []
         while waiting:
-            for reply in self.pull_messages(waiting | self._due(wait)):
-                (replies if reply.metadata.reply_to_message_id in waiting else late).append(reply)
+            fresh = list(self.pull_messages(waiting | self._due(wait)))
+            replies += [reply for reply in fresh if reply.metadata.reply_to_message_id in waiting]
+            for reply in fresh:
+                if reply.metadata.reply_to_message_id not in waiting:
+                    self._latecomers.came(reply)
+                    late.append(reply)
             waiting -= {reply.metadata.reply_to_message_id for reply in replies}
             if wait.is_over(replies, waiting):
                 break
             time.sleep(wait.next_look())
         self._let_wait(waiting, wait)
         counted = self._counted(sorted(replies, key=node_of), wait)
-        return counted if self.void else [*counted, *self._folded(sorted(late, key=node_of))]
+        return [*counted, *self._folded(sorted(late, key=node_of))]
 
     # ---- parts ----
 
@@ -236,6 +240,10 @@ class RoundGrid(Grid):
     def _folded(self, late: Iterable[Message]) -> list[Message]:
         found: list[Message] = []
         for reply in late:
+            if reply.has_error() or self.void:
+                self._latecomers.forget(reply)
+                self.missed({reply.metadata.reply_to_message_id}, self.void or "it failed")
+                continue
             try:
                 found.append(
                     self._latecomers.fold(reply, self._instructions.base or ArrayRecord(), self._instructions.round)

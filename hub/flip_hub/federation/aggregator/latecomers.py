@@ -24,6 +24,8 @@ class Latecomers:
         """None: nobody is waited for longer than their round."""
         self._folding = folding
         self._awaited: dict[str, Sent] = {}
+        self._here: dict[str, Sent] = {}
+        """Whose answer has come, and is in no round yet."""
 
     @property
     def any(self) -> bool:
@@ -51,9 +53,17 @@ class Latecomers:
         present = {str(node) for node in online}
         return {key for key, sent in self._awaited.items() if sent.node in present}
 
+    def came(self, reply: Message) -> None:
+        """Nobody looks for it any more; `fold` or `forget` follows."""
+        answered = reply.metadata.reply_to_message_id
+        self._here[answered] = self._awaited.pop(answered)
+
+    def forget(self, reply: Message) -> None:
+        self._here.pop(reply.metadata.reply_to_message_id)
+
     def fold(self, reply: Message, current: ArrayRecord, number: int) -> Message:
         """The same reply for the model of that round. Raises `Rejected` when it does not fit."""
-        sent = self._awaited.pop(reply.metadata.reply_to_message_id)
+        sent = self._here.pop(reply.metadata.reply_to_message_id)
         assert self._folding is not None
         assert sent.unpacking is not None
         staleness = number - sent.round
