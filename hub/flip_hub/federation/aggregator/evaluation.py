@@ -17,12 +17,11 @@ from typing import Any
 
 from flwr.app import ArrayRecord, MetricRecord
 
+from flip_hub.federation.aggregator.strategies.steps import Evaluate
 from flip_hub.federation.aggregator.versions import read_project
 from flip_runtime.errors import Rejected
 
 DATASET = "FLIP_DATASET"
-
-Evaluate = Callable[[int, ArrayRecord], MetricRecord | None]
 
 
 def evaluation_of(app_folder: Path) -> Evaluate | None:

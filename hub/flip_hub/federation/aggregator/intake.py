@@ -13,10 +13,9 @@ from flwr.app import Array, ArrayRecord, Error, Message, MetricRecord
 from flwr.app.message import make_message
 from flwr.common.constant import ErrorCode
 
+from flip_hub.federation.aggregator.reply_reports import EXAMPLES
 from flip_hub.federation.aggregator.strategies.refusals import refused_samples
 from flip_hub.federation.aggregator.strategies.tensors import mean_dtype
-
-_EXAMPLES = "num-examples"
 
 Form = tuple[tuple[str, str, tuple[int, ...]], ...]
 """Name, dtype and shape of each array."""
@@ -77,7 +76,7 @@ def _not_finite(reply: Message) -> str:
 
 def _no_weight(reply: Message) -> str:
     for record in reply.content.metric_records.values():
-        if _EXAMPLES in record and (reason := refused_samples(record[_EXAMPLES])):
+        if EXAMPLES in record and (reason := refused_samples(record[EXAMPLES])):
             return reason
     return ""
 

@@ -11,12 +11,11 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, Message, MetricRecord
 
 from flip_hub.federation.aggregator.instructions import Sent
+from flip_hub.federation.aggregator.reply_reports import EXAMPLES
 from flip_hub.federation.aggregator.strategies.folding import folded
 from flip_hub.federation.aggregator.strategies.tensors import read
 from flip_hub.federation.plan import Folding
 from flip_runtime.errors import Rejected
-
-_EXAMPLES = "num-examples"
 
 
 class Latecomers:
@@ -78,6 +77,6 @@ class Latecomers:
 
 
 def _discount(metrics: MetricRecord, by: float) -> None:
-    samples = metrics.get(_EXAMPLES)
+    samples = metrics.get(EXAMPLES)
     if isinstance(samples, int | float):
-        metrics[_EXAMPLES] = float(samples * by)
+        metrics[EXAMPLES] = float(samples * by)

@@ -10,7 +10,7 @@ from flip_hub.federation.aggregator.instructions import Sent
 from flip_hub.federation.schemas import RepliesMissed, ReplyContent, ReplyReceived, ReplyRefused, RunReport
 from flip_wire.statements import Signed
 
-_EXAMPLES = "num-examples"
+EXAMPLES = "num-examples"
 """Flower's strategies weigh a reply by it, unless they are told otherwise."""
 
 
@@ -56,7 +56,7 @@ def _content_of(reply: Message, sent: Sent | None = None, signed: Signed | None 
         return None
     records = list(reply.content.values())
     arrays = [array for record in records if isinstance(record, ArrayRecord) for array in record.values()]
-    numbers = [record.get(_EXAMPLES) for record in records if isinstance(record, MetricRecord)]
+    numbers = [record.get(EXAMPLES) for record in records if isinstance(record, MetricRecord)]
     weights = [float(number) for number in numbers if isinstance(number, int | float) and math.isfinite(number)]
     return ReplyContent(
         sha256=reply.metadata.message_id,

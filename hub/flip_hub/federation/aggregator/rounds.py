@@ -27,11 +27,9 @@ from flip_hub.federation.aggregator.saved import Saved, State
 from flip_hub.federation.aggregator.secure.rounds import SecureRounds
 from flip_hub.federation.aggregator.shares import shares_of
 from flip_hub.federation.aggregator.strategies.fedbuff import FedBuff
-from flip_hub.federation.aggregator.strategies.steps import Work
+from flip_hub.federation.aggregator.strategies.steps import Evaluate, Work
 
 log = logging.getLogger("flwr.flip")
-
-Evaluate = Callable[[int, ArrayRecord], MetricRecord | None]
 
 
 class Conductor:

@@ -6,7 +6,8 @@ from flwr.app import Message
 from flwr.serverapp import strategy as stock
 from flwr.serverapp.strategy import FedAvg, Strategy
 
-_EXAMPLES = "num-examples"
+from flip_hub.federation.aggregator.reply_reports import EXAMPLES
+
 _ROBUST = tuple(
     kind
     for name in ("FedMedian", "FedTrimmedAvg", "Krum", "MultiKrum", "Bulyan")
@@ -17,14 +18,14 @@ _ROBUST = tuple(
 
 def shares_of(strategy: Strategy, replies: Sequence[Message]) -> dict[str, float]:
     """By the instruction's id; empty of a strategy that weighs otherwise, or of which that is not known."""
-    if not isinstance(strategy, FedAvg) or isinstance(strategy, _ROBUST) or strategy.weighted_by_key != _EXAMPLES:
+    if not isinstance(strategy, FedAvg) or isinstance(strategy, _ROBUST) or strategy.weighted_by_key != EXAMPLES:
         return {}
     samples = {
         reply.metadata.reply_to_message_id: float(number)
         for reply in replies
         if reply.has_content()
         for record in reply.content.metric_records.values()
-        if isinstance(number := record.get(_EXAMPLES), int | float)
+        if isinstance(number := record.get(EXAMPLES), int | float)
     }
     total = sum(samples.values())
     return {message_id: count / total for message_id, count in samples.items()} if total > 0 else {}
