@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import os
 import signal
 from collections.abc import AsyncGenerator
@@ -191,9 +192,12 @@ async def test_no_reply_is_counted_and_late_though_no_report_of_it_reached_the_h
         assert run.steps() == ["pulled", "training", "trained"]
         await registry.start()
         await run.told("delivered")
-        if not killed:
-            assert (await hub.finished(run_id)).run.status == "finished"
-    assert [each["replies"] for each in rounds(out)] == [1]
+        assert (await hub.finished(run_id)).run.status == "finished"
+    # The ServerApp that takes the run on may aggregate the first round once more: its checkpoint may not have been there.
+    expected = [1, 2] if killed else [1]
+    assert [round_number for round_number, _ in itertools.groupby(each["mean"] for each in rounds(out))] == expected
+    assert all(each["replies"] == 1 for each in rounds(out))
+    assert len(calls.read_text().split()) == len(expected), "nothing is trained again"
     assert "late" not in run.steps()
     assert await hub.late(run_id) == []
 

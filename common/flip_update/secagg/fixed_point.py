@@ -58,11 +58,12 @@ def _wider(low: float, high: float, array: Array) -> tuple[float, float]:
 
 
 def _quantise(values: Array, weight: int, parameters: Parameters, out: NDArray[np.int32]) -> None:
+    """In float64 throughout: a product of float32 has coarser steps than the levels."""
     factor, most = parameters.scale * weight, parameters.levels * weight / parameters.max_weight
     product = np.empty(min(_AT_ONCE, values.size))
     for start in range(0, values.size, _AT_ONCE):
         part = product[: min(_AT_ONCE, values.size - start)]
-        np.multiply(values[start : start + part.size], factor, out=part)
+        np.multiply(values[start : start + part.size], factor, out=part, dtype=np.float64)
         np.clip(part, -most, most, out=part)
         np.rint(part, out=part)
         out[start : start + part.size] = part
