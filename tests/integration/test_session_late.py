@@ -193,7 +193,7 @@ async def test_no_reply_is_counted_and_late_though_no_report_of_it_reached_the_h
         await registry.start()
         await run.told("delivered")
         assert (await hub.finished(run_id)).run.status == "finished"
-    # The ServerApp that takes the run on may aggregate the first round once more: its checkpoint may not have been there.
+    # The ServerApp that takes the run on may aggregate the first round once more: its checkpoint may be missing.
     expected = [1, 2] if killed else [1]
     assert [round_number for round_number, _ in itertools.groupby(each["mean"] for each in rounds(out))] == expected
     assert all(each["replies"] == 1 for each in rounds(out))
