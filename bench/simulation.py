@@ -27,7 +27,7 @@ class SimulatedClock:
     def now(self) -> float:
         return self._now
 
-    def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float, left: float | None = None) -> None:
         self._now += seconds
 
     def wait_for(self, moment: float) -> None:

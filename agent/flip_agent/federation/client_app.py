@@ -56,15 +56,16 @@ def _task() -> Task:
     return cast(Task, importlib.import_module(name))
 
 
-_loaded: dict[int, Parts] = {}
+_loaded: dict[tuple[int, int], Parts] = {}
 
 
 def _data(context: Context) -> Parts:
-    """Loaded once: the worker is warm for the length of a run."""
-    if context.run_id not in _loaded:
+    """Loaded once: the worker is warm for the length of a run. A process may be several nodes, one after the other."""
+    key = context.run_id, context.node_id
+    if key not in _loaded:
         _loaded.clear()
-        _loaded[context.run_id] = _task().data(cast(Mapping[str, task.Value], context.node_config))
-    return _loaded[context.run_id]
+        _loaded[key] = _task().data(cast(Mapping[str, task.Value], context.node_config))
+    return _loaded[key]
 
 
 def _arrays(message: Message) -> ArrayRecord:

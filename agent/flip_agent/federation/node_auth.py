@@ -7,7 +7,7 @@ a millisecond on either side, and the hub knows one that it has checked.
 
 import base64
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from flwr.common.constant import TIMESTAMP_HEADER
@@ -22,8 +22,9 @@ _SERVES_FOR = 60.0
 class NodeAuth:
     """Shared by all that speak to the gateway, from any thread: one clock."""
 
-    def __init__(self, key: bytes) -> None:
-        """The device's P-384 key (PEM)."""
+    def __init__(self, key: bytes, clock: Callable[[], float] = time.time) -> None:
+        """The device's P-384 key (PEM), and its clock, which may be wrong."""
+        self._clock = clock
         self._key = bytes_to_private_key(key)
         self.public_key = public_key_to_bytes(self._key.public_key())
         self._offset = 0.0  # seconds that the hub's clock is ahead
@@ -40,7 +41,7 @@ class NodeAuth:
         if status != UNAUTHORIZED:
             return False
         try:
-            offset = float(headers["Flip-Time"]) - time.time()
+            offset = float(headers["Flip-Time"]) - self._clock()
         except (KeyError, ValueError):
             return False
         changed = abs(offset - self._offset) > 1.0
@@ -49,7 +50,7 @@ class NodeAuth:
         return changed
 
     def _sign(self) -> dict[str, str]:
-        timestamp = datetime.fromtimestamp(time.time() + self._offset, UTC).isoformat()
+        timestamp = datetime.fromtimestamp(self._clock() + self._offset, UTC).isoformat()
         return {
             FLEET_HTTP_PUBLIC_KEY_HEADER: base64.b64encode(self.public_key).decode(),
             TIMESTAMP_HEADER: timestamp,

@@ -74,6 +74,7 @@ class BufferedSteps:
             work,
             done=done,
             bases=bases,
+            clock=self._grid.clock,
             seed=self._seed,
             on_step=on_step,
             on_evaluated=on_evaluated,

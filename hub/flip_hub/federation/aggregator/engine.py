@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from flip_hub.federation.aggregator.beginning import arrays_of_version, checkpoint_to_begin_after
 from flip_hub.federation.aggregator.choice import chosen_by
+from flip_hub.federation.aggregator.clock import Clock
 from flip_hub.federation.aggregator.evaluation import evaluation_of, tell_dataset
 from flip_hub.federation.aggregator.grid import RoundGrid
 from flip_hub.federation.aggregator.hub_line import HubLine
@@ -46,7 +47,7 @@ class Hub(Struct, frozen=True, kw_only=True):
 
 
 class Engine:
-    def __init__(self, hub: Hub, send: Send, app_folder: Path, grid: Grid) -> None:
+    def __init__(self, hub: Hub, send: Send, app_folder: Path, grid: Grid, clock: Clock) -> None:
         """Returns when no other ServerApp of this run lives. Raises `Unavailable` or `Rejected` without a brief."""
         self._hub = hub
         self._line = hub.line()
@@ -54,7 +55,7 @@ class Engine:
         plan = self.brief.plan
         self._journal = Journal(hub.runs / self.brief.run_id)
         on_them, secure = on_devices(plan.privacy), plan.secure is not None
-        roster = Roster(self._facts, plan.rounds.wait, strangers=strangers(plan))
+        roster = Roster(self._facts, plan.rounds.wait, clock.now, strangers=strangers(plan))
         instructions = Instructions(self.brief.run_id, plan.update, plan.local, on_them, secure=secure)
         self.grid = RoundGrid(
             grid,
@@ -66,6 +67,7 @@ class Engine:
             folding=plan.folding,
             in_rounds=_in_rounds(plan),
             spool=Spool(self._journal.folder),
+            clock=clock,
         )
         begin = checkpoint_to_begin_after(hub.runs, plan.start)
         tell_dataset(self._dataset())

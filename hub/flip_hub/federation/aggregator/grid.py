@@ -10,7 +10,6 @@ nobody waits for it any more. While `rounds` runs a strategy, a reply counts onc
 none. Replies are given in the order of their nodes, so that sums do not depend on who was first.
 """
 
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from types import MappingProxyType
@@ -19,6 +18,7 @@ from typing import Any
 from flwr.app import ArrayRecord, Message
 from flwr.serverapp import Grid
 
+from flip_hub.federation.aggregator.clock import Clock, MachineClock
 from flip_hub.federation.aggregator.instructions import Instructions, Sent, phase_of
 from flip_hub.federation.aggregator.intake import Intake, as_error
 from flip_hub.federation.aggregator.latecomers import Latecomers
@@ -58,9 +58,12 @@ class RoundGrid(Grid):
         folding: Folding | None = None,
         in_rounds: str = "",
         spool: Spool | None = None,
+        clock: Clock | None = None,
     ) -> None:
         """`in_rounds`: the plan's field for which the app may ask devices in a strategy's rounds alone; empty: it may
-        ask by itself. `spool`: where replies wait for their strategy; None: in memory."""
+        ask by itself. `spool`: where replies wait for their strategy; None: in memory. `clock`: the machine's, if
+        none is given."""
+        self.clock = clock or MachineClock()
         self._grid = grid
         self._pull = one_by_one(grid)
         self._spool = spool
@@ -190,7 +193,7 @@ class RoundGrid(Grid):
         """As Flower's: the replies that came within `timeout` seconds, or all of them when it is None; the plan may
         set another time, ask more devices, and make a round void that too few have answered (`void`)."""
         messages, self.void = list(messages), ""
-        wait = Wait(self._rules, phase_of(messages), len(messages), timeout)
+        wait = Wait(self._rules, phase_of(messages), len(messages), timeout, self.clock)
         messages += self._more(messages, wait.extra)
         waiting = {message_id for message_id in self.push_messages(messages) if message_id}
         del messages  # they hold the model once per device
@@ -206,7 +209,7 @@ class RoundGrid(Grid):
             waiting -= {reply.metadata.reply_to_message_id for reply in replies}
             if wait.is_over(replies, waiting):
                 break
-            time.sleep(wait.next_look())
+            self.clock.sleep(wait.next_look(), wait.left())
         self._let_wait(waiting, wait)
         counted = self._counted(sorted(replies, key=node_of), wait)
         return [*counted, *self._folded(sorted(late, key=node_of))]

@@ -17,7 +17,9 @@ from flwr.app import Context
 from flwr.serverapp import Grid
 from flwr.superlink.cli.flwr_serverapp import flwr_serverapp
 
+from flip_hub.federation.aggregator.clock import MachineClock
 from flip_hub.federation.aggregator.engine import Engine, Hub
+from flip_hub.federation.aggregator.lab_line import LabLine
 from flip_hub.federation.aggregator.reports import Reports
 from flip_hub.federation.aggregator.strategies import weighted_mean
 
@@ -56,9 +58,11 @@ def conducted(run: Callable[..., Context]) -> Callable[..., Context]:
         os.environ[APP_FOLDER] = server_app_dir
         hub = _hub_of(context.run_id)
         reports = Reports(hub.line(), context.run_id, patience=hub.patience)
+        lab = LabLine.of_environment()
+        clock, send = (MachineClock(), reports.send) if lab is None else (lab, lab.heard(reports.send))
         flush = _FLUSH_WHEN_STOPPED
         try:
-            with Engine(hub, reports.send, Path(server_app_dir), grid) as engine, engine.conducting():
+            with Engine(hub, send, Path(server_app_dir), grid, clock) as engine, engine.conducting():
                 context = run(grid=engine.grid, context=context, server_app_dir=server_app_dir, **rest)
             flush = _FLUSH
             return context

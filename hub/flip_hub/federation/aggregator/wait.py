@@ -1,11 +1,11 @@
 """How long one exchange with devices goes on, and whether it counts: the plan's rules without clock or I/O but time."""
 
 import math
-import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 
 from flwr.app import Message
 
+from flip_hub.federation.aggregator.clock import Clock
 from flip_hub.federation.plan import RoundRules
 from flip_hub.federation.schemas import Phase
 
@@ -21,7 +21,7 @@ class Wait:
         phase: str,
         asked: int,
         timeout: float | None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock,
     ) -> None:
         """`asked`: devices that the strategy chose; `timeout` is its own time limit, in seconds."""
         self.training = training = phase == Phase.TRAIN
@@ -31,7 +31,7 @@ class Wait:
         self.extra = math.ceil(rules.over_sample * asked) if training else 0
         """Devices to ask beside those."""
         self._clock = clock
-        self._began = clock()
+        self._began = clock.now()
         self.ended_because = ""
 
     def is_over(self, replies: Sequence[Message], waiting: Collection[str]) -> bool:
@@ -40,14 +40,14 @@ class Wait:
             return True
         if self.extra and sum(not reply.has_error() for reply in replies) >= self._wanted:
             self.ended_because = f"its round had its {self._wanted} results before"
-        elif self._limit is not None and self._left() <= 0:
+        elif self._limit is not None and self.left() <= 0:
             self.ended_because = f"its round had ended after {self._limit:g} s"
         return bool(self.ended_because)
 
     def next_look(self) -> float:
         """Seconds until then."""
-        waited = self._clock() - self._began
-        return max(0.0, min(max(_FIRST_LOOK, waited / 10), _SLOWEST_LOOK, self._left()))
+        waited = self._clock.now() - self._began
+        return max(0.0, min(max(_FIRST_LOOK, waited / 10), _SLOWEST_LOOK, self.left()))
 
     def void(self, results: int) -> str:
         """Why the round changes nothing; empty when it counts."""
@@ -55,5 +55,6 @@ class Wait:
             return ""
         return f"the round is void: {results} results of {self._wanted} devices asked, its quorum is {self._quorum}"
 
-    def _left(self) -> float:
-        return float("inf") if self._limit is None else self._limit - (self._clock() - self._began)
+    def left(self) -> float:
+        """Seconds until the limit."""
+        return float("inf") if self._limit is None else self._limit - (self._clock.now() - self._began)

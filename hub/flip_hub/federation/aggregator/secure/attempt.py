@@ -5,7 +5,6 @@ enough are left. Only the exchange in which devices train is a message of the ro
 the app does not see. Of the round's devices and of those that are out of it the hub is told once.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -66,7 +65,9 @@ class Attempt:
 
     def _wait(self, stage: Stage, limits: Limits) -> Wait:
         phase = Phase.TRAIN if stage is Stage.MASK else MessageType.QUERY
-        return Wait(limits.rules, phase, len(self._instructions), limits.rules.deadline or limits.timeout)
+        return Wait(
+            limits.rules, phase, len(self._instructions), limits.rules.deadline or limits.timeout, self._grid.clock
+        )
 
     def _exchange(self, stage: Stage, wait: Wait, vectors: Vectors) -> None:
         asked = self._hub.questions()
@@ -77,7 +78,7 @@ class Attempt:
                 self._take(stage, waiting.pop(reply.metadata.reply_to_message_id), reply, vectors)
             if wait.is_over((), waiting):
                 break
-            time.sleep(wait.next_look())
+            self._grid.clock.sleep(wait.next_look(), wait.left())
         self._grid.missed(set(waiting), wait.ended_because)
 
     def _message(self, stage: Stage, asked: Asked) -> Message:

@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING
 from flwr.app import ArrayRecord, Message
 from flwr.serverapp import Grid
 
+from flip_hub.federation.aggregator.clock import Clock, MachineClock
 from flip_hub.federation.aggregator.strategies.bases import Bases, MemoryBases
 from flip_hub.federation.aggregator.strategies.buffer import Buffer, metrics_of
 from flip_hub.federation.aggregator.strategies.buffered_step import Update, buffered_step
 from flip_hub.federation.aggregator.strategies.exchange import Exchange
 from flip_hub.federation.aggregator.strategies.refusals import refused_update
 from flip_hub.federation.aggregator.strategies.steps import (
-    Clock,
     Evaluated,
-    MachineClock,
     Refused,
     Step,
     Taken,

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from flwr.app import ArrayRecord, Message, MessageType, MetricRecord
 from flwr.serverapp import Grid
 
+from flip_hub.federation.aggregator.clock import Clock
 from flip_hub.federation.aggregator.strategies.bases import Bases, record_of
 from flip_hub.federation.aggregator.strategies.evaluation import Evaluation
-from flip_hub.federation.aggregator.strategies.steps import Clock, Work
+from flip_hub.federation.aggregator.strategies.steps import Work
 from flip_hub.federation.aggregator.strategies.tasks import Task, Tasks
 from flip_runtime.errors import Corrupt
 

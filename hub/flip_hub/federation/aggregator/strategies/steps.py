@@ -1,8 +1,6 @@
 """What a run without rounds is told to do, and what it tells of each step."""
 
-import time
 from collections.abc import Callable
-from typing import Protocol
 
 from flwr.app import ArrayRecord, ConfigRecord, MetricRecord
 from msgspec import Struct
@@ -60,18 +58,3 @@ class Evaluated(Struct, frozen=True, kw_only=True):
     step: int
     of_devices: MetricRecord | None
     of_hub: MetricRecord | None
-
-
-class Clock(Protocol):
-    """Seconds, from any moment on."""
-
-    def now(self) -> float: ...
-    def sleep(self, seconds: float) -> None: ...
-
-
-class MachineClock:
-    def now(self) -> float:
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
