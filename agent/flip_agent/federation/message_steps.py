@@ -1,6 +1,6 @@
 """How each step of a message is taken (`steps` says when). Every one may be repeated after a crash in its middle.
 
-Raises `Unavailable` when the step must be tried again, `Rejected` when nobody waits for the reply any more.
+One that must be tried again raises `Unavailable`, one whose reply nobody waits for any more `Rejected`.
 """
 
 import asyncio
@@ -9,7 +9,6 @@ from asyncio import to_thread
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from itertools import islice
-from pathlib import Path
 
 from flip_agent.federation.app_store import AppStore, missing
 from flip_agent.federation.at_once import AT_ONCE, all_at_once
@@ -35,8 +34,8 @@ from flip_agent.federation.room import when_there_is_room
 from flip_agent.federation.run_link import RunLink
 from flip_agent.federation.session_store import Message, SessionStore
 from flip_agent.federation.statement_signer import StatementSigner
-from flip_agent.federation.steps import Outcome, Step
-from flip_agent.federation.worker import Worker
+from flip_agent.federation.steps import NEXT, ONLINE, Outcome, Step
+from flip_agent.federation.warm_worker import AppWorker, WarmWorker
 from flip_agent.settings import FederationSection
 from flip_runtime.backoff import Backoff
 from flip_runtime.errors import Corrupt, Rejected, Unavailable
@@ -59,24 +58,39 @@ class MessageSteps:
         delivery: Delivery,
         link: RunLink,
         settings: FederationSection,
-        sockets: Path,
+        worker: WarmWorker,
         signer: StatementSigner,
     ) -> None:
-        """`sockets`: the folder of the agent's, where a ClientApp finds this device's samples."""
         self._store = store
         self._fleet = fleet
         self._apps = apps
         self._delivery = delivery
         self._link = link
         self._settings = settings
-        self._sockets = sockets
+        self._worker = worker
         self._signer = signer
         self._finished = FinishedReplies(store, fleet)
-        self._worker: Worker | None = None
-        self._worker_run = ""
 
-    async def take(self, message: Message) -> tuple[Outcome, SessionEvent | None]:
-        """What came of it, and what is told of that."""
+    async def carry_on(self, message: Message, node: str) -> Step:
+        """Takes the message's step as that node, and writes down the next one, which is given. Raises `Unavailable`
+        when the step must be tried again."""
+        event: SessionEvent | None = None
+        try:
+            if message.step in ONLINE and message.instruction.node_id != node:
+                raise Rejected("the SuperLink was restarted: the run is lost")
+            outcome, event = await self._take(message)
+        except Rejected as error:
+            log.warning("message refused", extra={"step": message.step, "reason": str(error)})
+            outcome = Outcome.GONE
+            if NEXT[message.step, outcome] is Step.FORGOTTEN:
+                event = event_of(message.instruction, "failed", str(error))
+        following = NEXT[message.step, outcome]
+        if following is not Step.READY:  # which was written together with the reply
+            await to_thread(self._store.advance, message.instruction.message_id, following, event)
+        return following
+
+    async def _take(self, message: Message) -> tuple[Outcome, SessionEvent | None]:
+        """What came of its step, and what is told of that."""
         instruction = message.instruction
         match message.step:
             case Step.PULLED:
@@ -94,12 +108,6 @@ class MessageSteps:
             case _:
                 raise AssertionError(f"{message.step} is not the session's")
         return Outcome.DONE, None
-
-    async def dismiss_worker(self) -> None:
-        """The run is over, or the session is."""
-        if self._worker is not None:
-            await self._worker.stop()
-            self._worker = None
 
     # ---- pulled ----
 
@@ -189,7 +197,7 @@ class MessageSteps:
         terms = await to_thread(terms_of, instruction.tree, self._reader(instruction))
         if terms is not None:
             await to_thread(self._store.lasts, instruction.run_id, terms.run_id)
-        worker = await self._worker_for(run)
+        worker = await self._worker.of(run)
         call = Call(
             message_id=instruction.message_id,
             run_id=instruction.run_id,
@@ -219,7 +227,7 @@ class MessageSteps:
     def _reader(self, instruction: Instruction) -> Callable[[str], bytes]:
         return lambda key: self._store.objects.in_instruction(instruction.message_id, key).content
 
-    async def _hold(self, worker: Worker) -> None:
+    async def _hold(self, worker: AppWorker) -> None:
         """Pauses the worker whenever training must wait."""
         async for because in self._link.hold.values():
             if because:
@@ -242,18 +250,10 @@ class MessageSteps:
                 objects.waiting,
                 context=result.context,
                 seconds=result.seconds,
-                held=0.0 if self._worker is None else self._worker.held,
+                held=self._worker.held,
                 event=event,
             ),
         )
-
-    async def _worker_for(self, run: Run) -> Worker:
-        if self._worker is None or self._worker_run != run.run_id:
-            await self.dismiss_worker()
-            app = self._apps.app(run.fab_hash)
-            self._worker = Worker(app, time_limit=self._settings.app_timeout, sockets=self._sockets)
-            self._worker_run = run.run_id
-        return self._worker
 
     async def _instruction_objects(self, instruction: Instruction) -> AsyncIterator[Item]:
         for object_id in object_ids(instruction.tree):

@@ -11,15 +11,15 @@ import logging
 from asyncio import to_thread
 
 from flip_agent.federation.fleet_client import FleetClient
-from flip_agent.federation.message_steps import MessageSteps, event_of
+from flip_agent.federation.message_steps import MessageSteps
 from flip_agent.federation.room import when_there_is_room
 from flip_agent.federation.run_link import RunLink
 from flip_agent.federation.session_store import Message, SessionStore
 from flip_agent.federation.settlement import Settlement
-from flip_agent.federation.steps import NEXT, SETTLING, Outcome, Step
+from flip_agent.federation.steps import ONLINE, SETTLING
+from flip_agent.federation.warm_worker import WarmWorker
 from flip_runtime.backoff import Backoff
 from flip_runtime.errors import Rejected, Unavailable
-from flip_wire.telemetry import SessionEvent
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +28,6 @@ _RENEW_EVERY = 60.0
 """Seconds at most. The lease lasts longer; asking more often finds out early that the SuperLink has forgotten us."""
 _LOOK_AGAIN = 1.0
 """Seconds between looks at a hub that does not hold empty pulls back: each costs it some 5 ms."""
-_ONLINE = frozenset({Step.PULLED, Step.PUSHING})
-"""Steps that need the fleet; the others are taken also while there is no network."""
 
 
 class Session:
@@ -38,6 +36,7 @@ class Session:
         store: SessionStore,
         fleet: FleetClient,
         steps: MessageSteps,
+        worker: WarmWorker,
         settlement: Settlement,
         link: RunLink,
         *,
@@ -47,6 +46,7 @@ class Session:
         self._store = store
         self._fleet = fleet
         self._steps = steps
+        self._worker = worker
         self._settlement = settlement
         self._link = link
         self._idle_exit = idle_exit
@@ -68,7 +68,7 @@ class Session:
                 lease.cancel()
                 settling.cancel()
         finally:
-            await self._steps.dismiss_worker()
+            await self._worker.dismiss()
 
     async def _go_on(self) -> None:
         failures = 0
@@ -107,7 +107,7 @@ class Session:
         left = self._busy_at + self._idle_exit - _now()
         if announced is None and left > 0:
             return True  # `run` has not told us: look
-        await self._steps.dismiss_worker()
+        await self._worker.dismiss()
         await self._link.tell("delivering" if self._settlement.open.value else "idle")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(left, 0.0)):
@@ -154,21 +154,9 @@ class Session:
             await asyncio.sleep(_LOOK_AGAIN)
 
     async def _take(self, message: Message) -> None:
-        event: SessionEvent | None = None
-        try:
-            if message.step in _ONLINE:
-                await self._join()
-                if message.instruction.node_id != self._node:
-                    raise Rejected("the SuperLink was restarted: the run is lost")
-            outcome, event = await self._steps.take(message)
-        except Rejected as error:
-            log.warning("message refused", extra={"step": message.step, "reason": str(error)})
-            outcome = Outcome.GONE
-            if NEXT[message.step, outcome] is Step.FORGOTTEN:
-                event = event_of(message.instruction, "failed", str(error))
-        following = NEXT[message.step, outcome]
-        if following is not Step.READY:  # which was written together with the reply
-            await to_thread(self._store.advance, message.instruction.message_id, following, event)
+        if message.step in ONLINE:
+            await self._join()
+        following = await self._steps.carry_on(message, self._node)
         if following in SETTLING:
             self._settlement.pushed()
         self._link.written()

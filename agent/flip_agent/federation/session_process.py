@@ -23,6 +23,8 @@ from flip_agent.federation.session_store import SessionStore
 from flip_agent.federation.settlement import Settlement
 from flip_agent.federation.statement_signer import StatementSigner
 from flip_agent.federation.traffic import Traffic
+from flip_agent.federation.warm_worker import WarmWorker
+from flip_agent.federation.worker import Worker
 from flip_agent.identity import Identity, load_identity
 from flip_agent.settings import Settings
 from flip_runtime.errors import ConfigError, Corrupt
@@ -100,9 +102,13 @@ async def _session(
     traffic.drawn_by(link.draw)
     delivery = Delivery(store, fleet, contributions)
     signer = StatementSigner(load_key(settings.agent.state), identity.device_id)
-    steps = MessageSteps(store, fleet, apps, delivery, link, federation, settings.agent.sockets, signer)
+    sockets = settings.agent.sockets
+    worker = WarmWorker(apps, lambda app: Worker(app, time_limit=federation.app_timeout, sockets=sockets))
+    steps = MessageSteps(store, fleet, apps, delivery, link, federation, worker, signer)
     settlement = Settlement(store, delivery, link)
-    session = Session(store, fleet, steps, settlement, link, idle_exit=federation.idle_exit, lease=federation.lease)
+    session = Session(
+        store, fleet, steps, worker, settlement, link, idle_exit=federation.idle_exit, lease=federation.lease
+    )
     log.info("training session", extra={"device": identity.device_id, "fleet": identity.fleet_address})
     if sys.stderr.isatty():
         log.info("stays while the hub announces work; flip-agent run starts it then, nobody has to by hand")

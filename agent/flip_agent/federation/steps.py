@@ -40,6 +40,8 @@ class Outcome(StrEnum):
     """The run has ended, or Flower has forgotten this device."""
 
 
+ONLINE = frozenset({Step.PULLED, Step.PUSHING})
+"""Steps that need the fleet; the others are taken also while there is no network."""
 SETTLING = frozenset({Step.PUSHED, Step.LATE})
 """Steps that do not hold up the next message."""
 

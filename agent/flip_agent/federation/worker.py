@@ -47,9 +47,18 @@ _ENDS_WITHIN = 5.0
 
 
 class Worker:
-    def __init__(self, app: App, *, time_limit: float, sockets: Path) -> None:
-        """`time_limit` seconds for one message; `sockets`: the folder of the agent's."""
+    def __init__(
+        self,
+        app: App,
+        *,
+        time_limit: float,
+        sockets: Path,
+        program: str = "flip_agent.federation.worker_process",
+    ) -> None:
+        """`time_limit` seconds for one message; `sockets`: the folder of the agent's, where a ClientApp finds this
+        device's samples; `program`: the module that is run."""
         self.app = app
+        self._program = program
         self._time_limit = time_limit
         self._environment = {**_ENVIRONMENT, "FLIP_APP_DIR": str(app.folder), SOCKETS: str(sockets)}
         self._child: Child | None = None
@@ -133,7 +142,7 @@ class Worker:
         await self.stop()
         ours, theirs = socket.socketpair()
         with theirs:
-            command = [sys.executable, "-m", "flip_agent.federation.worker_process", str(theirs.fileno())]
+            command = [sys.executable, "-m", self._program, str(theirs.fileno())]
             child = Child(
                 "worker",
                 [*command, str(self.app.folder), self.app.clientapp],
