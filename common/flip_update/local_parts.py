@@ -11,12 +11,16 @@ T = TypeVar("T")
 _SHOWN = 10
 
 
+def is_local(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
 def local_names(names: Collection[str], patterns: Sequence[str]) -> list[str]:
     """Raises `Rejected` when a pattern matches none of them, or nothing would be left to share."""
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise Rejected(f"no array of the model is called {pattern!r}", hint=f"there are {_listed(names)}")
-    local = [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
+    local = [name for name in names if is_local(name, patterns)]
     if patterns and len(local) == len(names):
         raise Rejected(f"all arrays of the model would stay local: {_listed(names)}", hint="name fewer")
     return local

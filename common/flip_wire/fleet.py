@@ -5,7 +5,7 @@ from typing import NewType
 from msgspec import Struct
 
 from flip_wire.actions import Action
-from flip_wire.models import ModelAssignment
+from flip_wire.models import LocalParts, ModelAssignment
 from flip_wire.version import WIRE_VERSION
 
 DeviceId = NewType("DeviceId", str)
@@ -84,12 +84,14 @@ class DesiredState(Struct, frozen=True, kw_only=True):
     """For this device alone; one that is not named any more is over."""
 
 
-class ServingModel(Struct, frozen=True, kw_only=True):
+class ServingModel(Struct, frozen=True, kw_only=True, omit_defaults=True):
     model: str
     version: int
     since: float
     url: str
     """Where the device serves it, on its own loopback."""
+    local: LocalParts | None = None
+    """None of a version without parts that stay on devices."""
 
 
 class RolloutFailure(Struct, frozen=True, kw_only=True):

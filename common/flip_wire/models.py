@@ -1,6 +1,6 @@
 """A model version: a manifest that names content-addressed files by their hash."""
 
-from typing import NewType
+from typing import Literal, NewType
 
 import msgspec
 from msgspec import Struct
@@ -64,6 +64,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     run_id: str = ""
     round: int = 0
     metrics: dict[str, float] = {}
+    local: list[str] = []
+    """Patterns (`fnmatch`) of the tensors in whose place each device serves its own, where it has trained them."""
     format: int = MANIFEST_FORMAT
 
     @property
@@ -96,6 +98,21 @@ class ModelAssignment(Struct, frozen=True, kw_only=True):
         return f"flip-model-version\n{self.manifest}\n{self.size}\n{self.version}\n{self.model}".encode()
 
 
+class LocalParts(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What answers on a device in the place of a version's local parts."""
+
+    served: Literal["own", "untrained", "refused"]
+    """`own`: those that this device has trained; else the version's, which the run began with: `untrained`: it has none
+    of that run; `refused`: its own cannot be served."""
+    run_id: str
+    round: int = 0
+    """After whose training its own are."""
+    trained_at: float = 0.0
+    """By the device's clock."""
+    reason: str = ""
+    """Why its own are refused."""
+
+
 class RolledBack(Struct, frozen=True, kw_only=True):
     """A device has gone back to the version before; travels as the telemetry event `rollback`, an alert."""
 
@@ -111,7 +128,10 @@ class RolledBack(Struct, frozen=True, kw_only=True):
 
 def encode_manifest(manifest: Manifest) -> bytes:
     """The canonical JSON whose SHA-256 is the manifest's address."""
-    return msgspec.json.encode(manifest, order="sorted")
+    fields = msgspec.to_builtins(manifest)
+    if not manifest.local:  # as it was written before there were any
+        del fields["local"]
+    return msgspec.json.encode(fields, order="sorted")
 
 
 def decode_manifest(content: bytes) -> Manifest:

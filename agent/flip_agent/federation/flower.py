@@ -8,6 +8,7 @@ Pinned to flwr 1.41; other modules of the agent import only what Flower document
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from flwr.app import Context, Error, Message, RecordDict
 from flwr.app.message import remove_content_from_message
@@ -28,6 +29,7 @@ from flwr.supercore.inflatable.inflatable_object import (
 from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
 from flwr.supercore.object_ref import load_app
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from flip_agent.settings import Value
 from flip_runtime.errors import Rejected
@@ -165,6 +167,13 @@ def context(
         state=records,
         run_config=dict(run_config),
     )
+
+
+def kept_arrays(state: bytes, name: str) -> dict[str, NDArray[Any]]:
+    """The record of arrays of that name, of a `state` as `context_state` gives it; empty where there is none."""
+    found = [item for item in RecordDictProto.FromString(state).items if item.key == name]
+    records = recorddict_from_proto(RecordDictProto(items=found)).array_records
+    return {key: array.numpy() for key, array in records[name].items()} if name in records else {}
 
 
 def context_state(after: Context) -> bytes:

@@ -20,20 +20,20 @@ from flip_agent.federation.flower import (
     APP_REFUSED,
     Instruction,
     Item,
-    Reply,
     Run,
-    error_of,
     error_reply,
     object_ids,
     run_config,
 )
 from flip_agent.federation.frames import Answered, Call, Failed, Sign
 from flip_agent.federation.instruction_terms import terms_of
+from flip_agent.federation.own_parts_keeper import OwnPartsKeeper
 from flip_agent.federation.reply_objects import REPLY, ReplyObjects
 from flip_agent.federation.room import when_there_is_room
 from flip_agent.federation.run_link import RunLink
 from flip_agent.federation.session_store import Message, SessionStore
 from flip_agent.federation.statement_signer import StatementSigner
+from flip_agent.federation.step_events import event_of, event_of_reply
 from flip_agent.federation.steps import NEXT, ONLINE, Outcome, Step
 from flip_agent.federation.warm_worker import AppWorker, WarmWorker
 from flip_agent.settings import FederationSection
@@ -60,7 +60,9 @@ class MessageSteps:
         settings: FederationSection,
         worker: WarmWorker,
         signer: StatementSigner,
+        parts: OwnPartsKeeper | None = None,
     ) -> None:
+        """`parts`: leaves for `serve` what stays on this device; None where nobody serves."""
         self._store = store
         self._fleet = fleet
         self._apps = apps
@@ -69,6 +71,7 @@ class MessageSteps:
         self._settings = settings
         self._worker = worker
         self._signer = signer
+        self._parts = parts
         self._finished = FinishedReplies(store, fleet)
 
     async def carry_on(self, message: Message, node: str) -> Step:
@@ -210,12 +213,15 @@ class MessageSteps:
         )
         holding = asyncio.create_task(self._hold(worker))
         try:  # no TaskGroup: what `call` raises is handled above by its kind
-            return await worker.call(
+            result = await worker.call(
                 call, self._instruction_objects(instruction), objects.keep, partial(self._sign, instruction, terms)
             )
         finally:
             holding.cancel()
             await asyncio.wait([holding])
+        if self._parts is not None and terms is not None and isinstance(result, Answered):
+            await when_there_is_room("parts that stay here", partial(self._parts.keep, terms, result.context))
+        return result
 
     async def _sign(self, instruction: Instruction, terms: Terms | None, said: Sign) -> Signed:
         assert terms is not None
@@ -241,7 +247,7 @@ class MessageSteps:
         if isinstance(result, Failed):
             await self._keep_error(instruction, result.code, result.reason)
             return
-        event = _event_of_reply(instruction, result.reply, result.seconds)
+        event = event_of_reply(instruction, result.reply, result.seconds)
         await when_there_is_room(
             REPLY,
             lambda: self._store.make_ready(
@@ -261,7 +267,7 @@ class MessageSteps:
 
     async def _keep_error(self, instruction: Instruction, code: int, reason: str) -> None:
         reply, objects = error_reply(instruction, code, reason)
-        event = _event_of_reply(instruction, reply, 0.0)
+        event = event_of_reply(instruction, reply, 0.0)
         items = list(objects)
 
         def keep() -> None:
@@ -281,17 +287,3 @@ class MessageSteps:
         except Corrupt as error:
             await self._keep_error(message.instruction, APP_CRASHED, str(error))
             raise Unavailable(str(error), hint="an error reply takes its place") from error
-
-
-def event_of(instruction: Instruction, step: str, detail: str = "", seconds: float = 0.0) -> SessionEvent:
-    log.info("session step", extra={"step": step, "run": instruction.run_id, "detail": detail})
-    return SessionEvent(
-        run_id=instruction.run_id, message_id=instruction.message_id, step=step, detail=detail, seconds=seconds
-    )
-
-
-def _event_of_reply(instruction: Instruction, reply: Reply, seconds: float) -> SessionEvent:
-    error = error_of(reply)
-    if error is None:
-        return event_of(instruction, "trained", seconds=seconds)
-    return event_of(instruction, "refused" if error.code == APP_REFUSED else "failed", error.reason or "")

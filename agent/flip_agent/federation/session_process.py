@@ -17,6 +17,7 @@ from flip_agent.federation.delivery import Delivery
 from flip_agent.federation.fleet_client import FleetClient
 from flip_agent.federation.message_steps import MessageSteps
 from flip_agent.federation.node_auth import NodeAuth
+from flip_agent.federation.own_parts_keeper import OwnPartsKeeper
 from flip_agent.federation.run_link import RunLink
 from flip_agent.federation.session import Session
 from flip_agent.federation.session_store import SessionStore
@@ -26,6 +27,8 @@ from flip_agent.federation.traffic import Traffic
 from flip_agent.federation.warm_worker import WarmWorker
 from flip_agent.federation.worker import Worker
 from flip_agent.identity import Identity, load_identity
+from flip_agent.models.store import ModelStore
+from flip_agent.own_parts import FOLDER
 from flip_agent.settings import Settings
 from flip_runtime.errors import ConfigError, Corrupt
 from flip_wire.telemetry import SessionEvent
@@ -104,7 +107,9 @@ async def _session(
     signer = StatementSigner(load_key(settings.agent.state), identity.device_id)
     sockets = settings.agent.sockets
     worker = WarmWorker(apps, lambda app: Worker(app, time_limit=federation.app_timeout, sockets=sockets))
-    steps = MessageSteps(store, fleet, apps, delivery, link, federation, worker, signer)
+    models = ModelStore(settings.agent.state / "models")
+    parts = OwnPartsKeeper(settings.agent.state / FOLDER, models)
+    steps = MessageSteps(store, fleet, apps, delivery, link, federation, worker, signer, parts)
     settlement = Settlement(store, delivery, link)
     session = Session(
         store, fleet, steps, worker, settlement, link, idle_exit=federation.idle_exit, lease=federation.lease

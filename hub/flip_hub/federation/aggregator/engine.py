@@ -74,7 +74,7 @@ class Engine:
         self._conductor = Conductor(
             self.grid,
             Saved(self._journal, begin),
-            ProgressReports(send, VersionMaker(app_folder)),
+            ProgressReports(send, VersionMaker(app_folder, plan.local)),
             self.brief.seed,
             chosen_by(plan),
             first=self._first,

@@ -7,7 +7,7 @@ versions; the reason is the version's warning, and the run goes on.
 import hashlib
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,12 +34,13 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VersionMaker:
-    def __init__(self, app_folder: Path) -> None:
-        """Raises `Rejected` when the folder holds no app."""
+    def __init__(self, app_folder: Path, local: Sequence[str] = ()) -> None:
+        """`local`: patterns of the arrays that stay on each device. Raises `Rejected` when the folder holds no app."""
         project = read_project(app_folder)
         self._app_folder = app_folder
         self._model = model_name(project.project.name)
         self._export = project.tool.flip.export
+        self._local = list(local)
         self._servable: Servable | None = None
         self._warning = ""
 
@@ -63,6 +64,7 @@ class VersionMaker:
             weights=FileRef(name=WEIGHTS, sha256=Sha256(""), size=0),
             round=number,
             metrics=metrics,
+            local=self._local,
         )
         if self._servable is None:
             return _weights_only(manifest, arrays, self._warning)
