@@ -1,11 +1,15 @@
 """scikit-learn's digits, divided among devices that see different classes, with a part that no device is ever given."""
 
+from pathlib import Path
+
 import numpy as np
 from sklearn.datasets import load_digits
 
 from flip_demo.partition import LEAST, Part, Split, by_class
 
 CLASSES = 10
+_FEWEST = 5
+"""Samples of a virtual device: one of them is held out."""
 
 
 def split(seed: int, devices: int, alpha: float = 0.3, held_back: float = 0.2, least: int = LEAST) -> Split:
@@ -25,3 +29,13 @@ def split(seed: int, devices: int, alpha: float = 0.3, held_back: float = 0.2, l
         devices=[Part(x[order[kept:]][part], y[order[kept:]][part]) for part in parts],
         held_back=Part(x[order[:kept]], y[order[:kept]]),
     )
+
+
+def give_out(folder: Path, devices: int, seed: int) -> list[dict[str, str]]:
+    """For a lab: writes each device's part, and gives its `node_config`. Raises `ValueError` for too many devices."""
+    configs: list[dict[str, str]] = []
+    for number, part in enumerate(split(seed, devices, alpha=1.0, least=_FEWEST).devices, 1):
+        path = folder / f"{number}.npz"
+        np.savez(path, x=part.x, y=part.y)
+        configs.append({"data": str(path)})
+    return configs

@@ -6,8 +6,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from watchfiles import PythonFilter, awatch
-
 from flip_agent.identity import load_identity
 from flip_demo.layout import DEVICES, Layout, Ports
 from flip_demo.mongod import mongod_command
@@ -80,6 +78,8 @@ class Federation:
 
     async def reload_hub(self) -> None:
         """Restarts the hub whenever its Python changes; for development."""
+        from watchfiles import PythonFilter, awatch  # of the extra `demo`
+
         async for _ in awatch(*SOURCES, watch_filter=PythonFilter()):
             await self.hub.child.stop()
 

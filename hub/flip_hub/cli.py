@@ -16,6 +16,7 @@ from flip_hub.commands import (
     datasets,
     devices,
     enrolment,
+    lab,
     login,
     models,
     receipts,
@@ -30,7 +31,7 @@ from flip_runtime.errors import ConfigError, FlipError
 
 GROUPS = (
     *(daemon, certificate, login, confirm, enrolment, devices, apps, runs, strategies, models, datasets, rollouts),
-    *(receipts, alerts, users, tokens, audit, backup),
+    *(lab, receipts, alerts, users, tokens, audit, backup),
 )
 """In the order of `flip-hub --help`."""
 

@@ -12,9 +12,12 @@ PACKAGES = {
     "flip_update": ROOT / "common",
     "flip_agent": ROOT / "agent",
     "flip_hub": ROOT / "hub",
+    "flip_lab": ROOT / "lab",
+    "flip_demo": ROOT / "demo",
 }
-NOT_INSTALLED = {"flip_demo", "bench"}
-FLIP = {*PACKAGES, *NOT_INSTALLED}
+WHOLE = {"flip_lab", "flip_demo", "bench"}
+"""That put agents and a hub together."""
+FLIP = {*PACKAGES, *WHOLE}
 
 COMPOSITION_ROOTS = {"flip_agent.daemon", "flip_agent.cli", "flip_agent.__main__"}
 
@@ -56,9 +59,13 @@ def test_the_arithmetic_of_updates_imports_the_wire_and_the_runtime_alone() -> N
     assert offenders("flip_update", FLIP - {"flip_wire", "flip_runtime", "flip_update"}) == []
 
 
-def test_agent_and_hub_never_import_each_other_nor_the_demo() -> None:
-    assert offenders("flip_agent", {"flip_hub", *NOT_INSTALLED}) == []
-    assert offenders("flip_hub", {"flip_agent", *NOT_INSTALLED}) == []
+def test_agent_and_hub_never_import_each_other_nor_what_puts_them_together() -> None:
+    assert offenders("flip_agent", {"flip_hub", *WHOLE}) == []
+    assert offenders("flip_hub", {"flip_agent", *WHOLE}) == []
+
+
+def test_the_demo_knows_no_lab() -> None:
+    assert offenders("flip_demo", {"flip_lab", "bench"}) == offenders("flip_lab", {"bench"}) == []
 
 
 def test_torch_is_imported_only_where_models_are_trained_or_exported() -> None:

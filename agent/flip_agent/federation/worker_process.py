@@ -9,11 +9,12 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterable
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
 from flwr.clientapp import ClientApp
+from flwr.clientapp.typing import ClientAppCallable
 
 from flip_agent.federation.flower import (
     APP_NOT_LOADED,
@@ -46,11 +47,14 @@ from flip_wire.statements import Signed
 
 log = logging.getLogger(__name__)
 
+Play = Callable[[ClientApp], ClientAppCallable]
+
 _NICE = 5
 """Training yields to inference and to the device's own work."""
 
 
-def main(descriptor: int, folder: Path, clientapp: str) -> None:
+def main(descriptor: int, folder: Path, clientapp: str, played: Play = lambda app: app) -> None:
+    """`played`: what is called in the place of the app."""
     os.nice(_NICE)
     configure_logs()
     with (
@@ -58,10 +62,10 @@ def main(descriptor: int, folder: Path, clientapp: str) -> None:
         session.makefile("rb") as calls,
         session.makefile("wb") as answers,
     ):
-        serve(calls, answers, partial(load_client_app, folder, clientapp))
+        serve(calls, answers, lambda: played(load_client_app(folder, clientapp)))
 
 
-def serve(calls: BinaryIO, answers: BinaryIO, load: Callable[[], ClientApp]) -> None:
+def serve(calls: BinaryIO, answers: BinaryIO, load: Callable[[], ClientAppCallable]) -> None:
     """Answers calls until the session is gone."""
     load = cache(load)
     contents: dict[str, bytes] = {}
@@ -86,7 +90,7 @@ def serve(calls: BinaryIO, answers: BinaryIO, load: Callable[[], ClientApp]) -> 
 
 
 def _answer(
-    load: Callable[[], ClientApp], call: Call, contents: dict[str, bytes], sign: Signer
+    load: Callable[[], ClientAppCallable], call: Call, contents: dict[str, bytes], sign: Signer
 ) -> Iterable[FromWorker]:
     try:
         app = load()

@@ -58,6 +58,7 @@ class _Flower(Struct, frozen=True):
 class _Flip(Struct, frozen=True, forbid_unknown_fields=True):
     export: str | None = None
     task: str | None = None
+    lab: str | None = None
     """Read on the devices, by the ClientApp that ships with FLIP."""
     evaluate: str | None = None
     """Read in the ServerApp's process (`aggregator.evaluation`)."""
