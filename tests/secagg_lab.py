@@ -91,7 +91,7 @@ class Lab:
 
     def answer(self, name: str, question: bytes) -> bytes:
         """The state is kept before the answer leaves."""
-        update = self.updates[name] if device.needs_update(question) else None
+        update = self.updates[name] if device.needs_update(self.states[name], question) else None
         self.states[name], answer = device.answered(self.states[name], question, update)
         return answer
 

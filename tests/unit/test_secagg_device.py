@@ -152,7 +152,7 @@ def test_no_two_updates_go_under_the_same_masks() -> None:
 def test_a_vector_takes_an_update() -> None:
     lab = Lab(7)
     asked = question(lab, Stage.MASK)
-    assert device.needs_update(asked)
+    assert device.needs_update(lab.states[ME], asked)
     with pytest.raises(Rejected, match="with an update"):
         device.answered(lab.states[ME], asked)
 

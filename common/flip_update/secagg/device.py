@@ -14,12 +14,14 @@ from msgspec import structs
 from flip_runtime.errors import ConfigError, Corrupt, Rejected
 from flip_update.secagg.device_round import DeviceRound, Given, Update
 from flip_update.secagg.messages import (
-    STAGES,
     Answer,
     Delivery,
     Neighbourhood,
     Question,
+    Renewal,
+    Revealed,
     Setup,
+    Shared,
     Unmasking,
     encode,
     question_of,
@@ -27,6 +29,9 @@ from flip_update.secagg.messages import (
 
 NEW: Final = b""
 """The state before a run's first round."""
+_STAGES: Final = {Setup: 0, Neighbourhood: 1, Renewal: 1, Delivery: 2, Unmasking: 3}
+_NOT_ASKED: Final = Given(b"", b"")
+"""In the place of the `Setup` of a round that goes on with the circle of the one before."""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(DeviceRound)
@@ -37,9 +42,16 @@ class Answered(NamedTuple):
     answer: bytes
 
 
-def needs_update(question: bytes) -> bool:
-    """Raises `Rejected` for what is no question."""
-    return isinstance(question_of(question), Delivery)
+def needs_update(state: bytes, question: bytes) -> bool:
+    """Raises as `answered`, for what can be told before there is an update: nobody trains for a question in vain."""
+    asked = question_of(question)
+    known = _state_of(state)
+    _given(known, asked, question)
+    if not isinstance(asked, Delivery):
+        return False
+    assert known  # or `_given` had raised
+    known.refuse_delivery(asked)
+    return True
 
 
 def answered(state: bytes, question: bytes, update: Update | None = None) -> Answered:
@@ -55,15 +67,14 @@ def answered(state: bytes, question: bytes, update: Update | None = None) -> Ans
         assert known  # or `_given` had raised
         if update is None:
             raise Rejected("this question is answered with an update")
-        if not known.self_seed:
-            raise Rejected("the round is over for this device", hint="its secrets are gone")
-        after, answer = known.mask(asked, update)
-        content = encode(answer)
-        return Answered(state if before else _noted(after, question, b""), content)
+        after, masked = known.mask(asked, update)
+        return Answered(state if before else _noted(after, question, b""), encode(masked))
     if before:
         return Answered(state, before.answer)
     after, answer = _step(known, asked)
     content = encode(answer)
+    if isinstance(answer, Revealed) and answer.renewed:
+        return Answered(_renewed(after, answer.renewed, Given(_digest(question), content)), content)
     return Answered(_noted(after, question, content), content)
 
 
@@ -77,18 +88,31 @@ def _given(known: DeviceRound | None, asked: Question, question: bytes) -> Given
     """What was answered to this very question; None when it is the next one. Raises `Rejected` for any other."""
     if isinstance(asked, Setup) and _is_new(known, asked):
         return None
-    if known is None or (known.run, known.round) != (asked.run, asked.round):
+    if known is None or known.run != asked.run:
         raise Rejected(f"round {asked.round} of run {asked.run} is not this device's")
-    stage = STAGES.index(type(asked))
-    if stage < len(known.given):
-        if known.given[stage].question != _digest(question):
-            raise Rejected("another question of this stage was answered already", hint="each is answered once")
-        return known.given[stage]
+    if known.before and known.before.question == _digest(question):
+        return known.before
+    if isinstance(asked, Renewal) and asked.round > known.round:
+        _refuse_ended(bool(known.pairs))
+        return None
+    if known.round != asked.round:
+        raise Rejected(f"round {asked.round} of run {asked.run} is not this device's")
+    stage = _STAGES[type(asked)]
     if stage > len(known.given):
         raise Rejected("the question before this one was not asked")
-    if not known.private_key and not known.self_seed:
+    if stage == len(known.given):
+        _refuse_ended(bool(known.private_key or known.self_seed))
+        return None
+    if known.given[stage].question != _digest(question):
+        raise Rejected("another question of this stage was answered already", hint="each is answered once")
+    if isinstance(asked, Delivery):
+        _refuse_ended(bool(known.self_seed))  # what it is answered with is made of them
+    return known.given[stage]
+
+
+def _refuse_ended(goes_on: bool) -> None:
+    if not goes_on:
         raise Rejected("the round is over for this device", hint="its secrets are gone")
-    return None
 
 
 def _is_new(known: DeviceRound | None, asked: Setup) -> bool:
@@ -102,7 +126,7 @@ def _is_new(known: DeviceRound | None, asked: Setup) -> bool:
     return asked.round > known.round
 
 
-def _step(known: DeviceRound | None, asked: Setup | Neighbourhood | Unmasking) -> tuple[DeviceRound, Answer]:
+def _step(known: DeviceRound | None, asked: Setup | Neighbourhood | Renewal | Unmasking) -> tuple[DeviceRound, Answer]:
     if isinstance(asked, Setup):
         try:
             asked.parameters.check()
@@ -110,13 +134,29 @@ def _step(known: DeviceRound | None, asked: Setup | Neighbourhood | Unmasking) -
             raise Rejected(str(error)) from error
         return DeviceRound.begin(asked)
     assert known  # `_given` has seen it
-    return known.share(asked) if isinstance(asked, Neighbourhood) else known.reveal(asked)
+    match asked:
+        case Neighbourhood():
+            return known.share(asked)
+        case Renewal():
+            return known.renew(asked.round)
+        case _:
+            return known.reveal(asked)
 
 
 def _noted(after: DeviceRound, question: bytes, answer: bytes) -> bytes:
     """The state. A masked vector is not in it: it is made again from the update."""
-    given = (*after.given, Given(_digest(question), answer))
+    given = (*(after.given or _skipped(after)), Given(_digest(question), answer))
     return _encoder.encode(structs.replace(after, given=given))
+
+
+def _renewed(after: DeviceRound, dealt: Shared, before: Given) -> bytes:
+    """The state, as if the device had been asked for a `Renewal`: it may be, when the hub has not seen this answer."""
+    asked = Given(_digest(encode(Renewal(run=after.run, round=after.round))), encode(dealt))
+    return _encoder.encode(structs.replace(after, given=(_NOT_ASKED, asked), before=before))
+
+
+def _skipped(after: DeviceRound) -> tuple[Given, ...]:
+    return () if after.round == after.began else (_NOT_ASKED,)
 
 
 def _state_of(state: bytes) -> DeviceRound | None:

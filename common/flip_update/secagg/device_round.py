@@ -1,7 +1,7 @@
 """One device's part in one round: each step takes what the hub asks and gives the state after it, and the answer.
 
-Secrets are drawn for one round and are in its state alone; a step's secrets go when they are not needed any more, all
-of them once the shares are revealed. `device` sees to it that a step is taken once.
+Secrets are drawn or derived for one round and are in its state alone; a step's secrets go when they are not needed any
+more, all of the round's once the shares are revealed. `device` sees to it that a step is taken once.
 """
 
 import os
@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 from flip_runtime.errors import Rejected
 from flip_update.secagg import masks, parcels
 from flip_update.secagg.fixed_point import Array, Words, words_of
-from flip_update.secagg.keys import OwnKey, Pair
+from flip_update.secagg.keys import ROUNDS, OwnKey, Pair
 from flip_update.secagg.messages import (
     Advertised,
     Delivery,
@@ -59,9 +59,13 @@ class Held(Struct, frozen=True, kw_only=True):
 class DeviceRound(Struct, frozen=True, kw_only=True):
     run: str
     round: int
+    began: int
+    """The round in which the keys were agreed on."""
     parameters: Parameters
     given: tuple[Given, ...] = ()
     """By stage."""
+    before: Given | None = None
+    """What ended the round before this one."""
     private_key: bytes = b""
     """Until the pairs are derived from it."""
     number: int = 0
@@ -76,7 +80,9 @@ class DeviceRound(Struct, frozen=True, kw_only=True):
     @classmethod
     def begin(cls, asked: Setup) -> tuple[Self, Advertised]:
         own = OwnKey.drawn()
-        begun = cls(run=asked.run, round=asked.round, parameters=asked.parameters, private_key=own.private)
+        begun = cls(
+            run=asked.run, round=asked.round, began=asked.round, parameters=asked.parameters, private_key=own.private
+        )
         return begun, Advertised(run=asked.run, round=asked.round, public_key=own.public)
 
     def share(self, asked: Neighbourhood) -> tuple[Self, Shared]:
@@ -84,46 +90,59 @@ class DeviceRound(Struct, frozen=True, kw_only=True):
         own = OwnKey.kept(self.private_key)
         _refuse_circle(asked, own.public, self.parameters)
         pairs = tuple(own.pair_with(neighbour, asked.number, self.run, self.round) for neighbour in asked.neighbours)
+        threshold = asked.ring.threshold
+        return structs.replace(self, private_key=b"", number=asked.number, threshold=threshold, pairs=pairs)._deal()
+
+    def renew(self, round_: int) -> tuple[Self, Shared]:
+        """For a later number: all secrets of this one are gone then. Raises `Rejected` past what the keys are for."""
+        if round_ - self.began >= ROUNDS:
+            raise Rejected(f"round {round_} with keys of round {self.began}", hint=f"they serve {ROUNDS} numbers")
+        pairs = self.pairs
+        for number in range(self.round + 1, round_ + 1):
+            pairs = tuple(pair.stepped(self.run, number) for pair in pairs)
+        after = structs.replace(self, round=round_, given=(), before=None, pairs=pairs, held=(), fingerprint=b"")
+        return after._deal()
+
+    def _deal(self) -> tuple[Self, Shared]:
         self_seed, escrow_key = os.urandom(masks.SEED), os.urandom(masks.SEED)
-        holders = [pair.number for pair in pairs]
+        holders = [pair.number for pair in self.pairs]
         dealt = zip(
-            pairs,
-            split(self_seed, holders, asked.ring.threshold),
-            split(escrow_key, holders, asked.ring.threshold),
+            self.pairs,
+            split(self_seed, holders, self.threshold),
+            split(escrow_key, holders, self.threshold),
             strict=True,
         )
         answer = Shared(
             run=self.run,
             round=self.round,
-            seal=parcels.seal(self_seed, self.run, self.round, asked.number),
-            escrow=parcels.escrow(escrow_key, [p.mask_seed for p in pairs], self.run, self.round, asked.number),
+            seal=parcels.seal(self_seed, self.run, self.round, self.number),
+            escrow=parcels.escrow(escrow_key, [p.mask_seed for p in self.pairs], self.run, self.round, self.number),
             parcels=[
-                parcels.parcel(Shares(first, second), pair, Dealing(self.run, self.round, asked.number, pair.number))
+                parcels.parcel(Shares(first, second), pair, Dealing(self.run, self.round, self.number, pair.number))
                 for pair, first, second in dealt
             ],
         )
-        after = structs.replace(
-            self,
-            private_key=b"",
-            number=asked.number,
-            threshold=asked.ring.threshold,
-            pairs=pairs,
-            self_seed=self_seed,
-        )
-        return after, answer
+        return structs.replace(self, self_seed=self_seed), answer
+
+    def refuse_delivery(self, asked: Delivery) -> None:
+        """Raises `Rejected` when too few neighbours have shared to hide an update well, or others have."""
+        numbers = {parcel.number for parcel in asked.parcels}
+        if len(numbers) != len(asked.parcels) or not numbers.issubset(pair.number for pair in self.pairs):
+            raise Rejected("parcels that are not of this device's neighbours")
+        self._refuse_few(len(numbers))
+
+    def _refuse_few(self, shared: int) -> None:
+        if shared < self.threshold:
+            raise Rejected(f"{shared} neighbours have shared and {self.threshold} are needed")
 
     def mask(self, asked: Delivery, update: Update) -> tuple[Self, Masked]:
         """Also a second time, for the same update: two under the same masks hide neither.
 
-        Raises `Rejected` for another one, and when too few neighbours have shared to hide it well.
+        Raises `Rejected` for another one, and as `refuse_delivery`.
         """
-        pairs = {pair.number: pair for pair in self.pairs}
-        numbers = [parcel.number for parcel in asked.parcels]
-        if len(set(numbers)) != len(numbers) or not pairs.keys() >= set(numbers):
-            raise Rejected("parcels that are not of this device's neighbours")
-        held, unopened = self._opened(asked.parcels, pairs)
-        if len(held) < self.threshold:
-            raise Rejected(f"{len(held)} neighbours have shared and {self.threshold} are needed")
+        self.refuse_delivery(asked)
+        held, unopened = self._opened(asked.parcels, {pair.number: pair for pair in self.pairs})
+        self._refuse_few(len(held))
         words = words_of(update.arrays, update.weight, self.parameters)
         fingerprint = self._fingerprint(words)
         if self.fingerprint not in (b"", fingerprint):
@@ -133,7 +152,10 @@ class DeviceRound(Struct, frozen=True, kw_only=True):
         return after, Masked(run=self.run, round=self.round, unopened=unopened, vector=words.data.cast("B"))
 
     def reveal(self, asked: Unmasking) -> tuple[Self, Revealed]:
-        """Raises `Rejected` when both secrets of one device are asked for, or the sum would be of too few."""
+        """And on to the next round, where that is asked for: what it deals there goes with what it reveals here.
+
+        Raises `Rejected` when both secrets of one device are asked for, or the sum would be of too few.
+        """
         held = {each.number: each for each in self.held}
         asked_for = [*asked.sent, *asked.dropped]
         if len(set(asked_for)) != len(asked_for):
@@ -150,7 +172,10 @@ class DeviceRound(Struct, frozen=True, kw_only=True):
             escrow_keys=[Share(number, held[number].escrow_key) for number in asked.dropped],
             mask_seeds=[Seed(number, seeds[number]) for number in asked.dropped],
         )
-        return self.without_secrets(), answer
+        if not asked.renews:
+            return self.without_secrets(), answer
+        after, renewed = self.renew(self.round + 1)
+        return after, structs.replace(answer, renewed=renewed)
 
     def without_secrets(self) -> Self:
         return structs.replace(self, private_key=b"", pairs=(), self_seed=b"", held=(), fingerprint=b"")

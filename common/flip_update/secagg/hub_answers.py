@@ -19,11 +19,15 @@ def advertised(state: HubState, member: Member, answer: Advertised) -> None:
 
 
 def shared(state: HubState, member: Member, answer: Shared) -> None:
+    _refuse_dealt(state, member, answer)
+    member.shared = answer
+
+
+def _refuse_dealt(state: HubState, member: Member, answer: Shared) -> None:
     if [parcel.number for parcel in answer.parcels] != state.graph.neighbours(member.number):
         raise Rejected("the parcels are not for its neighbours")
     if len(answer.escrow) != state.graph.degree * SEED + TAG:
         raise Rejected(f"an escrow of {len(answer.escrow)} bytes for {state.graph.degree} neighbours")
-    member.shared = answer
 
 
 def masked(state: HubState, member: Member, answer: Masked) -> None:
@@ -44,7 +48,17 @@ def revealed(state: HubState, member: Member, answer: Revealed) -> None:
     _refuse_others("escrow key", answer.escrow_keys, wanted.dropped, escrow_keys, state, member)
     if [seed.number for seed in answer.mask_seeds] != wanted.dropped:
         raise Rejected("seeds of masks that were not asked for, or not all that were")
+    _refuse_renewed(state, member, answer.renewed)
     member.revealed = answer
+
+
+def _refuse_renewed(state: HubState, member: Member, dealt: Shared | None) -> None:
+    if (dealt is not None) != state.renews:
+        raise Rejected("shares for the next round that were not asked for, or none that were")
+    if dealt is not None:
+        if (dealt.run, dealt.round) != (state.run, state.round + 1):
+            raise Rejected(f"shares for round {dealt.round} of run {dealt.run}")
+        _refuse_dealt(state, member, dealt)
 
 
 def _refuse_others(

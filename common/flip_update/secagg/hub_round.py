@@ -15,6 +15,7 @@ import msgspec
 from flip_runtime.errors import ConfigError, Corrupt, Rejected
 from flip_update.secagg import hub_answers, unmasking
 from flip_update.secagg.fixed_point import Total
+from flip_update.secagg.keys import ROUNDS
 from flip_update.secagg.members import HubState, Member, Stage
 from flip_update.secagg.messages import Advertised, Answer, Masked, Revealed, Shared, answer_of, encode
 from flip_update.secagg.parameters import Parameters
@@ -69,6 +70,7 @@ class HubRound:
             HubState(
                 run=run,
                 round=round_,
+                began=round_,
                 parameters=parameters,
                 dropout=dropout,
                 colluding=colluding,
@@ -83,6 +85,28 @@ class HubRound:
             return cls(_decoder.decode(stored))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Corrupt(f"the state of a round of secure aggregation: {error}") from error
+
+    def following(self) -> "HubRound | None":
+        """The next number, with the same circle: who has dealt for it is not asked to once more. None when the next
+        round needs a new one: this one's keys were not renewed or are used up, or devices were refused in it."""
+        state = self._state
+        if state.stage is not Stage.DONE or not state.renews or self.refused():
+            return None
+        members = {device: _in_next_round(state.members[device]) for device in state.circle}
+        return HubRound(
+            HubState(
+                run=state.run,
+                round=state.round + 1,
+                began=state.began,
+                parameters=state.parameters,
+                dropout=state.dropout,
+                colluding=state.colluding,
+                members=members,
+                stage=Stage.SHARE,
+                ring=state.ring,
+                circle=state.circle,
+            )
+        )
 
     def stored(self) -> bytes:
         return _encoder.encode(self._state)
@@ -164,8 +188,12 @@ class HubRound:
             return False
         return True
 
-    def close(self) -> None:
-        """On to the next stage, with those that have answered. Raises `Rejected` that says how many are lacking."""
+    def close(self, *, renews: bool = False) -> None:
+        """On to the next stage, with those that have answered. Raises `Rejected` that says how many are lacking.
+
+        `renews`: of the stage `MASK`, whether there shall be a next round with this circle (`following`): it has the
+        next number, which must not have been another round's.
+        """
         state = self._state
         if state.stage is Stage.DONE:
             raise Rejected("the round is over")
@@ -177,9 +205,18 @@ class HubRound:
                 state.sharers = sorted(member.number for member in state.left())
             case Stage.MASK:
                 self._count()
+                state.renews = renews and self._can_renew()
             case _:
                 pass
         state.stage = Stage(state.stage + 1)
+
+    @property
+    def parameters(self) -> Parameters:
+        return self._state.parameters
+
+    def devices(self) -> list[str]:
+        """That the round was begun with."""
+        return list(self._state.members)
 
     def counted(self) -> list[str]:
         """Devices whose updates are in the sum, once the stage `MASK` is closed."""
@@ -194,6 +231,12 @@ class HubRound:
         if self._state.stage is not Stage.DONE:
             raise Rejected(f"the round is in stage {self._state.stage.name.lower()}")
         return unmasking.total(self._state, masked)
+
+    def _can_renew(self) -> bool:
+        """Whether all devices of the circle have its keys, and have answered as they should."""
+        state = self._state
+        agreed = state.round > state.began or len(state.sharers) == len(state.circle)
+        return agreed and state.round + 1 - state.began < ROUNDS and not self.refused()
 
     def _draw_circle(self) -> None:
         state = self._state
@@ -212,3 +255,8 @@ class HubRound:
         counted = set(state.counted)
         masked_with = {other for number in counted for other in state.at(number).opened}
         state.dropped = sorted(masked_with - counted)
+
+
+def _in_next_round(member: Member) -> Member:
+    dealt = member.revealed.renewed if member.revealed else None
+    return Member(answered=Stage.SHARE if dealt is None else Stage.MASK, number=member.number, shared=dealt)

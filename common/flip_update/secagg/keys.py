@@ -1,7 +1,8 @@
-"""Keys of one round: a fresh X25519 pair for each device, and what two devices derive from theirs.
+"""Keys of a circle: a fresh X25519 pair for each device, and what two devices derive from theirs for each round.
 
 One agreement gives a pair of devices both its keys (HKDF-SHA256, one for each purpose); the published protocol makes
-two, because there the secret key of the masks is what gets shared. Here it never is: see `parcels.Escrow`.
+two, because there the secret key of the masks is what gets shared. Here it never is: see `parcels.Escrow`. A third key
+leads on to those of the next round, and none leads back: who breaks into a device learns nothing of rounds before.
 """
 
 from functools import cache
@@ -10,22 +11,37 @@ from typing import Final, Self
 import msgspec
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 from msgspec import Struct
 
 from flip_runtime.errors import Rejected
 from flip_update.secagg.messages import Neighbour
 
+ROUNDS: Final = 16
+"""Numbers that one agreement serves, its first included."""
 _KEY: Final = 32
 
 
 class Pair(Struct, frozen=True, kw_only=True):
-    """What a device has in common with one neighbour, and nobody else."""
+    """What a device has in common with one neighbour in one round, and nobody else."""
 
     number: int
     """The neighbour's."""
     parcel_key: bytes
     mask_seed: bytes
+    following: bytes
+    """From which the keys of the next number are derived."""
+
+    @classmethod
+    def of(cls, number: int, keys: bytes) -> Self:
+        return cls(
+            number=number, parcel_key=keys[:_KEY], mask_seed=keys[_KEY : 2 * _KEY], following=keys[2 * _KEY : 3 * _KEY]
+        )
+
+    def stepped(self, run: str, round_: int) -> Self:
+        """To that round, the next one."""
+        info = context("next", run, round_)
+        return self.of(self.number, HKDFExpand(hashes.SHA256(), 3 * _KEY, info).derive(self.following))
 
 
 def context(purpose: str, *parts: str | int | bytes) -> bytes:
@@ -55,8 +71,7 @@ class OwnKey:
         secret = _agreed(self._key, neighbour.public_key)
         ends = sorted([(number, self.public), (neighbour.number, neighbour.public_key)])
         info = context("pair", run, round_, *(part for end in ends for part in end))
-        derived = HKDF(hashes.SHA256(), 2 * _KEY, None, info).derive(secret)
-        return Pair(number=neighbour.number, parcel_key=derived[:_KEY], mask_seed=derived[_KEY:])
+        return Pair.of(neighbour.number, HKDF(hashes.SHA256(), 3 * _KEY, None, info).derive(secret))
 
 
 def refuse_weak(public_key: bytes) -> None:

@@ -51,6 +51,10 @@ class HubState(Struct, kw_only=True):
     colluding: float
     members: dict[str, Member]
     """By device."""
+    began: int
+    """The round in which this one's circle was drawn."""
+    renews: bool = False
+    """Whether devices are asked to deal for the next round when they reveal: known from `REVEAL` on."""
     stage: Stage = Stage.ADVERTISE
     ring: Ring | None = None
     circle: list[str] = []

@@ -4,6 +4,14 @@ Setup         -> Advertised   a fresh public key
 Neighbourhood -> Shared       shares of two secrets, each closed for one neighbour
 Delivery      -> Masked       the masked vector
 Unmasking     -> Revealed     of each neighbour the share of one secret
+
+A circle of neighbours serves several rounds (`keys.ROUNDS`). In all but its first there is no `Setup`, and in the place
+of `Neighbourhood` stands
+
+Renewal       -> Shared
+
+which is asked of those alone that have not dealt with the `Unmasking` of the round before: most devices are asked two
+questions a round.
 """
 
 from typing import Annotated, TypeVar
@@ -55,6 +63,10 @@ class Neighbourhood(Message, frozen=True, kw_only=True):
     """As `Ring.neighbours` orders them, as are the parcels of `Shared`."""
 
 
+class Renewal(Message, frozen=True, kw_only=True):
+    """The number of the device, its neighbours and the threshold are those of the round before."""
+
+
 class Parcel(Struct, frozen=True, kw_only=True):
     number: Number
     """To whom it goes; in a `Delivery`, whom it is from."""
@@ -90,6 +102,8 @@ class Unmasking(Message, frozen=True, kw_only=True):
     """Neighbours whose vectors are in the sum."""
     dropped: Numbers
     """Those with whom some have masked, and whose vectors are not in it."""
+    renews: bool = False
+    """Whether the device deals for the next number at once, as if it were asked for a `Renewal`."""
 
 
 class Share(Struct, frozen=True):
@@ -110,12 +124,12 @@ class Revealed(Message, frozen=True, kw_only=True):
     """Of those that dropped out."""
     mask_seeds: Annotated[list[Seed], Meta(max_length=MOST)]
     """Of this device's own masks with those: all that is needed, except for masks of devices that answer no more."""
+    renewed: Shared | None = None
+    """For the round after this one."""
 
 
-Question = Setup | Neighbourhood | Delivery | Unmasking
+Question = Setup | Neighbourhood | Renewal | Delivery | Unmasking
 Answer = Advertised | Shared | Masked | Revealed
-
-STAGES = (Setup, Neighbourhood, Delivery, Unmasking)
 
 _T = TypeVar("_T")
 _encoder = msgspec.msgpack.Encoder()

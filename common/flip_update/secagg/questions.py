@@ -3,7 +3,7 @@
 from msgspec import structs
 
 from flip_update.secagg.members import HubState, Member, Stage, among
-from flip_update.secagg.messages import Delivery, Neighbour, Neighbourhood, Question, Setup, Unmasking
+from flip_update.secagg.messages import Delivery, Neighbour, Neighbourhood, Question, Renewal, Setup, Unmasking
 
 
 def question(state: HubState, member: Member) -> Question:
@@ -11,6 +11,8 @@ def question(state: HubState, member: Member) -> Question:
     match state.stage:
         case Stage.ADVERTISE:
             return Setup(run=state.run, round=state.round, parameters=state.parameters)
+        case Stage.SHARE if state.round > state.began:
+            return Renewal(run=state.run, round=state.round)
         case Stage.SHARE:
             near = [Neighbour(n, state.at(n).public_key) for n in state.graph.neighbours(member.number)]
             return Neighbourhood(
@@ -37,4 +39,5 @@ def unmasking(state: HubState, member: Member) -> Unmasking:
         round=state.round,
         sent=[number for number in member.opened if among(number, state.counted)],
         dropped=[number for number in member.opened if among(number, state.dropped)],
+        renews=state.renews,
     )

@@ -34,15 +34,15 @@ class SecureUpdate:
         """
         question, weighted_by = _asked(message.content)
         with hidden(context, STATE) as kept:
-            update = None
-            if needs_update(question):
+            update, state = None, _state(kept)
+            if needs_update(state, question):
                 asked = arrays_of(message.content)
                 base = {} if asked is None else split(asked[1], self._local)[0]
                 reply = call_next(message, context)
                 if reply.has_error():
                     return reply
                 update = _update(reply, base, weighted_by)
-            state, answer = answered(_state(kept), question, update)
+            state, answer = answered(state, question, update)
             context.state[STATE] = ConfigRecord({_STATE: state})
         return Message(RecordDict({SECURE: _record(answer)}), reply_to=message)
 

@@ -131,7 +131,7 @@ class Conductor:
         for number in range(last if trained else last + 1, num_rounds + 1):
             log.info("[ROUND %d/%d]", number, num_rounds)
             if not trained:
-                self._train(state, number, timeout)
+                self._train(state, number, timeout, last=number == num_rounds)
                 if self._ledger is not None:
                     self._ledger.tell(num_rounds - number)
             trained = False
@@ -153,14 +153,14 @@ class Conductor:
         )
         BufferedSteps(self._grid, self._saved, self._reports, write, self._seed).run(strategy, state, work, done)
 
-    def _train(self, state: State, number: int, timeout: float) -> None:
+    def _train(self, state: State, number: int, timeout: float, *, last: bool) -> None:
         self._draw(number, "train")
         strategy, grid = state.strategy, self._grid
         messages = strategy.configure_train(number, state.arrays, state.train_config, grid)
         if self._secure is None:
             replies = grid.send_and_receive(messages, timeout=timeout)
         else:
-            replies = self._secure.replies(number, messages, timeout)
+            replies = self._secure.replies(number, messages, timeout, last=last)
         # first: a strategy may take replies apart
         shares = shares_of(strategy, replies) if self._secure is None else {}
         arrays, metrics = strategy.aggregate_train(number, replies)

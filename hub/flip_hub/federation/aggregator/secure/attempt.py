@@ -1,4 +1,4 @@
-"""One attempt at a round: four exchanges with the same devices, each with the plan's deadline.
+"""One attempt at a round: up to four exchanges with the same devices, each with the plan's deadline.
 
 Who does not answer in time, or answers what it should not, is out of the round, which goes on without it as long as
 enough are left. Only the exchange in which devices train is a message of the round's; the others are queries, which
@@ -49,14 +49,16 @@ class Attempt:
         self._grid = grid
         self._report = report
 
-    def total(self, limits: Limits, vectors: Vectors) -> Total:
-        """Raises `Rejected` when too few devices are left, or what they sent makes no sum."""
+    def total(self, limits: Limits, vectors: Vectors, *, renews: bool) -> Total:
+        """`renews`: whether devices shall deal for the next round as well.
+
+        Raises `Rejected` when too few devices are left, or what they sent makes no sum."""
         self._report(MessagesPushed(round=self._number, phase=Phase.TRAIN, nodes=sorted(self._instructions)))
         try:
             while (stage := self._hub.stage) is not Stage.DONE:
                 wait = self._wait(stage, limits)
                 self._exchange(stage, wait, vectors)
-                self._hub.close()
+                self._hub.close(renews=renews)
                 if stage is Stage.MASK and (void := wait.void(len(self._hub.counted()))):
                     raise Rejected(void)
             return self._hub.total(vectors.of(self._hub.counted()))
@@ -70,7 +72,8 @@ class Attempt:
         )
 
     def _exchange(self, stage: Stage, wait: Wait, vectors: Vectors) -> None:
-        asked = self._hub.questions()
+        if not (asked := self._hub.questions()):
+            return  # all have dealt in the round before
         ids = self._grid.push_messages([self._message(stage, each) for each in asked])
         waiting = {key: each.device for key, each in zip(ids, asked, strict=False) if key}
         while waiting:

@@ -54,6 +54,8 @@ class SecureRounds:
         self._local = list(local)
         self._attempts = Attempts(folder)
         self._weighted_by = ""
+        self._following: HubRound | None = None
+        """The next round, with the circle and the keys of the one before."""
 
     def begin(self, strategy: Strategy) -> None:
         """Raises `Rejected` for a strategy that needs more of a round than the mean of its updates."""
@@ -66,8 +68,11 @@ class SecureRounds:
         self._weighted_by = weighted_by(strategy)
         log.info("secure aggregation: %s", self._secure)
 
-    def replies(self, number: int, messages: Iterable[Message], timeout: float | None) -> list[Message]:
-        """The mean of the devices' updates; none of a void round, of which the grid's `void` says why.
+    def replies(
+        self, number: int, messages: Iterable[Message], timeout: float | None, *, last: bool = False
+    ) -> list[Message]:
+        """The mean of the devices' updates; none of a void round, of which the grid's `void` says why. After the `last`
+        one devices keep no keys.
 
         Raises `Rejected` when the model, or how many devices the strategy asks, does not fit the plan.
         """
@@ -86,28 +91,34 @@ class SecureRounds:
             )
         try:
             with Vectors(self._folder) as vectors:
-                attempt = self._attempt(number, instructions, length)
-                total = attempt.total(Limits(rules=self._rules, timeout=timeout), vectors)
+                hub = self._begun(sorted(instructions), length)
+                attempt = Attempt(number, hub, instructions, self._weighted_by, self._grid, self._report)
+                total = attempt.total(Limits(rules=self._rules, timeout=timeout), vectors, renews=not last)
         except (Rejected, ConfigError, OSError) as error:  # of a full disk
             self._grid.void = f"the round is void: {error}"
             self._grid.missed(set(self._grid.untaken()), self._grid.void)
             log.warning("round %d: %s", number, self._grid.void)
             return []
+        self._following = hub.following()
         if total.clipped:
             log.warning("%d devices changed values by more than %s.clip", total.clipped, FIELD)
         return [self._reply(model, shared, total)]
 
-    def _attempt(self, number: int, instructions: dict[str, Message], length: int) -> Attempt:
-        """Raises `ConfigError` when so few devices cannot make a round."""
-        hub = HubRound.begin(
+    def _begun(self, devices: list[str], length: int) -> HubRound:
+        """With the circle of the round before, if it is of these very devices. Raises `ConfigError` when so few cannot
+        make a round."""
+        following, self._following = self._following, None
+        parameters = parameters_of(self._secure, length)
+        if following is not None and following.parameters == parameters and sorted(following.devices()) == devices:
+            return following
+        return HubRound.begin(
             self._run_id,
             self._attempts.next(),
-            parameters_of(self._secure, length),
-            sorted(instructions),
+            parameters,
+            devices,
             dropout=self._secure.dropout,
             colluding=self._secure.colluding,
         )
-        return Attempt(number, hub, instructions, self._weighted_by, self._grid, self._report)
 
     def _reply(self, model: ArrayRecord, shared: dict[str, Array], total: Total) -> Message:
         arrays, start = dict(model), 0
