@@ -38,7 +38,7 @@ class Reported:
         self.state.set(replace(self.state.value, mode=mode))
 
     def serving(self, now: Serving) -> None:
-        model = ServingModel(model=now.model, version=now.version, since=now.since, url=now.url)
+        model = ServingModel(model=now.model, version=now.version, since=now.since, url=now.url, local=now.local)
         others = [each for each in self.state.value.serving if each.model != now.model]
         self.state.set(replace(self.state.value, serving=[*others, model]))
 

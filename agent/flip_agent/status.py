@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from flip_agent.local.ask import ask
 from flip_agent.local.messages import Mend, Mended, Status, StatusRequest
+from flip_agent.models.command import parts_sentence
 from flip_wire.health import Repair
 from flip_wire.inference import ModelTraffic
 
@@ -57,6 +58,8 @@ def _work(status: Status, now: float) -> Iterator[tuple[str, str]]:
     yield "training", f"{reported.training}{because}"
     for model in reported.serving:
         yield "serving", f"{model.model} version {model.version} for {_span(now - model.since)}, {model.url}"
+        if model.local is not None:
+            yield "parts", f"{model.model}: {parts_sentence(model.local)}"
     if not reported.serving:
         yield "serving", "nothing yet"
     for failure in reported.failures:

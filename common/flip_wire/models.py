@@ -98,7 +98,7 @@ class ModelAssignment(Struct, frozen=True, kw_only=True):
         return f"flip-model-version\n{self.manifest}\n{self.size}\n{self.version}\n{self.model}".encode()
 
 
-class LocalParts(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class LocalParts(Struct, frozen=True, kw_only=True):
     """What answers on a device in the place of a version's local parts."""
 
     served: Literal["own", "untrained", "refused"]

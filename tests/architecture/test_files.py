@@ -17,6 +17,7 @@ INSIDE = {
     "flip_agent.feedback.sample_file": ("flip_agent.feedback.",),
     "flip_agent.feedback.sample_store": ("flip_agent.feedback.", "flip_agent.inference.instance"),
     "flip_agent.federation.session_store": ("flip_agent.federation.",),
+    "flip_agent.federation.own_parts_keeper": ("flip_agent.federation.",),
     "flip_agent.outbox.file": ("flip_agent.outbox.",),
 }
 """By whom the classes of a file may be imported."""
@@ -45,6 +46,18 @@ def test_a_sqlite_file_is_opened_only_by_the_modules_that_know_how() -> None:
         if node.value.id in {"sqlite3", "aiosqlite"}
     }
     assert opening == OPENERS
+
+
+def test_own_parts_are_written_by_the_session_alone_and_read_by_serve() -> None:
+    users: dict[str, set[str]] = {"encode_parts": set(), "OwnPartsFolder": set()}
+    for module, tree in modules():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module == "flip_agent.own_parts":
+                for name in node.names:
+                    users.get(name.name, set()).add(module)
+    keeper, serve = "flip_agent.federation.own_parts_keeper", "flip_agent.inference."
+    assert users["encode_parts"] == {keeper}
+    assert {user for user in users["OwnPartsFolder"] if not user.startswith(serve)} == {keeper}
 
 
 def test_nobody_but_its_owner_imports_what_opens_a_file() -> None:

@@ -11,6 +11,7 @@ import pytest_asyncio
 from agent_rig import eventually
 
 from flip_agent.inference.engine.engine import Engine
+from flip_agent.inference.engine.own_parts import with_own_parts
 from flip_agent.inference.engine.served_models import ServedModels
 from flip_agent.inference.guard.comparison import Copies, SpareThread
 from flip_agent.inference.guard.guardian import Guardian
@@ -18,7 +19,9 @@ from flip_agent.inference.guard.objections import Limits
 from flip_agent.inference.guard.verdicts import Verdict, Verdicts
 from flip_agent.inference.metrics.metrics import Metrics
 from flip_agent.models.store import ModelStore
+from flip_agent.own_parts import OwnPartsFolder
 from flip_demo.perceptron import make_version
+from own_heads import HEAD, head, leave
 
 LIMITS = Limits(judged_by=10, max_error_rate=1.0, max_slowdown=0.0, min_agreement=0.9, min_accuracy=0.8)
 
@@ -124,3 +127,26 @@ async def test_a_version_is_kept_where_the_one_before_did_no_better(device: Devi
         guardian.judged("digits", 2, False)
         await device.call(5)
     assert (device.active, device.told) == (2, [])
+
+
+async def test_a_version_with_new_parts_of_the_device_s_own_is_watched_anew(folder: Path) -> None:
+    store, files = ModelStore(folder / "models"), OwnPartsFolder(folder / "parts")
+    for number, local in ((1, []), (2, HEAD)):
+        made = make_version(store, "digits", number, seed=1, run_id="run-1", local=local)
+        store.activate("digits", made)
+    leave(folder, head(1))
+    models = ServedModels(store, max_rows=64, max_queue=16, own=lambda version: with_own_parts(store, files, version))
+    await models.load()
+    device = Device(folder, models)
+    async with device.guarded():
+        await device.call(20)
+        assert (device.active, device.told) == (2, [])
+        leave(folder, head(9), number=4)
+        models.all[0].woken(await models.opened("digits", made))
+        async with asyncio.timeout(60):
+            while device.active == 2:
+                await device.call(1)
+        await eventually(lambda: device.told)
+    assert "rows as the version before" in device.told[0].reason
+    device.spare.close()
+    models.close()

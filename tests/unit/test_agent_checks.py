@@ -5,18 +5,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from flip_agent.health.checks import disk
 from flip_agent.health.checks.data_folder import data_folder
 from flip_agent.health.checks.disk import disk_space, inodes
 from flip_agent.health.checks.hub import clock, hub, skew
 from flip_agent.health.checks.machine import memory, temperature
-from flip_agent.health.checks.models import freshness, inference, rollout
+from flip_agent.health.checks.models import freshness, inference, parts, rollout
 from flip_agent.health.hardware import Hardware
 from flip_agent.hub.link import HubLink
 from flip_agent.models.store import ModelStore
 from flip_wire.fleet import DesiredState, ReportedState, RolloutFailure, ServingModel
-from flip_wire.models import ModelAssignment, Sha256
+from flip_wire.models import LocalParts, ModelAssignment, Sha256
 
 WANTED = ModelAssignment(model="digits", version=3, manifest=Sha256("0" * 64), size=1)
 
@@ -122,6 +123,17 @@ def test_a_version_that_is_wanted_and_not_served_is_told(
 ) -> None:
     desired = DesiredState(generation=1, models=wanted)
     assert freshness(lambda: desired, reports(serving=serving), lambda: 0.0, lambda: 1e9).look() == text
+
+
+def test_own_parts_that_are_refused_are_told_and_a_device_that_has_none_is_well() -> None:
+    def look(local: LocalParts | None) -> str:
+        return parts(reports(serving=[replace(serves(3), local=local)])).look()
+
+    assert look(None) == ""
+    assert look(LocalParts(served="own", run_id="run-1", round=3, trained_at=1.0)) == ""
+    assert look(LocalParts(served="untrained", run_id="run-1")) == ""
+    refused = LocalParts(served="refused", run_id="run-1", reason="damaged on its disk")
+    assert look(refused) == "digits version 3: damaged on its disk"
 
 
 def test_an_old_version_is_told_where_that_is_asked_for() -> None:

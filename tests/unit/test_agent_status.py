@@ -1,12 +1,15 @@
 """What `flip-agent status` shows people."""
 
 import msgspec
+from msgspec.structs import replace
 
-from flip_agent.local.messages import Status
+from flip_agent.local.messages import KeptModel, Status
+from flip_agent.models.command import render_models
 from flip_agent.status import render
 from flip_wire.fleet import ReportedState, RolloutFailure, ServingModel
 from flip_wire.health import Condition, HealthReport, NetworkUse, Repair, Severity
 from flip_wire.inference import ModelTraffic
+from flip_wire.models import LocalParts
 
 NOW = 1_000_000.0
 
@@ -82,6 +85,26 @@ def test_everything_worth_knowing_is_on_aligned_lines() -> None:
         "clock     -0.2 s to the hub's",
         "repaired  disk-low: old logs removed (4.0 MiB)",
         "critical  Disk full: 1 MiB",
+    ]
+
+
+def test_what_answers_in_the_place_of_local_parts_is_told() -> None:
+    def shown(local: LocalParts) -> str:
+        (serving,) = STATUS.reported.serving
+        state = replace(STATUS.reported, serving=[replace(serving, local=local)])
+        (line,) = [line for line in render(replace(STATUS, reported=state), NOW).splitlines() if "parts" in line]
+        return line
+
+    own = shown(LocalParts(served="own", run_id="run-1", round=6, trained_at=NOW))
+    assert own.startswith("parts     digits: this device's own, of round 6 of run-1, trained 1970-01-1")
+    untrained = LocalParts(served="untrained", run_id="run-1")
+    assert shown(untrained) == "parts     digits: the version's: this device has trained none in run-1"
+    refused = LocalParts(served="refused", run_id="run-1", reason="damaged on its disk")
+    assert shown(refused) == "parts     digits: the version's: damaged on its disk"
+    model = KeptModel(model="digits", active=4, previous=3, wanted=4, refused=[], local=untrained)
+    assert render_models([model]).splitlines() == [
+        "digits  active 4, previous 3, wanted 4",
+        "  local parts: the version's: this device has trained none in run-1",
     ]
 
 

@@ -131,6 +131,13 @@ MODEL_STALE = Declaration(
     visible_after=900.0,  # a large model on a mobile link takes ten minutes
     depends_on=(SAFE_MODE.code, HUB_UNREACHABLE.code, INFERENCE_DOWN.code, ROLLOUT_FAILED.code, DISK_LOW.code),
 )
+PARTS_REFUSED = Declaration(
+    code="parts-refused",
+    subject="parts",
+    title="A model answers without this device's own parts",
+    severity=Severity.WARNING,
+    hint="the version's answer in their place; the next training of that run writes them anew",
+)
 DATA_MISSING = Declaration(
     code="data-missing",
     subject="data",
@@ -156,8 +163,8 @@ NETWORK_USED_UP = Declaration(
 
 DECLARED = (
     *(SAFE_MODE, CONFIG_REFUSED, DISK_LOW, INODES_LOW, DATABASE_DAMAGED, TEMPERATURE_HIGH, MEMORY_LOW, CLOCK_SKEW),
-    *(HUB_UNREACHABLE, SERVE_FAILS, TRAIN_FAILS, INFERENCE_DOWN, ROLLOUT_FAILED, MODEL_STALE, DATA_MISSING),
-    *(TRAINING_HELD, NETWORK_USED_UP),
+    *(HUB_UNREACHABLE, SERVE_FAILS, TRAIN_FAILS, INFERENCE_DOWN, ROLLOUT_FAILED, MODEL_STALE, PARTS_REFUSED),
+    *(DATA_MISSING, TRAINING_HELD, NETWORK_USED_UP),
 )
 
 

@@ -63,6 +63,7 @@ def daemon_checks(
         Check(TRAIN_FAILS, lambda: failing("train")),
         models.inference(lambda: inference.missing),
         models.rollout(lambda: reported.state.value),
+        models.parts(lambda: reported.state.value),
         models.freshness(
             lambda: desired.value,
             lambda: reported.state.value,

@@ -41,6 +41,7 @@ def model_metadata(models: ServedModels, name: str, version: str | None) -> Mode
         platform=PLATFORM,
         inputs=tensor_metadata(found.manifest.inputs),
         outputs=tensor_metadata(found.manifest.outputs),
+        local_parts=found.local,
     )
 
 

@@ -10,6 +10,7 @@ from flip_agent.feedback.routes import reading, writing
 from flip_agent.feedback.sample_store import SampleStore
 from flip_agent.inference.credentials import Credentials
 from flip_agent.inference.engine.engine import Engine
+from flip_agent.inference.engine.own_parts import follow, with_own_parts
 from flip_agent.inference.engine.served_models import ServedModels
 from flip_agent.inference.engine.waking import rest, tidy
 from flip_agent.inference.guard.comparison import Copies, SpareThread
@@ -29,6 +30,7 @@ from flip_agent.inference.run_link import RunLink
 from flip_agent.instances import Instances
 from flip_agent.memory import give_memory_back
 from flip_agent.models.store import ModelStore
+from flip_agent.own_parts import FOLDER, OwnPartsFolder
 from flip_agent.settings import InferenceSection, ModelsSection, Settings
 from flip_runtime.supervisor import Service
 from flip_wire.models import Manifest
@@ -45,6 +47,7 @@ class Instance:
         self._local_socket = settings.agent.sockets / f"serve-{name}.sock"
         self._verdicts = Verdicts(folder)
         self._metrics, latencies, copies, self._spare = Metrics(), Latencies(), Copies(), SpareThread()
+        self._parts = OwnPartsFolder(settings.agent.state / FOLDER)
         self._models = self._served_models(settings.agent.state / "models", Instances(settings.inference), name)
         self._samples = SampleStore(folder / "samples.db", settings.samples, [self._judged])
         self._engine = Engine(self._models, [self._metrics, latencies, copies, self._samples.predictions])
@@ -78,6 +81,10 @@ class Instance:
             Service("samples", self._samples.run),
             Service("local socket", lambda: serve_locally(self._local_socket, self._local_app())),
             Service("rest", lambda: rest(lambda: self._models.all, self._where.keep_alive)),
+            Service(
+                "parts",
+                lambda: follow(lambda: self._models.all, self._parts, self._models.opened, self._link.tell_changes),
+            ),
             Service("tidy", lambda: tidy(self._models.built)),
         ]
         return [*services, Service("grpc", self._serve_grpc)] if self._where.grpc else services
@@ -88,13 +95,15 @@ class Instance:
         self._spare.close()
 
     def _served_models(self, store: Path, instances: Instances, name: str) -> ServedModels:
+        models = ModelStore(store)
         return ServedModels(
-            ModelStore(store),
+            models,
             max_rows=self._where.max_rows,
             max_queue=self._where.max_queue,
             executed=self._metrics.executed,
             condemned=self._verdicts.condemned,
             holds=lambda model: instances.holder(model) == name,
+            own=lambda version: with_own_parts(models, self._parts, version),
         )
 
     def _judged(self, model: str, version: int, correct: bool) -> None:

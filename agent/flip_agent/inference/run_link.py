@@ -55,6 +55,7 @@ class RunLink:
         self._traffic = traffic
         self._url = url
         self._client = LocalClient(socket, "serve", self._on_connect, self._on_message, instance)
+        self._told: list[Serving] = []
         self._to_try: asyncio.Queue[Try] = asyncio.Queue(_TRIALS)
 
     async def run(self) -> None:
@@ -72,6 +73,11 @@ class RunLink:
         await self._client.send(_rolled_back(verdict))
         await self._tell_serving()
 
+    async def tell_changes(self) -> None:
+        """Of what it serves, where `run` has not heard of them."""
+        if self._client.connected and self._serving() != self._told:
+            await self._tell_serving()
+
     async def _tell_traffic(self) -> None:
         while True:
             await asyncio.sleep(_TELL_TRAFFIC_EVERY)
@@ -83,16 +89,24 @@ class RunLink:
             await self._client.emit(Priority.ALERT, "condition", await self._models.alarms.get())
 
     async def _tell_serving(self) -> None:
-        for serving in self._serving():
+        self._told = self._serving()
+        for serving in self._told:
             await self._client.send(serving)
 
     def _on_connect(self) -> Sequence[ToRun]:
         self._traffic.forget()
-        return [*self._serving(), *(_rolled_back(verdict) for verdict in self._verdicts.pending)]
+        self._told = self._serving()
+        return [*self._told, *(_rolled_back(verdict) for verdict in self._verdicts.pending)]
 
     def _serving(self) -> list[Serving]:
         return [
-            Serving(model=version.manifest.model, version=version.manifest.version, since=version.since, url=self._url)
+            Serving(
+                model=version.manifest.model,
+                version=version.manifest.version,
+                since=version.since,
+                url=self._url,
+                local=version.local,
+            )
             for version in self._models.active
         ]
 

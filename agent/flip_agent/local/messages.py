@@ -10,7 +10,7 @@ from flip_agent.receipts import KeptReceipt
 from flip_wire.fleet import ReportedState
 from flip_wire.health import HealthReport, Repair
 from flip_wire.inference import ModelTraffic
-from flip_wire.models import Sha256
+from flip_wire.models import LocalParts, Sha256
 from flip_wire.telemetry import Priority
 
 LINE_LIMIT = 2**20
@@ -81,6 +81,8 @@ class Serving(Struct, frozen=True, kw_only=True, tag=True):
     version: int
     since: float
     url: str
+    local: LocalParts | None = None
+    """As in `ServingModel`."""
 
 
 class Try(Struct, frozen=True, kw_only=True, tag=True):
@@ -219,6 +221,8 @@ class KeptModel(Struct, frozen=True, kw_only=True):
     wanted: int | None
     """By the hub."""
     refused: list[RefusedVersion]
+    local: LocalParts | None = None
+    """What `serve` answers with in the place of the local parts; None where the version that answers has none."""
 
 
 class Models(Struct, frozen=True, kw_only=True, tag=True):

@@ -15,6 +15,7 @@ from flip_agent.local.messages import (
     Rollback,
     RollbackDone,
 )
+from flip_wire.models import LocalParts
 
 _WITHIN = 90.0
 """Seconds; the version before is verified whole, and `serve` has a minute to take it."""
@@ -50,10 +51,24 @@ def render_retry(versions: Sequence[RefusedVersion]) -> str:
     return "\n".join(f"{each.model} version {each.version} may be brought again" for each in versions)
 
 
+def parts_sentence(local: LocalParts) -> str:
+    """For people: what answers in the place of a version's local parts."""
+    match local.served:
+        case "own":
+            when = time.strftime("%Y-%m-%d %H:%M", time.localtime(local.trained_at))
+            return f"this device's own, of round {local.round} of {local.run_id}, trained {when}"
+        case "untrained":
+            return f"the version's: this device has trained none in {local.run_id}"
+        case "refused":
+            return f"the version's: {local.reason}"
+
+
 def _lines(model: KeptModel) -> Iterator[str]:
     shown = {"active": model.active, "previous": model.previous, "wanted": model.wanted}
     told = [f"{name} {'none' if version is None else version}" for name, version in shown.items()]
     yield f"{model.model}  {', '.join(told)}"
+    if model.local is not None:
+        yield f"  local parts: {parts_sentence(model.local)}"
     for refused in model.refused:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(refused.at))
         yield f"  refused {refused.version} since {when}: {refused.reason}"

@@ -229,6 +229,7 @@ class Rollbacks:
 
     def _listing(self, models: Sequence[ModelAssignment]) -> list[KeptModel]:
         wanted, refused = {each.model: each.version for each in models}, self._refused.kept.value.values()
+        local = {each.model: each.local for each in self._reported.state.value.serving}
         names = {*self._store.models(), *wanted, *(each.model for each in refused)}
         return [
             KeptModel(
@@ -237,6 +238,7 @@ class Rollbacks:
                 previous=self._version(self._store.previous(name)),
                 wanted=wanted.get(name),
                 refused=[_shown(each) for each in refused if each.model == name],
+                local=local.get(name),
             )
             for name in sorted(names)
         ]

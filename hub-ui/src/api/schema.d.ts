@@ -2325,6 +2325,13 @@ export interface components {
          *         "on_battery": false,
          *         "serving": [
          *           {
+         *             "local": {
+         *               "reason": "",
+         *               "round": 0,
+         *               "run_id": "run-5d1c0e9a7b32",
+         *               "served": "own",
+         *               "trained_at": 0
+         *             },
          *             "model": "digits",
          *             "since": 1790000000,
          *             "url": "url",
@@ -3255,6 +3262,9 @@ export interface components {
          *           "labels": [
          *             "labels"
          *           ],
+         *           "local": [
+         *             "local"
+         *           ],
          *           "metrics": {
          *             "accuracy": 0.5
          *           },
@@ -3386,6 +3396,27 @@ export interface components {
             sensitivity: number;
         };
         /**
+         * LocalParts
+         * @example {
+         *       "reason": "",
+         *       "round": 0,
+         *       "run_id": "run-5d1c0e9a7b32",
+         *       "served": "own",
+         *       "trained_at": 0
+         *     }
+         */
+        LocalParts: {
+            /** @default  */
+            reason: string;
+            /** @default 0 */
+            round: number;
+            run_id: string;
+            /** @enum {string} */
+            served: "own" | "untrained" | "refused";
+            /** @default 0 */
+            trained_at: number;
+        };
+        /**
          * Login
          * @example {
          *       "cookie": false,
@@ -3441,6 +3472,9 @@ export interface components {
          *       ],
          *       "labels": [
          *         "labels"
+         *       ],
+         *       "local": [
+         *         "local"
          *       ],
          *       "metrics": {
          *         "accuracy": 0.5
@@ -3499,6 +3533,7 @@ export interface components {
             graph?: components["schemas"]["FileRef"] | null;
             inputs?: components["schemas"]["TensorSpec"][];
             labels?: string[];
+            local?: string[];
             metrics?: {
                 [key: string]: number;
             };
@@ -3658,6 +3693,9 @@ export interface components {
          *         ],
          *         "labels": [
          *           "labels"
+         *         ],
+         *         "local": [
+         *           "local"
          *         ],
          *         "metrics": {
          *           "accuracy": 0.5
@@ -4210,6 +4248,13 @@ export interface components {
          *       "on_battery": false,
          *       "serving": [
          *         {
+         *           "local": {
+         *             "reason": "",
+         *             "round": 0,
+         *             "run_id": "run-5d1c0e9a7b32",
+         *             "served": "own",
+         *             "trained_at": 0
+         *           },
          *           "model": "digits",
          *           "since": 1790000000,
          *           "url": "url",
@@ -5000,6 +5045,13 @@ export interface components {
         /**
          * ServingModel
          * @example {
+         *       "local": {
+         *         "reason": "",
+         *         "round": 0,
+         *         "run_id": "run-5d1c0e9a7b32",
+         *         "served": "own",
+         *         "trained_at": 0
+         *       },
          *       "model": "digits",
          *       "since": 1790000000,
          *       "url": "url",
@@ -5007,6 +5059,7 @@ export interface components {
          *     }
          */
         ServingModel: {
+            local?: components["schemas"]["LocalParts"] | null;
             model: string;
             since: number;
             url: string;
@@ -8002,6 +8055,13 @@ export interface operations {
                      *           "on_battery": false,
                      *           "serving": [
                      *             {
+                     *               "local": {
+                     *                 "reason": "",
+                     *                 "round": 0,
+                     *                 "run_id": "run-5d1c0e9a7b32",
+                     *                 "served": "own",
+                     *                 "trained_at": 0
+                     *               },
                      *               "model": "digits",
                      *               "since": 1790000000,
                      *               "url": "url",
@@ -8213,6 +8273,13 @@ export interface operations {
                      *         "on_battery": false,
                      *         "serving": [
                      *           {
+                     *             "local": {
+                     *               "reason": "",
+                     *               "round": 0,
+                     *               "run_id": "run-5d1c0e9a7b32",
+                     *               "served": "own",
+                     *               "trained_at": 0
+                     *             },
                      *             "model": "digits",
                      *             "since": 1790000000,
                      *             "url": "url",
@@ -8416,6 +8483,13 @@ export interface operations {
                      *         "on_battery": false,
                      *         "serving": [
                      *           {
+                     *             "local": {
+                     *               "reason": "",
+                     *               "round": 0,
+                     *               "run_id": "run-5d1c0e9a7b32",
+                     *               "served": "own",
+                     *               "trained_at": 0
+                     *             },
                      *             "model": "digits",
                      *             "since": 1790000000,
                      *             "url": "url",
@@ -8836,6 +8910,13 @@ export interface operations {
                      *         "on_battery": false,
                      *         "serving": [
                      *           {
+                     *             "local": {
+                     *               "reason": "",
+                     *               "round": 0,
+                     *               "run_id": "run-5d1c0e9a7b32",
+                     *               "served": "own",
+                     *               "trained_at": 0
+                     *             },
                      *             "model": "digits",
                      *             "since": 1790000000,
                      *             "url": "url",
@@ -9231,6 +9312,13 @@ export interface operations {
                      *         "on_battery": false,
                      *         "serving": [
                      *           {
+                     *             "local": {
+                     *               "reason": "",
+                     *               "round": 0,
+                     *               "run_id": "run-5d1c0e9a7b32",
+                     *               "served": "own",
+                     *               "trained_at": 0
+                     *             },
                      *             "model": "digits",
                      *             "since": 1790000000,
                      *             "url": "url",
@@ -9608,6 +9696,9 @@ export interface operations {
                      *           "labels": [
                      *             "labels"
                      *           ],
+                     *           "local": [
+                     *             "local"
+                     *           ],
                      *           "metrics": {
                      *             "accuracy": 0.5
                      *           },
@@ -9802,6 +9893,9 @@ export interface operations {
                      *         ],
                      *         "labels": [
                      *           "labels"
+                     *         ],
+                     *         "local": [
+                     *           "local"
                      *         ],
                      *         "metrics": {
                      *           "accuracy": 0.5
@@ -10176,6 +10270,9 @@ export interface operations {
                      *           "labels": [
                      *             "labels"
                      *           ],
+                     *           "local": [
+                     *             "local"
+                     *           ],
                      *           "metrics": {
                      *             "accuracy": 0.5
                      *           },
@@ -10297,6 +10394,9 @@ export interface operations {
                      *         ],
                      *         "labels": [
                      *           "labels"
+                     *         ],
+                     *         "local": [
+                     *           "local"
                      *         ],
                      *         "metrics": {
                      *           "accuracy": 0.5

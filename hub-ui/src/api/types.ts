@@ -5,6 +5,7 @@ type Schemas = components["schemas"];
 
 export type Device = Schemas["Device"];
 export type DeviceEvent = Schemas["StoredEvent"];
+export type LocalParts = Schemas["LocalParts"];
 export type ModelTraffic = Schemas["ModelTraffic"];
 export type DeclaredGap = Schemas["DeclaredGap"];
 export type Severity = Schemas["Severity"];

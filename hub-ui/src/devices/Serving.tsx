@@ -1,4 +1,5 @@
-import type { Device } from "@/api/types";
+import { Fragment } from "react";
+import type { Device, LocalParts } from "@/api/types";
 import { t } from "@/texts";
 
 /** What the device serves, and where that differs from what the hub wants of it. */
@@ -13,10 +14,15 @@ export function Serving({ device }: { device: Device }) {
     return <span className="text-muted">{t.none}</span>;
   return (
     <>
-      {serving.map(({ model, version }) => (
-        <p key={model} className="font-mono text-[0.8125rem]">
-          {t.devices.serves(model, version)}
-        </p>
+      {serving.map(({ model, version, local }) => (
+        <Fragment key={model}>
+          <p className="font-mono text-[0.8125rem]">{t.devices.serves(model, version)}</p>
+          {local && (
+            <p className={`max-w-72 text-xs ${local.served === "refused" ? "text-bad" : "text-muted"}`}>
+              {partsText(local)}
+            </p>
+          )}
+        </Fragment>
       ))}
       {wanted.map(({ model, version }) => (
         <p key={model} className="text-muted text-xs">
@@ -33,4 +39,10 @@ export function Serving({ device }: { device: Device }) {
       ))}
     </>
   );
+}
+
+function partsText({ served, round, reason }: LocalParts): string {
+  const text = t.devices.parts;
+  if (served === "own") return text.own(round);
+  return served === "refused" ? text.refused(reason) : text.untrained;
 }

@@ -97,6 +97,11 @@ export const en = {
     refused: (what: string, reason: string) => `refused ${what}: ${reason}`,
     waits: (what: string, reason: string) => `${what} waits: ${reason}`,
     serves: (model: string, version: number) => `${model}@${version}`,
+    parts: {
+      own: (round: number) => `with its own parts, of round ${round}`,
+      untrained: "without parts of its own: it trained none",
+      refused: (reason: string) => `without its own parts: ${reason}`,
+    },
     training: {
       idle: "Idle",
       waiting: "Waiting",

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from flip_agent.health.checks.check import Check
-from flip_agent.health.conditions import INFERENCE_DOWN, MODEL_STALE, ROLLOUT_FAILED
+from flip_agent.health.conditions import INFERENCE_DOWN, MODEL_STALE, PARTS_REFUSED, ROLLOUT_FAILED
 from flip_agent.instances import DEFAULT
 from flip_wire.fleet import DesiredState, ReportedState
 
@@ -24,6 +24,14 @@ def rollout(reported: Callable[[], ReportedState]) -> Check:
         return "; ".join(f"{failure.model} version {failure.version}: {failure.reason}" for failure in failures)
 
     return Check(ROLLOUT_FAILED, look)
+
+
+def parts(reported: Callable[[], ReportedState]) -> Check:
+    def look() -> str:
+        refused = [each for each in reported().serving if each.local is not None and each.local.served == "refused"]
+        return "; ".join(f"{each.model} version {each.version}: {each.local.reason}" for each in refused if each.local)
+
+    return Check(PARTS_REFUSED, look)
 
 
 def freshness(

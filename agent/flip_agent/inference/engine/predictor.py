@@ -60,10 +60,12 @@ _ORT_ERRORS = tuple(
 class Predictor:
     """Immutable; `run` may be called from any thread, one at a time."""
 
-    def __init__(self, manifest: Manifest, session: ort.InferenceSession) -> None:
+    def __init__(self, manifest: Manifest, session: ort.InferenceSession, weights: Sequence[str]) -> None:
         self.manifest = manifest
         self.batched = manifest.batched
         self.graph = servable_files(manifest)[0].sha256
+        self.weights = weights
+        """Names of the tensors that the graph takes."""
         self._session = session
         self._inputs = [spec.name for spec in manifest.inputs]
         self._outputs = [spec.name for spec in manifest.outputs]
@@ -73,8 +75,9 @@ class Predictor:
         return self.manifest.version
 
     @classmethod
-    def load(cls, store: ModelStore, manifest: Manifest) -> "Predictor":
-        """Verifies the files and builds the session. Raises `Corrupt` (damaged) or `Rejected` (not our format)."""
+    def load(cls, store: ModelStore, manifest: Manifest, own: Mapping[str, Array] | None = None) -> "Predictor":
+        """Verifies the files and builds the session, with `own` in the place of the tensors of these names. Raises
+        `Corrupt` (damaged) or `Rejected` (not our format)."""
         graph, weights = _files(manifest)
         for file in (graph, weights):
             store.verify(file.sha256)
@@ -84,10 +87,11 @@ class Predictor:
             tensors = safetensors.numpy.load_file(store.blob(weights.sha256))
         except (SafetensorError, KeyError, ValueError, TypeError) as error:
             raise Rejected("the weights are no safetensors file that NumPy can read") from error
-        session = _open(content, _supplied(structure, tensors))
+        supplied = _supplied(structure, tensors if own is None else {**tensors, **own})
+        session = _open(content, supplied)
         _check_specs("input", manifest.inputs, session.get_inputs())
         _check_specs("output", manifest.outputs, session.get_outputs())
-        return cls(manifest, session)
+        return cls(manifest, session, list(supplied))
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """One forward; `inputs` and outputs in the manifest's order. Raises `Rejected` when these inputs have none."""
@@ -103,17 +107,30 @@ class Predictor:
 
     def probe(self) -> None:
         """Raises `Rejected` unless the outputs are those that the exporter saw."""
+        for spec, got, want, tolerance in self._probed():
+            apart = np.abs(got.astype("float64") - want.astype("float64")).max()
+            if not apart <= tolerance:  # a NaN is never within it
+                raise Rejected(f"probe: output '{spec.name}' is off by {apart:.3g}, {tolerance:g} is allowed")
+
+    def check(self) -> None:
+        """Of one with tensors of this device's own. Raises `Rejected` unless its outputs for the probe's inputs are
+        finite, and of the shapes that the exporter saw."""
+        for spec, got, _, _ in self._probed():
+            if not np.isfinite(got).all():
+                raise Rejected(f"probe: output '{spec.name}' is not finite")
+
+    def _probed(self) -> list[tuple[TensorSpec, Array, Array, float]]:
+        """Each output for the probe's inputs: what came, what the exporter saw, how far they may be apart."""
         probe = self.manifest.probe
         if probe is None:
             raise Rejected("the version has no probe")
         inputs = _probe_arrays("input", self.manifest.inputs, probe.inputs)
         wanted = _probe_arrays("output", self.manifest.outputs, probe.outputs)
-        for spec, got, want in zip(self.manifest.outputs, self.run(inputs), wanted, strict=True):
+        found = [(*each, probe.tolerance) for each in zip(self.manifest.outputs, self.run(inputs), wanted, strict=True)]
+        for spec, got, want, _ in found:
             if got.shape != want.shape:
                 raise Rejected(f"probe: output '{spec.name}' has shape {got.shape}, the exporter saw {want.shape}")
-            apart = np.abs(got.astype("float64") - want.astype("float64")).max()
-            if not apart <= probe.tolerance:  # a NaN is never within it
-                raise Rejected(f"probe: output '{spec.name}' is off by {apart:.3g}, {probe.tolerance:g} is allowed")
+        return found
 
 
 def _files(manifest: Manifest) -> tuple[FileRef, FileRef]:

@@ -12,8 +12,9 @@ from flip_agent.inference.engine.batcher import Batcher
 from flip_agent.inference.engine.predictor import Predictor, load_version
 from flip_agent.inference.problems import NotReady
 from flip_agent.models.store import ModelStore
+from flip_agent.own_parts import Stamp
 from flip_runtime.errors import Corrupt, Rejected
-from flip_wire.models import Manifest, Sha256
+from flip_wire.models import LocalParts, Manifest, Sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,10 @@ class Version:
     """When it was loaded, or took over."""
     loaded: Predictor | None
     """None while it is asleep."""
+    local: LocalParts | None = None
+    """What answers in the place of its local parts, as it was loaded last; None where it has none."""
+    stamp: Stamp | None = None
+    """Of the file that this is from."""
 
     @classmethod
     def open(cls, store: ModelStore, model: str, sha256: Sha256) -> "Version":
@@ -110,9 +115,9 @@ class ServedModel:
     def woken(self, version: Version) -> None:
         """Takes its place again, if it still has one."""
         if self.active is not None and self.active.sha256 == version.sha256:
-            self.active = replace(self.active, loaded=version.loaded)
+            self.active = replace(version, since=self.active.since)
         elif self.previous is not None and self.previous.sha256 == version.sha256:
-            self.previous = replace(self.previous, loaded=version.loaded)
+            self.previous = replace(version, since=self.previous.since)
 
     def sleep(self) -> None:
         """Gives the sessions back as soon as the calls that have them are answered."""

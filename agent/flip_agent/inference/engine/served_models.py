@@ -48,9 +48,10 @@ class ServedModels:
         executed: Executed = unheard,
         condemned: Callable[[Sha256], str] = lambda _: "",
         holds: Callable[[str], bool] = lambda _: True,
+        own: Callable[[Version], Version] = lambda version: version,
     ) -> None:
         """`condemned` says why a version must not answer here, by its manifest; `holds`: whether a model of that name
-        belongs to this process."""
+        belongs to this process; `own`: makes of a loaded version what this device serves, in a thread."""
         self._store = store
         self.max_rows = max_rows
         """Of one batch."""
@@ -58,8 +59,9 @@ class ServedModels:
         self._executed = executed
         self._condemned = condemned
         self._holds = holds
+        self._own = own
         self._models: dict[str, ServedModel] = {}
-        self._waking = Waking(self._opened, self.alarm_damaged, max_asking=max_queue)
+        self._waking = Waking(self.opened, self.alarm_damaged, max_asking=max_queue)
         self.alarms: asyncio.Queue[Condition] = asyncio.Queue(_ALARMS)
         """What people must be told; the newest are left out when nobody takes them."""
         self.loaded = False
@@ -183,7 +185,7 @@ class ServedModels:
         if (known := model.find(sha256)) is not None and known.loaded is not None:
             return
         try:
-            opened = await self._opened(name, sha256)
+            opened = await self.opened(name, sha256)
         finally:
             await asyncio.to_thread(trim)
         if opened.manifest.version != version:
@@ -245,14 +247,15 @@ class ServedModels:
             log.warning("stored version stays rolled back", extra={"model": name, "reason": reason})
             return None
         try:
-            return await self._opened(name, sha256)
+            return await self.opened(name, sha256)
         except FlipError as error:
             self.alarm_damaged(name, error)
             return None
 
-    async def _opened(self, name: str, sha256: Sha256) -> Version:
+    async def opened(self, name: str, sha256: Sha256) -> Version:
+        """As this device serves it. Raises `Corrupt` or `Rejected`."""
         try:
-            return await asyncio.to_thread(Version.open, self._store, name, sha256)
+            return await asyncio.to_thread(lambda: self._own(Version.open(self._store, name, sha256)))
         finally:
             self.built.set()
 

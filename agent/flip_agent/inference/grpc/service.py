@@ -14,6 +14,7 @@ import msgspec
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 from msgspec import Struct
+from msgspec.structs import replace
 
 from flip_agent.inference import catalogue
 from flip_agent.inference.engine.engine import Engine
@@ -91,9 +92,8 @@ class InferenceService:
         return _message(catalogue.server_metadata(), pb.ServerMetadataResponse)
 
     async def model_metadata(self, asked: pb.ModelMetadataRequest, context: Context) -> pb.ModelMetadataResponse:
-        return _message(
-            catalogue.model_metadata(self._models, asked.name, asked.version or None), pb.ModelMetadataResponse
-        )
+        told = catalogue.model_metadata(self._models, asked.name, asked.version or None)
+        return _message(replace(told, local_parts=None), pb.ModelMetadataResponse)
 
     async def model_config(self, asked: pb.ModelConfigRequest, context: Context) -> pb.ModelConfigResponse:
         config = catalogue.model_config(self._models, asked.name, asked.version or None)

@@ -30,7 +30,7 @@ from flip_agent.inference.guard.verdicts import Verdict, Verdicts
 from flip_agent.inference.metrics.latency import percentile
 from flip_agent.inference.metrics.metrics import Counts, Metrics
 from flip_wire.health import Condition, Severity
-from flip_wire.models import Sha256
+from flip_wire.models import LocalParts, Sha256
 
 log = logging.getLogger(__name__)
 
@@ -196,7 +196,7 @@ class _Watch:
     """What is seen of a version from now on."""
 
     def __init__(self, active: Version, before: Version | None, metrics: Metrics) -> None:
-        self._of = (active.sha256, None if before is None else before.sha256)
+        self._of = (_what(active), _what(before))
         self.ended = False
         self._began = time.monotonic()
         self._counts = metrics.of(active)
@@ -207,7 +207,7 @@ class _Watch:
         self._task: asyncio.Task[None] | None = None
 
     def is_of(self, active: Version, before: Version | None) -> bool:
-        return self._of == (active.sha256, None if before is None else before.sha256)
+        return self._of == (_what(active), _what(before))
 
     def compare(self, task: asyncio.Task[None], comparison: Comparison) -> None:
         self._task, self._comparison = task, comparison
@@ -229,6 +229,11 @@ class _Watch:
         if self._task is not None:
             self._task.cancel()
         self._comparison = self._task = None
+
+
+def _what(version: Version | None) -> tuple[Sha256, LocalParts | None] | None:
+    """What answers: with other parts of the device's own it is watched anew."""
+    return None if version is None else (version.sha256, version.local)
 
 
 def _before(model: ServedModel) -> Version | None:

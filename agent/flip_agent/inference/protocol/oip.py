@@ -16,7 +16,7 @@ from flip_agent.inference.protocol.declared import in_order
 from flip_agent.inference.protocol.json_tensors import declared_array, decode_json
 from flip_agent.inference.protocol.raw_tensors import raw_bytes
 from flip_agent.inference.tensors import DATATYPES, Array, expected
-from flip_wire.models import Manifest, TensorSpec
+from flip_wire.models import LocalParts, Manifest, TensorSpec
 
 Parameter = bool | int | float | str
 
@@ -84,13 +84,15 @@ class TensorMetadata(Struct, frozen=True, kw_only=True):
     shape: list[int]
 
 
-class ModelMetadata(Struct, frozen=True, kw_only=True):
+class ModelMetadata(Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str
     versions: list[str]
     """That answer now: the active one, then the one before."""
     platform: str
     inputs: list[TensorMetadata]
     outputs: list[TensorMetadata]
+    local_parts: LocalParts | None = None
+    """What answers in the place of the version's local parts; not of the protocol, and not told over gRPC."""
 
 
 _request = msgspec.json.Decoder(InferRequest)
