@@ -5,7 +5,10 @@ from collections.abc import Sequence
 
 from flip_agent.federation.fleet_client import FleetClient
 from flip_agent.federation.flower import Instruction, Item, Reply
+from flip_agent.federation.node_auth import NodeAuth
 
+_HOLD = 5
+"""Seconds, real ones: a device of the lab asks when there is something for it."""
 _ARRAYS = b"ArrayChunk "
 """How Flower's objects begin that hold numbers. What is around them differs from run to run by some bytes."""
 
@@ -15,15 +18,17 @@ class PowerCut(Exception):
 
 
 class FleetLine(FleetClient):
-    came = 0
-    """Bytes of arrays that came with the last message."""
-    _fault: Exception | None = None
-    _left = 0
-    _lock = threading.Lock()
+    def __init__(self, address: str, auth: NodeAuth, ca: str) -> None:
+        super().__init__(address, auth, ca, hold=_HOLD)
+        self.came = 0
+        """Bytes of arrays that came with the last message."""
+        self._fault: Exception | None = None
+        self._left = 0
+        self._lock = threading.Lock()
 
     def fail(self, fault: Exception) -> None:
         """The next upload ends in the middle."""
-        self._fault, self._left = fault, -1
+        self._fault = fault
 
     def mend(self) -> None:
         self._fault = None

@@ -56,16 +56,23 @@ _HEALED_BY_TIME = frozenset({UNAUTHORIZED, 408, 425, 429})
 
 class FleetClient:
     def __init__(
-        self, address: str, auth: NodeAuth, ca: str, *, lease: float = LEASE, traffic: Traffic | None = None
+        self,
+        address: str,
+        auth: NodeAuth,
+        ca: str,
+        *,
+        lease: float = LEASE,
+        traffic: Traffic | None = None,
+        hold: int | None = None,
     ) -> None:
         """`ca` is the hub's authority (PEM); without it: plain HTTP, for tests. `lease` as `federation.lease`;
-        `traffic` counts each call.
+        `traffic` counts each call; `hold` in the place of `HOLD`.
 
         Raises `ConfigError` when `ca` is no certificate.
         """
         self._public_key = auth.public_key
         self._lease = lease
-        headers = _FleetHeaders(auth, traffic or Traffic())
+        headers = _FleetHeaders(auth, traffic or Traffic(), HOLD if hold is None else hold)
         if ca:
             trusting(ca)  # it says what is wrong; flwr does not
         self._api = FleetHttpClient.from_server_address(address, not ca, ca.encode() or None, [headers])
@@ -180,14 +187,15 @@ class FleetClient:
 class _FleetHeaders:
     """Signs each request, asks for a long poll, gives bad links time, and counts what passes."""
 
-    def __init__(self, auth: NodeAuth, traffic: Traffic) -> None:
+    def __init__(self, auth: NodeAuth, traffic: Traffic, hold: int) -> None:
         self._auth = auth
         self._traffic = traffic
+        self._hold = str(hold)
 
     def intercept(self, context: ProtobufRequestContext, call_next: ProtobufCall) -> httpx.Response:
         context.request.extensions["timeout"] = TIMEOUT.as_dict()
         if context.rpc_method.endswith("/PullMessages"):
-            context.request.headers["Flip-Wait"] = str(HOLD)
+            context.request.headers["Flip-Wait"] = self._hold
         context.request.headers.update(self._auth.headers())
         with self._traffic.call(len(context.request.content)) as came:
             response = call_next(context)
