@@ -63,6 +63,8 @@ class Lab:
         self.dropout, self.colluding = dropout, colluding
         self.states = dict.fromkeys(self.names, device.NEW)
         self.round = 0
+        self.renews = False
+        """Whether devices deal for the next round when they reveal."""
         self.begin()
 
     def begin(self) -> None:
@@ -72,6 +74,13 @@ class Lab:
         self.hub = HubRound.begin(
             RUN, self.round, self.parameters, self.names, dropout=self.dropout, colluding=self.colluding
         )
+
+    def follow(self) -> None:
+        """The next round, with the same circle."""
+        following = HubRound.resumed(self.hub.stored()).following()
+        assert following
+        self.hub, self.masked = following, {}
+        self.round += 1
 
     @property
     def state(self) -> HubState:
@@ -122,7 +131,7 @@ class Lab:
     def go_on(self, *, absent: Collection[str] = (), tamper: Mapping[str, Tamper] | None = None) -> dict[str, str]:
         """One stage, and on to the next."""
         refused = self.ask(absent=absent, tamper=tamper)
-        self.hub.close()
+        self.hub.close(renews=self.renews)
         return refused
 
     def play(self, tamper: Mapping[str, Tamper]) -> dict[str, str]:

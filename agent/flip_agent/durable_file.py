@@ -41,6 +41,7 @@ class DurableFile:
                 self._db.execute("pragma synchronous = full")
                 self._db.execute(f"pragma journal_size_limit = {_LOG_BYTES}")
                 self._db.execute("pragma foreign_keys = on")
+                self._db.execute("pragma secure_delete = on")  # Debian's default: what is deleted may be a secret
                 self._prepare(schema, added)
                 if max_bytes is not None:
                     (page,) = self._db.execute("pragma page_size").fetchone()

@@ -14,6 +14,7 @@ from flip_agent.federation.fleet_client import FleetClient
 from flip_agent.federation.message_steps import MessageSteps
 from flip_agent.federation.room import when_there_is_room
 from flip_agent.federation.run_link import RunLink
+from flip_agent.federation.run_secrets import forget_secrets
 from flip_agent.federation.session_store import Message, SessionStore
 from flip_agent.federation.settlement import Settlement
 from flip_agent.federation.steps import ONLINE, SETTLING
@@ -65,6 +66,7 @@ class Session:
                 lease = group.create_task(self._keep_lease())
                 settling = group.create_task(self._settlement.run())
                 await self._go_on()
+                await self._forget_secrets()
                 lease.cancel()
                 settling.cancel()
         finally:
@@ -113,6 +115,11 @@ class Session:
             async with asyncio.timeout(max(left, 0.0)):
                 await self._link.work.until(bool)
         return bool(self._link.work.value) or await self._unsettled()
+
+    async def _forget_secrets(self) -> None:
+        if self._link.work.value is not None:  # `run` has said that none sends messages
+            with contextlib.suppress(Unavailable):  # a full disk: the next session does it
+                await to_thread(forget_secrets, self._store)
 
     async def _unsettled(self) -> bool:
         """Waits for new work or for the last receipt; False when nothing is left to settle."""

@@ -65,9 +65,14 @@ update run set context = ?, context_crc = ? where run_id = (select run_id from m
 """
 _SAME_CONTEXT = """
 update run set lasting = :lasting,
-context = coalesce((select context from run where lasting = :lasting order by used desc limit 1), context),
-context_crc = coalesce((select context_crc from run where lasting = :lasting order by used desc limit 1), context_crc)
+context = coalesce((
+    select context from run where lasting = :lasting and context != x'' order by used desc limit 1), context),
+context_crc = coalesce((
+    select context_crc from run where lasting = :lasting and context != x'' order by used desc limit 1), context_crc)
 where run_id = :run_id and lasting = ''
+"""
+_LEAVE_CONTEXT = """
+update run set context = x'', context_crc = 0 where lasting = :lasting and run_id != :run_id
 """
 _FINISHED = f"""
 select {_COLUMNS} from message where reply is not null and message_id != ? and run_id != ?
@@ -133,9 +138,11 @@ class SessionStore:
 
     def lasts(self, run_id: str, lasting: str) -> None:
         """Flower's run is the hub's run of that name: it goes on with the state that the app kept under the numbers
-        which it had before."""
+        which it had before. These have it no more: no secret in it serves twice."""
+        names = {"run_id": run_id, "lasting": lasting}
         with self._file.transaction() as db:
-            db.execute(_SAME_CONTEXT, {"run_id": run_id, "lasting": lasting})
+            if db.execute(_SAME_CONTEXT, names).rowcount:
+                db.execute(_LEAVE_CONTEXT, names)
 
     def context(self, run_id: str) -> bytes:
         """Empty before the first reply. Raises `Corrupt` when the disk has damaged it."""
@@ -145,6 +152,13 @@ class SessionStore:
         if _crc(row[0]) != row[1]:
             raise Corrupt("the state that the app kept on this device was damaged on its disk")
         return row[0]
+
+    def runs_with_context(self) -> list[str]:
+        return [row[0] for row in self._file.rows("select run_id from run where context != x''")]
+
+    def keep_context(self, run_id: str, context: bytes) -> None:
+        with self._file.transaction() as db:
+            db.execute("update run set context = ?, context_crc = ? where run_id = ?", (context, _crc(context), run_id))
 
     def apps_in_use(self) -> set[str]:
         return {row[0] for row in self._file.rows("select distinct fab_hash from run")}

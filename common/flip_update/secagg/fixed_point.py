@@ -43,7 +43,8 @@ def words_of(update: Sequence[Array], weight: int, parameters: Parameters) -> Wo
     for array in update:
         if array.size:
             low, high = _wider(low, high, array)
-            _quantise(array.reshape(-1), weight, parameters, out=numbers[done : done + array.size])
+            clips = low < -parameters.clip or high > parameters.clip
+            _quantise(array.reshape(-1), weight, parameters, numbers[done : done + array.size], clips=clips)
             done += array.size
     words[-2], words[-1] = weight, low < -parameters.clip or high > parameters.clip
     return words
@@ -57,14 +58,15 @@ def _wider(low: float, high: float, array: Array) -> tuple[float, float]:
     return min(low, float(least)), max(high, float(most))
 
 
-def _quantise(values: Array, weight: int, parameters: Parameters, out: NDArray[np.int32]) -> None:
+def _quantise(values: Array, weight: int, parameters: Parameters, out: NDArray[np.int32], *, clips: bool) -> None:
     """In float64 throughout: a product of float32 has coarser steps than the levels."""
     factor, most = parameters.scale * weight, parameters.levels * weight / parameters.max_weight
     product = np.empty(min(_AT_ONCE, values.size))
     for start in range(0, values.size, _AT_ONCE):
         part = product[: min(_AT_ONCE, values.size - start)]
         np.multiply(values[start : start + part.size], factor, out=part, dtype=np.float64)
-        np.clip(part, -most, most, out=part)
+        if clips:
+            np.clip(part, -most, most, out=part)
         np.rint(part, out=part)
         out[start : start + part.size] = part
 

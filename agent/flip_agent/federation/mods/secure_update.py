@@ -14,7 +14,7 @@ from flwr.clientapp.typing import ClientAppCallable
 from flip_agent.federation.mods.records import Record, arrays_of, hidden, need_same
 from flip_runtime.errors import Corrupt, Rejected
 from flip_update.local_parts import split
-from flip_update.secagg.device import NEW, Update, answered, needs_update
+from flip_update.secagg.device import NEW, Update, answered, ended, needs_update
 from flip_wire.terms import ANSWER, PACKED_WHOLE, QUESTION, SECURE, WEIGHTED_BY
 
 STATE = "flip.secagg"
@@ -45,6 +45,13 @@ class SecureUpdate:
             state, answer = answered(state, question, update)
             context.state[STATE] = ConfigRecord({_STATE: state})
         return Message(RecordDict({SECURE: _record(answer)}), reply_to=message)
+
+
+def end_round(context: Context) -> None:
+    """For a run that is over: the secrets of its last round go."""
+    kept = context.state.get(STATE)
+    if kept is not None:
+        context.state[STATE] = ConfigRecord({_STATE: ended(_state(kept))})
 
 
 def _asked(content: RecordDict) -> tuple[bytes, str]:
