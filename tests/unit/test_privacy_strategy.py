@@ -18,6 +18,7 @@ from flwr.supercore.task_identity import TaskIdentity
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flip_hub.federation.aggregator.privacy import wrappers
 from flip_hub.federation.aggregator.privacy.strategy import private
 from flip_hub.federation.privacy.schemas import (
     DeviceAdaptive,
@@ -31,6 +32,7 @@ from private_rounds import (
     ONE,
     SIZE,
     Devices,
+    Vector,
     along,
     answer,
     average,
@@ -100,6 +102,18 @@ def test_no_update_moves_the_mean_by_more_than_its_share_of_the_norm(
     moved = np.linalg.norm(after.astype(np.float64) - origin)
     rounding = 4 * float(np.finfo(np.dtype(dtype)).eps) * origin * (others + 1)
     assert moved <= 3.0 / (others + 1) * 1.00001 + rounding
+
+
+def test_the_mean_is_rounded_to_its_type_after_the_noise_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rounded before, one device can move it by more than its share of the norm."""
+    hidden: list[Vector] = []
+    monkeypatch.setattr(wrappers, "with_noise", lambda mean, _: hidden.append(mean) or mean)
+    strategy, before = private(average(), FAINT), model(2, 1000.0, "float32")
+    updates = [sends(np.array([0.125 * number, 1.0])) for number in (0, 1, 1, 2, 3, 3, 4)]
+    after = vector(train(strategy, before, *updates))
+    assert after.dtype == np.float32
+    assert hidden[0] == pytest.approx([1000.25, 1001.0], abs=1e-12)
+    assert hidden[0].dtype == np.float64
 
 
 def test_a_short_update_stays_as_it_is_and_a_long_one_keeps_its_direction() -> None:

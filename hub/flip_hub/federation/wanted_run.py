@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from flip_hub.apps.service import AppService
 from flip_hub.datasets.service import DatasetService
 from flip_hub.federation.plan import Plan, Start
-from flip_hub.federation.privacy.rules import priced
+from flip_hub.federation.privacy.rules import carried_over, priced
 from flip_hub.federation.privacy.schemas import PrivacySpent, Release
 from flip_hub.federation.run_book import RunBook
 from flip_hub.federation.run_request import new_run, new_run_id, planned_rounds
@@ -20,7 +20,7 @@ from flip_hub.federation.strategy_rules import check_strategy
 from flip_hub.models.service import ModelService
 from flip_hub.problem import Conflict, Unprocessable
 from flip_runtime.errors import Rejected
-from flip_wire.models import Sha256
+from flip_wire.models import Manifest, Sha256
 
 
 class Begin(Struct, frozen=True, kw_only=True):
@@ -48,7 +48,7 @@ class WantedRun:
         _check(request.plan)
         if request.plan.dataset:
             await self._datasets.get(request.plan.dataset)
-        begin = Begin() if request.plan.start is None else await self._begin(request.plan.start)
+        begin = Begin() if request.plan.start is None else await self._begin(request.plan, request.plan.start)
         if request.plan.privacy is None:
             return replace(run, weights=begin.weights)
         rounds = planned_rounds(run)
@@ -62,19 +62,34 @@ class WantedRun:
         except Rejected as error:
             raise Unprocessable(error.args[0], hint=error.hint) from error
 
-    async def _begin(self, start: Start) -> Begin:
+    async def _begin(self, plan: Plan, start: Start) -> Begin:
         if bool(start.model) == bool(start.run_id):
             raise Unprocessable(
                 "plan.start must name either a model and its version, or a run", hint="give one of them"
             )
         if start.model:
-            return Begin(weights=(await self._models.get(start.model, start.version)).manifest.weights.sha256)
+            return await self._begin_with(plan, (await self._models.get(start.model, start.version)).manifest)
         other = await self._book.get(start.run_id)
         if other.status in (*ACTIVE, RunStatus.PAUSED):
             hint = f"stop it first: flip-hub runs stop {other.id}"
             raise Conflict(f"plan.start: run {other.id} is {other.status}", hint=hint)
-        releases = [] if other.privacy is None else other.privacy.releases
-        return Begin(round=start.round or other.round, releases=releases)
+        return Begin(round=start.round or other.round, releases=_releases(plan, other))
+
+    async def _begin_with(self, plan: Plan, manifest: Manifest) -> Begin:
+        """What is in a version of a run, that run has spent; one from elsewhere is nobody's."""
+        made_by = await self._book.store.run(manifest.run_id) if plan.privacy and manifest.run_id else None
+        releases = [] if made_by is None else _releases(plan, made_by)
+        return Begin(weights=manifest.weights.sha256, releases=releases)
+
+
+def _releases(plan: Plan, earlier: Run) -> list[Release]:
+    """Raises `Unprocessable`."""
+    if plan.privacy is None:
+        return []
+    try:
+        return carried_over(earlier)
+    except Rejected as error:
+        raise Unprocessable(error.args[0], hint=error.hint) from error
 
 
 def _check(plan: Plan) -> None:

@@ -57,6 +57,7 @@ class Engine:
         on_them, secure = on_devices(plan.privacy), plan.secure is not None
         roster = Roster(self._facts, plan.rounds.wait, clock.now, strangers=strangers(plan))
         instructions = Instructions(self.brief.run_id, plan.update, plan.local, on_them, secure=secure)
+        spool = Spool(self._journal.folder)
         self.grid = RoundGrid(
             grid,
             self._journal,
@@ -66,15 +67,15 @@ class Engine:
             plan.rounds,
             folding=plan.folding,
             in_rounds=_in_rounds(plan),
-            spool=Spool(self._journal.folder),
+            spool=spool,
             clock=clock,
         )
         begin = checkpoint_to_begin_after(hub.runs, plan.start)
         tell_dataset(self._dataset())
         self._conductor = Conductor(
             self.grid,
-            Saved(self._journal, begin),
-            ProgressReports(send, VersionMaker(app_folder, plan.local)),
+            Saved(self._journal, begin, private=plan.privacy is not None),
+            ProgressReports(send, VersionMaker(app_folder, plan.local, spool)),
             self.brief.seed,
             chosen_by(plan),
             first=self._first,

@@ -13,6 +13,7 @@ from flip_hub.federation.aggregator.beginning import Begin
 from flip_hub.federation.aggregator.memory import Memory, write
 from flip_hub.federation.checkpoint import Checkpoints, Place
 from flip_hub.federation.journal import Journal
+from flip_runtime.errors import Unavailable
 
 log = logging.getLogger("flwr.flip")
 
@@ -33,9 +34,11 @@ class State:
 
 
 class Saved:
-    def __init__(self, journal: Journal, begin: Begin | None = None) -> None:
-        """`begin`: a checkpoint of an earlier run that this one begins after."""
+    def __init__(self, journal: Journal, begin: Begin | None = None, *, private: bool = False) -> None:
+        """`begin`: a checkpoint of an earlier run that this one begins after. `private`: nothing of a round may leave
+        before its checkpoint is on disk, for a round that is done again has other noise."""
         self._journal = journal
+        self._private = private
         self._checkpoints = Checkpoints(journal.folder)
         self._begin = begin
         self._told: set[str] = set()
@@ -60,7 +63,8 @@ class Saved:
         return place
 
     def keep(self, start: int, number: int, done: bool, state: State, taken: Sequence[str]) -> None:
-        """Returns when it is on disk. Raises `Rejected` when the hub has ended the run."""
+        """Returns when it is on disk, or cannot be and the run goes on without it. Raises `Rejected` when the hub has
+        ended the run, and `Unavailable` where a private round has no checkpoint of its model."""
         values: dict[str, Any] = {
             "result": _without_arrays(state.result),
             "train_config": state.train_config,
@@ -78,6 +82,11 @@ class Saved:
             try:
                 self._checkpoints.write(Place(start, number, done), list(taken), written.pieces)
             except OSError as error:
+                if self._private and not done:
+                    raise Unavailable(
+                        f"no checkpoint of round {number}: {error.strerror}; a private run does not go on without",
+                        hint="make room on the hub's disk, and go on from this run: flip-hub runs start --from-run",
+                    ) from error
                 log.warning("no checkpoint of round %d: %s", number, error)
         self._prune()
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from flip_hub.federation.plan import Plan
+from flip_hub.federation.privacy.account import plus
 from flip_hub.federation.privacy.price import FIELD, need_budget, spent
 from flip_hub.federation.privacy.schemas import (
     DeviceAdaptive,
@@ -13,6 +14,7 @@ from flip_hub.federation.privacy.schemas import (
     PrivacySpent,
     Release,
 )
+from flip_hub.federation.schemas import Run, RunStatus
 from flip_runtime.errors import Rejected
 
 MEANS = ("fedadagrad", "fedadam", "fedavg", "fedavgm", "fedprox", "fedyogi")
@@ -31,6 +33,23 @@ def priced(plan: Plan, rounds: int | None, before: Sequence[Release] = ()) -> Pr
     _check(plan, plan.privacy)
     need_budget(plan.privacy, before, 1 if rounds is None else rounds)
     return spent(plan.privacy, before, rounds)
+
+
+def carried_over(earlier: Run) -> list[Release]:
+    """What became known of devices in a run that a private one goes on from, or begins with a version of. Raises
+    `Rejected` for one that hid nothing.
+
+    A local message is spent when it is asked for: of a run that has not finished its round, that is told by nobody.
+    """
+    privacy, known = earlier.plan.privacy, earlier.privacy
+    if privacy is None or known is None:
+        raise Rejected(
+            f"plan.start: {earlier.id} was not private, and what it learned of its devices stays in its model",
+            hint="start from a private run, from a model whose data are nobody's, or from the app's own",
+        )
+    if isinstance(privacy, Local) and earlier.status is not RunStatus.FINISHED:
+        return plus(known.releases, privacy.released_with)
+    return known.releases
 
 
 def _check(plan: Plan, privacy: Privacy) -> None:

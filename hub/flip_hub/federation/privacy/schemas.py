@@ -1,7 +1,8 @@
 """How a run hides what one device has learned, and how much of it became known: epsilon for delta.
 
-In the modes of the hub and the device, what is hidden is whether a device's update was in a round's mean or a zero in
-its place; how many updates were in it is no secret. In `local` it is the update itself, whatever the device's data are:
+In the modes of the hub and the device, what is hidden is whether a device's update was in a round's mean or nothing in
+its place: a zero in the sum, half a device in the count of clipped updates (Andrew et al. 2021). How many updates were
+in it is no secret. In `local` it is the update itself, whatever the device's data are:
 each device's own epsilon, also towards the hub.
 """
 

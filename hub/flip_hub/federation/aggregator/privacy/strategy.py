@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import (
@@ -23,6 +24,7 @@ from flwr.serverapp.strategy import (
 )
 from flwr.serverapp.strategy.dp_adaptive_clipping import DifferentialPrivacyAdaptiveBase
 from flwr.serverapp.strategy.dp_fixed_clipping import DifferentialPrivacyFixedClippingBase
+from numpy.typing import NDArray
 
 from flip_hub.federation.aggregator.privacy.updates import (
     Base,
@@ -236,7 +238,9 @@ class Private(Strategy):
         mean.still = []
         if arrays is None:
             raise Rejected("Flower has not averaged the updates of a round")
-        return arrays
+        return ArrayRecord(
+            {name: Array(array.numpy().astype(self._base[name].dtype)) for name, array in arrays.items()}
+        )
 
     def _passed_on(self, number: int, replies: list[Message]) -> tuple[ArrayRecord | None, MetricRecord | None]:
         if self._privacy.metrics == "none":
@@ -267,7 +271,17 @@ class _Mean(FedAvg):
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        return super().aggregate_train(server_round, [*self.still, *replies])
+        """In float64: what noise is added to must not be rounded by more than one device can change."""
+        given, sums = [*self.still, *replies], dict[str, NDArray[Any]]()
+        for reply in given:
+            for name, array in next(iter(reply.content.array_records.values())).items():
+                if name in sums:
+                    sums[name] += array.numpy()
+                else:
+                    sums[name] = array.numpy().astype(np.float64)
+        if not given:
+            return None, None
+        return ArrayRecord({name: Array(total / len(given)) for name, total in sums.items()}), None
 
 
 def lives_on_means(strategy: Strategy) -> bool:
