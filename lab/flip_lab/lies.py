@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from flwr.app import Array, ArrayRecord, Message, RecordDict
+from flwr.app import Array, ArrayRecord, RecordDict
 from numpy.typing import NDArray
 
 from flip_lab.faults import LieKind, Lies
@@ -14,13 +14,13 @@ Change = Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
 _SAMPLES = "num-examples"
 
 
-def lie(told: Lies, instruction: RecordDict, reply: Message) -> None:
-    """Changes the reply. One without arrays, or from before the lies begin, stays as it is."""
-    if not reply.has_content() or not reply.content.array_records or _round(instruction) < told.from_round:
+def lie(told: Lies, instruction: RecordDict, reply: RecordDict) -> None:
+    """Changes what is replied. What has no arrays, or comes before the lies begin, stays as it is."""
+    if not reply.array_records or _round(instruction) < told.from_round:
         return
-    record = next(iter(reply.content.array_records.values()))
+    record = next(iter(reply.array_records.values()))
     if told.kind in _SAMPLES_OF:
-        for metrics in reply.content.metric_records.values():
+        for metrics in reply.metric_records.values():
             metrics[_SAMPLES] = _SAMPLES_OF[told.kind]
     elif told.kind == "keys":
         record["another"] = record.pop(next(iter(record)))

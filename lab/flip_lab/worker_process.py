@@ -36,9 +36,11 @@ def played(app: ClientApp) -> ClientAppCallable:
         _seed(role.seed)
         if role.lies is None:
             return app(message, context)
-        sent = {name: ArrayRecord(dict(record)) for name, record in message.content.array_records.items()}
+        arrays = {name: ArrayRecord(dict(record)) for name, record in message.content.array_records.items()}
+        sent = RecordDict({**message.content, **arrays})
         reply = app(message, context)  # which may change what it was given
-        lie(role.lies, RecordDict({**message.content, **sent}), reply)
+        if reply.has_content():
+            lie(role.lies, sent, reply.content)
         return reply
 
     return play
