@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from flip_hub.federation.lab_request import LabRequest, decode
+from flip_hub.federation.schemas import RunStatus
 from flip_lab.lab import experiment
 from flip_lab.report import LabReport, in_words
 from flip_runtime.errors import ConfigError, FlipError
@@ -33,7 +34,7 @@ def main() -> int:
         request.report.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
     for line in in_words(report, request.metric):
         print(line)
-    return 0
+    return 0 if report.status == RunStatus.FINISHED else 1
 
 
 async def _until_interrupted(request: LabRequest, folder: Path) -> LabReport:
