@@ -40,8 +40,8 @@ def with_own_parts(store: ModelStore, files: OwnPartsFolder, version: Version) -
             return replace(version, local=LocalParts(served="untrained", run_id=run_id), stamp=stamp)
         predictor = Predictor.load(store, version.manifest, _tensors(own, wanted))
         predictor.check()
-    except (FlipError, MemoryError) as error:
-        reason = str(error) or "no memory for them"
+    except (FlipError, MemoryError, OSError) as error:
+        reason = str(error) if isinstance(error, FlipError) else f"they cannot be loaded: {type(error).__name__}"
         log.warning("own parts refused", extra={**_about(version), "reason": reason})
         return replace(version, local=LocalParts(served="refused", run_id=run_id, reason=reason), stamp=stamp)
     log.info("own parts", extra={**_about(version), "round": own.round})
