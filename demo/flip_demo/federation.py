@@ -68,7 +68,8 @@ class Federation:
                 await self._log_in()
                 for name in self.devices:
                     await self._enrol(name, say)
-                say(f"starting {len(self.devices)} agents")
+                if self.devices:
+                    say(f"starting {len(self.devices)} agents")
                 start(*self.devices.values())
                 await _until(self._devices_well, "every device", *self.devices.values())
                 yield

@@ -22,7 +22,6 @@ spread = 0.3
 [training]
 seconds = 20
 spread = 0.5
-tail = 2.0
 
 [[outages]]
 share = 0.5
