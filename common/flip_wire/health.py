@@ -33,6 +33,8 @@ class NetworkUse(Struct, frozen=True, kw_only=True):
     """By what for: `telemetry`, `models`, `federation`; what the latter has drawn and not used yet included."""
     pace: float = 0.0
     """Seconds between heartbeats: rare ones, once all but the reserve is used up."""
+    until: float = 0.0
+    """When all else goes on, by the hub's clock: only the reserve is left; 0: more than that."""
 
 
 class HealthReport(Struct, frozen=True, kw_only=True):

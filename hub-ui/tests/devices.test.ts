@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { Device } from "@/api/types";
 import { stateText } from "@/devices/DeviceState";
 import { clockText, isNews, wordsOf } from "@/devices/events";
 import { countByStatus, deviceFilter, matching } from "@/devices/filter";
@@ -46,6 +47,15 @@ test("a silent device is unknown since its last sign of life", () => {
   expect(stateText(silent, at + 600)).toMatch(/^Unknown since .*02/);
   expect(stateText(device({ status: "unknown", last_seen: null }), at)).toBe("Never seen");
   expect(stateText(device(), at)).toBe("Healthy");
+});
+
+test("a silent device whose bytes are used up says until when, and what is left", () => {
+  const at = new Date(2026, 10, 21, 14, 2).getTime() / 1000;
+  const network = { limit: 6 * 2 ** 20, left: 2 ** 18, passed: {}, pace: 2400, until: at + 3600 };
+  const health = { ...device({}).health, network } as Device["health"];
+  const silent = device({ status: "unknown", last_seen: at, health });
+  expect(stateText(silent, at)).toMatch(/: bytes used up until .*03.*, 256.KiB left for alerts$/);
+  expect(stateText(silent, at + 3601)).not.toContain("used up");
 });
 
 const event = (kind: string, body: unknown) => ({

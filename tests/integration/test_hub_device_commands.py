@@ -1,12 +1,15 @@
 """`flip-hub devices` and `flip-hub enrolment-tokens`, as operators type them on the hub's machine."""
 
+import time
 from collections.abc import AsyncGenerator
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 import pytest_asyncio
 import zstandard
+from msgspec.structs import replace
 
 from core_hub import CoreHub, log_batch, new_device, running_core
 from flip_hub_command import flip_hub
@@ -69,6 +72,16 @@ async def test_a_device_is_shown_tagged_and_noted(hub: CoreHub, folder: Path) ->
     ).status_code == 200
     shown = await _typed(hub, folder, "devices", "show", device.id)
     assert "12.0 of 50.0 MiB left today (passed: telemetry 8.0, models 30.0)" in shown
+    until = time.time() + 3600
+    hhmm = datetime.fromtimestamp(until).strftime("%H:%M")
+    until_then, over = (2, until, f"used up until {hhmm}"), (3, until - 3601, "12.0 of 50.0 MiB left today")
+    for seq, moment, expected in (until_then, over):
+        rare = replace(report, network=replace(network, until=moment, pace=2400.0))
+        sent = await hub.post("/api/v1/device/telemetry", log_batch([seq], kind="health", body=rare), device.headers)
+        assert sent.status_code == 200
+        shown = await _typed(hub, folder, "devices", "show", device.id)
+        assert expected in shown
+    assert "used up" not in shown
     assert "no device" in await _typed(hub, folder, "devices", "show", "dev-none", fails=True)
     assert "not flagged" in await _typed(hub, folder, "devices", "clear-clone", device.id)
 

@@ -67,6 +67,33 @@ def test_each_day_has_its_own_budget_and_a_raised_one_holds_at_once(folder: Path
     assert budget.left() == MIB
 
 
+def test_a_clock_that_jumps_away_and_back_brings_no_second_budget(folder: Path) -> None:
+    """A device without a clock of its own begins each start on another day, until the hub says which it is."""
+    clock = Clock()
+    today = clock.day
+    budget = a_budget(folder, total=16 * MIB, clock=clock)
+    budget.count(15 * MIB)
+    for jump in (-1, -20_000, 400):
+        clock.day = today + jump
+        started_again = a_budget(folder, total=16 * MIB, clock=clock)
+        assert started_again.used_up() == ""
+        started_again.count(MIB)
+        clock.day = today
+        assert started_again.used_up() != "", f"what passed today was forgotten on day {jump}"
+    clock.day = today + 1
+    assert a_budget(folder, total=16 * MIB, clock=clock).used_up() == ""
+
+
+def test_the_hub_is_told_until_when_all_else_waits(folder: Path) -> None:
+    budget = a_budget(folder, total=16 * MIB)
+    for size, until in ((14 * MIB, 0.0), (MIB, (Clock().day + 1) * float(DAY))):
+        budget.count(size)
+        told = budget.told(30.0)
+        assert told is not None
+        assert told.until == until
+    assert told.left == MIB
+
+
 def test_without_a_limit_nothing_is_written_and_a_damaged_file_counts_as_none(folder: Path) -> None:
     budget = a_budget(folder)
     budget.take(10 * MIB)

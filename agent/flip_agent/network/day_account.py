@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from flip_runtime.atomic import write_file
 
@@ -26,11 +27,22 @@ class Use(StrEnum):
     FEDERATION = "federation"
 
 
+_OTHER_DAYS = 3
+"""That are remembered: a device without a clock of its own begins each start on another day, until the hub says which
+it is, and what has passed today is not free again for that."""
+
+
 class Spent(Struct, frozen=True, kw_only=True):
     day: int
     """Since the epoch."""
     bytes: dict[Use, int] = {}
     """What is reserved included."""
+    others: dict[int, dict[Use, int]] = {}
+    """Of the days before it, in the order in which they were left."""
+
+    def turned(self, day: int) -> "Spent":
+        others = {each: spent for each, spent in {**self.others, self.day: self.bytes}.items() if spent}
+        return Spent(day=day, bytes=others.pop(day, {}), others=dict([*others.items()][-_OTHER_DAYS:]))
 
 
 class DayAccount:
@@ -75,13 +87,13 @@ class DayAccount:
         self._turn_day()
         if size:
             counted = max(0, self._spent.bytes.get(use, 0) + size)
-            self._spent = Spent(day=self._spent.day, bytes={**self._spent.bytes, use: counted})
+            self._spent = replace(self._spent, bytes={**self._spent.bytes, use: counted})
             write_file(self.file, msgspec.json.encode(self._spent))
 
     def _turn_day(self) -> None:
         today = int(self._hub_time() // DAY)
         if self._spent.day != today:
-            self._spent = Spent(day=today)
+            self._spent = self._spent.turned(today)
             self._reserved.clear()
 
 

@@ -99,7 +99,9 @@ class DayBudget:
             if not (total := self._limits().total):
                 return None
             passed = {use.value: self._account.passed(use) for use in Use}
-            return NetworkUse(limit=total, left=max(0, total - sum(passed.values())), passed=passed, pace=pace)
+            left = max(0, total - sum(passed.values()))
+            until = 0.0 if self._left(Use.TELEMETRY) > 0 else self._account.tomorrow
+            return NetworkUse(limit=total, left=left, passed=passed, pace=pace, until=until)
 
     # ---- models: an Allowance for downloads ----
 

@@ -2289,7 +2289,8 @@ export interface components {
          *           "pace": 0,
          *           "passed": {
          *             "accuracy": 1
-         *           }
+         *           },
+         *           "until": 0
          *         },
          *         "outbox_depth": 1,
          *         "outbox_oldest": 0.5,
@@ -2885,7 +2886,8 @@ export interface components {
          *         "pace": 0,
          *         "passed": {
          *           "accuracy": 1
-         *         }
+         *         },
+         *         "until": 0
          *       },
          *       "outbox_depth": 1,
          *       "outbox_oldest": 0.5,
@@ -3790,7 +3792,8 @@ export interface components {
          *       "pace": 0,
          *       "passed": {
          *         "accuracy": 1
-         *       }
+         *       },
+         *       "until": 0
          *     }
          */
         NetworkUse: {
@@ -3801,6 +3804,8 @@ export interface components {
             passed?: {
                 [key: string]: number;
             };
+            /** @default 0 */
+            until: number;
         };
         /**
          * NewAccount
@@ -8019,7 +8024,8 @@ export interface operations {
                      *             "pace": 0,
                      *             "passed": {
                      *               "accuracy": 1
-                     *             }
+                     *             },
+                     *             "until": 0
                      *           },
                      *           "outbox_depth": 1,
                      *           "outbox_oldest": 0.5,
@@ -8237,7 +8243,8 @@ export interface operations {
                      *           "pace": 0,
                      *           "passed": {
                      *             "accuracy": 1
-                     *           }
+                     *           },
+                     *           "until": 0
                      *         },
                      *         "outbox_depth": 1,
                      *         "outbox_oldest": 0.5,
@@ -8447,7 +8454,8 @@ export interface operations {
                      *           "pace": 0,
                      *           "passed": {
                      *             "accuracy": 1
-                     *           }
+                     *           },
+                     *           "until": 0
                      *         },
                      *         "outbox_depth": 1,
                      *         "outbox_oldest": 0.5,
@@ -8874,7 +8882,8 @@ export interface operations {
                      *           "pace": 0,
                      *           "passed": {
                      *             "accuracy": 1
-                     *           }
+                     *           },
+                     *           "until": 0
                      *         },
                      *         "outbox_depth": 1,
                      *         "outbox_oldest": 0.5,
@@ -9276,7 +9285,8 @@ export interface operations {
                      *           "pace": 0,
                      *           "passed": {
                      *             "accuracy": 1
-                     *           }
+                     *           },
+                     *           "until": 0
                      *         },
                      *         "outbox_depth": 1,
                      *         "outbox_oldest": 0.5,

@@ -10,8 +10,8 @@ import { type Column, DataTable } from "@/ui/DataTable";
 import { Fact } from "@/ui/Fact";
 import { Loaded } from "@/ui/Loaded";
 import { Page, Section } from "@/ui/Page";
-import { Ago } from "@/ui/Time";
-import { DeviceState } from "./DeviceState";
+import { Ago, useNow } from "@/ui/Time";
+import { DeviceState, usedUpUntil } from "./DeviceState";
 import { clockText, wordsOf } from "./events";
 import { Gaps } from "./Gaps";
 import { Inference } from "./Inference";
@@ -63,6 +63,7 @@ function Account({ device }: { device: Device }) {
 /** What it last said of itself; of a silent device the state says since when that is old. */
 function Facts({ device }: { device: Device }) {
   const { reported, health } = device;
+  const now = useNow();
   const held = reported?.held_because;
   return (
     <dl className="flex flex-wrap gap-x-10 gap-y-3 rounded-lg border border-line bg-surface px-4 py-3 shadow-card">
@@ -86,7 +87,8 @@ function Facts({ device }: { device: Device }) {
       <Fact name={t.device.disk}>{health ? bytes(health.disk_free) : t.none}</Fact>
       {health?.network && (
         <Fact name={t.device.network}>
-          {t.device.leftToday(bytes(health.network.left), bytes(health.network.limit))}
+          {usedUpUntil(device, now) ||
+            t.device.leftToday(bytes(health.network.left), bytes(health.network.limit))}
           <p className="text-muted text-xs">{t.device.passed(usesText(health.network.passed ?? {}))}</p>
         </Fact>
       )}

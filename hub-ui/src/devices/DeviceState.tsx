@@ -1,6 +1,6 @@
 import { CircleCheck, CircleHelp, CircleSlash, type LucideIcon, TriangleAlert } from "lucide-react";
 import type { Device, DeviceStatus } from "@/api/types";
-import { clock } from "@/format";
+import { bytes, clock } from "@/format";
 import { t } from "@/texts";
 import { Badge, type Tone } from "@/ui/Badge";
 import { useNow } from "@/ui/Time";
@@ -36,7 +36,16 @@ export function DeviceState({ device, brief = false }: { device: Device; brief?:
 
 export function stateText(device: Device, now: number): string {
   if (device.status !== "unknown") return t.devices.statuses[device.status];
-  return device.last_seen === null
-    ? t.devices.neverSeen
-    : t.devices.unknownSince(clock(device.last_seen, now));
+  if (device.last_seen === null) return t.devices.neverSeen;
+  const silent = t.devices.unknownSince(clock(device.last_seen, now));
+  const until = usedUpUntil(device, now);
+  return until ? `${silent}: ${until}` : silent;
+}
+
+/** Why a device is heard of so rarely: only a reserve of its day's bytes is left. Empty where there is more. */
+export function usedUpUntil(device: Device, now: number): string {
+  const network = device.health?.network;
+  return network && (network.until ?? 0) > now
+    ? t.device.usedUp(clock(network.until ?? 0, now), bytes(network.left))
+    : "";
 }

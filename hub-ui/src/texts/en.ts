@@ -135,6 +135,7 @@ export const en = {
     leftToday: (left: string, limit: string) => `${left} of ${limit}`,
     uses: { telemetry: "reports", models: "models", federation: "training" } as Record<string, string>,
     passed: (uses: string) => `used: ${uses}`,
+    usedUp: (until: string, left: string) => `bytes used up until ${until}, ${left} left for alerts`,
     clock: "Clock",
     clockRight: "as the hub's",
     clockBehind: (seconds: string) => `${seconds} s behind the hub's`,

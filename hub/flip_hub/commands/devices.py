@@ -1,7 +1,9 @@
 """`flip-hub devices`: the devices of the fleet."""
 
 import argparse
+import time
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -16,6 +18,7 @@ from flip_hub.devices.schemas import SUPERNODE, Device, DevicePatch
 from flip_hub.enrolment.schemas import EnrolmentTokenRequest
 from flip_runtime.errors import Rejected
 from flip_wire.fleet import EnrolRequest, ReportedState
+from flip_wire.health import NetworkUse
 
 
 def add_parser(add: AddParser) -> None:
@@ -127,13 +130,21 @@ def _lines(device: Device) -> Iterator[str]:
     if device.clone is not None:
         two = " and ".join(f"{life.address or 'somewhere'} ({when(life.heard)})" for life in device.clone.lives)
         yield f"CLONE: two agents have its key since {when(device.clone.since)}: {two}"
-    if device.health is not None and (network := device.health.network) is not None:
-        passed = ", ".join(f"{use} {size / 2**20:.1f}" for use, size in network.passed.items() if size) or "nothing"
-        yield f"{network.left / 2**20:.1f} of {network.limit / 2**20:.1f} MiB left today (passed: {passed})"
+    if device.health is not None and device.health.network is not None:
+        yield _network(device.health.network)
     for each in device.differences:
         now = f"now {each.reported}" if each.reported else "nothing told"
         because = f": {each.because}" if each.because else ""
         yield f"wanted since {when(each.since)}: {each.what} {each.name} {each.wanted} ({now}){because}"
+
+
+def _network(network: NetworkUse) -> str:
+    passed = ", ".join(f"{use} {size / 2**20:.1f}" for use, size in network.passed.items() if size) or "nothing"
+    left = f"{network.left / 2**20:.1f} of {network.limit / 2**20:.1f} MiB left"
+    if network.until <= time.time():
+        return f"{left} today (passed: {passed})"
+    until, every = datetime.fromtimestamp(network.until).strftime("%H:%M"), network.pace / 60
+    return f"bytes used up until {until}: {left} for alerts, and a heartbeat each {every:.0f} min (passed: {passed})"
 
 
 def _listed(names: Sequence[str]) -> str:
