@@ -1,9 +1,11 @@
 """scikit-learn's breast cancer data, divided among hospitals with different shares of either class."""
 
+from pathlib import Path
+
 import numpy as np
 from sklearn.datasets import load_breast_cancer
 
-from flip_demo.partition import LEAST, Part, Split, by_class
+from flip_demo.partition import FEWEST, LEAST, Part, Split, by_class, written
 
 
 def split(seed: int, devices: int, alpha: float = 1.0, held_back: float = 0.2, least: int = LEAST) -> Split:
@@ -24,3 +26,8 @@ def split(seed: int, devices: int, alpha: float = 1.0, held_back: float = 0.2, l
         devices=[Part(x[given[part]], y[given[part]]) for part in parts],
         held_back=Part(x[order[:kept]], y[order[:kept]]),
     )
+
+
+def give_out(folder: Path, devices: int, seed: int) -> list[dict[str, str]]:
+    """For a lab: each device's `node_config`. Raises `ValueError` for too many devices."""
+    return written(split(seed, devices, least=FEWEST).devices, folder)

@@ -5,11 +5,9 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_digits
 
-from flip_demo.partition import LEAST, Part, Split, by_class
+from flip_demo.partition import FEWEST, LEAST, Part, Split, by_class, written
 
 CLASSES = 10
-_FEWEST = 5
-"""Samples of a virtual device: one of them is held out."""
 
 
 def split(seed: int, devices: int, alpha: float = 0.3, held_back: float = 0.2, least: int = LEAST) -> Split:
@@ -32,10 +30,5 @@ def split(seed: int, devices: int, alpha: float = 0.3, held_back: float = 0.2, l
 
 
 def give_out(folder: Path, devices: int, seed: int) -> list[dict[str, str]]:
-    """For a lab: writes each device's part, and gives its `node_config`. Raises `ValueError` for too many devices."""
-    configs: list[dict[str, str]] = []
-    for number, part in enumerate(split(seed, devices, alpha=1.0, least=_FEWEST).devices, 1):
-        path = folder / f"{number}.npz"
-        np.savez(path, x=part.x, y=part.y)
-        configs.append({"data": str(path)})
-    return configs
+    """For a lab: each device's `node_config`. Raises `ValueError` for too many devices."""
+    return written(split(seed, devices, alpha=1.0, least=FEWEST).devices, folder)

@@ -1,12 +1,16 @@
 """Divides labelled samples so that devices differ, as real ones do (Hsu et al., arXiv:1909.06335)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 LEAST = 40
 """Samples of a device: below that its held-out part says nothing."""
+FEWEST = 5
+"""Samples of a virtual device in a lab: one of them is held out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,14 @@ class Split:
     devices: list[Part]
     held_back: Part
     """For the judgement alone: never on a device."""
+
+
+def written(parts: Sequence[Part], folder: Path) -> list[dict[str, str]]:
+    """Each part as a file in the folder, as devices' `node_config` names it."""
+    paths = [folder / f"{number}.npz" for number in range(1, len(parts) + 1)]
+    for path, part in zip(paths, parts, strict=True):
+        np.savez(path, x=part.x, y=part.y)
+    return [{"data": str(path)} for path in paths]
 
 
 def by_class(
