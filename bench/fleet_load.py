@@ -30,6 +30,8 @@ class Load(Struct, frozen=True, kw_only=True):
     keys: list[str]
     """PEM, one a device."""
     settle: float
+    learns: bool = False
+    """As `Session` takes it."""
 
 
 async def _main() -> None:
@@ -40,7 +42,16 @@ async def _main() -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     sessions = [
-        Session(load.address, _key(pem), trust, poll=load.poll, seen=seen, settle=load.settle) for pem in load.keys
+        Session(
+            load.address,
+            _key(pem),
+            trust,
+            poll=load.poll,
+            seen=seen,
+            settle=load.settle,
+            learns=load.learns,
+        )
+        for pem in load.keys
     ]
     tasks = [asyncio.create_task(_live(session, gate, joined, load.poll, seen)) for session in sessions]
     for _ in tasks:

@@ -1,7 +1,8 @@
 """One simulated device: a Flower node that computes nothing, with a real key, real signatures and real messages.
 
-It pulls an instruction, fetches what it consists of, confirms, gives the arrays back, and begins again. Through the
-gateway it waits in long polls and asks for the receipt, as our agents do; at a SuperLink it polls, as SuperNodes do.
+It pulls an instruction, fetches what it consists of, confirms, gives the arrays back, or others of their form, and
+begins again. Through the gateway it waits in long polls and asks for the receipt, as our agents do; at a SuperLink it
+polls, as SuperNodes do.
 """
 
 import asyncio
@@ -11,9 +12,10 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 
+import numpy as np
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from flwr.app import Message, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.app.message import remove_content_from_message
 from flwr.common.serde import message_to_proto
 from flwr.proto.fab_pb2 import GetFabRequest
@@ -81,9 +83,10 @@ class Session:
         poll: float,
         seen: Seen,
         settle: float = 0.0,
+        learns: bool = False,
     ) -> None:
         """`poll`: seconds between two pulls; 0 for long polls and receipts. `settle`: seconds after which all objects
-        of a message are at the SuperLink, and from when on they are timed."""
+        of a message are at the SuperLink, and from when on they are timed. `learns`: its arrays are its own."""
         self._host, port = address.rsplit(":", 1)
         self._port = int(port)
         self._key = key
@@ -93,6 +96,7 @@ class Session:
         self._poll = poll
         self._seen = seen
         self._settle = settle
+        self._learns = learns
         self._signed, self._signed_at = b"", 0.0
         self._connections: list[Connection] = []
         self._node = Node()
@@ -156,7 +160,10 @@ class Session:
             await asyncio.sleep(self._poll or 0.5)
 
     async def _reply_to(self, message: Message, run_id: int) -> None:
-        content = RecordDict({"arrays": message.content["arrays"], "metrics": MetricRecord({"num-examples": 1})})
+        arrays = message.content.array_records["arrays"]
+        if self._learns:
+            arrays = ArrayRecord({name: self._learned(array) for name, array in arrays.items()})
+        content = RecordDict({"arrays": arrays, "metrics": MetricRecord({"num-examples": 1})})
         reply = Message(content, reply_to=message)
         reply.metadata.__dict__["_message_id"] = reply.object_id
         with no_object_id_recompute():
@@ -177,6 +184,10 @@ class Session:
             )
             await self._call("push-object", request)
         self._timed(self._seen.up, objects, began)
+
+    def _learned(self, array: Array) -> Array:
+        draw = np.random.default_rng(self._node.node_id)
+        return Array(draw.random(array.shape, np.float32))
 
     def _timed(self, rates: list[float], contents: Mapping[str, bytes], began: float) -> None:
         if self._settle:

@@ -49,10 +49,10 @@ class Fleet:
         return sum(time.user + time.system for time in times)
 
     @asynccontextmanager
-    async def devices(self, count: int, settle: float = 0.0) -> AsyncGenerator[None]:
-        """They have joined, and work; `settle` as `Session` takes it."""
+    async def devices(self, count: int, settle: float = 0.0, *, learns: bool = False) -> AsyncGenerator[None]:
+        """They have joined, and work; `settle` and `learns` as `Session` takes them."""
         shares = [self._keys[number:count:_PROCESSES] for number in range(_PROCESSES)]
-        loads = [await self._started(share, settle) for share in shares if share]
+        loads = [await self._started(share, settle, learns) for share in shares if share]
         try:
             async with asyncio.timeout(_JOINED_WITHIN):
                 for load in loads:
@@ -70,8 +70,8 @@ class Fleet:
                 if seen.errors:
                     say(f"{self.side.name}: {seen.errors} errors in {seen.calls} calls: {seen.what}")
 
-    async def _started(self, keys: Sequence[str], settle: float) -> LoadProcess:
-        load = Load(address=self._address, ca=self._ca, poll=self._poll, keys=list(keys), settle=settle)
+    async def _started(self, keys: Sequence[str], settle: float, learns: bool) -> LoadProcess:
+        load = Load(address=self._address, ca=self._ca, poll=self._poll, keys=list(keys), settle=settle, learns=learns)
         return await LoadProcess.started("bench.fleet_load", load)
 
 

@@ -12,6 +12,7 @@ from flip_demo.federation import Federation
 from flip_demo.layout import Layout, Ports
 from flip_demo.ports import free_port
 from flip_hub.federation.control import FlowerStatus, RunControl
+from flip_hub.federation.plan import Plan
 from flip_hub.federation.schemas import RunRequest, Value
 from flip_runtime.child import Child, port_open
 from flip_runtime.errors import Unavailable
@@ -27,7 +28,9 @@ class Side(Protocol):
         """Pids, one a device: everything that runs on it is below."""
         ...
 
-    async def start(self, fab: bytes, config: Mapping[str, Value]) -> str: ...
+    async def start(self, fab: bytes, config: Mapping[str, Value], plan: Plan | None = None) -> str:
+        """`plan`: of our side's runs alone."""
+        ...
 
     async def ended(self, run: str) -> str:
         """How the run ended; empty while it goes on."""
@@ -48,9 +51,9 @@ class Ours:
         pids = [process.child.pid for process in self._federation.devices.values()]
         return [pid for pid in pids if pid is not None]
 
-    async def start(self, fab: bytes, config: Mapping[str, Value]) -> str:
+    async def start(self, fab: bytes, config: Mapping[str, Value], plan: Plan | None = None) -> str:
         app = self._federation.api.upload_app(fab)
-        request = RunRequest(fab_hash=app.fab_hash, config=dict(config), promote="none")
+        request = RunRequest(fab_hash=app.fab_hash, config=dict(config), promote="none", plan=plan or Plan())
         return self._federation.api.start_run(request).id
 
     async def ended(self, run: str) -> str:
@@ -70,7 +73,8 @@ class Stock:
     def devices(self) -> list[int]:
         return [node.pid for node in self._nodes if node.pid is not None]
 
-    async def start(self, fab: bytes, config: Mapping[str, Value]) -> str:
+    async def start(self, fab: bytes, config: Mapping[str, Value], plan: Plan | None = None) -> str:
+        assert plan is None
         return await self._control.start(fab, config)
 
     async def ended(self, run: str) -> str:

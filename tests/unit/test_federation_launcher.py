@@ -10,15 +10,16 @@ from flwr.server.run_serverapp import run
 
 from flip_hub.federation import node_auth
 from flip_hub.federation.aggregator import launcher
+from flip_hub.federation.aggregator.fetching import PROMPT
 
 
 @pytest.fixture
 def runtime() -> Iterator[Any]:
     module: Any = importlib.import_module("flwr.superlink.runtime.run_serverapp")
     grid: Any = importlib.import_module("flwr.superlink.grid.http_grid")
-    originals = module.run_, grid.pull_objects
+    originals = module.run_, grid.push_objects
     yield module
-    module.run_, grid.pull_objects = originals
+    module.run_, grid.push_objects = originals
 
 
 def test_flower_runs_the_app_through_the_name_that_the_launcher_replaces(runtime: Any) -> None:
@@ -31,10 +32,15 @@ def test_flower_runs_the_app_through_the_name_that_the_launcher_replaces(runtime
 
 
 @pytest.mark.usefixtures("runtime")
-def test_an_object_that_is_on_its_way_is_asked_for_again_at_once_and_not_given_up() -> None:
+def test_flower_sends_objects_through_the_name_that_the_launcher_replaces() -> None:
     grid: Any = importlib.import_module("flwr.superlink.grid.http_grid")
-    utils: Any = importlib.import_module("flwr.supercore.inflatable.inflatable_utils")
     launcher.install()
+    assert "push_objects" in grid.HttpGrid._try_push_messages.__code__.co_names
+    assert "aggregator" in grid.push_objects.__module__
+
+
+def test_an_object_that_is_on_its_way_is_asked_for_again_at_once_and_not_given_up() -> None:
+    utils: Any = importlib.import_module("flwr.supercore.inflatable.inflatable_utils")
     asked = 0
 
     def pull(object_id: str) -> bytes:
@@ -44,10 +50,9 @@ def test_an_object_that_is_on_its_way_is_asked_for_again_at_once_and_not_given_u
             raise utils.ObjectUnavailableError(object_id)
         return b"content"
 
-    assert "pull_objects" in grid.HttpGrid.pull_messages.__code__.co_names
-    assert grid.pull_objects(["a"], pull) == {"a": b"content"}
-    assert grid.pull_objects.keywords["initial_backoff"] < 0.1
-    assert grid.pull_objects.keywords["max_tries_per_object"] is None
+    assert utils.pull_objects(["a"], pull, **PROMPT) == {"a": b"content"}
+    assert PROMPT["initial_backoff"] < 0.1
+    assert PROMPT["max_tries_per_object"] is None
 
 
 def test_a_changed_flower_is_refused_with_the_reason(runtime: Any, monkeypatch: pytest.MonkeyPatch) -> None:

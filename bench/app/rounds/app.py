@@ -1,7 +1,11 @@
-"""The devices send back what they were given; the ServerApp notes when it had aggregated a round."""
+"""The devices send back what they were given; the ServerApp notes when it had aggregated a round.
+
+Where it is asked to it notes the memory of its process, too: when it holds its model, and the most from then on.
+"""
 
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
@@ -43,4 +47,15 @@ def main(grid: Grid, context: Context) -> None:
     strategy = Timed(str(config["out"]), int(config["devices"]))
     size, seed = int(config["size"]), int(config["seed"])
     model = ArrayRecord([np.random.default_rng(seed).random(size, np.float32) if seed else np.zeros(size, np.float32)])
+    if memory := str(config["memory"]):
+        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        idle = _status("VmRSS")
     strategy.start(grid, model, num_rounds=int(config["num-server-rounds"]))
+    if memory:
+        Path(memory).write_text(f"{idle} {_status('VmHWM')}")
+
+
+def _status(name: str) -> int:
+    """Bytes, as /proc/self/status says (proc_pid_status(5))."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))

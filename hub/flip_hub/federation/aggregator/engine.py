@@ -56,8 +56,8 @@ class Engine:
         self._journal = Journal(hub.runs / self.brief.run_id)
         on_them, secure = on_devices(plan.privacy), plan.secure is not None
         roster = Roster(self._facts, plan.rounds.wait, clock.now, strangers=strangers(plan))
-        instructions = Instructions(self.brief.run_id, plan.update, plan.local, on_them, secure=secure)
         spool = Spool(self._journal.folder)
+        instructions = Instructions(self.brief.run_id, plan.update, plan.local, on_them, secure=secure, spool=spool)
         self.grid = RoundGrid(
             grid,
             self._journal,

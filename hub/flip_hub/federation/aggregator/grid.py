@@ -19,10 +19,10 @@ from flwr.app import ArrayRecord, Message
 from flwr.serverapp import Grid
 
 from flip_hub.federation.aggregator.clock import Clock, MachineClock
+from flip_hub.federation.aggregator.fetching import fetching_of
 from flip_hub.federation.aggregator.instructions import Instructions, Sent, phase_of
 from flip_hub.federation.aggregator.intake import Intake, as_error
 from flip_hub.federation.aggregator.latecomers import Latecomers
-from flip_hub.federation.aggregator.rationed import one_by_one
 from flip_hub.federation.aggregator.reply_reports import node_of, received, refused
 from flip_hub.federation.aggregator.roster import Roster
 from flip_hub.federation.aggregator.spool import Spool
@@ -65,7 +65,7 @@ class RoundGrid(Grid):
         none is given."""
         self.clock = clock or MachineClock()
         self._grid = grid
-        self._pull = one_by_one(grid)
+        self._pull = fetching_of(grid, spool)
         self._spool = spool
         self._journal = journal
         self._report = report
@@ -248,9 +248,8 @@ class RoundGrid(Grid):
                 self.missed({reply.metadata.reply_to_message_id}, self.void or "it failed")
                 continue
             try:
-                found.append(
-                    self._latecomers.fold(reply, self._instructions.base or ArrayRecord(), self._instructions.round)
-                )
+                model = self._instructions.base or ArrayRecord()
+                found.append(self._kept(self._latecomers.fold(reply, model, self._instructions.round)))
             except Rejected as error:
                 self.refuse(reply, str(error.args[0]))
         return [reply for reply in self._sound(found) if not reply.has_error()]

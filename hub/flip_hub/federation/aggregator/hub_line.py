@@ -8,6 +8,7 @@ from typing import Self, TypeVar
 import httpx
 import msgspec
 
+from flip_hub.federation.aggregator.versions import Content
 from flip_runtime.backoff import Backoff
 from flip_runtime.errors import Rejected, Unavailable
 from flip_runtime.patience import retry_after
@@ -72,7 +73,7 @@ class HubLine:
         self,
         method: str,
         path: str,
-        content: bytes,
+        content: Content,
         until: Callable[[], float],
         on_first_failure: Callable[[Unavailable], None] = lambda _: None,
     ) -> bytes:
@@ -90,12 +91,15 @@ class HubLine:
                     on_first_failure(error)
                 time.sleep(delay)
 
-    def _try(self, method: str, path: str, content: bytes) -> bytes:
+    def _try(self, method: str, path: str, content: Content) -> bytes:
         if not self._socket.exists():  # httpx would leave the socket open with which it found out
             raise Unavailable(f"there is no {self._socket}: the hub is starting, or has stopped")
-        kind = "application/json" if method == "POST" else "application/octet-stream"
+        headers = {"Content-Type": "application/json" if method == "POST" else "application/octet-stream"}
+        if not isinstance(content, bytes):
+            headers["Content-Length"] = str(content.size)
+        body = content if isinstance(content, bytes) else content.chunks()
         try:
-            answer = self._client.request(method, path, content=content, headers={"Content-Type": kind})
+            answer = self._client.request(method, path, content=body, headers=headers)
         except httpx.TransportError as error:
             raise Unavailable(f"{type(error).__name__}: {error}") from error
         _check(answer)

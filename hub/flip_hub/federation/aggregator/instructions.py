@@ -7,6 +7,7 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict
 from msgspec import Struct
 from msgspec.structs import replace
 
+from flip_hub.federation.aggregator.spool import Spool
 from flip_hub.federation.aggregator.statements import Asked, Signer, Statements, base_of
 from flip_hub.federation.aggregator.unpacking import Unpacking
 from flip_hub.federation.brief import NodeFacts
@@ -37,15 +38,17 @@ class Instructions:
         privacy: Clipping | Noise | None = None,
         *,
         secure: bool = False,
+        spool: Spool | None = None,
     ) -> None:
         """`form`: in which the run's updates travel, from the devices that can; `local`: what stays on them;
         `privacy`: what hides updates before they leave; `secure`: whether they leave masked alone, which are then not
-        read here."""
+        read here; `spool`: where the arrays lie that replies are completed from, None: in memory."""
         self._run_id = run_id
         self._form = form
         self._local = local
         self._privacy = privacy
         self._secure = secure
+        self._spool = spool
         self.round = 0
         """That is under way, where an instruction does not say."""
         self.last: Sent | None = None
@@ -70,13 +73,22 @@ class Instructions:
             self._content = message.content
             self._plain = None  # a later round may send the same object again
             self.base = next(iter(message.content.array_records.values()), None)
-            self._unpacking = Unpacking(RecordDict()) if self._secure else Unpacking(message.content, self._local)
+            self._unpacking = Unpacking(self._asked(message.content), self._local)
         sent = Sent(round=self.round, phase=phase, node=node, unpacking=self._unpacking)
         if facts is not None and facts.agent and facts.key:
             self._hash = self._hash or base_of(message.content)  # once for all devices of a round
             sent = replace(sent, signer=Signer(device_id=facts.device_id, key=facts.key), base=self._hash)
         self.last = sent
         return sent
+
+    def _asked(self, content: RecordDict) -> RecordDict:
+        """What replies to it are completed from: however many versions of the model devices are at work on, it takes no
+        memory."""
+        if self._secure:
+            return RecordDict()
+        if self._spool is None:
+            return content
+        return RecordDict({name: self._spool.copy(record) for name, record in content.array_records.items()})
 
     def with_terms(self, message: Message, facts: NodeFacts | None) -> Message:
         """For an agent; any other node gets what the strategy wrote, and nothing else."""

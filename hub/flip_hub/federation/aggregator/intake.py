@@ -7,15 +7,18 @@ failed. What was sent to the devices has a vote, too; where more of them agree o
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, Error, Message, MetricRecord
 from flwr.app.message import make_message
 from flwr.common.constant import ErrorCode
+from numpy.typing import NDArray
 
 from flip_hub.federation.aggregator.reply_reports import EXAMPLES
-from flip_hub.federation.aggregator.strategies.refusals import refused_samples
-from flip_hub.federation.aggregator.strategies.tensors import mean_dtype
+from flip_hub.federation.aggregator.strategies.refusals import finite, refused_samples
+from flip_hub.federation.aggregator.strategies.tensors import mean_dtype, views
+from flip_runtime.errors import Rejected
 
 Form = tuple[tuple[str, str, tuple[int, ...]], ...]
 """Name, dtype and shape of each array."""
@@ -64,14 +67,23 @@ def _not_finite(reply: Message) -> str:
     for record in reply.content.array_records.values():
         for name, array in record.items():
             try:
-                values = array.numpy()
+                values = _values(array)
             except (ValueError, TypeError, OSError, EOFError) as error:
                 return f"{name} cannot be read: {str(error)[:100]}"
             if (str(values.dtype), values.shape) != (array.dtype, tuple(array.shape)):
                 return f"{name} is not what it says: {values.dtype} {list(values.shape)}"
-            if values.dtype.kind in "fc" and not np.isfinite(values).all():
+            if values.dtype.kind in "fc" and not finite(values):
                 return f"{name} has values that are not finite"
+            del values  # before the next is read
     return ""
+
+
+def _values(array: Array) -> NDArray[Any]:
+    """Without a copy, where it is of numbers."""
+    try:
+        return next(views([("", array)]))[1]
+    except Rejected:
+        return array.numpy()
 
 
 def _no_weight(reply: Message) -> str:

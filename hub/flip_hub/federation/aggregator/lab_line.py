@@ -4,14 +4,13 @@ import math
 import os
 import socket
 import threading
-from collections.abc import Mapping
 from typing import Self
 
 from flip_hub.federation.aggregator.progress_reports import Send
+from flip_hub.federation.aggregator.versions import Files
 from flip_hub.federation.lab_frames import SOCKET, FromServerApp, Now, Reported, Waits, decode_now, line
 from flip_hub.federation.schemas import RunReport
 from flip_runtime.errors import Unavailable
-from flip_wire.models import Sha256
 
 
 class LabLine:
@@ -49,7 +48,7 @@ class LabLine:
     def heard(self, send: Send) -> Send:
         """`send`, of which the lab hears first."""
 
-        def send_both(report: RunReport, files: Mapping[Sha256, bytes] | None = None) -> None:
+        def send_both(report: RunReport, files: Files | None = None) -> None:
             self._tell(Reported(report=report))
             send(report, files)
 

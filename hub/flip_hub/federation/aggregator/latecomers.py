@@ -7,13 +7,12 @@ that is missed, as without folding: its device gives it to the hub as a late con
 
 from collections.abc import Iterable, Mapping
 
-import numpy as np
-from flwr.app import Array, ArrayRecord, Message, MetricRecord
+from flwr.app import ArrayRecord, Message, MetricRecord
 
 from flip_hub.federation.aggregator.instructions import Sent
 from flip_hub.federation.aggregator.reply_reports import EXAMPLES
-from flip_hub.federation.aggregator.strategies.folding import folded
-from flip_hub.federation.aggregator.strategies.tensors import read
+from flip_hub.federation.aggregator.strategies.folding import discount, folded
+from flip_hub.federation.aggregator.strategies.tensors import read, written
 from flip_hub.federation.plan import Folding
 from flip_runtime.errors import Rejected
 
@@ -65,14 +64,16 @@ class Latecomers:
         sent = self._here.pop(reply.metadata.reply_to_message_id)
         assert self._folding is not None
         assert sent.unpacking is not None
-        staleness = number - sent.round
-        for name, record in list(reply.content.array_records.items()):
+        staleness, exponent = number - sent.round, self._folding.exponent
+        bases = sent.unpacking.arrays
+        for record in reply.content.array_records.values():
             if set(record) != set(current):
                 raise Rejected("it has other arrays than the model")
-            fitted = folded(read(record), read(sent.unpacking.arrays), read(current), staleness, self._folding.exponent)
-            reply.content[name] = ArrayRecord({key: Array(np.asarray(each)) for key, each in fitted.arrays.items()})
-            for metrics in reply.content.metric_records.values():
-                _discount(metrics, fitted.discount)
+            for key, array in list(record.items()):  # one at a time in memory
+                update, base, model = (read({key: each}) for each in (array, bases[key], current[key]))
+                record[key] = written(folded(update, base, model, staleness, exponent).arrays)[key]
+        for metrics in reply.content.metric_records.values():
+            _discount(metrics, discount(staleness, exponent))
         return reply
 
 

@@ -1,15 +1,14 @@
 """The ServerApp's process: Flower's own `flwr-serverapp`, in which the app gets our Grid and its rounds are ours.
 
 Apps run unmodified. Two names of Flower's are replaced: `run_` in `flwr.superlink.runtime.run_serverapp`, the function
-that loads the app and runs it, and `pull_objects` in `flwr.superlink.grid.http_grid`, which waits a whole second when a
-reply was announced a moment before its objects arrived. Nothing that reporting or exporting meets ever ends a run.
+that loads the app and runs it, and `push_objects` in `flwr.superlink.grid.http_grid` (`pushing`); how replies are
+fetched is the Grid's own (`fetching`). Nothing that reporting or exporting meets ever ends a run.
 """
 
 import importlib
 import os
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,14 @@ from flwr.app import Context
 from flwr.serverapp import Grid
 from flwr.superlink.cli.flwr_serverapp import flwr_serverapp
 
+from flip_hub.federation.aggregator.allocator import give_back_at_once
 from flip_hub.federation.aggregator.clock import MachineClock
 from flip_hub.federation.aggregator.engine import Engine, Hub
 from flip_hub.federation.aggregator.lab_line import LabLine
+from flip_hub.federation.aggregator.pushing import chunk_by_chunk
 from flip_hub.federation.aggregator.reports import Reports
 from flip_hub.federation.aggregator.strategies import weighted_mean
 
-_PROMPT = {"initial_backoff": 0.05, "backoff_cap": 1.0}
-"""Seconds between looks for an object that is on its way."""
 APP_FOLDER = "FLIP_APP_DIR"
 _FLUSH = 60.0
 _FLUSH_WHEN_STOPPED = 2.0
@@ -32,6 +31,7 @@ _FLUSH_WHEN_STOPPED = 2.0
 
 
 def main() -> None:
+    give_back_at_once()
     install()
     flwr_serverapp()
 
@@ -47,8 +47,7 @@ def install() -> None:
     runtime.run_ = conducted(runtime.run_)
     weighted_mean.install()
     grid: Any = importlib.import_module("flwr.superlink.grid.http_grid")
-    # bounded by its `max_time` alone: shorter waits would use up the tries of a slow upload
-    grid.pull_objects = partial(grid.pull_objects, max_tries_per_object=None, **_PROMPT)
+    grid.push_objects = chunk_by_chunk(grid.push_objects)
 
 
 def conducted(run: Callable[..., Context]) -> Callable[..., Context]:

@@ -2,16 +2,15 @@
 
 import logging
 import math
-from collections.abc import Mapping
 from typing import Protocol
 
 from flwr.app import ArrayRecord, MetricRecord
 from flwr.serverapp.strategy import Result, Strategy
 
-from flip_hub.federation.aggregator.versions import VersionMaker
+from flip_hub.federation.aggregator.strategies.tensors import read
+from flip_hub.federation.aggregator.versions import Files, VersionMaker
 from flip_hub.federation.schemas import RoundFinished, RunReport, StrategyStarted, VersionMade
 from flip_runtime.errors import Rejected
-from flip_wire.models import Sha256
 
 log = logging.getLogger("flwr.flip")
 
@@ -19,7 +18,7 @@ log = logging.getLogger("flwr.flip")
 class Send(Protocol):
     """`Reports.send`."""
 
-    def __call__(self, report: RunReport, files: Mapping[Sha256, bytes] | None = None) -> None: ...
+    def __call__(self, report: RunReport, files: Files | None = None) -> None: ...
 
 
 class ProgressReports:
@@ -43,7 +42,7 @@ class ProgressReports:
 
     def _make_version(self, number: int, arrays: ArrayRecord, metrics: dict[str, float]) -> None:
         try:
-            version = self._versions.make(number, {name: array.numpy() for name, array in arrays.items()}, metrics)
+            version = self._versions.make(number, read(arrays), metrics)
         except Rejected as error:
             log.warning("round %d made no version: %s", number, error)
             return

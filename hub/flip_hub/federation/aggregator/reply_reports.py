@@ -7,6 +7,7 @@ from flwr.app import ArrayRecord, Message, MetricRecord
 from flwr.common.constant import SUPERLINK_NODE_ID
 
 from flip_hub.federation.aggregator.instructions import Sent
+from flip_hub.federation.aggregator.strategies.lazy_array import size_of
 from flip_hub.federation.schemas import RepliesMissed, ReplyContent, ReplyReceived, ReplyRefused, RunReport
 from flip_wire.statements import Signed
 
@@ -60,7 +61,7 @@ def _content_of(reply: Message, sent: Sent | None = None, signed: Signed | None 
     weights = [float(number) for number in numbers if isinstance(number, int | float) and math.isfinite(number)]
     return ReplyContent(
         sha256=reply.metadata.message_id,
-        size=sum(len(array.data) for array in arrays),
+        size=sum(size_of(array) for array in arrays),
         weight=weights[0] if weights else None,
         signed=signed,
         key=sent.signer.key if sent and sent.signer and signed else "",

@@ -10,11 +10,12 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import msgspec
 
 from flip_hub.federation.aggregator.hub_line import HubLine
+from flip_hub.federation.aggregator.versions import Content, Files
 from flip_hub.federation.schemas import RunReport
 from flip_runtime.errors import Rejected, Unavailable
 from flip_wire.models import Sha256
@@ -41,7 +42,7 @@ class Reports:
         self._sender = threading.Thread(target=self._deliver_all, name="reports", daemon=True)
         self._sender.start()
 
-    def send(self, report: RunReport, files: Mapping[Sha256, bytes] | None = None) -> None:
+    def send(self, report: RunReport, files: Files | None = None) -> None:
         """Returns at once unless too much waits."""
         item = _Item(report=report, files=dict(files or {}), until=time.monotonic() + self._patience)
         if item.files and not self._slots.acquire(timeout=self._patience):
@@ -90,7 +91,7 @@ class Reports:
                 self._stored.add(sha256)
         self._call("POST", self._run, msgspec.json.encode(item.report), item.until)
 
-    def _call(self, method: str, path: str, content: bytes, until: float) -> None:
+    def _call(self, method: str, path: str, content: Content, until: float) -> None:
         """Tries until it is accepted or the time is over (`Unavailable`), or refused (`Rejected`)."""
         self._line.call(method, path, content, lambda: min(until, self._last_call), self._tell)
 
@@ -101,6 +102,6 @@ class Reports:
 
 class _Item(msgspec.Struct, frozen=True, kw_only=True):
     report: RunReport
-    files: dict[Sha256, bytes]
+    files: Files
     until: float
     """On the monotonic clock."""

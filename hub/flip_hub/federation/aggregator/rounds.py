@@ -19,6 +19,7 @@ from flwr.app import ArrayRecord, ConfigRecord, MetricRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
+from flip_hub.federation.aggregator.allocator import settle
 from flip_hub.federation.aggregator.buffered import BufferedSteps
 from flip_hub.federation.aggregator.grid import RoundGrid
 from flip_hub.federation.aggregator.privacy.ledger import Ledger
@@ -105,6 +106,7 @@ class Conductor:
             result=Result(),
         )
         strategy.summary()
+        settle()
         self._grid.hold()
         try:
             return self._rounds(state, num_rounds, timeout, evaluate_fn or self._evaluate)

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 
+from flip_hub.federation.aggregator.strategies.lazy_array import LazyArray
+from flip_hub.federation.aggregator.strategies.tensors import read, written
 from flip_runtime.errors import Rejected
 from flip_update.base import Base
 from flip_update.codec import decode
@@ -46,16 +48,22 @@ class Unpacking:
                 reply.content[name] = self._whole(record)
         return reply
 
-    def _decoded(self, packed: bytes) -> dict[str, Array]:
+    def _decoded(self, packed: bytes) -> ArrayRecord:
         if not self._shared:
             raise Rejected("the reply has packed arrays, the instruction has not one record of arrays")
-        self._base = self._base or Base({name: array.numpy() for name, array in self._shared.items()})
-        return {name: Array(array) for name, array in decode(packed, self._base).items()}
+        base = self._base or Base(read(self._shared))
+        if not any(isinstance(array, LazyArray) for array in self._shared.values()):
+            self._base = base  # it takes no memory more
+        return written(decode(packed, base))
 
     def _whole(self, arrays: Mapping[str, Array]) -> ArrayRecord:
         """In the instruction's order; arrays that it has not come last, for whoever checks replies to refuse."""
         whole = dict(arrays) | self._local
-        return ArrayRecord({name: whole[name] for name in self._asked if name in whole} | whole)
+        record = ArrayRecord()  # a constructor would copy what is on the disk
+        for name in dict.fromkeys([*self._asked, *whole]):
+            if name in whole:
+                record[name] = whole[name]
+        return record
 
 
 def _packed(record: object) -> bytes | None:

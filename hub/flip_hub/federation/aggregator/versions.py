@@ -15,8 +15,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import save
+from safetensors.numpy import save, save_file
 
+from flip_hub.federation.aggregator.spool import Spool, SpoolFile
 from flip_runtime.errors import Rejected
 from flip_wire.models import GRAPH, WEIGHTS, FileRef, Manifest, Sha256
 
@@ -24,23 +25,28 @@ if TYPE_CHECKING:
     from flip_hub.federation.aggregator.export import Servable
 
 Arrays = Mapping[str, NDArray[Any]]
+Content = bytes | SpoolFile
+Files = Mapping[Sha256, Content]
+"""By their hash."""
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
     manifest: Manifest
     """Its `version` is 0 and its `run_id` empty: the hub numbers it."""
-    files: dict[Sha256, bytes]
+    files: Files
     warning: str
 
 
 class VersionMaker:
-    def __init__(self, app_folder: Path, local: Sequence[str] = ()) -> None:
-        """`local`: patterns of the arrays that stay on each device. Raises `Rejected` when the folder holds no app."""
+    def __init__(self, app_folder: Path, local: Sequence[str] = (), spool: Spool | None = None) -> None:
+        """`local`: patterns of the arrays that stay on each device; `spool`: where weights are written, None: in
+        memory. Raises `Rejected` when the folder holds no app."""
         project = read_project(app_folder)
         self._app_folder = app_folder
         self._model = model_name(project.project.name)
         self._export = project.tool.flip.export
         self._local = list(local)
+        self._spool = spool
         self._servable: Servable | None = None
         self._warning = ""
 
@@ -67,12 +73,12 @@ class VersionMaker:
             local=self._local,
         )
         if self._servable is None:
-            return _weights_only(manifest, arrays, self._warning)
+            return self._weights_only(manifest, arrays, self._warning)
         try:
             bound = self._servable.bind(arrays)
         except Rejected as error:
-            return _weights_only(manifest, arrays, str(error))
-        weights, graph = _safetensors(bound.weights), self._servable.graph
+            return self._weights_only(manifest, arrays, str(error))
+        weights, graph = self._written(bound.weights), self._servable.graph
         manifest = msgspec.structs.replace(
             manifest,
             weights=_file(WEIGHTS, weights),
@@ -84,30 +90,36 @@ class VersionMaker:
         )
         return Version(manifest=manifest, files=_by_hash(graph, weights), warning="")
 
+    def _weights_only(self, manifest: Manifest, arrays: Arrays, warning: str) -> Version:
+        weights = self._written(arrays)
+        manifest = msgspec.structs.replace(manifest, weights=_file(WEIGHTS, weights))
+        return Version(manifest=manifest, files=_by_hash(weights), warning=warning)
 
-def _weights_only(manifest: Manifest, arrays: Arrays, warning: str) -> Version:
-    weights = _safetensors(arrays)
-    manifest = msgspec.structs.replace(manifest, weights=_file(WEIGHTS, weights))
-    return Version(manifest=manifest, files=_by_hash(weights), warning=warning)
-
-
-def _safetensors(arrays: Arrays) -> bytes:
-    try:
-        return save({name: np.require(array, requirements="C") for name, array in arrays.items()})
-    except SafetensorError as error:
-        raise Rejected(f"the arrays cannot be written as safetensors: {error}") from error
-
-
-def _file(name: str, content: bytes) -> FileRef:
-    return FileRef(name=name, sha256=_sha256(content), size=len(content))
+    def _written(self, arrays: Arrays) -> Content:
+        """As safetensors; on the disk without a copy in memory. Raises `Rejected`."""
+        arrays = {name: np.require(array, requirements="C") for name, array in arrays.items()}
+        try:
+            if self._spool is None:
+                return save(arrays)
+            return self._spool.written("weights", lambda path: save_file(arrays, path))
+        except (SafetensorError, OSError) as error:
+            raise Rejected(f"the arrays cannot be written as safetensors: {error}") from error
 
 
-def _by_hash(*contents: bytes) -> dict[Sha256, bytes]:
+def _file(name: str, content: Content) -> FileRef:
+    size = len(content) if isinstance(content, bytes) else content.size
+    return FileRef(name=name, sha256=_sha256(content), size=size)
+
+
+def _by_hash(*contents: Content) -> Files:
     return {_sha256(content): content for content in contents}
 
 
-def _sha256(content: bytes) -> Sha256:
-    return Sha256(hashlib.sha256(content).hexdigest())
+def _sha256(content: Content) -> Sha256:
+    found = hashlib.sha256()
+    for chunk in (content,) if isinstance(content, bytes) else content.chunks():
+        found.update(chunk)
+    return Sha256(found.hexdigest())
 
 
 # ---- the app's pyproject.toml -----------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ def _refused_arrays(arrays: Iterable[tuple[str, NDArray[Any]]], like: Arrays) ->
             return f"{name} has the shape {said(array.shape)}, not {said(wanted.shape)}"
         if mean_dtype(array.dtype) != mean_dtype(wanted.dtype):
             return f"{name} is {array.dtype}, not {wanted.dtype}"
-        if array.dtype.kind in "fc" and not _finite(array):
+        if array.dtype.kind in "fc" and not finite(array):
             values = array.reshape(-1)
             bad = np.flatnonzero(~np.isfinite(values))
             return f"{name} holds {_number(values[bad[0]])} ({len(bad)} of {array.size} values are not finite)"
@@ -112,7 +112,7 @@ def _first(names: Sequence[str]) -> str:
     return f"{names[0][:80]!r}{more}"
 
 
-def _finite(array: NDArray[Any]) -> bool:
+def finite(array: NDArray[Any]) -> bool:
     """A sum of squares is finite only when all are; where it is not, it may have overflowed, and each is looked at."""
     flat = array.reshape(-1, order="C" if array.flags.c_contiguous else "F")
     quick = flat.dtype.isnative and flat.dtype.itemsize >= 4  # float16 has no fast product, and overflows at 65,504
