@@ -23,8 +23,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ROUNDS = 2
 SECURE = SecureAggregation(most=4, clip=2.0, max_weight=20, dropout=0.25)
-DEATHS = [f"{when}:ready" for when in ("before", "after")] * 4
-"""The first life ends before the answer to the first question is on the device's disk, the next one right after."""
+DEATHS = [f"{when}:ready" for when in ("before", "after")] * 6
+"""In each of the six exchanges of two rounds: a life that ends before the answer is on the device's disk, and the next
+one right after."""
 
 
 def plan(devices: int = 4, **more: Any) -> Plan:

@@ -140,8 +140,8 @@ def test_parcels_of_another_round_do_not_open() -> None:
         (Update([], 1), "an update of 0 values"),
         (Update([np.zeros(5, np.float32), np.zeros((1, 1))], 1), "an update of 6 values"),
         (Update([np.zeros(5, np.float16)], 1), "an array of float16"),  # type: ignore[list-item]
-        (Update([np.zeros(5, np.float32)], 0), "a weight of 0"),
-        (Update([np.zeros(5, np.float32)], 101), r"between 1 and 100 \(max_weight\)"),
+        (Update([np.zeros(5, np.float32)], 0), r"a weight that is not between 1 and 100 \(max_weight\)"),
+        (Update([np.zeros(5, np.float32)], 101), r"a weight that is not between 1 and 100 \(max_weight\)"),
         (Update([np.zeros(4), np.array([np.nan], np.float32)], 1), "not finite"),
         (Update([np.array([0, 0, np.inf, 0, 0], np.float32)], 1), "not finite"),
         (Update([np.array([0, 0, -np.inf, 0, 0])], 1), "not finite"),

@@ -1,8 +1,8 @@
 """A device's end of secure aggregation: bytes in, bytes out. The caller keeps the state and answers what it is told to.
 
-The state must be on disk BEFORE the answer leaves. Then, wherever the device is cut off: the same question gives the
-same answer, no question of a stage that is answered gets another one, and no secret serves twice. What raises leaves
-the state as it was.
+The state must be on disk BEFORE the answer leaves, and a masked vector together with it. Then, wherever the device is
+cut off: the same question gives the same answer, but for the vector, which is made once; no other question of a stage
+that is answered is; and no secret serves twice. What raises leaves the state as it was.
 """
 
 import hashlib
@@ -55,7 +55,7 @@ def needs_update(state: bytes, question: bytes) -> bool:
 
 
 def answered(state: bytes, question: bytes, update: Update | None = None) -> Answered:
-    """`update`: where the question `needs_update`. Asked again, it is answered again, with the same update alone.
+    """`update`: where the question `needs_update`.
 
     Raises `Rejected` for whatever an honest hub would not ask now, and for an update that the parameters have no room
     for; `Corrupt` for a state that is none.
@@ -68,7 +68,7 @@ def answered(state: bytes, question: bytes, update: Update | None = None) -> Ans
         if update is None:
             raise Rejected("this question is answered with an update")
         after, masked = known.mask(asked, update)
-        return Answered(state if before else _noted(after, question, b""), encode(masked))
+        return Answered(_noted(after, question, b""), encode(masked))
     if before:
         return Answered(state, before.answer)
     after, answer = _step(known, asked)
@@ -106,7 +106,7 @@ def _given(known: DeviceRound | None, asked: Question, question: bytes) -> Given
     if known.given[stage].question != _digest(question):
         raise Rejected("another question of this stage was answered already", hint="each is answered once")
     if isinstance(asked, Delivery):
-        _refuse_ended(bool(known.self_seed))  # what it is answered with is made of them
+        raise Rejected("an update was masked already in this round", hint="two under the same masks hide neither")
     return known.given[stage]
 
 
@@ -144,7 +144,7 @@ def _step(known: DeviceRound | None, asked: Setup | Neighbourhood | Renewal | Un
 
 
 def _noted(after: DeviceRound, question: bytes, answer: bytes) -> bytes:
-    """The state. A masked vector is not in it: it is made again from the update."""
+    """The state. A masked vector is not in it."""
     given = (*(after.given or _skipped(after)), Given(_digest(question), answer))
     return _encoder.encode(structs.replace(after, given=given))
 

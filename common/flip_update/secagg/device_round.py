@@ -8,13 +8,12 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
-from cryptography.hazmat.primitives.poly1305 import Poly1305
 from msgspec import Struct, structs
 
 from flip_runtime.errors import Rejected
 from flip_update.secagg import masks, parcels
 from flip_update.secagg.fixed_point import Array, Words, words_of
-from flip_update.secagg.keys import ROUNDS, OwnKey, Pair
+from flip_update.secagg.keys import ROUNDS, OwnKey, Pair, stepped
 from flip_update.secagg.messages import (
     Advertised,
     Delivery,
@@ -74,8 +73,6 @@ class DeviceRound(Struct, frozen=True, kw_only=True):
     self_seed: bytes = b""
     held: tuple[Held, ...] = ()
     """Of the neighbours that this device has masked with."""
-    fingerprint: bytes = b""
-    """Of the words that were masked: the same masks never hide two updates."""
 
     @classmethod
     def begin(cls, asked: Setup) -> tuple[Self, Advertised]:
@@ -99,8 +96,8 @@ class DeviceRound(Struct, frozen=True, kw_only=True):
             raise Rejected(f"round {round_} with keys of round {self.began}", hint=f"they serve {ROUNDS} numbers")
         pairs = self.pairs
         for number in range(self.round + 1, round_ + 1):
-            pairs = tuple(pair.stepped(self.run, number) for pair in pairs)
-        after = structs.replace(self, round=round_, given=(), before=None, pairs=pairs, held=(), fingerprint=b"")
+            pairs = stepped(pairs, self.run, number)
+        after = structs.replace(self, round=round_, given=(), before=None, pairs=pairs, held=())
         return after._deal()
 
     def _deal(self) -> tuple[Self, Shared]:
@@ -136,18 +133,12 @@ class DeviceRound(Struct, frozen=True, kw_only=True):
             raise Rejected(f"{shared} neighbours have shared and {self.threshold} are needed")
 
     def mask(self, asked: Delivery, update: Update) -> tuple[Self, Masked]:
-        """Also a second time, for the same update: two under the same masks hide neither.
-
-        Raises `Rejected` for another one, and as `refuse_delivery`.
-        """
+        """Raises `Rejected` for an update that the parameters have no room for, and as `refuse_delivery`."""
         self.refuse_delivery(asked)
         held, unopened = self._opened(asked.parcels, {pair.number: pair for pair in self.pairs})
         self._refuse_few(len(held))
         words = words_of(update.arrays, update.weight, self.parameters)
-        fingerprint = self._fingerprint(words)
-        if self.fingerprint not in (b"", fingerprint):
-            raise Rejected("another update was masked already in this round", hint="its masks are used once")
-        after = structs.replace(self, held=held, fingerprint=fingerprint)
+        after = structs.replace(self, held=held)
         after._hide(words)
         return after, Masked(run=self.run, round=self.round, unopened=unopened, vector=words.data.cast("B"))
 
@@ -178,7 +169,7 @@ class DeviceRound(Struct, frozen=True, kw_only=True):
         return after, structs.replace(answer, renewed=renewed)
 
     def without_secrets(self) -> Self:
-        return structs.replace(self, private_key=b"", pairs=(), self_seed=b"", held=(), fingerprint=b"")
+        return structs.replace(self, private_key=b"", pairs=(), self_seed=b"", held=())
 
     def _opened(self, delivered: list[Parcel], pairs: dict[int, Pair]) -> tuple[tuple[Held, ...], list[int]]:
         held: list[Held] = []
@@ -199,10 +190,6 @@ class DeviceRound(Struct, frozen=True, kw_only=True):
         pairs = [pair for pair in self.pairs if pair.number in with_whom]
         plus = [self.self_seed, *(pair.mask_seed for pair in pairs if self.number < pair.number)]
         masks.add(words, plus, [pair.mask_seed for pair in pairs if pair.number < self.number])
-
-    def _fingerprint(self, words: Words) -> bytes:
-        """It never leaves the device, so that a one-time key may tell many words apart."""
-        return Poly1305.generate_tag(self.self_seed, words.data.cast("B"))
 
 
 def _refuse_circle(asked: Neighbourhood, public_key: bytes, parameters: Parameters) -> None:

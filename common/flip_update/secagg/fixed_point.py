@@ -101,8 +101,8 @@ def vector_of(content: memoryview, parameters: Parameters) -> Words:
 
 
 def _refuse_foreign(update: Sequence[Array], weight: int, parameters: Parameters) -> None:
-    if not 1 <= weight <= parameters.max_weight:
-        raise Rejected(f"a weight of {weight}", hint=f"between 1 and {parameters.max_weight} (max_weight)")
+    if not 1 <= weight <= parameters.max_weight:  # which one is the device's own affair: the hub hears the reason
+        raise Rejected(f"a weight that is not between 1 and {parameters.max_weight} (max_weight)")
     if (size := sum(array.size for array in update)) != parameters.length:
         raise Rejected(f"an update of {size} values instead of {parameters.length}")
     for array in update:

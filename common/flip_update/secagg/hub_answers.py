@@ -1,5 +1,7 @@
 """What a device may answer in a stage: anything else is `Rejected`, with the reason."""
 
+from typing import Literal
+
 from flip_runtime.errors import Rejected
 from flip_update.secagg import parcels
 from flip_update.secagg.fixed_point import vector_of
@@ -62,7 +64,12 @@ def _refuse_renewed(state: HubState, member: Member, dealt: Shared | None) -> No
 
 
 def _refuse_others(
-    what: str, shares: list[Share], wanted: list[int], committed: list[bytes], state: HubState, member: Member
+    what: Literal["self seed", "escrow key"],
+    shares: list[Share],
+    wanted: list[int],
+    committed: list[bytes],
+    state: HubState,
+    member: Member,
 ) -> None:
     if [share.number for share in shares] != wanted:
         raise Rejected(f"shares of the {what} that were not asked for, or not all that were")

@@ -5,6 +5,7 @@ two, because there the secret key of the masks is what gets shared. Here it neve
 leads on to those of the next round, and none leads back: who breaks into a device learns nothing of rounds before.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Final, Self
 
@@ -17,7 +18,7 @@ from msgspec import Struct
 from flip_runtime.errors import Rejected
 from flip_update.secagg.messages import Neighbour
 
-ROUNDS: Final = 16
+ROUNDS: Final = 32
 """Numbers that one agreement serves, its first included."""
 _KEY: Final = 32
 
@@ -38,15 +39,16 @@ class Pair(Struct, frozen=True, kw_only=True):
             number=number, parcel_key=keys[:_KEY], mask_seed=keys[_KEY : 2 * _KEY], following=keys[2 * _KEY : 3 * _KEY]
         )
 
-    def stepped(self, run: str, round_: int) -> Self:
-        """To that round, the next one."""
-        info = context("next", run, round_)
-        return self.of(self.number, HKDFExpand(hashes.SHA256(), 3 * _KEY, info).derive(self.following))
-
 
 def context(purpose: str, *parts: str | int | bytes) -> bytes:
     """Binds a key, a ciphertext or a commitment to what it is for; different parts never give the same bytes."""
     return msgspec.msgpack.encode(("flip secagg 1", purpose, *parts))
+
+
+def stepped(pairs: Sequence[Pair], run: str, round_: int) -> tuple[Pair, ...]:
+    """To that round, the next one."""
+    info = context("next", run, round_)
+    return tuple(Pair.of(p.number, HKDFExpand(hashes.SHA256(), 3 * _KEY, info).derive(p.following)) for p in pairs)
 
 
 class OwnKey:

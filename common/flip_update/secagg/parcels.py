@@ -6,7 +6,7 @@ the seeds of a device's masks with its neighbours; it is revealed for devices th
 
 import hashlib
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -39,35 +39,38 @@ class Dealing(NamedTuple):
 
 
 def parcel(shares: Shares, pair: Pair, dealing: Dealing) -> Parcel:
-    closed = ChaCha20Poly1305(pair.parcel_key).encrypt(
-        _nonce(dealing.dealer), shares.self_seed + shares.escrow_key, context("parcel", *dealing)
-    )
+    bound = context("parcel", *dealing)
+    both = shares.self_seed + shares.escrow_key
     return Parcel(
         number=dealing.holder,
-        content=closed,
-        self_seed=commitment("self seed", shares.self_seed, dealing),
-        escrow_key=commitment("escrow key", shares.escrow_key, dealing),
+        content=ChaCha20Poly1305(pair.parcel_key).encrypt(_nonce(dealing.dealer), both, bound),
+        self_seed=_committed("self seed", shares.self_seed, bound),
+        escrow_key=_committed("escrow key", shares.escrow_key, bound),
     )
 
 
 def opened(parcel: Parcel, pair: Pair, dealing: Dealing) -> Shares:
     """Raises `Rejected` when it was not closed for this holder, or holds other shares than the hub has been told."""
+    bound = context("parcel", *dealing)
     try:
-        plain = ChaCha20Poly1305(pair.parcel_key).decrypt(
-            _nonce(dealing.dealer), parcel.content, context("parcel", *dealing)
-        )
+        plain = ChaCha20Poly1305(pair.parcel_key).decrypt(_nonce(dealing.dealer), parcel.content, bound)
     except InvalidTag as error:
         raise Rejected(f"the parcel of device {dealing.dealer} does not open") from error
     shares = Shares(plain[:SHARE], plain[SHARE:])
-    made = (commitment("self seed", shares.self_seed, dealing), commitment("escrow key", shares.escrow_key, dealing))
+    made = _committed("self seed", shares.self_seed, bound), _committed("escrow key", shares.escrow_key, bound)
     if made != (parcel.self_seed, parcel.escrow_key):
         raise Rejected(f"the parcel of device {dealing.dealer} holds other shares than it has committed to")
     return shares
 
 
-def commitment(secret: str, share: bytes, dealing: Dealing) -> bytes:
+def commitment(secret: Literal["self seed", "escrow key"], share: bytes, dealing: Dealing) -> bytes:
     """SHA-256. Hides the share, which is as good as random for whoever has fewer than the threshold."""
-    return hashlib.sha256(context(secret, *dealing, share)).digest()
+    return _committed(secret, share, context("parcel", *dealing))
+
+
+def _committed(secret: Literal["self seed", "escrow key"], share: bytes, bound: bytes) -> bytes:
+    """No two of these make the same bytes: MessagePack says where `bound` ends, and neither name begins the other."""
+    return hashlib.sha256(bound + secret.encode() + share).digest()
 
 
 def seal(self_seed: bytes, run: str, round_: int, dealer: int) -> bytes:

@@ -79,7 +79,7 @@ def _weight(reply: Message, weighted_by: str) -> int:
     weights = [record[weighted_by] for record in records if weighted_by in record]
     weight = weights[0] if len(weights) == 1 else None
     if not isinstance(weight, int | float) or weight != weight // 1:
-        raise Rejected(f"{weighted_by} is {weight!r}: secure aggregation weighs by whole numbers")
+        raise Rejected(f"{weighted_by} is no whole number, and secure aggregation weighs by those alone")
     return int(weight)
 
 
