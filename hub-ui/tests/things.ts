@@ -110,7 +110,7 @@ export function ring(
 }
 
 export function rollout(fields: Partial<Rollout> = {}): Rollout {
-  const nothing = { answered: 0, failed: 0, seconds: 0, judged: 0, correct: 0 };
+  const nothing = { answered: 0, failed: 0, median: 0, judged: 0, correct: 0 };
   return {
     id: "rollout-000000000001",
     model: "digits",

@@ -87,10 +87,10 @@ async def test_a_version_that_guards_of_the_second_ring_give_up_is_taken_back_ev
 
 async def test_errors_beyond_those_of_the_version_before_take_it_back(hub: RolloutHub, boxes: list[Box]) -> None:
     for box in boxes:
-        box.answers(1, 990, failed=10, seconds=9.0)
+        box.answers(1, 990, failed=10)
     await hub.look(*boxes)
     rollout = await hub.start(2, LAB, HALF, EVERYBODY)
-    boxes[0].answers(2, 40, failed=60, seconds=0.4)
+    boxes[0].answers(2, 40, failed=60)
     await hub.look(*boxes)
     failed = await hub.rollout(rollout)
     assert failed.status is RolloutStatus.ROLLED_BACK
@@ -100,13 +100,13 @@ async def test_errors_beyond_those_of_the_version_before_take_it_back(hub: Rollo
 
 
 async def test_slow_answers_and_wrong_ones_take_it_back(hub: RolloutHub, boxes: list[Box]) -> None:
-    boxes[1].answers(1, 1000, seconds=10.0, judged=100, correct=95)
+    boxes[1].answers(1, 1000, p50=0.01, judged=100, correct=95)
     slow = await hub.start(2, LAB, EVERYBODY)
-    boxes[0].answers(2, 1000, seconds=100.0)
+    boxes[0].answers(2, 1000, p50=0.1)
     await hub.look(*boxes)
-    assert "slowdown: it takes 100.0 ms on average, the version before 10.0 ms" in (await hub.rollout(slow)).reason
+    assert "slowdown: its middle answer takes 100.0 ms, that of the version before 10.0 ms" in (await hub.rollout(slow)).reason
     wrong = await hub.start(3, LAB, EVERYBODY)
-    boxes[0].answers(3, 1000, seconds=10.0, judged=100, correct=60)
+    boxes[0].answers(3, 1000, p50=0.01, judged=100, correct=60)
     await hub.look(*boxes)
     assert "accuracy: 60 of 100 answers were right" in (await hub.rollout(wrong)).reason
 

@@ -3,11 +3,11 @@
 import pytest
 
 from flip_hub.rollouts.gates import Evidence, checks
-from flip_hub.rollouts.schemas import DeviceCounts, Figures, Verdict
+from flip_hub.rollouts.schemas import DeviceCounts, Figures, Verdict, together
 from flip_hub.rollouts.terms import Gates
 
 WELL = DeviceCounts(devices=10, serving=10)
-GOOD = Figures(answered=1000, seconds=10.0, judged=200, correct=180)
+GOOD = Figures(answered=1000, median=0.01, judged=200, correct=180)
 
 
 def seen(
@@ -62,12 +62,30 @@ def test_errors_are_judged_beside_the_version_before_and_on_enough_calls() -> No
 
 
 def test_slowness_is_judged_beside_the_version_before_and_beyond_what_anybody_feels() -> None:
-    quick, slow = Figures(answered=1000, seconds=20.0), Figures(answered=1000, seconds=50.0)
+    quick, slow = Figures(answered=1000, median=0.02), Figures(answered=1000, median=0.05)
     assert verdicts(seen(now=slow, before=quick)) == {"slowdown": Verdict.FAILED}
     assert verdicts(seen(now=slow, before=quick), slowdown=3.0) == {}
     assert verdicts(seen(now=slow, before=quick), slowdown=0.0) == {}
-    assert verdicts(seen(now=quick, before=Figures(answered=1000, seconds=1.0))) == {}, "20 ms is slow for nobody"
-    assert verdicts(seen(now=slow, before=Figures(answered=10, seconds=0.01))) == {}
+    assert verdicts(seen(now=quick, before=Figures(answered=1000, median=0.001))) == {}, "20 ms is slow for nobody"
+    assert verdicts(seen(now=slow, before=Figures(answered=10, median=0.001))) == {}
+
+
+def test_one_device_that_hangs_makes_no_version_slow() -> None:
+    """A mean would be a hundred times the version before."""
+    well, hangs = Figures(answered=100, median=0.03), Figures(answered=30, median=30.0)
+    now, before = together([well, well, hangs, well]), together([well] * 4)
+    assert (now.answered, now.median) == (330, 0.03)
+    assert verdicts(seen(now=now, before=before)) == {}
+    assert verdicts(seen(now=together([well, hangs, hangs, hangs, hangs]), before=before)) == {
+        "slowdown": Verdict.FAILED
+    }
+    assert together([Figures(answered=5), Figures(failed=2, median=9.0)]).median == 0.0, "nothing is told of answers"
+
+
+def test_a_gate_that_had_too_little_to_judge_says_so() -> None:
+    unjudged = [check.gate for check in checks(Gates(), seen(now=Figures())) if not check.judged]
+    assert unjudged == ["errors", "slowdown", "accuracy"]
+    assert all(check.judged for check in checks(Gates(), seen()))
 
 
 def test_accuracy_is_judged_beside_the_version_before_and_by_the_least_that_is_asked() -> None:

@@ -51,6 +51,15 @@ def test_a_good_version_passes_ring_after_ring_each_after_its_soak() -> None:
     ]
 
 
+def test_a_ring_that_passed_without_evidence_says_so_in_its_step() -> None:
+    rollout = look(look(made(), 1), 61)
+    passed = next(step for step in rollout.steps if step.kind is StepKind.PASSED)
+    assert passed.reason == "without evidence of errors, slowdown, accuracy: 0 calls, 0 feedbacks"
+    well = Figures(answered=100, median=0.01, judged=60, correct=60)
+    rollout = look(look(made(), 1, now=well, before=well), 61, now=well, before=well)
+    assert [step.reason for step in rollout.steps if step.kind is StepKind.PASSED] == [""]
+
+
 def test_the_soak_begins_when_all_gates_are_passed_and_waits_for_them_at_its_end() -> None:
     rollout = look(made(), 100, DeviceCounts(devices=2))
     assert rollout.rings[0].soaking_since is None
@@ -80,11 +89,11 @@ def test_the_version_before_is_judged_by_what_was_known_when_most_was_known() ->
 
 
 def test_the_version_before_is_judged_on_the_same_devices_where_enough_is_known_there() -> None:
-    everywhere = Figures(answered=9000, seconds=90.0, judged=900, correct=900)
-    slow_boxes = Figures(answered=100, seconds=10.0, judged=10, correct=1)
-    rollout = look(made(), 1, now=Figures(answered=100, seconds=12.0), before=everywhere, own=slow_boxes)
+    everywhere = Figures(answered=9000, median=0.01, judged=900, correct=900)
+    slow_boxes = Figures(answered=100, median=0.1, judged=10, correct=1)
+    rollout = look(made(), 1, now=Figures(answered=100, median=0.12), before=everywhere, own=slow_boxes)
     assert rollout.status is RolloutStatus.RUNNING, "it is as quick as the one before, on these devices"
-    assert rollout.figures_before == Figures(answered=100, seconds=10.0, judged=900, correct=900)
+    assert rollout.figures_before == Figures(answered=100, median=0.1, judged=900, correct=900)
 
 
 def test_a_halted_one_opens_no_ring_and_is_watched_all_the_same() -> None:

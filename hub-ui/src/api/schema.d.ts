@@ -1978,12 +1978,15 @@ export interface components {
          * Check
          * @example {
          *       "gate": "gate",
+         *       "judged": true,
          *       "text": "text",
          *       "verdict": "passed"
          *     }
          */
         Check: {
             gate: string;
+            /** @default true */
+            judged: boolean;
             text: string;
             verdict: components["schemas"]["Verdict"];
         };
@@ -2715,7 +2718,7 @@ export interface components {
          *       "correct": 0,
          *       "failed": 0,
          *       "judged": 0,
-         *       "seconds": 0
+         *       "median": 0
          *     }
          */
         Figures: {
@@ -2728,7 +2731,7 @@ export interface components {
             /** @default 0 */
             judged: number;
             /** @default 0 */
-            seconds: number;
+            median: number;
         };
         /**
          * FileDelta
@@ -3059,6 +3062,7 @@ export interface components {
          *           "checks": [
          *             {
          *               "gate": "gate",
+         *               "judged": true,
          *               "text": "text",
          *               "verdict": "passed"
          *             }
@@ -3069,14 +3073,14 @@ export interface components {
          *             "correct": 0,
          *             "failed": 0,
          *             "judged": 0,
-         *             "seconds": 0
+         *             "median": 0
          *           },
          *           "figures_before": {
          *             "answered": 0,
          *             "correct": 0,
          *             "failed": 0,
          *             "judged": 0,
-         *             "seconds": 0
+         *             "median": 0
          *           },
          *           "gates": {
          *             "accuracy": 0,
@@ -4389,6 +4393,7 @@ export interface components {
          *       "checks": [
          *         {
          *           "gate": "gate",
+         *           "judged": true,
          *           "text": "text",
          *           "verdict": "passed"
          *         }
@@ -4399,14 +4404,14 @@ export interface components {
          *         "correct": 0,
          *         "failed": 0,
          *         "judged": 0,
-         *         "seconds": 0
+         *         "median": 0
          *       },
          *       "figures_before": {
          *         "answered": 0,
          *         "correct": 0,
          *         "failed": 0,
          *         "judged": 0,
-         *         "seconds": 0
+         *         "median": 0
          *       },
          *       "gates": {
          *         "accuracy": 0,
@@ -10075,6 +10080,7 @@ export interface operations {
                      *           "checks": [
                      *             {
                      *               "gate": "gate",
+                     *               "judged": true,
                      *               "text": "text",
                      *               "verdict": "passed"
                      *             }
@@ -10085,14 +10091,14 @@ export interface operations {
                      *             "correct": 0,
                      *             "failed": 0,
                      *             "judged": 0,
-                     *             "seconds": 0
+                     *             "median": 0
                      *           },
                      *           "figures_before": {
                      *             "answered": 0,
                      *             "correct": 0,
                      *             "failed": 0,
                      *             "judged": 0,
-                     *             "seconds": 0
+                     *             "median": 0
                      *           },
                      *           "gates": {
                      *             "accuracy": 0,
@@ -10515,6 +10521,7 @@ export interface operations {
                      *         "checks": [
                      *           {
                      *             "gate": "gate",
+                     *             "judged": true,
                      *             "text": "text",
                      *             "verdict": "passed"
                      *           }
@@ -10525,14 +10532,14 @@ export interface operations {
                      *           "correct": 0,
                      *           "failed": 0,
                      *           "judged": 0,
-                     *           "seconds": 0
+                     *           "median": 0
                      *         },
                      *         "figures_before": {
                      *           "answered": 0,
                      *           "correct": 0,
                      *           "failed": 0,
                      *           "judged": 0,
-                     *           "seconds": 0
+                     *           "median": 0
                      *         },
                      *         "gates": {
                      *           "accuracy": 0,
@@ -10692,6 +10699,7 @@ export interface operations {
                      *       "checks": [
                      *         {
                      *           "gate": "gate",
+                     *           "judged": true,
                      *           "text": "text",
                      *           "verdict": "passed"
                      *         }
@@ -10702,14 +10710,14 @@ export interface operations {
                      *         "correct": 0,
                      *         "failed": 0,
                      *         "judged": 0,
-                     *         "seconds": 0
+                     *         "median": 0
                      *       },
                      *       "figures_before": {
                      *         "answered": 0,
                      *         "correct": 0,
                      *         "failed": 0,
                      *         "judged": 0,
-                     *         "seconds": 0
+                     *         "median": 0
                      *       },
                      *       "gates": {
                      *         "accuracy": 0,
@@ -10812,6 +10820,7 @@ export interface operations {
                      *       "checks": [
                      *         {
                      *           "gate": "gate",
+                     *           "judged": true,
                      *           "text": "text",
                      *           "verdict": "passed"
                      *         }
@@ -10822,14 +10831,14 @@ export interface operations {
                      *         "correct": 0,
                      *         "failed": 0,
                      *         "judged": 0,
-                     *         "seconds": 0
+                     *         "median": 0
                      *       },
                      *       "figures_before": {
                      *         "answered": 0,
                      *         "correct": 0,
                      *         "failed": 0,
                      *         "judged": 0,
-                     *         "seconds": 0
+                     *         "median": 0
                      *       },
                      *       "gates": {
                      *         "accuracy": 0,
@@ -11014,6 +11023,7 @@ export interface operations {
                      *       "checks": [
                      *         {
                      *           "gate": "gate",
+                     *           "judged": true,
                      *           "text": "text",
                      *           "verdict": "passed"
                      *         }
@@ -11024,14 +11034,14 @@ export interface operations {
                      *         "correct": 0,
                      *         "failed": 0,
                      *         "judged": 0,
-                     *         "seconds": 0
+                     *         "median": 0
                      *       },
                      *       "figures_before": {
                      *         "answered": 0,
                      *         "correct": 0,
                      *         "failed": 0,
                      *         "judged": 0,
-                     *         "seconds": 0
+                     *         "median": 0
                      *       },
                      *       "gates": {
                      *         "accuracy": 0,
@@ -11144,6 +11154,7 @@ export interface operations {
                      *       "checks": [
                      *         {
                      *           "gate": "gate",
+                     *           "judged": true,
                      *           "text": "text",
                      *           "verdict": "passed"
                      *         }
@@ -11154,14 +11165,14 @@ export interface operations {
                      *         "correct": 0,
                      *         "failed": 0,
                      *         "judged": 0,
-                     *         "seconds": 0
+                     *         "median": 0
                      *       },
                      *       "figures_before": {
                      *         "answered": 0,
                      *         "correct": 0,
                      *         "failed": 0,
                      *         "judged": 0,
-                     *         "seconds": 0
+                     *         "median": 0
                      *       },
                      *       "gates": {
                      *         "accuracy": 0,
@@ -11274,6 +11285,7 @@ export interface operations {
                      *       "checks": [
                      *         {
                      *           "gate": "gate",
+                     *           "judged": true,
                      *           "text": "text",
                      *           "verdict": "passed"
                      *         }
@@ -11284,14 +11296,14 @@ export interface operations {
                      *         "correct": 0,
                      *         "failed": 0,
                      *         "judged": 0,
-                     *         "seconds": 0
+                     *         "median": 0
                      *       },
                      *       "figures_before": {
                      *         "answered": 0,
                      *         "correct": 0,
                      *         "failed": 0,
                      *         "judged": 0,
-                     *         "seconds": 0
+                     *         "median": 0
                      *       },
                      *       "gates": {
                      *         "accuracy": 0,

@@ -55,7 +55,7 @@ function calls(figures: Figures): number {
 }
 
 function latency(figures: Figures): string {
-  return figures.answered ? milliseconds(figures.seconds / figures.answered) : t.none;
+  return figures.median ? milliseconds(figures.median) : t.none;
 }
 
 function accuracy(figures: Figures): string {

@@ -392,7 +392,7 @@ export const en = {
     id: "Rollout",
     calls: "Calls",
     errors: "Not computed",
-    latency: "Mean time",
+    latency: "Middle time",
     accuracy: "Right answers",
     beside: (now: string, before: string) => `${now} (before: ${before})`,
     rings: "Rings",

@@ -13,7 +13,7 @@ from flip_hub.rollouts.schemas import Check, DeviceCounts, Figures, Verdict
 from flip_hub.rollouts.terms import Gates
 
 QUICK = 0.02
-"""Seconds: a mean latency within it is slow for nobody, whatever the version before took."""
+"""Seconds: a middle latency within it is slow for nobody, whatever the version before took."""
 PASSED, WAITING, FAILED = Verdict.PASSED, Verdict.WAITING, Verdict.FAILED
 
 
@@ -72,9 +72,10 @@ def _errors(gates: Gates, seen: Evidence) -> Check:
     beyond = before.error_rate if before.calls >= gates.judged_by else 0.0
     text = f"it could not compute {now.failed} of {now.calls} calls, the version before {before.failed} of "
     text += f"{before.calls}; at most {gates.errors:.1%} more may fail"
-    judged = now.calls >= gates.judged_by
-    verdict = FAILED if judged and now.error_rate - beyond > gates.errors else PASSED
-    return Check(gate="errors", verdict=verdict, text=text if judged else _few("calls", now.calls, gates))
+    if now.calls < gates.judged_by:
+        return _few("errors", "calls", now.calls, gates)
+    verdict = FAILED if now.error_rate - beyond > gates.errors else PASSED
+    return Check(gate="errors", verdict=verdict, text=text)
 
 
 def _slowdown(gates: Gates, seen: Evidence) -> Check:
@@ -82,9 +83,10 @@ def _slowdown(gates: Gates, seen: Evidence) -> Check:
     few = min(now.answered, before.answered)
     if few < gates.judged_by:
         which = "calls of the version before" if before.answered < now.answered else "calls"
-        return Check(gate="slowdown", verdict=PASSED, text=_few(which, few, gates))
-    slow = bool(gates.slowdown) and now.latency > max(QUICK, gates.slowdown * before.latency)
-    text = f"it takes {1000 * now.latency:.1f} ms on average, the version before {1000 * before.latency:.1f} ms; "
+        return _few("slowdown", which, few, gates)
+    slow = bool(gates.slowdown) and now.median > max(QUICK, gates.slowdown * before.median)
+    text = f"its middle answer takes {1000 * now.median:.1f} ms, that of the version before "
+    text += f"{1000 * before.median:.1f} ms; "
     text += f"at most {gates.slowdown:g} times as long" if gates.slowdown else "any time will do"
     return Check(gate="slowdown", verdict=FAILED if slow else PASSED, text=text)
 
@@ -92,7 +94,7 @@ def _slowdown(gates: Gates, seen: Evidence) -> Check:
 def _accuracy(gates: Gates, seen: Evidence) -> Check:
     now, before = seen.now, seen.before
     if now.judged < gates.judged_by:
-        return Check(gate="accuracy", verdict=PASSED, text=_few("feedbacks", now.judged, gates))
+        return _few("accuracy", "feedbacks", now.judged, gates)
     compared = before.judged >= gates.judged_by
     text = f"{now.correct} of {now.judged} answers were right ({now.accuracy:.3f})"
     if compared:
@@ -122,5 +124,6 @@ def _devices_serve(count: int) -> str:
     return "1 device serves" if count == 1 else f"{count} devices serve"
 
 
-def _few(what: str, count: int, gates: Gates) -> str:
-    return f"not judged: {count} {what}, {gates.judged_by} are needed to judge"
+def _few(gate: str, what: str, count: int, gates: Gates) -> Check:
+    text = f"not judged: {count} {what}, {gates.judged_by} are needed to judge"
+    return Check(gate=gate, verdict=PASSED, text=text, judged=False)

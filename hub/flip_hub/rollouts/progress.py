@@ -97,13 +97,21 @@ def _judged(rollout: Rollout, at: float) -> Rollout:
 
 
 def _passed(rollout: Rollout, number: int, at: float) -> Rollout:
-    passed = _with(rollout, Step(at=at, kind=StepKind.PASSED, ring=rollout.rings[number].ring.name))
+    step = Step(at=at, kind=StepKind.PASSED, ring=rollout.rings[number].ring.name, reason=_unjudged(rollout))
+    passed = _with(rollout, step)
     following = number + 1
     if following == len(rollout.rings):
         done = replace(passed, status=RolloutStatus.DONE, ended_at=at)
         return _with(done, Step(at=at, kind=StepKind.DONE))
     ring = replace(rollout.rings[following], state=RingState.OPEN, opened_at=at)
     return _with(_ring(passed, following, ring), Step(at=at, kind=StepKind.OPENED, ring=ring.ring.name))
+
+
+def _unjudged(rollout: Rollout) -> str:
+    """What nobody knows of a version that goes on to more devices; empty where all was judged."""
+    unjudged = ", ".join(check.gate for check in rollout.checks if not check.judged)
+    figures = f"{rollout.figures.calls} calls, {rollout.figures.judged} feedbacks"
+    return f"without evidence of {unjudged}: {figures}" if unjudged else ""
 
 
 def _those(said: Sequence[Check], verdict: Verdict) -> list[Check]:

@@ -1,5 +1,6 @@
 """Rollouts as the API shows them."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated
 
@@ -62,6 +63,8 @@ class Check(Struct, frozen=True, kw_only=True):
     verdict: Verdict
     text: str
     """With the figures, in words for people."""
+    judged: bool = True
+    """False: there was too little to judge by, and it is passed for want of evidence."""
 
 
 class DeviceCounts(Struct, frozen=True, kw_only=True):
@@ -99,8 +102,8 @@ class Figures(Struct, frozen=True, kw_only=True):
     answered: int = 0
     failed: int = 0
     """Calls that it could not compute."""
-    seconds: float = 0.0
-    """That the answered ones took together."""
+    median: float = 0.0
+    """Seconds: of the devices' middle answers the middle one, each as often as it has answered; 0: nothing is told."""
     judged: int = 0
     """Answers whose truth became known."""
     correct: int = 0
@@ -119,11 +122,6 @@ class Figures(Struct, frozen=True, kw_only=True):
         return self.failed / self.calls if self.calls else 0.0
 
     @property
-    def latency(self) -> float:
-        """Mean, in seconds."""
-        return self.seconds / self.answered if self.answered else 0.0
-
-    @property
     def accuracy(self) -> float:
         return self.correct / self.judged if self.judged else 0.0
 
@@ -134,19 +132,31 @@ class Figures(Struct, frozen=True, kw_only=True):
         return Figures(
             answered=self.answered - earlier.answered,
             failed=self.failed - earlier.failed,
-            seconds=max(0.0, self.seconds - earlier.seconds),
+            median=self.median if self.answered > earlier.answered else 0.0,
             judged=self.judged - earlier.judged,
             correct=max(0, self.correct - earlier.correct),
         )
 
-    def __add__(self, other: "Figures") -> "Figures":
-        return Figures(
-            answered=self.answered + other.answered,
-            failed=self.failed + other.failed,
-            seconds=self.seconds + other.seconds,
-            judged=self.judged + other.judged,
-            correct=self.correct + other.correct,
-        )
+
+def together(told: Sequence[Figures]) -> Figures:
+    """Of several devices."""
+    return Figures(
+        answered=sum(each.answered for each in told),
+        failed=sum(each.failed for each in told),
+        median=_median([(each.median, each.answered) for each in told if each.median > 0]),
+        judged=sum(each.judged for each in told),
+        correct=sum(each.correct for each in told),
+    )
+
+
+def _median(weighted: list[tuple[float, int]]) -> float:
+    """A device that hangs, or one that is quick for nobody, does not move it."""
+    half, counted = sum(count for _, count in weighted) / 2, 0
+    for value, count in sorted(weighted):
+        counted += count
+        if counted >= half and count:
+            return value
+    return 0.0
 
 
 class RingProgress(Struct, frozen=True, kw_only=True):

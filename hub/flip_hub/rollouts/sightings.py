@@ -6,7 +6,16 @@ from collections.abc import Set as AbstractSet
 from msgspec import Struct
 
 from flip_hub.devices.reach import Located, Reach, ring_of
-from flip_hub.rollouts.schemas import DeviceCounts, Figures, RingDevice, RingProgress, RingState, Rollout, Standing
+from flip_hub.rollouts.schemas import (
+    DeviceCounts,
+    Figures,
+    RingDevice,
+    RingProgress,
+    RingState,
+    Rollout,
+    Standing,
+    together,
+)
 from flip_wire.fleet import DeviceId, RolloutFailure, ServingModel
 from flip_wire.inference import ModelTraffic
 
@@ -40,12 +49,17 @@ class Sighting(Struct, frozen=True, kw_only=True):
     def figures(self, version: int | None) -> Figures:
         """What it tells of the answers of that version."""
         told = [each for each in self.traffic if each.version == version]
-        return Figures(
-            answered=sum(each.requests for each in told),
-            failed=sum(each.failed for each in told),
-            seconds=sum(each.seconds for each in told),
-            judged=sum(each.judged for each in told),
-            correct=sum(each.correct for each in told),
+        return together(
+            [
+                Figures(
+                    answered=each.requests,
+                    failed=each.failed,
+                    median=each.p50,
+                    judged=each.judged,
+                    correct=each.correct,
+                )
+                for each in told
+            ]
         )
 
 
@@ -83,16 +97,17 @@ class Seen(Struct, frozen=True, kw_only=True):
 
 def seen(rollout: Rollout, fleet: Fleet) -> Seen:
     standings: list[list[Standing]] = [[] for _ in range(rollout.opened)]
-    reached, now, before, elsewhere = reaches(rollout.rings[: rollout.opened]), Figures(), Figures(), Figures()
+    reached = reaches(rollout.rings[: rollout.opened])
+    now, before, elsewhere = list[Figures](), list[Figures](), list[Figures]()
     for device in fleet.devices:
         of_before = device.figures(rollout.before)
-        elsewhere += of_before
+        elsewhere.append(of_before)
         if (number := ring_of(rollout.id, reached, device)) is not None:
             standings[number].append(standing(rollout, rollout.rings[number], device, fleet))
-            now += device.figures(rollout.version).since(fleet.earlier.get(device.id, _NOTHING))
-            before += of_before
+            now.append(device.figures(rollout.version).since(fleet.earlier.get(device.id, _NOTHING)))
+            before.append(of_before)
     counts = [_counts(each) for each in standings]
-    return Seen(counts=counts, now=now, before=before, elsewhere=elsewhere)
+    return Seen(counts=counts, now=together(now), before=together(before), elsewhere=together(elsewhere))
 
 
 def standing(rollout: Rollout, ring: RingProgress, device: Sighting, fleet: Fleet) -> Standing:

@@ -47,7 +47,7 @@ class Gates(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     errors: Share = 0.02
     """Share of calls that it may fail to compute, beyond that of the version before; 1: any."""
     slowdown: Annotated[float, Meta(ge=0, le=1000)] = 2.0
-    """How many times the mean latency of the version before it may take; 0: any."""
+    """How many times as long as that of the version before its middle answer may take; 0: any."""
     accuracy: Share = 0.0
     """Least share of right answers among those whose truth became known, unless the version before does no better."""
     accuracy_loss: Share = 0.05

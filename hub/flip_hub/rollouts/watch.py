@@ -119,7 +119,7 @@ class RolloutWatch:
         if step.by:
             return
         about = f"version {rollout.version} of {rollout.model}"
-        said = f"ring {step.ring}" if step.ring else step.reason
+        said = ": ".join(filter(None, (f"ring {step.ring}" if step.ring else "", step.reason)))
         level = logging.WARNING if step.kind is StepKind.ROLLED_BACK else logging.INFO
         log.log(level, "rollout %s", step.kind, extra={"rollout": rollout.id, "of": about, "detail": said})
         detail = ": ".join(filter(None, (about, said)))
