@@ -10,6 +10,7 @@ from alert_rig import until
 from core_hub import problem
 from flip_hub.devices.schemas import DevicePatch
 from flip_hub.rollouts.schemas import Rollout, RolloutStatus, Standing
+from flip_hub.rollouts.store import RolloutRecord
 
 pytestmark = pytest.mark.asyncio
 __all__ = ["boxes", "hub"]
@@ -104,7 +105,10 @@ async def test_slow_answers_and_wrong_ones_take_it_back(hub: RolloutHub, boxes: 
     slow = await hub.start(2, LAB, EVERYBODY)
     boxes[0].answers(2, 1000, p50=0.1)
     await hub.look(*boxes)
-    assert "slowdown: its middle answer takes 100.0 ms, that of the version before 10.0 ms" in (await hub.rollout(slow)).reason
+    assert (
+        "slowdown: its middle answer takes 100.0 ms, that of the version before 10.0 ms"
+        in (await hub.rollout(slow)).reason
+    )
     wrong = await hub.start(3, LAB, EVERYBODY)
     boxes[0].answers(3, 1000, p50=0.01, judged=100, correct=60)
     await hub.look(*boxes)
@@ -192,6 +196,28 @@ async def test_what_was_decided_before_a_crash_is_carried_out_after_it(hub: Roll
     audit = await hub.hub.http.get(f"/api/v1/audit?subject={rollout.id}", headers=hub.hub.as_user())
     calls = ["POST /api/v1/rollouts/{rollout}/rollback", "POST /api/v1/rollouts"]
     assert [entry["action"] for entry in audit.json()] == calls
+
+
+async def test_a_rollback_that_meets_a_newer_rollout_waits_for_it_and_holds_nothing_up(
+    hub: RolloutHub, boxes: list[Box], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both were allowed in the same moment."""
+    old = await hub.start(2, EVERYBODY)
+    await hub.look(*boxes)
+    newer: list[Rollout] = []
+    allowed = hub.parts.rollouts._check_in_place  # pyright: ignore[reportPrivateUsage]
+
+    async def and_then_another_starts(record: RolloutRecord) -> None:
+        await allowed(record)
+        newer.append(await hub.start(3, LAB, EVERYBODY))
+
+    monkeypatch.setattr(hub.parts.rollouts, "_check_in_place", and_then_another_starts)
+    await hub.parts.rollouts.roll_back(old.id, "smells wrong", "ada")
+    for later in (0, 61, 1):
+        await hub.look(*boxes, later=later)
+    assert (await hub.rollout(newer[0])).status is RolloutStatus.DONE
+    assert (await hub.rollout(old)).reason == "smells wrong"
+    assert await wanted(boxes) == [3] * 6, "what is newer is not taken back"
 
 
 async def test_one_that_is_done_goes_back_by_a_person_s_word_as_long_as_it_is_what_devices_shall_serve(

@@ -20,6 +20,7 @@ from flip_hub.devices.record import SILENT_HEARTBEATS
 from flip_hub.devices.service import DeviceService
 from flip_hub.live import LiveHub, RolloutChanged
 from flip_hub.models.service import ModelService
+from flip_hub.problem import Conflict
 from flip_hub.rollouts.progress import looked, told_in
 from flip_hub.rollouts.schemas import Rollout, RolloutStatus, Step, StepKind
 from flip_hub.rollouts.service import following, look
@@ -72,8 +73,12 @@ class RolloutWatch:
         await self._clear({record.rollout.id for record in under_way})
         for record in under_way:
             after = await self._judged(record) if record.active else record
-            if after is not None:
+            if after is None:
+                continue
+            try:
                 await self._carry_out(after)
+            except Conflict as error:  # both were allowed in one moment: this one waits until the other has ended
+                log.info("a rollout waits", extra={"rollout": after.rollout.id, "because": error.args[0]})
 
     async def _judged(self, record: RolloutRecord) -> RolloutRecord | None:
         """As it is after a look at its devices; None when somebody else has just decided on it."""
