@@ -157,3 +157,12 @@ def test_what_is_no_update_is_refused_and_another_can_take_its_place(update: Upd
     lab.updates[ME] = right
     lab.until(Stage.DONE)
     lab.check(lab.total(), lab.names)
+
+
+def test_values_beyond_all_bounds_are_cut_like_others() -> None:
+    lab = Lab(5)
+    lab.updates[ME] = Update([np.array([1e308, -1e308, 0.5, 0.0, 0.0])], 100)
+    lab.until(Stage.DONE)
+    total = lab.total()
+    assert total.clipped == 1
+    assert np.abs(total.mean).max() <= 1.0

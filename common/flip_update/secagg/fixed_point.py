@@ -64,7 +64,8 @@ def _quantise(values: Array, weight: int, parameters: Parameters, out: NDArray[n
     product = np.empty(min(_AT_ONCE, values.size))
     for start in range(0, values.size, _AT_ONCE):
         part = product[: min(_AT_ONCE, values.size - start)]
-        np.multiply(values[start : start + part.size], factor, out=part, dtype=np.float64)
+        with np.errstate(over="ignore"):  # to an infinite one, which is cut
+            np.multiply(values[start : start + part.size], factor, out=part, dtype=np.float64)
         if clips:
             np.clip(part, -most, most, out=part)
         np.rint(part, out=part)

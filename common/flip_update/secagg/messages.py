@@ -1,4 +1,4 @@
-"""The four questions of a round and their answers, as MessagePack. Each names its run and round.
+"""The questions of a round and their answers, as MessagePack. Each names its run and round.
 
 Setup         -> Advertised   a fresh public key
 Neighbourhood -> Shared       shares of two secrets, each closed for one neighbour

@@ -13,7 +13,7 @@ Share = Annotated[float, Meta(ge=0, lt=1)]
 
 class SecureAggregation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Devices are asked for no metrics, and their evaluation is left out: both would be single devices' own. A round
-    has four exchanges, each with the plan's deadline."""
+    has two exchanges, or four where its devices are not those of the round before, each with the plan's deadline."""
 
     clip: Annotated[float, Meta(ge=1e-18, le=1e18)] = 1.0
     """By how much a value of the model may change in a round on one device; what goes beyond is cut off, and how many
