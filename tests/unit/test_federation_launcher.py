@@ -10,7 +10,6 @@ from flwr.server.run_serverapp import run
 
 from flip_hub.federation import node_auth
 from flip_hub.federation.aggregator import launcher
-from flip_hub.federation.aggregator.fetching import PROMPT
 
 
 @pytest.fixture
@@ -37,22 +36,6 @@ def test_flower_sends_objects_through_the_name_that_the_launcher_replaces() -> N
     launcher.install()
     assert "push_objects" in grid.HttpGrid._try_push_messages.__code__.co_names
     assert "aggregator" in grid.push_objects.__module__
-
-
-def test_an_object_that_is_on_its_way_is_asked_for_again_at_once_and_not_given_up() -> None:
-    utils: Any = importlib.import_module("flwr.supercore.inflatable.inflatable_utils")
-    asked = 0
-
-    def pull(object_id: str) -> bytes:
-        nonlocal asked
-        asked += 1
-        if asked <= 3:
-            raise utils.ObjectUnavailableError(object_id)
-        return b"content"
-
-    assert utils.pull_objects(["a"], pull, **PROMPT) == {"a": b"content"}
-    assert PROMPT["initial_backoff"] < 0.1
-    assert PROMPT["max_tries_per_object"] is None
 
 
 def test_a_changed_flower_is_refused_with_the_reason(runtime: Any, monkeypatch: pytest.MonkeyPatch) -> None:

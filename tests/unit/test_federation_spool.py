@@ -110,6 +110,7 @@ class SuperLink:
         self.calls: list[str] = []
         self._ready: list[tuple[Any, Any]] = []
         self.objects: dict[str, bytes] = {}
+        self.on_their_way: set[str] = set()
         for reply in replies:
             reply.metadata.__dict__["_message_id"] = reply.object_id
             objects = get_all_nested_objects(reply)
@@ -126,8 +127,10 @@ class SuperLink:
 
     def PullObject(self, request: Any) -> PullObjectResponse:
         self.calls.append("object")
-        content = self.objects[request.object_id]
-        return PullObjectResponse(object_found=True, object_available=True, object_content=content)
+        if request.object_id in self.on_their_way:
+            return PullObjectResponse(object_found=True, object_available=False)
+        content = self.objects.get(request.object_id)
+        return PullObjectResponse(object_found=content is not None, object_available=True, object_content=content)
 
     def ConfirmMessageReceived(self, request: Any) -> ConfirmMessageReceivedResponse:
         self.calls.append("confirmed")
@@ -151,6 +154,38 @@ def test_of_replies_that_are_ready_one_is_fetched_after_the_other_by_one_look(tm
     assert seen == [["look", *["confirmed"] * count] for count in (1, 2, 3)]
     assert list(pull(["m4"])) == []
     assert superlink.calls.count("look") == 2
+
+
+@pytest.mark.parametrize("kind", [Message, ArrayChunk], ids=["its head", "a chunk"])
+def test_a_reply_that_its_device_is_still_sending_holds_up_no_other_one(tmp_path: Path, kind: type) -> None:
+    slow, prompt = reply_of(1), reply_of(2)
+    superlink = SuperLink([slow, prompt])
+    lacking = [name for name, each in get_all_nested_objects(slow).items() if isinstance(each, kind)]
+    superlink.on_their_way = set(lacking)
+    pull = fetching_of(grid_to(superlink), Spool(tmp_path))
+    assert [reply.metadata.reply_to_message_id for reply in pull(["m1", "m2"])] == ["m2"]
+    superlink.calls.clear()
+    assert list(pull(["m1"])) == []
+    assert superlink.calls == ["object", "look"], "only what was not there is asked for"
+    superlink.on_their_way.clear()
+    (reply,) = pull(["m1", "m2"])
+    assert reply.metadata.reply_to_message_id == "m1"
+    assert arrays_of(reply)["w"].numpy().tobytes() == arrays_of(slow)["w"].numpy().tobytes()
+    assert list(pull(["m1"])) == []
+
+
+def test_a_reply_of_which_the_rest_will_never_come_fails_alone(tmp_path: Path) -> None:
+    superlink = SuperLink([reply_of(1), reply_of(2)])
+    lacking = [name for name, each in get_all_nested_objects(reply_of(1)).items() if isinstance(each, ArrayChunk)]
+    superlink.on_their_way = set(lacking)
+    pull = fetching_of(grid_to(superlink), Spool(tmp_path))
+    assert len(list(pull(["m1", "m2"]))) == 1
+    for name in lacking:
+        superlink.on_their_way.discard(name)
+        del superlink.objects[name]
+    (failed,) = pull(["m1"])
+    assert failed.has_error()
+    assert "objects are unavailable" in (failed.error.reason or "")
 
 
 def fetched(superlink: SuperLink, folder: Path) -> Message:

@@ -2,15 +2,15 @@
 
 Flower's `HttpGrid.pull_messages` fetches all replies that are ready, with all that they consist of, and puts each
 together in memory, for which it needs four to eight times its size. Here a chunk goes to the spool as it comes. Every
-object is checked against its name, its SHA-256: what is signed as a hash need not be hashed again. What cannot be put
-together is a reply that failed, not the end of the run.
+object is checked against its name, its SHA-256: what is signed as a hash need not be hashed again. A reply that its
+device is still sending holds up no other one. What cannot be put together is one that failed, not the end of the run.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from http import HTTPStatus
 from math import prod
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import httpx
 import msgspec
@@ -32,7 +32,7 @@ from flwr.supercore.inflatable.inflatable_object import (
     get_object_id,
 )
 from flwr.supercore.inflatable.inflatable_protobuf_utils import make_pull_object_fn_protobuf
-from flwr.supercore.inflatable.inflatable_utils import ObjectPullError
+from flwr.supercore.inflatable.inflatable_utils import ObjectPullError, ObjectUnavailableError
 from google.protobuf.message import DecodeError
 from msgspec import Struct
 
@@ -40,11 +40,25 @@ from flip_hub.federation.aggregator.allocator import drop_calls
 from flip_hub.federation.aggregator.spool import SMALL, Place, Spool, SpoolFile
 from flip_runtime.errors import Rejected
 
-PROMPT: Mapping[str, Any] = {"initial_backoff": 0.05, "backoff_cap": 1.0, "max_tries_per_object": None}
-"""Seconds between looks for an object that is on its way; bounded by Flower's two hours alone, for shorter waits would
-use up the tries of a slow upload."""
 _MOST_HEADER = 4096
 """Bytes that an array's own format adds to its numbers."""
+
+
+_ARRIVING = 10_000
+"""Replies that may be on their way; beyond that the first are given up."""
+
+
+class _Arriving(NamedTuple):
+    head: Any
+    tree: Any
+    missing: str
+    """An object that was not there when last looked."""
+
+
+class _OnItsWayError(Exception):
+    def __init__(self, object_id: str) -> None:
+        super().__init__(object_id)
+        self.object_id = object_id
 
 
 class Fetching:
@@ -53,10 +67,14 @@ class Fetching:
     def __init__(self, grid: Any, spool: Spool | None) -> None:
         """`grid`: an `HttpGrid`."""
         self._grid = grid
-        self._spool = spool
+        self._assembly = Assembly(spool, self._pulled)
+        self._arriving: dict[str, _Arriving] = {}
+        """By the instruction that they answer. The SuperLink tells of a reply once."""
 
     def __call__(self, message_ids: Iterable[str]) -> Iterator[Message]:
-        request = PullAppMessagesRequest(message_ids=message_ids)
+        wanted = list(message_ids)
+        yield from self._arrived([key for key in wanted if key in self._arriving])
+        request = PullAppMessagesRequest(message_ids=[key for key in wanted if key not in self._arriving])
         try:
             ready = self._grid._runtime_client.PullMessages(request)
         except httpx.HTTPStatusError as error:
@@ -64,13 +82,33 @@ class Fetching:
                 raise
             return  # as Flower's
         for head, tree in zip(ready.messages_list, ready.message_object_trees, strict=True):
-            yield self._reply(head, tree)
+            if (reply := self._reply(head, tree)) is not None:
+                yield reply
 
-    def _reply(self, head: Any, tree: Any) -> Message:
-        """Or one that says why there is none, in Flower's words."""
+    def _arrived(self, answered: Iterable[str]) -> Iterator[Message]:
+        """Asks of each only for what was not there the last time, before it asks for all."""
+        for key in answered:
+            arriving = self._arriving[key]
+            try:
+                self._pulled([arriving.missing])
+            except _OnItsWayError:
+                continue
+            except ObjectPullError:
+                pass  # it will not come: `_reply` says so
+            del self._arriving[key]
+            if (reply := self._reply(arriving.head, arriving.tree)) is not None:
+                yield reply
+
+    def _reply(self, head: Any, tree: Any) -> Message | None:
+        """Or one that says why there is none, in Flower's words; None while its device is still sending it."""
         answered = head.metadata.reply_to_message_id
         try:
-            message = self._put_together(tree, answered)
+            message = self._assembly.message(tree, answered)
+        except _OnItsWayError as error:
+            while len(self._arriving) >= _ARRIVING:
+                del self._arriving[next(iter(self._arriving))]
+            self._arriving[answered] = _Arriving(head, tree, error.object_id)
+            return None
         except ObjectPullError as error:
             return self._none(answered, f"Reply message objects are unavailable. {error}")
         except Rejected as error:
@@ -80,38 +118,18 @@ class Fetching:
         message.metadata.__dict__["_message_id"] = tree.object_id
         return message
 
-    def _put_together(self, tree: Any, answered: str) -> Message:
-        """Raises `ObjectPullError`, and `Rejected` for what is no message of Flower's."""
-        heads = _down_to(tree, _ARRAYS)
-        contents = self._pulled(heads)
-        try:
-            arrays = {name: _ArrayHead.of(name, content) for name, content in contents.items() if _is_array(content)}
-            chunks = self._chunks(arrays.values(), answered)
-            return cast(Message, _built(tree.object_id, contents, {key: chunks(each) for key, each in arrays.items()}))
-        except (KeyError, IndexError, ValueError, TypeError, DecodeError, msgspec.DecodeError) as error:
-            raise Rejected(f"the reply is no message of Flower's: {type(error).__name__} {error}"[:200]) from error
-
-    def _chunks(self, arrays: "Iterable[_ArrayHead]", answered: str) -> "Callable[[_ArrayHead], Array]":
-        arrays = list(arrays)
-        if self._spool is None or sum(array.declared for array in arrays) <= SMALL:
-            pulled = self._pulled({chunk for array in arrays for chunk in array.chunks})
-            return lambda array: array.of_bytes([bytes(_body(pulled[chunk])) for chunk in array.chunks])
-        places: dict[str, Place | bytes] = {}
-        with self._spool.filling(answered) as file:
-            for chunk in dict.fromkeys(chunk for array in arrays for chunk in array.chunks):
-                places[chunk] = file.add(_body(self._pulled([chunk])[chunk]))
-                drop_calls()
-        return partial(_ArrayHead.on_disk, places=places, file=file)
-
     def _pulled(self, object_ids: Iterable[str]) -> dict[str, bytes]:
-        """Raises `ObjectPullError`, `Rejected` when one is not what its name says."""
+        """Raises `_OnItsWayError` for the first that is not there yet, `ObjectPullError` for one that will not be."""
         grid = self._grid
         pull = make_pull_object_fn_protobuf(grid._runtime_client.PullObject, grid.node, grid._run.run_id)
-        found = inflatable_utils.pull_objects(list(object_ids), pull, **PROMPT)
-        for name, content in found.items():
-            if get_object_id(content) != name:
-                raise Rejected("the reply was damaged on its way: an object is not what its name says")
-        return found
+
+        def pull_now(object_id: str) -> bytes:
+            try:
+                return pull(object_id)
+            except ObjectUnavailableError:
+                raise _OnItsWayError(object_id) from None
+
+        return inflatable_utils.pull_objects(list(object_ids), pull_now)
 
     def _confirm(self, message_id: str) -> None:
         grid = self._grid
@@ -132,6 +150,45 @@ class Fetching:
             message_type=SYSTEM_MESSAGE_TYPE,
         )
         return make_message(metadata=metadata, error=Error(code=ErrorCode.MESSAGE_UNAVAILABLE, reason=reason))
+
+
+class Assembly:
+    """Of a message, from the objects that it consists of."""
+
+    def __init__(self, spool: Spool | None, pull: Callable[[Iterable[str]], dict[str, bytes]]) -> None:
+        """`spool`: where large arrays go, None: they stay in memory; `pull`: the content of objects, by name."""
+        self._spool = spool
+        self._pull = pull
+
+    def message(self, tree: Any, answered: str) -> Message:
+        """Raises what `pull` raises, and `Rejected` for what is no message of Flower's."""
+        contents = self._pulled(_down_to(tree, _ARRAYS))
+        try:
+            arrays = {name: _ArrayHead.of(name, content) for name, content in contents.items() if _is_array(content)}
+            chunks = self._chunks(arrays.values(), answered)
+            return cast(Message, _built(tree.object_id, contents, {key: chunks(each) for key, each in arrays.items()}))
+        except (KeyError, IndexError, ValueError, TypeError, DecodeError, msgspec.DecodeError) as error:
+            raise Rejected(f"the reply is no message of Flower's: {type(error).__name__} {error}"[:200]) from error
+
+    def _chunks(self, arrays: "Iterable[_ArrayHead]", answered: str) -> "Callable[[_ArrayHead], Array]":
+        arrays = list(arrays)
+        if self._spool is None or sum(array.declared for array in arrays) <= SMALL:
+            pulled = self._pulled({chunk for array in arrays for chunk in array.chunks})
+            return lambda array: array.of_bytes([bytes(_body(pulled[chunk])) for chunk in array.chunks])
+        places: dict[str, Place | bytes] = {}
+        with self._spool.filling(answered) as file:
+            for chunk in dict.fromkeys(chunk for array in arrays for chunk in array.chunks):
+                places[chunk] = file.add(_body(self._pulled([chunk])[chunk]))
+                drop_calls()
+        return partial(_ArrayHead.on_disk, places=places, file=file)
+
+    def _pulled(self, object_ids: Iterable[str]) -> dict[str, bytes]:
+        """Raises `Rejected` when one is not what its name says."""
+        found = self._pull(object_ids)
+        for name, content in found.items():
+            if get_object_id(content) != name:
+                raise Rejected("the reply was damaged on its way: an object is not what its name says")
+        return found
 
 
 def fetching_of(grid: Grid, spool: Spool | None) -> Callable[[Iterable[str]], Iterator[Message]]:
