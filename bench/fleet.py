@@ -30,15 +30,15 @@ async def measure(folder: Path, *, quick: bool) -> Mapping[str, Verdict]:
         file = await stack.enter_async_context(stock_fleet(folder / "file", devices, database=True))
         memory = await stack.enter_async_context(stock_fleet(folder / "memory", devices, database=False))
         laps: dict[str, list[Lap]] = {}
-        starved: set[str] = set()
+        given_up: set[str] = set()
         for turn in range(turns):
             for fleet, rounds in ((flip, 3), (memory, 1), (file, 1)):  # one of the last takes minutes
                 name = fleet.side.name
-                if name not in starved:
+                if name not in given_up:
                     patience = WITHIN if fleet is flip else _PATIENCE
                     lap, ended = await _lap(fleet, folder, devices, rounds, f"turn {turn + 1}", patience)
                     laps.setdefault(name, []).append(lap)
-                    starved |= set() if ended else {name}
+                    given_up |= set() if ended else {name}
         crowd, ended = await _lap(flip, folder, many, _TURNS, "all", WITHIN)
         errors = flip.errors
     cost = {name: _of_a_round(each, devices) for name, each in laps.items()}

@@ -6,6 +6,9 @@ from msgspec import Struct
 
 from flip_wire.health import Severity
 
+LONGEST_SILENCE = 366 * 86400.0
+"""Seconds."""
+
 
 class Owed(StrEnum):
     """What the people who get mail have not been told."""

@@ -9,7 +9,7 @@ from typing import NoReturn
 from flip_hub.alerts.board import Board
 from flip_hub.alerts.courier import Courier
 from flip_hub.alerts.rules import RULES
-from flip_hub.alerts.schemas import Alert, AlertRule, Notice, Silence, SilenceRequest
+from flip_hub.alerts.schemas import LONGEST_SILENCE, Alert, AlertRule, Notice, Silence, SilenceRequest
 from flip_hub.alerts.sources.look import Sources
 from flip_hub.alerts.store import AlertStore
 from flip_hub.api.pages import Page, Wanted
@@ -19,8 +19,6 @@ from flip_hub.settings import AlertsSection
 
 log = logging.getLogger(__name__)
 
-LONGEST_SILENCE = 366 * 86400.0
-"""Seconds."""
 _LONGEST_REASON = 500
 ALERTS_CHANGED = ListGrew(data=More(of=Listing.ALERTS, id=""))
 """One frame, however many there are: whoever shows alerts fetches them again."""

@@ -127,10 +127,7 @@ class AuthService:
             good = await self._passwords.verify(password, None if user is None else user.password_hash or None)
             if user is None or not good or user.disabled:
                 await self._lockout.failed(username, client.address)
-                raise Unauthorized(
-                    "wrong name or password",
-                    hint=_FORGOTTEN,
-                )
+                raise Unauthorized("wrong name or password", hint=_FORGOTTEN)
         await self._lockout.succeeded(username)
         return user
 

@@ -3,14 +3,14 @@
 import argparse
 import time
 
-from flip_hub.alerts.schemas import SilenceRequest
+from flip_hub.alerts.schemas import LONGEST_SILENCE, SilenceRequest
 from flip_hub.commands.connection import the_alerts
 from flip_hub.commands.output import say, show, when
 from flip_hub.commands.parsing import AddParser, add_command, add_group, add_json
 from flip_runtime.errors import Rejected
 
-_LONGEST = 365 * 24
-"""Hours, as the hub takes them."""
+_LONGEST = LONGEST_SILENCE / 3600 - 1
+"""Hours; the hub's clock may be behind this machine's."""
 
 
 def add_parser(add: AddParser) -> None:
@@ -61,7 +61,7 @@ def silence(options: argparse.Namespace) -> None:
     if not (options.rule or options.device or options.tag or options.everything):
         raise Rejected("this would silence every alert", hint="name --rule, --device or --tag, or say --everything")
     if not 0 < options.hours <= _LONGEST:
-        raise Rejected(f"--hours {options.hours:g} is out of bounds", hint=f"more than 0 and at most {_LONGEST}")
+        raise Rejected(f"--hours {options.hours:g} is out of bounds", hint=f"more than 0 and at most {_LONGEST:g}")
     wanted = SilenceRequest(
         why=options.why,
         until=time.time() + options.hours * 3600,

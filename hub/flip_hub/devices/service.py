@@ -132,12 +132,8 @@ class DeviceService:
 
     async def heard_from(self, record: DeviceRecord, call: Call) -> None:
         """The same, of a device whose record has just been read."""
-        if self.tells_more(record, call):
+        if self._callers.is_news(record, call):
             await self._callers.take(record, call)
-
-    def tells_more(self, record: DeviceRecord, call: Call) -> bool:
-        """Whether `heard_from` would do anything; for those who ask it of many."""
-        return self._callers.is_news(record, call)
 
     async def seen(self, device_id: DeviceId) -> None:
         """A sign of life; written down when the last one is a heartbeat old, for telemetry brings one with each."""

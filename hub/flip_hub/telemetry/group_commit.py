@@ -39,7 +39,8 @@ class _Waiting(Struct, Generic[T], eq=False):
 
 
 class GroupCommit(Generic[T]):
-    """`run` writes, `commit` waits for it."""
+    """`run` writes; `commit` waits for it, `submit` gives its caller something to wait for, and `bring` asks for what a
+    caller has not read yet. What waits is bounded by `most_bytes`; whoever comes beyond that is refused."""
 
     def __init__(self, write: Write[T], *, pace: float = PACE, most_bytes: int = MOST_BYTES) -> None:
         self._write = write

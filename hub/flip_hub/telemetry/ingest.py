@@ -63,7 +63,7 @@ class Ingest:
                     told[number] = None
             taken = [deliveries[number] for number in left if number not in told]
             for each in taken if not attempt else []:
-                if each.call is not None and self._devices.tells_more(records[each.device_id], each.call):
+                if each.call is not None:
                     await self._devices.heard_from(records[each.device_id], each.call)
             try:
                 done = await self._take(taken, records)

@@ -6,10 +6,7 @@ A reply counts when the checkpoint of its step is there. One that lies in the bu
 for again after a crash, in the same words, so that its device gives what it has finished.
 """
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
-
-from flwr.app import MetricRecord
 
 from flip_hub.federation.aggregator.grid import RoundGrid
 from flip_hub.federation.aggregator.progress_reports import ProgressReports
@@ -17,10 +14,9 @@ from flip_hub.federation.aggregator.saved import Saved, State
 from flip_hub.federation.aggregator.strategies.async_steps import async_steps
 from flip_hub.federation.aggregator.strategies.bases import FolderBases
 from flip_hub.federation.aggregator.strategies.fedbuff import FedBuff
+from flip_hub.federation.aggregator.strategies.noted import note
 from flip_hub.federation.aggregator.strategies.steps import Evaluated, Step, Work
 from flip_hub.federation.schemas import Phase
-
-log = logging.getLogger("flwr.flip")
 
 GIVEN_UP = "it came too late for any step"
 
@@ -53,7 +49,7 @@ class BufferedSteps:
         def on_step(step: Step) -> None:
             state.result.arrays = state.arrays = step.arrays
             state.changed = True
-            _note(state.result.train_metrics_clientapp, step.number, step.metrics)
+            note(state.result.train_metrics_clientapp, step.number, step.metrics)
             for refused in step.refused:
                 self._grid.refuse_message(refused.message_id, refused.node, refused.reason)
             self._keep(step.number, {taken.message_id: taken.weight for taken in step.taken})
@@ -61,8 +57,8 @@ class BufferedSteps:
             self._reports.finished(step.number, step.arrays, state.result, "")
 
         def on_evaluated(evaluated: Evaluated) -> None:
-            _note(state.result.evaluate_metrics_clientapp, evaluated.step, evaluated.of_devices)
-            _note(state.result.evaluate_metrics_serverapp, evaluated.step, evaluated.of_hub)
+            note(state.result.evaluate_metrics_clientapp, evaluated.step, evaluated.of_devices)
+            note(state.result.evaluate_metrics_serverapp, evaluated.step, evaluated.of_hub)
             self._keep(self._number, dict.fromkeys(self._grid.untaken(Phase.EVALUATE, evaluated.step)))
             self._reports.finished(evaluated.step, None, state.result, "")
 
@@ -86,9 +82,3 @@ class BufferedSteps:
         self._number, self._held = number, [*(self._held if number == self._number else []), *taken]
         self._write(number, self._held)
         self._grid.taken(taken, {key: weight for key, weight in taken.items() if weight is not None})
-
-
-def _note(metrics: dict[int, MetricRecord], step: int, found: MetricRecord | None) -> None:
-    if found is not None:
-        log.info("\tstep %d: %s", step, found)
-        metrics[step] = found

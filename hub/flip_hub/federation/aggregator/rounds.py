@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
-from flwr.app import ArrayRecord, ConfigRecord, MetricRecord
+from flwr.app import ArrayRecord, ConfigRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
@@ -28,6 +28,7 @@ from flip_hub.federation.aggregator.saved import Saved, State
 from flip_hub.federation.aggregator.secure.rounds import SecureRounds
 from flip_hub.federation.aggregator.shares import shares_of
 from flip_hub.federation.aggregator.strategies.fedbuff import FedBuff
+from flip_hub.federation.aggregator.strategies.noted import note
 from flip_hub.federation.aggregator.strategies.steps import Evaluate, Work
 
 log = logging.getLogger("flwr.flip")
@@ -118,7 +119,7 @@ class Conductor:
         if place is None:
             state.arrays = self._first(state.arrays)
             if evaluate is not None:
-                _note(state.result.evaluate_metrics_serverapp, 0, evaluate(0, state.arrays))
+                note(state.result.evaluate_metrics_serverapp, 0, evaluate(0, state.arrays), "round")
             self._keep(state, 0, done=True)
         else:
             log.info("the run goes on after round %d%s", place.round, "" if place.done else ", which was trained")
@@ -170,7 +171,7 @@ class Conductor:
         state.changed = arrays is not None
         if arrays is not None:
             state.result.arrays = state.arrays = arrays
-        _note(state.result.train_metrics_clientapp, number, metrics)
+        note(state.result.train_metrics_clientapp, number, metrics, "round")
         self._keep(state, number, done=False, shares=shares if arrays is not None else {})
 
     def _evaluate_round(self, state: State, number: int, timeout: float, evaluate: Evaluate | None) -> None:
@@ -179,9 +180,9 @@ class Conductor:
         if self._secure is None:
             messages = strategy.configure_evaluate(number, state.arrays, state.evaluate_config, grid)
             replies = grid.send_and_receive(messages, timeout=timeout)
-            _note(result.evaluate_metrics_clientapp, number, strategy.aggregate_evaluate(number, replies))
+            note(result.evaluate_metrics_clientapp, number, strategy.aggregate_evaluate(number, replies), "round")
         if evaluate is not None:
-            _note(result.evaluate_metrics_serverapp, number, evaluate(number, state.arrays))
+            note(result.evaluate_metrics_serverapp, number, evaluate(number, state.arrays), "round")
         self._keep(state, number, done=True)
         self._tell(state, number)
 
@@ -199,9 +200,3 @@ class Conductor:
     def _draw(self, number: int, phase: str) -> None:
         """Flower's strategies draw devices with Python's own generator."""
         random.seed(f"{self._seed}/{self._starts}/{number}/{phase}")
-
-
-def _note(metrics: dict[int, MetricRecord], number: int, found: MetricRecord | None) -> None:
-    if found is not None:
-        log.info("\tround %d: %s", number, found)
-        metrics[number] = found

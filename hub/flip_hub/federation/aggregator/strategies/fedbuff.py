@@ -9,6 +9,7 @@ from flwr.serverapp.strategy import FedAvg, Result
 
 from flip_hub.federation.aggregator.strategies.async_steps import async_steps
 from flip_hub.federation.aggregator.strategies.buffered_step import Weighing
+from flip_hub.federation.aggregator.strategies.noted import note
 from flip_hub.federation.aggregator.strategies.steps import Evaluate, Evaluated, Step, Work
 from flip_hub.federation.aggregator.strategies.tasks import Limits
 
@@ -142,14 +143,14 @@ class FedBuff(FedAvg):
 
         def on_step(step: Step) -> None:
             result.arrays = step.arrays
-            _note(result.train_metrics_clientapp, step.number, step.metrics)
+            note(result.train_metrics_clientapp, step.number, step.metrics)
 
         def on_evaluated(evaluated: Evaluated) -> None:
-            _note(result.evaluate_metrics_clientapp, evaluated.step, evaluated.of_devices)
-            _note(result.evaluate_metrics_serverapp, evaluated.step, evaluated.of_hub)
+            note(result.evaluate_metrics_clientapp, evaluated.step, evaluated.of_devices)
+            note(result.evaluate_metrics_serverapp, evaluated.step, evaluated.of_hub)
 
         if evaluate_fn is not None:
-            _note(result.evaluate_metrics_serverapp, 0, evaluate_fn(0, initial_arrays))
+            note(result.evaluate_metrics_serverapp, 0, evaluate_fn(0, initial_arrays))
         work = Work(
             steps=num_rounds,
             timeout=timeout,
@@ -159,9 +160,3 @@ class FedBuff(FedAvg):
         )
         async_steps(self, grid, initial_arrays, work, on_step=on_step, on_evaluated=on_evaluated)
         return result
-
-
-def _note(metrics: dict[int, MetricRecord], step: int, found: MetricRecord | None) -> None:
-    if found is not None:
-        log.info("\tstep %d: %s", step, found)
-        metrics[step] = found
