@@ -1,9 +1,10 @@
 """Rounds of which the hub learns the sum alone: devices lost in each stage, a hub that dies, and what is refused."""
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, Message, RecordDict
@@ -15,12 +16,15 @@ from secure_rounds import FIRST, MODEL, SECURE_PLAN, Fleet, SecureRun, mean_of, 
 from test_federation_rounds import Killed
 from test_runs_progress import Story
 
+from flip_agent.federation.flower import context
+from flip_agent.federation.mods.secure_update import STATE
 from flip_hub.federation.aggregator.secure.vectors import Vectors
 from flip_hub.federation.aggregator.strategies.fedbuff import FedBuff
 from flip_hub.federation.plan import Plan, RoundRules
 from flip_hub.federation.privacy.schemas import Local
 from flip_hub.federation.schemas import RepliesMissed, Round, RunReport
 from flip_runtime.errors import Rejected
+from flip_update.secagg.device_round import DeviceRound
 from flip_wire.fleet import DeviceId
 from flip_wire.terms import ANSWER, SECURE
 
@@ -42,7 +46,33 @@ def test_a_round_gives_the_mean_and_no_device_sends_anything_else(folder: Path) 
     assert sorted(fleet.seen) == [(number, "train", node) for number in (1, 2) for node in ALL], "nobody evaluates"
     assert {name for reply in fleet.replies for name in reply.content} == {SECURE}
     assert {key for reply in fleet.replies for key in reply.content[SECURE]} == {ANSWER}
+    assert len(fleet.sent) == 8 * (4 + 2), "the second round goes on with the keys of the first"
     assert [each.train_metrics for each in run.ends()] == [{"devices": 8, "clipped-devices": 0}] * 2
+
+
+def test_a_run_that_has_had_its_rounds_leaves_no_secret_on_any_device(folder: Path) -> None:
+    fleet = Fleet()
+    SecureRun(folder).start(fleet, rounds=2)
+    for state in fleet.states.values():
+        around = context(run_id="1", node_id="1", node_config={}, run_config={}, state=state)
+        kept = around.state.config_records[STATE]["state"]
+        assert isinstance(kept, bytes)
+        before = msgspec.msgpack.decode(kept, type=DeviceRound)
+        assert before == before.without_secrets()
+
+
+class Leaving(Fleet):
+    """One device goes after the first round."""
+
+    def get_node_ids(self) -> Iterable[int]:
+        return self.nodes if len(self.sent) < 8 * 4 else self.nodes[1:]
+
+
+def test_when_a_device_has_gone_the_others_agree_on_new_keys_and_go_on_with_them(folder: Path) -> None:
+    run, fleet = SecureRun(folder), Leaving()
+    run.start(fleet, rounds=3)
+    assert len(fleet.sent) == 8 * 4 + 7 * 4 + 7 * 2
+    assert [(each.void, each.train_metrics["devices"]) for each in run.ends()] == [("", 8), ("", 7), ("", 7)]
 
 
 @pytest.mark.parametrize("stage", STAGES)
