@@ -10,6 +10,8 @@ from hub_parts import HubParts, fab_of, hub_parts
 from flip_hub.federation.journal import Journal
 from flip_hub.federation.schemas import MessagesPushed, RepliesMissed, RepliesTaken, ReplyReceived, Run, RunRequest
 from flip_hub.problem import Conflict
+from flip_hub.receipts.store import ChainStore
+from flip_hub.registry.collections import CHAINS_KEPT
 from flip_runtime.errors import Rejected
 from flip_wire.contributions import Fate
 from flip_wire.fleet import DeviceId
@@ -61,6 +63,27 @@ async def test_what_was_not_seen_when_the_run_ends_is_late_and_what_was_is_not(h
     assert await fate(hub, run, "m1") == (Fate.ACCEPTED, "")
     late, reason = await fate(hub, run, "never reported")
     assert (late, "run had ended" in reason) == (Fate.LATE, True)
+
+
+async def test_a_chain_goes_as_a_whole_some_years_after_its_run_and_its_seal_stays(hub: HubParts, run: Run) -> None:
+    """MongoDB deletes what its index on `sealed` says; an open chain has no such date."""
+    got = ReplyReceived(round=1, phase="train", node="1", error="", message="m1")
+    await hub.reports.take(run.flower_run_id, got)
+    await hub.reports.take(run.flower_run_id, RepliesTaken(messages=["m1"]))
+    await fate(hub, run, "m1")
+    entries = hub.mongo.database["receipts"]
+    assert await entries.count_documents({"run_id": run.id, "sealed": {"$exists": False}}) == 1
+    await hub.runs.stop(run.id)
+    store = ChainStore(hub.mongo.database)
+    seal = await store.seal(run.id)
+    assert seal is not None
+    found = [entry["sealed"].timestamp() async for entry in entries.find({"run_id": run.id})]
+    assert found == [pytest.approx(seal.at, abs=0.001)] * seal.entries
+    indexes = await entries.index_information()
+    assert indexes["sealed_1"]["expireAfterSeconds"] == CHAINS_KEPT
+    await entries.delete_many({"run_id": run.id})
+    await fate(hub, run, "m1")
+    assert await store.seal(run.id) == seal
 
 
 async def test_a_reply_to_a_run_that_the_hub_does_not_know_is_late(hub: HubParts) -> None:

@@ -1,6 +1,7 @@
 """Chains of receipts in MongoDB: `receipts` by run and number, and `receipt_seals` of runs that have ended."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import msgspec
 from pymongo import ASCENDING, DESCENDING
@@ -46,6 +47,8 @@ class ChainStore:
         return None if found is None else msgspec.convert(found, ReceiptSeal)
 
     async def keep_seal(self, seal: ReceiptSeal) -> None:
-        """The first stays."""
+        """The first stays. The entries get its date, by which they are deleted together."""
+        sealed = {"$set": {"sealed": datetime.fromtimestamp(seal.at, UTC)}}
+        await self._entries.update_many({"run_id": seal.run_id, "sealed": {"$exists": False}}, sealed)
         values = {"$setOnInsert": msgspec.to_builtins(seal)}
         await self._seals.update_one({"_id": seal.run_id}, values, upsert=True)

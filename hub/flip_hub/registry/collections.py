@@ -32,6 +32,8 @@ LOSSES_KEPT = 90 * DAY
 """What devices had to drop is known longer than what they said."""
 RECEIPTS_KEPT = 90 * DAY
 """A device may come back with its reply after a long time without a network."""
+CHAINS_KEPT = 2 * 365 * DAY
+"""After the end of its run; whoever wants it for longer has exported it. Its seal stays."""
 NONCES_KEPT = 15 * MINUTE
 """Longer than an assertion is valid in either direction."""
 ACTIONS_KEPT = 90 * DAY
@@ -132,8 +134,12 @@ CONTRIBUTIONS = (
     ),
     Collection(
         name="receipts",
-        schema=shape(ReceiptEntry, depth=1),
-        indexes=(index("run_id", "seq", unique=True), index("run_id", "message_id", unique=True)),
+        schema=optional(shape(ReceiptEntry, depth=1, sealed="date"), "sealed"),
+        indexes=(
+            index("run_id", "seq", unique=True),
+            index("run_id", "message_id", unique=True),
+            kept("sealed", CHAINS_KEPT),
+        ),
     ),
     Collection(name="receipt_seals", schema=shape(ReceiptSeal)),
     Collection(
