@@ -68,6 +68,7 @@ def in_words(report: LabReport, metric: str) -> list[str]:
         f"{report.app} with {report.strategy or 'no strategy'} on {report.devices} devices, seed {report.seed}",
         "",
         *lines,
+        *(f"round {each.round}: {each.void}" for each in report.rounds if each.void),
         "",
         f"run      {report.status}{f': {report.reason}' if report.reason else ''} after {_time(report.seconds)}",
         f"bytes    {_bytes(report.bytes_down)} to devices, {_bytes(report.bytes_up)} from them",
