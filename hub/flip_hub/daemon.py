@@ -21,6 +21,7 @@ from flip_hub.apps.store import AppStore
 from flip_hub.artifacts.place import artifacts_in
 from flip_hub.cluster.lease import Leading, leading_by
 from flip_hub.contributions.calls import ContributionCalls
+from flip_hub.contributions.foldable import FoldableReplies
 from flip_hub.contributions.late import OBJECT_LIMIT, Late
 from flip_hub.contributions.receipts import Receipts
 from flip_hub.contributions.routes import ContributionController, LateController, ReceiptController
@@ -166,6 +167,7 @@ async def serve(settings: Settings) -> None:
             "participants": runs.participants,
             "log_events": LogEvents(runs.service, control),
             "late": late,
+            "foldable": FoldableReplies(contribution_store, run_store, receipts.journals, late_objects),
             "run_spans": RunSpans(core.spans, runs.service, contribution_store),
             "receipts": receipts,
             "run_contributions": RunContributions(contribution_store),

@@ -28,6 +28,7 @@ from flip_hub.auth.permissions import Role
 from flip_hub.auth.tokens import Tokens
 from flip_hub.cluster.bus import Bus
 from flip_hub.cluster.shared import shared_by
+from flip_hub.contributions.foldable import FoldableReplies
 from flip_hub.contributions.late import Late
 from flip_hub.contributions.receipts import Receipts
 from flip_hub.contributions.room import Room
@@ -143,6 +144,7 @@ class HubParts:
     participants: Participants
     receipts: Receipts
     late: Late
+    foldable: FoldableReplies
     tokens: Tokens
     clock: "Clock"
 
@@ -214,6 +216,7 @@ class HubParts:
                 "reports": self.reports,
                 "participants": self.participants,
                 "log_events": LogEvents(self.runs, self.control),
+                "foldable": self.foldable,
                 "late": self.late,
                 "receipts": self.receipts,
                 "run_contributions": RunContributions(ContributionStore(self.mongo.database)),
@@ -295,6 +298,9 @@ async def hub_parts(
             watch=runs.watch,
             participants=runs.participants,
             receipts=receipts,
+            foldable=FoldableReplies(
+                contribution_store, run_store, receipts.journals, FolderArtifacts(folder / "late")
+            ),
             late=Late(
                 contribution_store,
                 run_store,

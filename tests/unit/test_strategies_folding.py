@@ -33,6 +33,13 @@ def test_a_late_one_moves_the_current_model_by_its_change() -> None:
     assert refusal(found.arrays, current) == ""
 
 
+def test_it_has_the_type_of_the_model_which_a_strategy_may_have_widened() -> None:
+    arrays, base, current = {"w": np.full(2, 3, "f4")}, {"w": np.ones(2, "f4")}, {"w": np.ones(2, "f8")}
+    found = folded(arrays, base, current, 1, 0.5).arrays
+    assert (found["w"].dtype, found["w"].tolist()) == (np.float64, [3.0, 3.0])
+    assert refusal(found, current) == ""
+
+
 def test_unsigned_numbers_do_not_wrap_around() -> None:
     small, large = {"n": np.array([3], "u1")}, {"n": np.array([200], "u1")}
     assert folded(small, large, large, 1, 0.5).arrays["n"].tolist() == [3.0]

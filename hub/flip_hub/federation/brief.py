@@ -5,6 +5,7 @@ from msgspec import Struct
 from flip_hub.federation.plan import Plan
 from flip_hub.federation.privacy.schemas import Release
 from flip_wire.fleet import DeviceId
+from flip_wire.models import Sha256
 
 
 class Brief(Struct, frozen=True, kw_only=True):
@@ -17,8 +18,21 @@ class Brief(Struct, frozen=True, kw_only=True):
     """The plan's, or one that was drawn when the run was made."""
     weights: str = ""
     """SHA-256 of the weights that the plan wants to start from; `GET /internal/v1/artifacts/{sha256}` has them."""
+    goes_on: bool = False
+    """Whether another ServerApp was at work at it before."""
     releases: list[Release] = []
     """That the hub knows of, of this run and of those that it goes on from, where its plan asks for privacy."""
+
+
+class Foldable(Struct, frozen=True, kw_only=True):
+    """`.../late?since=ROUND`: a late contribution to training that the run may still fold in."""
+
+    message_id: str
+    """Of the instruction that it answers."""
+    device_id: DeviceId
+    round: int
+    reply: Sha256
+    """Of its `LateReply` as MessagePack; `GET /internal/v1/late/{sha256}` has it, and each object by its hash."""
 
 
 class NodeFacts(Struct, frozen=True, kw_only=True):

@@ -4,13 +4,14 @@ from typing import Any
 
 from litestar import Controller, Request, Response, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from flip_hub.artifacts.artifacts import ARTIFACT_LIMIT, Artifacts
 from flip_hub.artifacts.download import download
 from flip_hub.auth.guards import internal_guard
+from flip_hub.contributions.foldable import FoldableReplies
 from flip_hub.datasets.service import DatasetService
-from flip_hub.federation.brief import Brief, NodeFacts
+from flip_hub.federation.brief import Brief, Foldable, NodeFacts
 from flip_hub.federation.participants import Participants
 from flip_hub.federation.run_reports import RunReports
 from flip_hub.federation.schemas import RunReport
@@ -52,6 +53,18 @@ class InternalController(Controller):
         """That the run's plan names."""
         found = await datasets.get((await participants.brief(flower_run_id)).plan.dataset)
         return await download(datasets.files, found.sha256, request, {})
+
+    @get("/runs/{flower_run_id:str}/late")
+    async def list_foldable(
+        self, foldable: NamedDependency[FoldableReplies], flower_run_id: FromPath[str], since: FromQuery[int]
+    ) -> list[Foldable]:
+        return await foldable.of_run(flower_run_id, since)
+
+    @get("/late/{sha256:str}")
+    async def read_late(
+        self, foldable: NamedDependency[FoldableReplies], request: Request[Any, Any, Any], sha256: FromPath[str]
+    ) -> Response[Any]:
+        return await download(foldable.objects, Sha256(sha256), request, {})
 
     @get("/artifacts/{sha256:str}")
     async def read_artifact(

@@ -30,7 +30,14 @@ class Participants:
         """Raises `NotFound`."""
         run = await self._run(flower_run_id)
         releases = [] if run.privacy is None else run.privacy.releases
-        return Brief(run_id=run.id, plan=run.plan, seed=run.seed, weights=run.weights, releases=releases)
+        return Brief(
+            run_id=run.id,
+            plan=run.plan,
+            seed=run.seed,
+            weights=run.weights,
+            goes_on=bool(run.earlier),
+            releases=releases,
+        )
 
     async def nodes(self, flower_run_id: str) -> list[NodeFacts]:
         """Of all devices that are nodes of Flower's. Raises `NotFound`."""

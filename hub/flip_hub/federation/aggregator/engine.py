@@ -16,6 +16,7 @@ from flip_hub.federation.aggregator.evaluation import evaluation_of, tell_datase
 from flip_hub.federation.aggregator.grid import RoundGrid
 from flip_hub.federation.aggregator.hub_line import HubLine
 from flip_hub.federation.aggregator.instructions import Instructions
+from flip_hub.federation.aggregator.kept_late import KeptLate
 from flip_hub.federation.aggregator.privacy.ledger import Ledger
 from flip_hub.federation.aggregator.progress_reports import ProgressReports, Send
 from flip_hub.federation.aggregator.roster import Roster
@@ -57,6 +58,8 @@ class Engine:
         on_them, secure = on_devices(plan.privacy), plan.secure is not None
         roster = Roster(self._facts, plan.rounds.wait, clock.now, strangers=strangers(plan))
         spool = Spool(self._journal.folder)
+        begin = checkpoint_to_begin_after(hub.runs, plan.start)
+        saved = Saved(self._journal, begin, private=plan.privacy is not None)
         instructions = Instructions(self.brief.run_id, plan.update, plan.local, on_them, secure=secure, spool=spool)
         self.grid = RoundGrid(
             grid,
@@ -68,13 +71,13 @@ class Engine:
             folding=plan.folding,
             in_rounds=_in_rounds(plan),
             spool=spool,
+            kept_late=KeptLate(self._line, self._path, spool, saved.given_in) if self.brief.goes_on else None,
             clock=clock,
         )
-        begin = checkpoint_to_begin_after(hub.runs, plan.start)
         tell_dataset(self._dataset())
         self._conductor = Conductor(
             self.grid,
-            Saved(self._journal, begin, private=plan.privacy is not None),
+            saved,
             ProgressReports(send, VersionMaker(app_folder, plan.local, spool)),
             self.brief.seed,
             chosen_by(plan),

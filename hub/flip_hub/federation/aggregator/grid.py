@@ -22,8 +22,9 @@ from flip_hub.federation.aggregator.clock import Clock, MachineClock
 from flip_hub.federation.aggregator.fetching import fetching_of
 from flip_hub.federation.aggregator.instructions import Instructions, Sent, phase_of
 from flip_hub.federation.aggregator.intake import Intake, as_error
+from flip_hub.federation.aggregator.kept_late import KeptLate
 from flip_hub.federation.aggregator.latecomers import Latecomers
-from flip_hub.federation.aggregator.reply_reports import node_of, received, refused
+from flip_hub.federation.aggregator.reply_reports import answered_by, node_of, received, refused
 from flip_hub.federation.aggregator.roster import Roster
 from flip_hub.federation.aggregator.spool import Spool
 from flip_hub.federation.aggregator.wait import Wait
@@ -58,15 +59,18 @@ class RoundGrid(Grid):
         folding: Folding | None = None,
         in_rounds: str = "",
         spool: Spool | None = None,
+        kept_late: KeptLate | None = None,
         clock: Clock | None = None,
     ) -> None:
         """`in_rounds`: the plan's field for which the app may ask devices in a strategy's rounds alone; empty: it may
-        ask by itself. `spool`: where replies wait for their strategy; None: in memory. `clock`: the machine's, if
+        ask by itself. `spool`: where replies wait for their strategy; None: in memory. `kept_late`: what
+        the hub keeps for a run that goes on; None: nothing. `clock`: the machine's, if
         none is given."""
         self.clock = clock or MachineClock()
         self._grid = grid
         self._pull = fetching_of(grid, spool)
         self._spool = spool
+        self._kept_late = kept_late
         self._journal = journal
         self._report = report
         self._roster = roster
@@ -170,24 +174,9 @@ class RoundGrid(Grid):
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
         """Raises `Rejected` when the hub has ended the run."""
-        replies: list[Message] = []
-        reports: list[RunReport] = []
-        given: dict[str, Sent] = {}
         self._roster.asked()  # somebody is at work: nobody waits in vain
-        for reply in self._pull(message_ids):
-            answered = reply.metadata.reply_to_message_id
-            sent = self._in_flight.pop(answered, None)
-            signed = self._instructions.signed(reply, sent)
-            told = list(received(reply, sent, signed))
-            reason = self._instructions.opened(reply, sent, signed)
-            if any(isinstance(report, ReplyReceived) and report.message for report in told) and not reason:
-                given[answered] = sent or _UNKNOWN
-            reports += [*told, refused(reply, sent, reason)] if reason else told
-            replies.append(self._kept(as_error(reply, reason)))
-        self._give(given)
-        for report in reports:
-            self._report(report)
-        return sorted(replies, key=node_of)
+        found = ((reply, self._in_flight.pop(answered_by(reply), None)) for reply in self._pull(message_ids))
+        return sorted(self._taken_in(found), key=node_of)
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
         """As Flower's: the replies that came within `timeout` seconds, or all of them when it is None; the plan may
@@ -212,9 +201,36 @@ class RoundGrid(Grid):
             self.clock.sleep(wait.next_look(), wait.left())
         self._let_wait(waiting, wait)
         counted = self._counted(sorted(replies, key=node_of), wait)
+        if wait.training and not self.void:
+            late += self._of_before()
         return [*counted, *self._folded(sorted(late, key=node_of))]
 
     # ---- parts ----
+
+    def _taken_in(self, found: Iterable[tuple[Message, Sent | None]]) -> list[Message]:
+        """Replies as their strategy gets them; what became of each is told."""
+        replies: list[Message] = []
+        reports: list[RunReport] = []
+        given: dict[str, Sent] = {}
+        for reply, sent in found:
+            signed = self._instructions.signed(reply, sent)
+            told = list(received(reply, sent, signed))
+            reason = self._instructions.opened(reply, sent, signed)
+            if any(isinstance(report, ReplyReceived) and report.message for report in told) and not reason:
+                given[answered_by(reply)] = sent or _UNKNOWN
+            reports += [*told, refused(reply, sent, reason)] if reason else told
+            replies.append(self._kept(as_error(reply, reason)))
+        self._give(given)
+        for report in reports:
+            self._report(report)
+        return replies
+
+    def _of_before(self) -> list[Message]:
+        """Replies to a ServerApp before this one that the hub keeps, and that may still be folded in."""
+        if self._kept_late is None:
+            return []
+        found = self._kept_late.replies(self._latecomers.rounds, self._instructions, self._roster)
+        return self._taken_in((self._latecomers.kept(reply, sent), sent) for reply, sent in found)
 
     def _kept(self, reply: Message) -> Message:
         return reply if self._spool is None else self._spool.put(reply)

@@ -11,6 +11,7 @@ from flip_hub.federation.aggregator.spool import Spool
 from flip_hub.federation.aggregator.statements import Asked, Signer, Statements, base_of
 from flip_hub.federation.aggregator.unpacking import Unpacking
 from flip_hub.federation.brief import NodeFacts
+from flip_hub.federation.schemas import Phase
 from flip_runtime.errors import Rejected
 from flip_wire.models import Sha256
 from flip_wire.statements import Signed
@@ -80,6 +81,19 @@ class Instructions:
             sent = replace(sent, signer=Signer(device_id=facts.device_id, key=facts.key), base=self._hash)
         self.last = sent
         return sent
+
+    def before(self, number: int, node: int, base: ArrayRecord, facts: NodeFacts) -> Sent:
+        """What a ServerApp before this one sent to train in that round, with those arrays."""
+        name = next(iter(self._content.array_records), "arrays") if self._content else "arrays"
+        content = RecordDict({name: base})
+        return Sent(
+            round=number,
+            phase=Phase.TRAIN,
+            node=str(node),
+            unpacking=Unpacking(self._asked(content), self._local),
+            signer=Signer(device_id=facts.device_id, key=facts.key) if facts.agent and facts.key else None,
+            base=base_of(content),
+        )
 
     def _asked(self, content: RecordDict) -> RecordDict:
         """What replies to it are completed from: however many versions of the model devices are at work on, it takes no

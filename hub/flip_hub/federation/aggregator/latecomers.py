@@ -51,6 +51,16 @@ class Latecomers:
         present = {str(node) for node in online}
         return {key for key, sent in self._awaited.items() if sent.node in present}
 
+    @property
+    def rounds(self) -> int:
+        """That a reply may be late at most; 0: none is folded."""
+        return 0 if self._folding is None else self._folding.rounds
+
+    def kept(self, reply: Message, sent: Sent) -> Message:
+        """The same: one to an instruction of a ServerApp before this one; `fold` or `forget` follows."""
+        self._here[reply.metadata.reply_to_message_id] = sent
+        return reply
+
     def came(self, reply: Message) -> None:
         """Nobody looks for it any more; `fold` or `forget` follows."""
         answered = reply.metadata.reply_to_message_id

@@ -51,6 +51,11 @@ def node_of(reply: Message) -> int:
     return reply.metadata.src_node_id
 
 
+def answered_by(reply: Message) -> str:
+    """Id of the instruction."""
+    return reply.metadata.reply_to_message_id
+
+
 def _content_of(reply: Message, sent: Sent | None = None, signed: Signed | None = None) -> ReplyContent | None:
     """None when there is none, only an error."""
     if not reply.has_content():

@@ -13,7 +13,7 @@ from flip_hub.federation.aggregator.beginning import Begin
 from flip_hub.federation.aggregator.memory import Memory, write
 from flip_hub.federation.checkpoint import Checkpoints, Place
 from flip_hub.federation.journal import Journal
-from flip_runtime.errors import Unavailable
+from flip_runtime.errors import Corrupt, Unavailable
 
 log = logging.getLogger("flwr.flip")
 
@@ -42,14 +42,25 @@ class Saved:
         self._checkpoints = Checkpoints(journal.folder)
         self._begin = begin
         self._told: set[str] = set()
+        self._start = 1
 
     @property
     def folder(self) -> Path:
         """The run's."""
         return self._journal.folder
 
+    def given_in(self, number: int) -> ArrayRecord | None:
+        """The model that the devices of that round began with, in the call of `Strategy.start` that was restored last;
+        None when its checkpoint is gone or damaged."""
+        try:
+            memory = Memory(self._checkpoints.read(Place(self._start, number - 1, done=number == 1)))
+        except (Corrupt, OSError):
+            return None
+        return memory.value("arrays")
+
     def restore(self, start: int, state: State) -> Place | None:
         """Sets `state` to the newest checkpoint of that call of `Strategy.start`; None when there is none."""
+        self._start = start
         place, checkpoints = self._checkpoints.newest(start), self._checkpoints
         if place is None and start == 1 and self._begin is not None:
             place, checkpoints = self._begin.place, self._begin.checkpoints

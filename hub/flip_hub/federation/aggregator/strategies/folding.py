@@ -35,7 +35,8 @@ def folded(arrays: Arrays, base: Arrays, current: Arrays, staleness: int, expone
 
 
 def _moved(array: NDArray[Any], base: NDArray[Any], current: NDArray[Any]) -> NDArray[Any]:
-    """In the type that its mean has: a difference of unsigned numbers would wrap around."""
-    dtype = mean_dtype(array.dtype)
+    """In the type that the model's mean has, which a strategy may have widened meanwhile: a difference of unsigned
+    numbers would wrap around."""
+    dtype = mean_dtype(current.dtype)
     change = np.subtract(array, base, dtype=dtype, out=np.empty_like(array, dtype=dtype, subok=False))
     return np.add(current, change, dtype=dtype, out=change)
