@@ -21,12 +21,12 @@ from flip_hub.enrolment.schemas import EnrolmentTokenRequest
 from flip_hub.federation.fab import build_fab
 from flip_hub.federation.lab_frames import SOCKET
 from flip_hub.federation.lab_request import LabRequest
-from flip_hub.federation.schemas import Run, RunDetail, RunReport, RunRequest, RunStatus
+from flip_hub.federation.schemas import RoundFinished, Run, RunDetail, RunReport, RunRequest, RunStatus
 from flip_lab.accounts import Accounts, LastWord
 from flip_lab.device import VirtualDevice
 from flip_lab.faults import Faults, load_faults
 from flip_lab.fortune import Fortune
-from flip_lab.report import LabReport
+from flip_lab.report import LabReport, in_hours
 from flip_lab.server_apps import ServerApps, nodes_of
 from flip_lab.story import Story
 from flip_lab.timeline import Timeline
@@ -183,6 +183,8 @@ class _Lab:
 
     def _hear(self, report: RunReport) -> None:
         self._story.hear(report, self._timeline.now)
+        if isinstance(report, RoundFinished):
+            self._say(f"round {report.round} after {in_hours(self._timeline.now)} of the lab")
         for node in nodes_of(report):
             if node in self._devices:
                 self._timeline.call(self._devices[node].number)

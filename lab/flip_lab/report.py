@@ -70,7 +70,7 @@ def in_words(report: LabReport, metric: str) -> list[str]:
         *lines,
         *(f"round {each.round}: {each.void}" for each in report.rounds if each.void),
         "",
-        f"run      {report.status}{f': {report.reason}' if report.reason else ''} after {_time(report.seconds)}",
+        f"run      {report.status}{f': {report.reason}' if report.reason else ''} after {in_hours(report.seconds)}",
         f"bytes    {_bytes(report.bytes_down)} to devices, {_bytes(report.bytes_up)} from them",
         f"results  {report.finished} finished: {accepted}, {report.unwanted} came too late to be of use",
         f"lost     {len(report.lost) or 'nothing'}; done twice: {len(report.twice) or 'nothing'}",
@@ -87,7 +87,7 @@ def _row(each: RoundStory, metric: str) -> tuple[str, ...]:
     value = each.metrics.get(metric)
     numbers = (each.asked, each.counted, each.folded, each.missed, each.refused, each.failed)
     shown = "void" if each.void else "" if value is None else f"{value:.4f}"
-    return str(each.round), "" if each.ended is None else _time(each.ended), *map(str, numbers), shown
+    return str(each.round), "" if each.ended is None else in_hours(each.ended), *map(str, numbers), shown
 
 
 def _table(lines: Sequence[Sequence[str]]) -> list[str]:
@@ -95,7 +95,8 @@ def _table(lines: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
 
 
-def _time(seconds: float) -> str:
+def in_hours(seconds: float) -> str:
+    """H:MM:SS."""
     minutes, left = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{left:02}"
