@@ -73,8 +73,10 @@ class Fetching:
 
     def __call__(self, message_ids: Iterable[str]) -> Iterator[Message]:
         wanted = list(message_ids)
-        yield from self._arrived([key for key in wanted if key in self._arriving])
-        request = PullAppMessagesRequest(message_ids=[key for key in wanted if key not in self._arriving])
+        known = {key: None for key in wanted if key in self._arriving}
+        # chosen before those that arrive now are forgotten: asked again, the SuperLink has never heard of them
+        request = PullAppMessagesRequest(message_ids=[key for key in wanted if key not in known])
+        yield from self._arrived(known)
         try:
             ready = self._grid._runtime_client.PullMessages(request)
         except httpx.HTTPStatusError as error:
