@@ -105,5 +105,5 @@ def test_what_a_strategy_needs_is_known_before_it_starts() -> None:
     streams = {name for name, found in catalogue().items() if found.need.streams}
     assert streams == {"fedavg", "fedprox", "fedbuff"}
     mebibyte = 2**20
-    assert schema("fedavg").need.in_bytes(10 * mebibyte, 1000) == 80 * mebibyte
+    assert schema("fedavg").need.in_bytes(10 * mebibyte, 1000) == 50 * mebibyte
     assert schema("krum").need.in_bytes(10 * mebibyte, 1000) == 40_060 * mebibyte

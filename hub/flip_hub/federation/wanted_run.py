@@ -2,12 +2,17 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from flip_hub.api.pages import Wanted
 from flip_hub.apps.service import AppService
 from flip_hub.datasets.service import DatasetService
+from flip_hub.devices.service import DeviceService
+from flip_hub.federation.aggregator.versions import model_name
+from flip_hub.federation.memory_rules import Machine, memory_said
 from flip_hub.federation.plan import Plan, Start
 from flip_hub.federation.privacy.rules import carried_over, priced
 from flip_hub.federation.privacy.schemas import PrivacySpent, Release
@@ -18,7 +23,7 @@ from flip_hub.federation.secure.rules import check_secure
 from flip_hub.federation.store import ACTIVE
 from flip_hub.federation.strategy_rules import check_strategy
 from flip_hub.models.service import ModelService
-from flip_hub.problem import Conflict, Unprocessable
+from flip_hub.problem import Conflict, NotFound, Unprocessable
 from flip_runtime.errors import Rejected
 from flip_wire.models import Manifest, Sha256
 
@@ -35,11 +40,14 @@ class Begin(Struct, frozen=True, kw_only=True):
 
 
 class WantedRun:
-    def __init__(self, book: RunBook, apps: AppService, models: ModelService, datasets: DatasetService) -> None:
+    def __init__(
+        self, book: RunBook, apps: AppService, models: ModelService, datasets: DatasetService, devices: DeviceService
+    ) -> None:
         self._book = book
         self._apps = apps
         self._models = models
         self._datasets = datasets
+        self._devices = devices
 
     async def run(self, request: RunRequest, at: float, by: str, traceparent: str) -> Run:
         """Not kept yet. Raises `NotFound`, `Conflict`, or `Unprocessable` that names the field."""
@@ -49,11 +57,34 @@ class WantedRun:
         if request.plan.dataset:
             await self._datasets.get(request.plan.dataset)
         begin = Begin() if request.plan.start is None else await self._begin(request.plan, request.plan.start)
+        if said := await self._memory(request.plan, app.name):
+            run = replace(run, warning="; ".join(filter(None, (run.warning, said))))
         if request.plan.privacy is None:
             return replace(run, weights=begin.weights)
         rounds = planned_rounds(run)
         left = None if rounds is None else max(0, rounds - begin.round)
         return replace(run, weights=begin.weights, privacy=await self._price(request.plan, left, begin.releases))
+
+    async def _memory(self, plan: Plan, app: str) -> str:
+        """What the strategy needs, by the newest model of the app, or the one to start from."""
+        if not plan.strategy:
+            return ""
+        if plan.start is not None and plan.start.model:
+            manifest = (await self._models.get(plan.start.model, plan.start.version)).manifest
+        else:
+            manifest = await self._newest(model_name(app))
+        enrolled = [record for record in await self._devices.records() if not record.revoked]
+        update = 0 if manifest is None else manifest.weights.size
+        try:
+            return memory_said(plan, update, len(enrolled), Machine.this())
+        except Rejected as error:
+            raise Unprocessable(error.args[0], hint=error.hint) from error
+
+    async def _newest(self, model: str) -> Manifest | None:
+        with suppress(NotFound):
+            newest = (await self._models.versions(model, Wanted(limit=1))).items
+            return newest[0].manifest if newest else None
+        return None
 
     async def _price(self, plan: Plan, rounds: int | None, before: Sequence[Release]) -> PrivacySpent | None:
         """In a thread: the first one of a hub's life imports SciPy."""

@@ -20,8 +20,8 @@ from flip_hub.federation.plan import Value
 from flip_hub.federation.strategy_schemas import Need, OptionKind, StrategyOption, StrategySchema
 from flip_runtime.errors import Rejected
 
-_STREAMED = Need(streams=True, each=0.0, fixed=8.0)
-"""Four for the sum, and what Flower needs to fetch one reply."""
+_STREAMED = Need(streams=True, each=0.0, fixed=5.0)
+"""The model, and four (`docs/decisions/49-serverapp-memory.md`)."""
 _COLLECTED = Need(streams=False, each=6.0, fixed=20.0)
 """Of one that was not measured."""
 
