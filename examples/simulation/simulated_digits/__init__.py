@@ -1,0 +1,1 @@
+"""Handwritten digits on simulated devices: past one machine, in Flower's own simulation runtime."""
