@@ -22,7 +22,7 @@ from flip_hub.settings import HubSection, Settings
 OPENAPI: Final = UI / "openapi.json"
 FEDERATION_SERVICES: Final = dict.fromkeys(
     (
-        *("models", "deltas", "rollouts", "artifacts", "apps", "runs", "log_events", "late", "run_spans"),
+        *("models", "deltas", "rollouts", "artifacts", "apps", "runs", "log_events", "foldable", "late", "run_spans"),
         *("receipts", "run_contributions", "reports", "participants", "lineage", "health"),
     )
 )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from playwright.async_api import Page as AsyncPage
 from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 Theme = Literal["light", "dark"]
@@ -14,12 +15,14 @@ SCREENSHOTS = ROOT / "hub-ui" / "screenshots"
 """Every page, light and dark, wide and narrow, for people to look at."""
 
 WIDE = ViewportSize(width=1280, height=800)
+PHONE = ViewportSize(width=390, height=844)
 NARROW = ViewportSize(width=360, height=740)
 PATIENCE = 15_000
 """Milliseconds that a condition on the page may take to come true, on a machine that is busy with other tests."""
 
 AXE = (ROOT / "hub-ui" / "node_modules" / "axe-core" / "axe.min.js").read_text()
 LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+_AXE_RUN = f"axe.run(document, {{runOnly: {LEVELS}, resultTypes: ['violations']}})"
 
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
@@ -44,7 +47,21 @@ def photograph(page: Page, name: str) -> None:
     """Keeps a picture, and finds nothing wrong with what it shows."""
     page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
     page.evaluate(f"window.axe ?? (() => {{ {AXE} }})()")
-    found: dict[str, Any] = page.evaluate(f"axe.run(document, {{runOnly: {LEVELS}, resultTypes: ['violations']}})")
+    _nothing_wrong(page.evaluate(_AXE_RUN))
+
+
+async def photographed(page: AsyncPage, name: str) -> None:
+    """As `photograph`, of a page that an asyncio test has opened; and nothing on it scrolls sideways."""
+    for size in (WIDE, PHONE):
+        await page.set_viewport_size(size)
+        await page.screenshot(path=SCREENSHOTS / f"{name}-{size['width']}.png", full_page=True)
+        await page.evaluate(f"window.axe ?? (() => {{ {AXE} }})()")
+        _nothing_wrong(await page.evaluate(_AXE_RUN))
+        assert await page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    await page.set_viewport_size(WIDE)
+
+
+def _nothing_wrong(found: dict[str, Any]) -> None:
     assert [
         f"{violation['id']}: {node['html'][:160]} {node['failureSummary'][:300]}"
         for violation in found["violations"]

@@ -1208,6 +1208,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * CheckRun
+         * @description The run as it would be started, with what its privacy will cost (`privacy.planned`). Nothing is started.
+         */
+        post: operations["ApiV1RunsCheckCheckRun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run_id}": {
         parameters: {
             query?: never;
@@ -11656,6 +11676,217 @@ export interface operations {
         responses: {
             /** @description Document created, URL follows */
             201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "app": "digits 1.0.0",
+                     *       "config": {
+                     *         "num-server-rounds": 3
+                     *       },
+                     *       "earlier": [
+                     *         "earlier"
+                     *       ],
+                     *       "eta": 0.5,
+                     *       "fab_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *       "finished_at": 1790000000,
+                     *       "flower_run_id": "9222247651284241900",
+                     *       "id": "run-5d1c0e9a7b32",
+                     *       "metric": "accuracy",
+                     *       "plan": {
+                     *         "dataset": "",
+                     *         "filter": {
+                     *           "least_samples": 0,
+                     *           "on_mains": false,
+                     *           "sites": [
+                     *             "sites"
+                     *           ],
+                     *           "tags": [
+                     *             "tags"
+                     *           ],
+                     *           "unmetered": false
+                     *         },
+                     *         "folding": {
+                     *           "exponent": 0.5,
+                     *           "rounds": 3
+                     *         },
+                     *         "local": [
+                     *           "local"
+                     *         ],
+                     *         "options": {
+                     *           "accuracy": true
+                     *         },
+                     *         "privacy": {
+                     *           "budget": 0.5,
+                     *           "clipping_norm": 0.5,
+                     *           "delta": 0.5,
+                     *           "metrics": "none",
+                     *           "mode": "hub-fixed",
+                     *           "noise_multiplier": 0.5
+                     *         },
+                     *         "rounds": {
+                     *           "deadline": 0,
+                     *           "over_sample": 0,
+                     *           "quorum": 0,
+                     *           "wait": 3600
+                     *         },
+                     *         "secure": {
+                     *           "bits": 16,
+                     *           "clip": 1,
+                     *           "colluding": 0.1,
+                     *           "dropout": 0.2,
+                     *           "least": 3,
+                     *           "max_weight": 10000,
+                     *           "most": 100
+                     *         },
+                     *         "seed": 1,
+                     *         "start": {
+                     *           "model": "",
+                     *           "round": 0,
+                     *           "run_id": "",
+                     *           "version": 0
+                     *         },
+                     *         "strategy": "",
+                     *         "update": {
+                     *           "codec": "float",
+                     *           "share": 0.05
+                     *         }
+                     *       },
+                     *       "privacy": {
+                     *         "budget": 0.5,
+                     *         "delta": 0.5,
+                     *         "epsilon": 0.5,
+                     *         "mode": "mode",
+                     *         "planned": 0.5,
+                     *         "releases": [
+                     *           {
+                     *             "noise_multiplier": 0.5,
+                     *             "times": 1
+                     *           }
+                     *         ]
+                     *       },
+                     *       "promote": "best",
+                     *       "promoted_version": 1,
+                     *       "reason": "too few devices answered in time",
+                     *       "rollout": "",
+                     *       "round": 1,
+                     *       "rounds": 1,
+                     *       "seed": 0,
+                     *       "started_at": 1790000000,
+                     *       "started_by": "",
+                     *       "status": "pending",
+                     *       "strategy": "FedAvg",
+                     *       "traceparent": "",
+                     *       "tries": 0,
+                     *       "wants": 1,
+                     *       "warning": "warning",
+                     *       "weights": ""
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["RequestEntityTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1RunsCheckCheckRun: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A random text: sent again with the same key, the call happens once and is answered the same. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "config": {
+                 *         "num-server-rounds": 3
+                 *       },
+                 *       "fab_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                 *       "metric": "accuracy",
+                 *       "plan": {
+                 *         "dataset": "",
+                 *         "filter": {
+                 *           "least_samples": 0,
+                 *           "on_mains": false,
+                 *           "sites": [
+                 *             "sites"
+                 *           ],
+                 *           "tags": [
+                 *             "tags"
+                 *           ],
+                 *           "unmetered": false
+                 *         },
+                 *         "folding": {
+                 *           "exponent": 0.5,
+                 *           "rounds": 3
+                 *         },
+                 *         "local": [
+                 *           "local"
+                 *         ],
+                 *         "options": {
+                 *           "accuracy": true
+                 *         },
+                 *         "privacy": {
+                 *           "budget": 0.5,
+                 *           "clipping_norm": 0.5,
+                 *           "delta": 0.5,
+                 *           "metrics": "none",
+                 *           "mode": "hub-fixed",
+                 *           "noise_multiplier": 0.5
+                 *         },
+                 *         "rounds": {
+                 *           "deadline": 0,
+                 *           "over_sample": 0,
+                 *           "quorum": 0,
+                 *           "wait": 3600
+                 *         },
+                 *         "secure": {
+                 *           "bits": 16,
+                 *           "clip": 1,
+                 *           "colluding": 0.1,
+                 *           "dropout": 0.2,
+                 *           "least": 3,
+                 *           "max_weight": 10000,
+                 *           "most": 100
+                 *         },
+                 *         "seed": 1,
+                 *         "start": {
+                 *           "model": "",
+                 *           "round": 0,
+                 *           "run_id": "",
+                 *           "version": 0
+                 *         },
+                 *         "strategy": "",
+                 *         "update": {
+                 *           "codec": "float",
+                 *           "share": 0.05
+                 *         }
+                 *       },
+                 *       "promote": "best"
+                 *     }
+                 */
+                "application/json": components["schemas"]["RunRequest"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };

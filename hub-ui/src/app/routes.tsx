@@ -61,6 +61,12 @@ const runs = createRoute({
   component: lazyRouteComponent(() => import("@/runs/RunsPage"), "RunsPage"),
 });
 
+const startRun = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/runs/new",
+  component: lazyRouteComponent(() => import("@/runs/start/StartPage"), "StartPage"),
+});
+
 const run = createRoute({
   getParentRoute: () => signedIn,
   path: "/runs/$id",
@@ -94,7 +100,7 @@ const confirm = createRoute({
 export const router = createRouter({
   routeTree: root.addChildren([
     login,
-    signedIn.addChildren([home, devices, device, runs, run, models, model, rollout, confirm]),
+    signedIn.addChildren([home, devices, device, runs, startRun, run, models, model, rollout, confirm]),
   ]),
   defaultPreload: "intent",
   defaultErrorComponent: ({ error, reset }) => <Problems error={error} retry={reset} />,

@@ -5,6 +5,8 @@ import type { Device, ModelVersion } from "@/api/types";
 import { devicesQuery } from "@/devices/queries";
 import { bytes, count, metric } from "@/format";
 import { Rollouts } from "@/rollouts/Rollouts";
+import { RollOut } from "@/rollouts/start/RollOut";
+import { useMay } from "@/session/may";
 import { t } from "@/texts";
 import { BackLink } from "@/ui/BackLink";
 import { Badge } from "@/ui/Badge";
@@ -28,11 +30,12 @@ export function ModelPage() {
 
 function Versions({ versions }: { versions: ModelVersion[] }) {
   const { data: devices } = useQuery(devicesQuery);
+  const mayRollOut = useMay("models:operate");
   const promoted = versions.find((version) => version.promoted)?.version ?? null;
   return (
     <DataTable
       caption={t.model.caption}
-      columns={[...LEADING, ...metricColumns(versions), ...trailing(devices ?? [], promoted)]}
+      columns={[...LEADING, ...metricColumns(versions), ...trailing(devices ?? [], promoted, mayRollOut)]}
       rows={[...versions].sort((one, other) => other.version - one.version)}
       rowKey={(version) => version.version}
     />
@@ -104,7 +107,11 @@ function metricColumns(versions: readonly ModelVersion[]): Column<ModelVersion>[
   }));
 }
 
-function trailing(devices: readonly Device[], promoted: number | null): Column<ModelVersion>[] {
+function trailing(
+  devices: readonly Device[],
+  promoted: number | null,
+  mayRollOut: boolean,
+): Column<ModelVersion>[] {
   return [
     {
       id: "devices",
@@ -149,8 +156,12 @@ function trailing(devices: readonly Device[], promoted: number | null): Column<M
       align: "right",
       cell: (version) =>
         version.deployable &&
-        !version.promoted &&
-        !version.withdrawn && <Promote version={version} promoted={promoted} />,
+        !version.promoted && (
+          <span className="inline-flex flex-wrap justify-end gap-2">
+            {mayRollOut && <RollOut version={version} />}
+            {!version.withdrawn && <Promote version={version} promoted={promoted} />}
+          </span>
+        ),
     },
   ];
 }

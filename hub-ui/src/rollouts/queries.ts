@@ -1,5 +1,5 @@
 import { answered, everything, hub } from "@/api/client";
-import type { RingDevice, Rollout } from "@/api/types";
+import type { RingDevice, Rollout, RolloutRequest } from "@/api/types";
 import { upsert } from "@/live/frame";
 import { liveQuery, polledQuery } from "@/live/query";
 
@@ -30,6 +30,10 @@ export const ringDevicesQuery = (id: string) =>
       ),
     (frame) => frame.topic === "rollout" && frame.data.id === id,
   );
+
+export function startRollout(body: RolloutRequest): Promise<Rollout> {
+  return answered(hub.POST("/api/v1/rollouts", { body }));
+}
 
 export type Decision = "halt" | "resume" | "rollback";
 

@@ -2,7 +2,9 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Waypoints } from "lucide-react";
 import type { Run } from "@/api/types";
+import { useMay } from "@/session/may";
 import { t } from "@/texts";
+import { buttonLook } from "@/ui/Button";
 import { Command } from "@/ui/Command";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { Empty } from "@/ui/Empty";
@@ -16,8 +18,9 @@ import { Took } from "./Took";
 
 export function RunsPage() {
   const query = useQuery(runsQuery);
+  const mayStart = useMay("runs:operate");
   return (
-    <Page title={t.runs.title}>
+    <Page title={t.runs.title} actions={mayStart && <StartLink />}>
       <Loaded query={query}>
         {(runs) =>
           runs.length === 0 ? (
@@ -33,6 +36,14 @@ export function RunsPage() {
         }
       </Loaded>
     </Page>
+  );
+}
+
+function StartLink() {
+  return (
+    <Link to="/runs/new" className={buttonLook("main")}>
+      {t.start.action}
+    </Link>
   );
 }
 

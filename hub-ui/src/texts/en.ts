@@ -1,3 +1,6 @@
+import { rolloutStart } from "./rollout-start";
+import { start } from "./start";
+
 /** Every text of the console, in English. Another language is another object of the type `Texts`. */
 export const en = {
   brand: "FLIP",
@@ -211,6 +214,9 @@ export const en = {
       onHub: "On the hub",
     },
   },
+
+  start,
+  rolloutStart,
 
   run: {
     back: "All runs",

@@ -29,6 +29,13 @@ class RunController(Controller):
     ) -> Run:
         return await runs.start(data, me.username)
 
+    @post("/check", guards=[needs(Permission.RUNS_OPERATE)], status_code=200)
+    async def check_run(
+        self, runs: NamedDependency[RunService], me: NamedDependency[Me], data: JSONBody[RunRequest]
+    ) -> Run:
+        """The run as it would be started, with what its privacy will cost (`privacy.planned`). Nothing is started."""
+        return await runs.check(data, me.username)
+
     @get(guards=[needs(Permission.RUNS_READ)])
     async def list_runs(
         self,

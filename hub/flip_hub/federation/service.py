@@ -64,6 +64,10 @@ class RunService:
         log.info("run started", extra={"run": run.id, "flower_run": run.flower_run_id, "app": run.app})
         return run
 
+    async def check(self, request: RunRequest, by: str = "") -> Run:
+        """As it would be started, with the price of its privacy; nothing is kept. Raises as `start`."""
+        return await self._wanted.run(request, time.time(), by, "")
+
     async def stop(self, run_id: str) -> Run:
         """Raises `NotFound`, `Conflict` when it has ended, `Unavailable`."""
         run = await self._under_way(run_id, RunStatus.PAUSED)

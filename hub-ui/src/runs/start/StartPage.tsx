@@ -1,0 +1,30 @@
+import { useQuery } from "@tanstack/react-query";
+import { Waypoints } from "lucide-react";
+import type { App } from "@/api/types";
+import { t } from "@/texts";
+import { BackLink } from "@/ui/BackLink";
+import { Command } from "@/ui/Command";
+import { Empty } from "@/ui/Empty";
+import { Loaded } from "@/ui/Loaded";
+import { Page } from "@/ui/Page";
+import { appsQuery } from "./queries";
+import { StartForm } from "./StartForm";
+
+export function StartPage() {
+  const query = useQuery(appsQuery);
+  return (
+    <Page title={t.start.title} above={<BackLink to="/runs">{t.run.back}</BackLink>}>
+      <Loaded query={query}>
+        {(apps: App[]) =>
+          apps.length === 0 ? (
+            <Empty icon={Waypoints} title={t.start.noApps} text={t.start.noAppsText}>
+              <Command where={t.runs.empty.onHub} text="flip-hub runs start examples/digits" />
+            </Empty>
+          ) : (
+            <StartForm apps={apps} />
+          )
+        }
+      </Loaded>
+    </Page>
+  );
+}
