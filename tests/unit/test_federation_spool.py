@@ -119,6 +119,7 @@ class SuperLink:
 
     def PullMessages(self, request: PullAppMessagesRequest) -> PullAppMessagesResponse:
         self.calls.append("look")
+        self.looked_for = list(request.message_ids)
         wanted = [each for each in self._ready if each[0].metadata.reply_to_message_id in request.message_ids]
         self._ready = [each for each in self._ready if each not in wanted]
         return PullAppMessagesResponse(
@@ -170,6 +171,7 @@ def test_a_reply_that_its_device_is_still_sending_holds_up_no_other_one(tmp_path
     superlink.on_their_way.clear()
     (reply,) = pull(["m1", "m2"])
     assert reply.metadata.reply_to_message_id == "m1"
+    assert superlink.looked_for == ["m2"], "Flower would say that the other one is lost: it has told of it"
     assert arrays_of(reply)["w"].numpy().tobytes() == arrays_of(slow)["w"].numpy().tobytes()
     assert list(pull(["m1"])) == []
 
