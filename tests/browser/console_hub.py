@@ -14,6 +14,7 @@ from core_hub import CoreHub, running_core
 from flip_hub.api.pages import Wanted
 from flip_hub.apps.keys import AppKeys
 from flip_hub.apps.routes import AppController
+from flip_hub.apps.schemas import App
 from flip_hub.apps.service import AppService
 from flip_hub.apps.signatures import load_private_key, make_private_key
 from flip_hub.apps.store import AppKeyStore, AppStore
@@ -33,6 +34,7 @@ from flip_hub.federation.log_events import LogEvents
 from flip_hub.federation.mailboxes import Mailboxes
 from flip_hub.federation.nodes import Nodes
 from flip_hub.federation.routes import RunController
+from flip_hub.federation.run_reports import RunReports
 from flip_hub.federation.runs import build_runs
 from flip_hub.federation.schemas import Run
 from flip_hub.federation.service import RunService
@@ -76,6 +78,7 @@ class Parts:
     artifacts: FolderArtifacts
     apps: AppService
     runs: RunService
+    reports: RunReports
     store: RunStore
     contributions: ContributionStore
     control: ScriptedControl
@@ -104,6 +107,7 @@ class Parts:
             artifacts=artifacts,
             apps=apps,
             runs=runs.service,
+            reports=runs.reports,
             store=store,
             contributions=contributions,
             control=control,
@@ -137,17 +141,21 @@ class ConsoleHub:
     async def runs(self) -> list[Run]:
         return (await self.parts.store.runs(Wanted(), None)).items
 
-    async def add_app(self) -> None:
-        await self.parts.apps.add(fab_of())
+    async def add_app(self) -> App:
+        return await self.parts.apps.add(fab_of())
 
-    async def add_version(self, model: str, round: int, run_id: str = "") -> int:
+    async def add_version(self, model: str, round: int) -> None:
         """That devices can serve."""
+        await self.parts.models.register(await self.manifest(model, round))
+
+    async def manifest(self, model: str, round: int, run_id: str = "") -> Manifest:
+        """Of files that are stored."""
         weights, graph = [
             FileRef(name=name, sha256=await self.parts.artifacts.put(content), size=len(content))
             for name, content in ((WEIGHTS, f"weights {round}".encode()), (GRAPH, b"graph"))
         ]
         probe = Probe(inputs=[Tensor(name="x", dtype="float32", shape=[1], data=[0.5])], outputs=[])
-        manifest = Manifest(
+        return Manifest(
             model=model,
             version=0,
             created_at=1_790_000_000.0,
@@ -158,7 +166,6 @@ class ConsoleHub:
             round=round,
             metrics={"accuracy": 0.9},
         )
-        return (await self.parts.models.register(manifest)).version
 
 
 @asynccontextmanager

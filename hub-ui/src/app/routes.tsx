@@ -85,6 +85,12 @@ const model = createRoute({
   component: lazyRouteComponent(() => import("@/models/ModelPage"), "ModelPage"),
 });
 
+const version = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/models/$name/$version",
+  component: lazyRouteComponent(() => import("@/models/VersionPage"), "VersionPage"),
+});
+
 const rollout = createRoute({
   getParentRoute: () => signedIn,
   path: "/rollouts/$id",
@@ -100,7 +106,19 @@ const confirm = createRoute({
 export const router = createRouter({
   routeTree: root.addChildren([
     login,
-    signedIn.addChildren([home, devices, device, runs, startRun, run, models, model, rollout, confirm]),
+    signedIn.addChildren([
+      home,
+      devices,
+      device,
+      runs,
+      startRun,
+      run,
+      models,
+      model,
+      version,
+      rollout,
+      confirm,
+    ]),
   ]),
   defaultPreload: "intent",
   defaultErrorComponent: ({ error, reset }) => <Problems error={error} retry={reset} />,

@@ -47,11 +47,16 @@ const LEADING: readonly Column<ModelVersion>[] = [
     id: "version",
     header: t.model.columns.version,
     heading: true,
-    cell: ({ version }) => (
-      <span className="font-medium">
+    cell: ({ model, version }) => (
+      <Link
+        to="/models/$name/$version"
+        params={{ name: model, version: String(version) }}
+        aria-label={t.lineage.trace(count(version))}
+        className="font-medium text-accent hover:underline"
+      >
         <span className="md:hidden">{t.model.columns.version} </span>
         {count(version)}
-      </span>
+      </Link>
     ),
   },
   { id: "state", header: t.model.columns.state, cell: (version) => <State version={version} /> },

@@ -1,7 +1,7 @@
 import { answered, everything, hub } from "@/api/client";
-import type { Model, ModelVersion } from "@/api/types";
+import type { Lineage, Model, ModelVersion } from "@/api/types";
 import { upsert } from "@/live/frame";
-import { liveQuery } from "@/live/query";
+import { liveQuery, polledQuery } from "@/live/query";
 
 export const modelsQuery = liveQuery<Model[]>(
   ["models"],
@@ -18,6 +18,17 @@ export const versionsQuery = (name: string) =>
       ),
     (versions, frame) =>
       frame.topic === "model" && frame.data.model === name ? withState(versions, frame.data) : versions,
+  );
+
+/** The run and the devices that a version comes from, and those that serve it. */
+export const lineageQuery = (name: string, version: number) =>
+  polledQuery<Lineage>(["models", name, "lineage", version], (signal) =>
+    answered(
+      hub.GET("/api/v1/models/{name}/versions/{version}/lineage", {
+        params: { path: { name, version } },
+        signal,
+      }),
+    ),
   );
 
 export function promote({ model, version }: ModelVersion): Promise<ModelVersion> {

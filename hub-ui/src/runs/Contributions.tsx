@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { Contribution, Device } from "@/api/types";
 import { devicesQuery } from "@/devices/queries";
-import { count } from "@/format";
+import { bytes, count } from "@/format";
 import { t } from "@/texts";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { Loaded } from "@/ui/Loaded";
@@ -63,6 +63,13 @@ function columns(devices: Device[]): Column<Contribution>[] {
       header: words.share,
       align: "right",
       cell: ({ share }) => (share === null ? <span className="text-muted">{t.none}</span> : percent(share)),
+    },
+    {
+      id: "sent",
+      header: words.sent,
+      align: "right",
+      cell: ({ size, received_at }) =>
+        received_at === null ? <span className="text-muted">{t.none}</span> : bytes(size),
     },
     {
       id: "signed",

@@ -1,3 +1,4 @@
+import { lineage } from "./lineage";
 import { rolloutStart } from "./rollout-start";
 import { start } from "./start";
 
@@ -217,6 +218,7 @@ export const en = {
 
   start,
   rolloutStart,
+  lineage,
 
   run: {
     back: "All runs",
@@ -301,7 +303,14 @@ export const en = {
     unknownRound: "not known",
     contributions: "Contributions",
     contributionsCaption: "What became of what devices sent, the newest round first",
-    contributionColumns: { device: "Device", fate: "Fate", share: "Share", signed: "Signed", why: "Why" },
+    contributionColumns: {
+      device: "Device",
+      fate: "Fate",
+      share: "Share",
+      sent: "Sent",
+      signed: "Signed",
+      why: "Why",
+    },
     receiptFates: { pending: "awaited", accepted: "counted", late: "too late", refused: "refused" },
     signed: (entry: string) => (entry ? `yes, receipt ${entry}` : "yes"),
     unsigned: "no",

@@ -1,0 +1,147 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link, useParams } from "@tanstack/react-router";
+import type { Contributor, Deployment, Device, Lineage } from "@/api/types";
+import { devicesQuery } from "@/devices/queries";
+import { bytes, count } from "@/format";
+import { RolloutState } from "@/rollouts/RolloutState";
+import { t } from "@/texts";
+import { BackLink } from "@/ui/BackLink";
+import { type Column, DataTable } from "@/ui/DataTable";
+import { Fact } from "@/ui/Fact";
+import { Loaded } from "@/ui/Loaded";
+import { Page, Section } from "@/ui/Page";
+import { Ago } from "@/ui/Time";
+import { lineageQuery } from "./queries";
+
+/** A version traced: its run, the devices whose updates are in it, its rollouts, and where it runs. */
+export function VersionPage() {
+  const { name, version } = useParams({ from: "/signed-in/models/$name/$version" });
+  const query = useQuery(lineageQuery(name, Number(version)));
+  return (
+    <Page
+      title={t.lineage.title(name, version)}
+      above={
+        <BackLink to="/models/$name" params={{ name }}>
+          {name}
+        </BackLink>
+      }
+    >
+      <Loaded query={query}>{(lineage) => <Traced lineage={lineage} />}</Loaded>
+    </Page>
+  );
+}
+
+function Traced({ lineage }: { lineage: Lineage }) {
+  const { data: devices } = useQuery(devicesQuery);
+  const names = new Map((devices ?? []).map((device: Device) => [device.id, device.name]));
+  const { contributors, deployments, rings = {} } = lineage;
+  return (
+    <>
+      <Facts lineage={lineage} />
+      <Section title={t.lineage.contributors}>
+        {contributors.length > 0 ? (
+          <DataTable
+            caption={t.lineage.contributorsCaption}
+            columns={contributorColumns(names)}
+            rows={contributors}
+            rowKey={(each) => each.device_id}
+          />
+        ) : (
+          <p className="text-muted">{t.lineage.noContributors}</p>
+        )}
+        {lineage.run && <p className="mt-3 text-muted">{t.lineage.receipts}</p>}
+      </Section>
+      <Section title={t.lineage.deployments}>
+        {deployments.length > 0 ? (
+          <DataTable
+            caption={t.lineage.deploymentsCaption}
+            columns={deploymentColumns(names, rings)}
+            rows={deployments}
+            rowKey={(each) => each.device_id}
+          />
+        ) : (
+          <p className="text-muted">{t.lineage.noDeployments}</p>
+        )}
+      </Section>
+    </>
+  );
+}
+
+function Facts({ lineage: { version, run, before, deployed, rollouts = [] } }: { lineage: Lineage }) {
+  return (
+    <div className="rounded-lg border border-line bg-surface px-4 py-3 shadow-card">
+      <dl className="flex flex-wrap gap-x-10 gap-y-3">
+        <Fact name={t.lineage.run}>
+          {run ? (
+            <Link to="/runs/$id" params={{ id: run.id }} className="text-accent hover:underline">
+              {t.lineage.round(run.app, count(version.manifest.round))}
+            </Link>
+          ) : (
+            t.lineage.noRun
+          )}
+        </Fact>
+        {before !== null && <Fact name={t.lineage.before}>{t.models.version(before)}</Fact>}
+        <Fact name={t.lineage.deployed}>{count(deployed)}</Fact>
+        {rollouts.length > 0 && (
+          <Fact name={t.lineage.rollouts}>
+            {rollouts.map(({ id, status }) => (
+              <Link
+                key={id}
+                to="/rollouts/$id"
+                params={{ id }}
+                className="mr-4 inline-block text-accent hover:underline"
+              >
+                <RolloutState status={status} />
+              </Link>
+            ))}
+          </Fact>
+        )}
+      </dl>
+    </div>
+  );
+}
+
+function named<T extends { device_id: string }>(names: Map<string, string>): Column<T> {
+  return {
+    id: "device",
+    header: t.lineage.columns.device,
+    heading: true,
+    cell: ({ device_id }) => (
+      <Link
+        to="/devices/$id"
+        params={{ id: device_id }}
+        className="break-words font-medium text-accent hover:underline"
+      >
+        {names.get(device_id) ?? device_id}
+      </Link>
+    ),
+  };
+}
+
+function contributorColumns(names: Map<string, string>): Column<Contributor>[] {
+  const words = t.lineage.columns;
+  return [
+    named<Contributor>(names),
+    { id: "rounds", header: words.rounds, align: "right", cell: ({ rounds }) => count(rounds) },
+    { id: "weight", header: words.weight, align: "right", cell: ({ weight }) => count(weight) },
+    {
+      id: "last",
+      header: words.last,
+      align: "right",
+      cell: ({ last_weight }) => (last_weight === null ? t.none : count(last_weight)),
+    },
+    { id: "size", header: words.size, align: "right", cell: ({ size }) => bytes(size) },
+  ];
+}
+
+function deploymentColumns(
+  names: Map<string, string>,
+  rings: Readonly<Record<string, string>>,
+): Column<Deployment>[] {
+  const words = t.lineage.columns;
+  return [
+    named<Deployment>(names),
+    { id: "ring", header: words.ring, cell: ({ device_id }) => rings[device_id] ?? t.none },
+    { id: "since", header: words.since, cell: ({ since }) => <Ago at={since} /> },
+  ];
+}
