@@ -19,7 +19,7 @@ HISTORY: Final = {
     "spans, signed model versions, rollbacks",
     3: "2026-11-22: the version on each call, the life of the running agent in assertions, queued actions",
     4: "2026-11-22: terms and accounts in messages, the forms in which a device can send updates, "
-    "what feedback says of a served version and how long its answers took, what is left of a byte budget and until when, "
-    "signed contributions, what a receipt weighs and where it stands in its run's chain, "
+    "what feedback says of a served version and how long its answers took, what is left of a byte budget and until "
+    "when, signed contributions, what a receipt weighs and where it stands in its run's chain, "
     "a version's parts that stay on devices, and what answers there in their place",
 }

@@ -13,6 +13,7 @@ from torch import nn
 from flip_hub.federation.aggregator.export import Exportable, Servable, load_export
 from flip_hub.federation.aggregator.versions import Version, VersionMaker, model_name, read_project
 from flip_runtime.errors import Rejected
+from flip_wire.models import FileRef
 
 MODEL = """
 import torch
@@ -58,14 +59,20 @@ def arrays_of(module: nn.Module) -> dict[str, np.ndarray]:
     return {name: tensor.numpy().copy() for name, tensor in module.state_dict().items()}
 
 
+def content_of(version: Version, file: FileRef) -> bytes:
+    content = version.files[file.sha256]
+    assert isinstance(content, bytes), "without a spool all is in memory"
+    return content
+
+
 def served(version: Version, rows: np.ndarray) -> np.ndarray:
     """As a device does it: graph and weights from the version's files alone."""
     assert version.manifest.graph
-    weights = load(version.files[version.manifest.weights.sha256])
+    weights = load(content_of(version, version.manifest.weights))
     options = onnxruntime.SessionOptions()
     values = [onnxruntime.OrtValue.ortvalue_from_numpy(weight) for weight in weights.values()]
     options.add_external_initializers(list(weights), values)
-    graph = version.files[version.manifest.graph.sha256]
+    graph = content_of(version, version.manifest.graph)
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     return np.asarray(session.run(["y"], {"x": rows})[0])
 
@@ -122,7 +129,7 @@ def test_a_bad_export_makes_weights_only_versions_that_say_why(
     version = maker.make(1, arrays, {})
     assert reason in version.warning
     assert not version.manifest.deployable
-    assert set(load(version.files[version.manifest.weights.sha256])) == set(arrays)
+    assert set(load(content_of(version, version.manifest.weights))) == set(arrays)
 
 
 def test_a_graph_that_computes_something_else_is_noticed() -> None:
@@ -154,7 +161,7 @@ def test_without_an_export_versions_hold_the_weights_and_need_no_torch(make_app:
     maker.prepare()
     version = maker.make(3, {"0": np.asfortranarray(np.arange(6.0).reshape(2, 3)), "1": np.array(7)}, {})
     assert (version.warning, version.manifest.deployable, version.manifest.graph) == ("", False, None)
-    weights = load(version.files[version.manifest.weights.sha256])
+    weights = load(content_of(version, version.manifest.weights))
     assert weights["0"].tolist() == [[0, 1, 2], [3, 4, 5]]
     assert weights["1"] == 7
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import random
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from flip_hub.federation.aggregator.progress_reports import ProgressReports, sca
 from flip_hub.federation.aggregator.roster import Roster
 from flip_hub.federation.aggregator.rounds import Conductor
 from flip_hub.federation.aggregator.saved import Saved
-from flip_hub.federation.aggregator.versions import VersionMaker
+from flip_hub.federation.aggregator.versions import Content, Files, VersionMaker
 from flip_hub.federation.journal import Journal, Journals
 from flip_hub.federation.schemas import RepliesTaken, RoundFinished, RunReport, StrategyStarted, VersionMade
 from flip_wire.models import Sha256
@@ -38,9 +38,9 @@ class Heard:
 
     def __init__(self) -> None:
         self.reports: list[RunReport] = []
-        self.files: dict[Sha256, bytes] = {}
+        self.files: dict[Sha256, Content] = {}
 
-    def send(self, report: RunReport, files: Mapping[Sha256, bytes] | None = None) -> None:
+    def send(self, report: RunReport, files: Files | None = None) -> None:
         self.reports.append(report)
         self.files.update(files or {})
 
@@ -155,6 +155,7 @@ def test_rounds_metrics_and_versions_of_a_stock_strategy_are_reported(folder: Pa
     assert isinstance(made, VersionMade)
     assert (made.manifest.model, made.manifest.round, made.manifest.version) == ("some-app", 2, 0)
     weights = heard.files[made.manifest.weights.sha256]
+    assert isinstance(weights, bytes)
     assert hashlib.sha256(weights).hexdigest() == made.manifest.weights.sha256
     assert load(weights)["0"].tolist() == result.arrays.to_numpy_ndarrays()[0].tolist()
 

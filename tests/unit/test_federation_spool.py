@@ -131,7 +131,9 @@ class SuperLink:
         if request.object_id in self.on_their_way:
             return PullObjectResponse(object_found=True, object_available=False)
         content = self.objects.get(request.object_id)
-        return PullObjectResponse(object_found=content is not None, object_available=True, object_content=content or b"")
+        if content is None:
+            return PullObjectResponse(object_found=False)
+        return PullObjectResponse(object_found=True, object_available=True, object_content=content)
 
     def ConfirmMessageReceived(self, request: Any) -> ConfirmMessageReceivedResponse:
         self.calls.append("confirmed")

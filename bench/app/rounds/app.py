@@ -47,7 +47,8 @@ def main(grid: Grid, context: Context) -> None:
     strategy = Timed(str(config["out"]), int(config["devices"]))
     size, seed = int(config["size"]), int(config["seed"])
     model = ArrayRecord([np.random.default_rng(seed).random(size, np.float32) if seed else np.zeros(size, np.float32)])
-    if memory := str(config["memory"]):
+    memory, idle = str(config["memory"]), 0
+    if memory:
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
         idle = _status("VmRSS")
     strategy.start(grid, model, num_rounds=int(config["num-server-rounds"]))
