@@ -42,6 +42,7 @@ def document(folder: Path) -> dict[str, Any]:
         "late": None,
         "run_spans": None,
         "receipts": None,
+        "foldable": None,
         "run_contributions": None,
         "lineage": None,
         "artifacts": FolderArtifacts(folder / "artifacts"),

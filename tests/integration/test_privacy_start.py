@@ -3,11 +3,13 @@
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import msgspec
 import pytest
 import pytest_asyncio
 from hub_parts import HubParts, fab_of, hub_parts
 from msgspec.structs import replace
 
+from flip_hub.federation.checkpoint import Place
 from flip_hub.federation.outcome import Outcome
 from flip_hub.federation.plan import Plan, Start
 from flip_hub.federation.privacy.price import spent
@@ -46,6 +48,9 @@ async def after_a_round(hub: HubParts, privacy: Privacy | None, status: RunStatu
     await hub.reports.take(run.flower_run_id, RoundFinished(round=1, train_metrics={}, evaluate_metrics={}))
     made = VersionMade(manifest=await hub.manifest(run_id=run.id), warning="")
     await hub.reports.take(run.flower_run_id, made)
+    checkpoints = hub.receipts.journals.checkpoints(run.id)
+    checkpoints.folder.mkdir(parents=True)
+    checkpoints.write(Place(1, 1, done=False), [], [])
     await hub.watch.end(run, Outcome(status, ""), "")
     return run
 
@@ -84,3 +89,14 @@ async def test_a_local_round_that_was_cut_off_is_spent_for_devices_were_asked(
     earlier = await after_a_round(hub, LOCAL, status)
     (release,) = releases(await begun(hub, LOCAL, Start(run_id=earlier.id)))
     assert release.times == times
+
+
+async def test_the_price_is_told_before_the_start_and_nothing_is_started(hub: HubParts) -> None:
+    app = await hub.apps.add(fab_of())
+    request = RunRequest(fab_hash=app.fab_hash, config=dict(ROUNDS), plan=Plan(privacy=ROOMY))
+    async with hub.http() as http:
+        answer = await http.post("/api/v1/runs/check", content=msgspec.json.encode(request))
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["privacy"]["planned"] == pytest.approx(6.573, abs=0.01)
+        assert (await http.get("/api/v1/runs")).json() == []
+    assert hub.control.started == []

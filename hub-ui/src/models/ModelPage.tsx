@@ -162,7 +162,7 @@ function trailing(
       cell: (version) =>
         version.deployable &&
         !version.promoted && (
-          <span className="inline-flex flex-wrap justify-end gap-2">
+          <span className="inline-flex flex-wrap justify-end gap-2 md:flex-nowrap">
             {mayRollOut && <RollOut version={version} />}
             {!version.withdrawn && <Promote version={version} promoted={promoted} />}
           </span>
