@@ -34,7 +34,7 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
     rounds.add_argument("--strategy", default="", metavar="NAME", help="in the place of the app's: flip-hub strategies")
     rounds.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="of that strategy")
     model = parser.add_argument_group("the model and its updates")
-    model.add_argument("--from-model", metavar="NAME:VERSION", help="start from that registered version")
+    model.add_argument("--from-model", metavar="NAME[:VERSION]", help="start from that registered version, or the newest")
     model.add_argument("--from-run", metavar="ID[:ROUND]", help="go on from that round of a run that has ended")
     model.add_argument("--update", default="float", metavar="FORM", help="float, int8, int4, or topk:SHARE")
     model.add_argument(
@@ -89,10 +89,10 @@ def _checked(plan: Plan) -> Plan:
 
 
 def _from_model(text: str) -> Start:
-    name, colon, version = text.rpartition(":")
-    if not colon or not version.isdigit():
+    name, colon, version = text.partition(":")
+    if colon and not version.isdigit():
         raise Rejected(f"--from-model {text} names no version", hint="for example --from-model digits:3")
-    return Start(model=name, version=int(version))
+    return Start(model=name, version=int(version) if colon else 0)
 
 
 def _from_run(text: str | None) -> Start | None:

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from flip_runtime.atomic import write_pieces
-from flip_runtime.errors import Corrupt
+from flip_runtime.errors import Corrupt, Rejected
 
 SUFFIX = ".checkpoint"
 _MAGIC = b"FLIPCKP1"
@@ -51,25 +51,36 @@ class Checkpoints:
     """Of one run, in its folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def places(self) -> list[Place]:
         """Oldest first."""
-        return sorted(place for path in self._folder.glob(f"*{SUFFIX}") if (place := _place(path)) is not None)
+        return sorted(place for path in self.folder.glob(f"*{SUFFIX}") if (place := _place(path)) is not None)
 
     def newest(self, start: int) -> Place | None:
         """Of that call of `Strategy.start`; one that cannot be read is passed over."""
         of_start = [place for place in self.places() if place.start == start]
         return next((place for place in reversed(of_start) if self._sound(place)), None)
 
+    def after(self, number: int) -> Place:
+        """What a run begins with that goes on after that round of this one, or after its last (0). Raises `Rejected`
+        when it is not kept."""
+        kept = [place for place in self.places() if place.start == 1 and place.done == (place.round == 0)]
+        place = next((place for place in reversed(kept) if number in (0, place.round)), None)
+        if place is None:
+            rounds = ", ".join(str(each.round) for each in kept) or "none"
+            of = f" of round {number}" if number else ""
+            raise Rejected(f"{self.folder.name} has no checkpoint{of}", hint=f"there are: {rounds}")
+        return place
+
     def write(self, place: Place, taken: list[str], body: Sequence[bytes]) -> None:
         """Returns when it is on disk. Raises `OSError`."""
         head = msgspec.msgpack.encode(Head(taken=taken))
-        write_pieces(self._folder / place.name, _sealed([_MAGIC, len(head).to_bytes(_LENGTH, "big"), head, *body]))
+        write_pieces(self.folder / place.name, _sealed([_MAGIC, len(head).to_bytes(_LENGTH, "big"), head, *body]))
 
     def read(self, place: Place) -> bytes:
         """The body. Raises `Corrupt`."""
-        content = (self._folder / place.name).read_bytes()
+        content = (self.folder / place.name).read_bytes()
         if crc32(content[:-_CRC]) != int.from_bytes(content[-_CRC:], "big"):
             raise Corrupt(f"{place.name} is damaged", hint="the run goes on from the one before")
         begin = len(_MAGIC) + _LENGTH
@@ -81,10 +92,10 @@ class Checkpoints:
         return [place for place in self.places() if (place.start, place.round) in rounds]
 
     def taken(self, place: Place) -> list[str]:
-        return read_taken(self._folder / place.name)
+        return read_taken(self.folder / place.name)
 
     def remove(self, place: Place) -> None:
-        (self._folder / place.name).unlink(missing_ok=True)
+        (self.folder / place.name).unlink(missing_ok=True)
 
     def _sound(self, place: Place) -> bool:
         try:

@@ -21,7 +21,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from flip_hub.federation.checkpoint import SUFFIX, read_taken
+from flip_hub.federation.checkpoint import SUFFIX, Checkpoints, read_taken
 from flip_hub.settings import Settings
 from flip_runtime.errors import Rejected
 
@@ -98,6 +98,10 @@ class Journals:
                 read.take_in(file)
         read.take_in_checkpoints(self._folder / run_id)
         return message_id in read.ids
+
+    def checkpoints(self, run_id: str) -> Checkpoints:
+        """They stay for some runs longer, for others to begin with."""
+        return Checkpoints(self._folder / run_id)
 
     def dead(self, run_id: str) -> bool:
         """Whether a ServerApp of that run was killed, and no other lives now."""

@@ -60,6 +60,7 @@ class Start(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     model: str = ""
     version: Annotated[int, Meta(ge=0)] = 0
+    """0: its newest."""
     run_id: str = ""
     round: Annotated[int, Meta(ge=0)] = 0
     """Of that run; 0: its last checkpoint."""

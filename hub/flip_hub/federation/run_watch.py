@@ -95,8 +95,8 @@ class RunWatch:
         if text:
             await self._book.store.save_log(run.id, text)
         async with self._book.changing:
-            run = await self._book.get(run.id)
-            if run.status not in (*ACTIVE, RunStatus.PAUSED):
+            seen, run = run, await self._book.get(run.id)
+            if not _as_seen(seen, run):
                 return
             await self._receipts.ending(run)
             if outcome.status is RunStatus.FINISHED:
@@ -108,11 +108,15 @@ class RunWatch:
         log.info("run ended", extra={"run": run.id, "status": run.status, "reason": run.reason})
         await self._book.announce()
 
-    async def _go_on(self, run: Run, why: GoesOn) -> None:
+    async def _go_on(self, seen: Run, why: GoesOn) -> None:
+        run = await self._book.get(seen.id)
+        if not _as_seen(seen, run):
+            return
         log.warning("the run goes on", extra={"run": run.id, "round": run.round, "because": why.reason})
         try:
             await self._submission.go_on(replace(run, reason=why.reason))
         except Rejected as error:
+            run = await self._book.get(run.id)
             await self.end(run, Outcome(RunStatus.FAILED, f"{why.reason}; it cannot go on: {error.args[0]}"), "")
 
     async def _tell_pause(self, run: Run, status: FlowerStatus) -> None:
@@ -137,3 +141,10 @@ class RunWatch:
         run = await self._book.change(run.id, given)
         if reason and run.reason == reason != before:
             log.warning("run stands still", extra={"run": run.id, "reason": reason})
+
+
+def _as_seen(seen: Run, now: Run) -> bool:
+    """False of a run that was paused, resumed or ended while the SuperLink was asked about it."""
+    paused = RunStatus.PAUSED
+    under_way = now.status in (*ACTIVE, paused) and (now.status is paused) == (seen.status is paused)
+    return under_way and now.flower_run_id == seen.flower_run_id

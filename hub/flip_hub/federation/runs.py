@@ -48,7 +48,7 @@ def build_runs(
     promotion = Promotion(models, rollouts)
     submission = RunSubmission(book, control, apps, devices, standby)
     watch = RunWatch(book, control, devices, promotion, receipts, standby, submission)
-    wanted = WantedRun(book, apps, models, datasets, devices)
+    wanted = WantedRun(book, apps, models, datasets, devices, receipts.journals)
     return Runs(
         service=RunService(book, control, wanted, submission, watch, standby, leading),
         reports=RunReports(book, devices, models, mailboxes, receipts, promotion, leading),

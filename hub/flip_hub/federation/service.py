@@ -6,6 +6,7 @@ can be told from what is still under way.
 
 import logging
 import time
+from contextlib import suppress
 
 from msgspec.structs import replace
 
@@ -20,6 +21,7 @@ from flip_hub.federation.standby import Standby
 from flip_hub.federation.store import ACTIVE
 from flip_hub.federation.wanted_run import WantedRun
 from flip_hub.problem import Conflict
+from flip_runtime.errors import Unavailable
 from flip_runtime.trace import current_traceparent
 
 log = logging.getLogger(__name__)
@@ -71,7 +73,7 @@ class RunService:
     async def stop(self, run_id: str) -> Run:
         """Raises `NotFound`, `Conflict` when it has ended, `Unavailable`."""
         run = await self._under_way(run_id, RunStatus.PAUSED)
-        if run.status is RunStatus.PAUSED:
+        if run.status is RunStatus.PAUSED or not run.flower_run_id:
             await self._watch.end(run, Outcome(RunStatus.STOPPED, ""), "")
         else:
             await self._control.stop(run.flower_run_id)
@@ -79,12 +81,21 @@ class RunService:
         return await self._book.get(run_id)
 
     async def pause(self, run_id: str) -> Run:
-        """Ends its ServerApp at once. What devices have finished they keep, and train no finished round again when it
-        goes on. Raises as `stop`."""
+        """Returns when the SuperLink has ended its ServerApp; where it does not answer, the run is not paused. What
+        devices have finished they keep, and train no finished round again when it goes on. Raises as `stop`."""
         run = await self._under_way(run_id)
         paused = await self._book.change(run.id, _paused)
-        await self._book.announce()
-        await self._control.stop(run.flower_run_id)
+        try:
+            if run.flower_run_id:
+                await self._control.stop(run.flower_run_id)
+        except Unavailable:
+            await self._book.change(run.id, lambda now: replace(now, status=run.status) if now == paused else now)
+            raise
+        finally:
+            await self._book.announce()
+        if run.flower_run_id:
+            with suppress(Unavailable):
+                await self._book.store.save_log(run.id, await self._control.log(run.flower_run_id))
         log.info("run paused", extra={"run": run.id, "round": run.round})
         return paused
 

@@ -12,12 +12,13 @@ from flip_hub.apps.service import AppService
 from flip_hub.datasets.service import DatasetService
 from flip_hub.devices.service import DeviceService
 from flip_hub.federation.aggregator.versions import model_name
+from flip_hub.federation.journal import Journals
 from flip_hub.federation.memory_rules import Machine, memory_said
 from flip_hub.federation.plan import Plan, Start
 from flip_hub.federation.privacy.rules import carried_over, priced
 from flip_hub.federation.privacy.schemas import PrivacySpent, Release
 from flip_hub.federation.run_book import RunBook
-from flip_hub.federation.run_request import new_run, new_run_id, planned_rounds
+from flip_hub.federation.run_request import ROUNDS, new_run, new_run_id, planned_rounds
 from flip_hub.federation.schemas import Run, RunRequest, RunStatus
 from flip_hub.federation.secure.rules import check_secure
 from flip_hub.federation.store import ACTIVE
@@ -41,13 +42,20 @@ class Begin(Struct, frozen=True, kw_only=True):
 
 class WantedRun:
     def __init__(
-        self, book: RunBook, apps: AppService, models: ModelService, datasets: DatasetService, devices: DeviceService
+        self,
+        book: RunBook,
+        apps: AppService,
+        models: ModelService,
+        datasets: DatasetService,
+        devices: DeviceService,
+        journals: Journals,
     ) -> None:
         self._book = book
         self._apps = apps
         self._models = models
         self._datasets = datasets
         self._devices = devices
+        self._journals = journals
 
     async def run(self, request: RunRequest, at: float, by: str, traceparent: str) -> Run:
         """Not kept yet. Raises `NotFound`, `Conflict`, or `Unprocessable` that names the field."""
@@ -56,12 +64,12 @@ class WantedRun:
         _check(request.plan)
         if request.plan.dataset:
             await self._datasets.get(request.plan.dataset)
-        begin = Begin() if request.plan.start is None else await self._begin(request.plan, request.plan.start)
+        rounds = planned_rounds(run)
+        begin = Begin() if request.plan.start is None else await self._begin(request.plan, request.plan.start, rounds)
         if said := await self._memory(request.plan, app.name):
             run = replace(run, warning="; ".join(filter(None, (run.warning, said))))
         if request.plan.privacy is None:
             return replace(run, weights=begin.weights)
-        rounds = planned_rounds(run)
         left = None if rounds is None else max(0, rounds - begin.round)
         return replace(run, weights=begin.weights, privacy=await self._price(request.plan, left, begin.releases))
 
@@ -70,7 +78,7 @@ class WantedRun:
         if not plan.strategy:
             return ""
         if plan.start is not None and plan.start.model:
-            manifest = (await self._models.get(plan.start.model, plan.start.version)).manifest
+            manifest = await self._named(plan.start)
         else:
             manifest = await self._newest(model_name(app))
         enrolled = [record for record in await self._devices.records() if not record.revoked]
@@ -79,6 +87,15 @@ class WantedRun:
             return memory_said(plan, update, len(enrolled), Machine.this())
         except Rejected as error:
             raise Unprocessable(error.args[0], hint=error.hint) from error
+
+    async def _named(self, start: Start) -> Manifest:
+        """Raises `NotFound`."""
+        if start.version:
+            return (await self._models.get(start.model, start.version)).manifest
+        newest = await self._newest(start.model)
+        if newest is None:
+            raise NotFound(f"no version of a model {start.model!r}", hint="GET /api/v1/models lists them")
+        return newest
 
     async def _newest(self, model: str) -> Manifest | None:
         with suppress(NotFound):
@@ -93,18 +110,25 @@ class WantedRun:
         except Rejected as error:
             raise Unprocessable(error.args[0], hint=error.hint) from error
 
-    async def _begin(self, plan: Plan, start: Start) -> Begin:
+    async def _begin(self, plan: Plan, start: Start, rounds: int | None) -> Begin:
         if bool(start.model) == bool(start.run_id):
             raise Unprocessable(
                 "plan.start must name either a model and its version, or a run", hint="give one of them"
             )
         if start.model:
-            return await self._begin_with(plan, (await self._models.get(start.model, start.version)).manifest)
+            return await self._begin_with(plan, await self._named(start))
         other = await self._book.get(start.run_id)
         if other.status in (*ACTIVE, RunStatus.PAUSED):
             hint = f"stop it first: flip-hub runs stop {other.id}"
             raise Conflict(f"plan.start: run {other.id} is {other.status}", hint=hint)
-        return Begin(round=start.round or other.round, releases=_releases(plan, other))
+        try:
+            place = self._journals.checkpoints(other.id).after(start.round)
+        except Rejected as error:
+            raise Unprocessable(f"plan.start.round: {error.args[0]}", hint=error.hint) from error
+        if rounds is not None and place.round >= rounds:
+            hint = f"rounds count from the first one of {other.id}: {place.round + 1} is the least"
+            raise Unprocessable(f"{ROUNDS} is {rounds}, and the run goes on after round {place.round}", hint=hint)
+        return Begin(round=place.round, releases=_releases(plan, other))
 
     async def _begin_with(self, plan: Plan, manifest: Manifest) -> Begin:
         """What is in a version of a run, that run has spent; one from elsewhere is nobody's."""

@@ -8,14 +8,23 @@ from msgspec import Struct
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
+from flip_hub.federation.aggregator.intake import form
+from flip_hub.federation.aggregator.memory import Memory
 from flip_hub.federation.checkpoint import Checkpoints, Place
 from flip_hub.federation.plan import Start
 from flip_runtime.errors import Rejected
 
 
 class Begin(Struct, frozen=True):
+    """After a round of an earlier run."""
+
     checkpoints: Checkpoints
     place: Place
+
+    @property
+    def memory(self) -> Memory:
+        """Raises `Corrupt`."""
+        return Memory(self.checkpoints.read(self.place))
 
 
 def checkpoint_to_begin_after(runs: Path, start: Start | None) -> Begin | None:
@@ -23,12 +32,7 @@ def checkpoint_to_begin_after(runs: Path, start: Start | None) -> Begin | None:
     if start is None or not start.run_id:
         return None
     checkpoints = Checkpoints(runs / start.run_id)
-    finished = [place for place in checkpoints.places() if place.done and place.start == 1]
-    place = next((place for place in reversed(finished) if start.round in (0, place.round)), None)
-    if place is None:
-        rounds = ", ".join(str(each.round) for each in finished) or "none"
-        raise Rejected(f"{start.run_id} has no checkpoint of round {start.round}", hint=f"there are: {rounds}")
-    return Begin(checkpoints, place)
+    return Begin(checkpoints, checkpoints.after(start.round))
 
 
 def arrays_of_version(weights: bytes, own: ArrayRecord) -> ArrayRecord:
@@ -38,13 +42,28 @@ def arrays_of_version(weights: bytes, own: ArrayRecord) -> ArrayRecord:
         values = load(weights)
     except SafetensorError as error:
         raise Rejected(f"the version's weights cannot be read: {error}") from error
-    for name, value in values.items():
-        if name not in own:
-            raise Rejected(f"the version has {name!r}, which the app's model does not have", hint=_HINT)
-        if tuple(own[name].shape) != value.shape or own[name].dtype != str(value.dtype):
-            found, wanted = f"{value.dtype} {list(value.shape)}", f"{own[name].dtype} {list(own[name].shape)}"
-            raise Rejected(f"{name} of the version is {found}, of the app's model {wanted}", hint=_HINT)
-    return ArrayRecord({name: Array(np.asarray(values[name])) if name in values else own[name] for name in own})
+    found = ArrayRecord({name: Array(np.asarray(value)) for name, value in values.items()})
+    _check_form(found, own, "the version")
+    return ArrayRecord({name: found[name] if name in found else own[name] for name in own})
 
 
-_HINT = "start from a version of the same app"
+def arrays_of_run(kept: ArrayRecord, own: ArrayRecord) -> ArrayRecord:
+    """A checkpoint's. Raises `Rejected` when they are of another model than the app's."""
+    _check_form(kept, own, "the earlier run")
+    for name in own:
+        if name not in kept:
+            raise Rejected(f"the earlier run lacks {name!r}, which the app's model has", hint=_HINT)
+    return kept
+
+
+def _check_form(found: ArrayRecord, own: ArrayRecord, where: str) -> None:
+    forms = {name: (dtype, shape) for name, dtype, shape in form(own)}
+    for name, dtype, shape in form(found):
+        if name not in forms:
+            raise Rejected(f"{where} has {name!r}, which the app's model does not have", hint=_HINT)
+        if forms[name] != (dtype, shape):
+            wanted = f"{forms[name][0]} {list(forms[name][1])}"
+            raise Rejected(f"{name} of {where} is {dtype} {list(shape)}, of the app's model {wanted}", hint=_HINT)
+
+
+_HINT = "start from a model of the same app"

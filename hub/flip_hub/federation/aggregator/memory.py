@@ -5,6 +5,7 @@ anew. What is of another kind (a function, an open file) is not kept, and named.
 that writing copies none of them.
 """
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -63,6 +64,8 @@ class Fields(Struct, frozen=True, tag=True):
     """Attributes of an object; the object itself is the app's."""
 
     values: "dict[str, Node]"
+    kind: str = ""
+    """Its class's name; empty in checkpoints of before it was kept."""
 
 
 Node = Plain | Blob | Nd | Held | Listed | Mapped | Fields
@@ -118,6 +121,12 @@ class Memory:
         if isinstance(node, Fields):
             self._set(node, target)
 
+    def learnt(self, name: str, target: object) -> None:
+        """The same without what its constructor is told: of an object of that kind that was made for something else."""
+        node = self._tree.values.get(name)
+        if isinstance(node, Fields):
+            self._set(_learnt(node, target), target)
+
     def _set(self, node: Fields, target: object) -> None:
         for name, kept in node.values.items():
             inner = getattr(target, name, None)
@@ -147,6 +156,21 @@ class Memory:
                 return {name: self._value(value) for name, value in values.items()}
 
 
+def _learnt(node: Fields, target: object) -> Fields:
+    """Empty where `target` is of another kind."""
+    if node.kind not in ("", type(target).__name__):
+        return Fields({})
+    told = {name for kind in type(target).__mro__ for name in inspect.signature(kind.__init__).parameters}
+    inner = {name: getattr(target, name, None) for name in node.values}
+    return Fields(
+        {
+            name: _learnt(kept, inner[name]) if isinstance(kept, Fields) else kept
+            for name, kept in node.values.items()
+            if isinstance(kept, Fields) or name not in told
+        }
+    )
+
+
 class _Writer:
     def __init__(self) -> None:
         self.blobs: list[bytes] = []
@@ -169,7 +193,8 @@ class _Writer:
                 return self._listed(cast(Sequence[object], value), type(value).__name__, path)
             case Strategy() | Result():
                 kept = {name: self.node(each, f"{path}.{name}") for name, each in vars(value).items()}
-                return Fields({name: each for name, each in kept.items() if each is not None})
+                attributes = {name: each for name, each in kept.items() if each is not None}
+                return Fields(attributes, type(value).__name__)
             case dict():
                 return self._mapped(cast(dict[object, object], value), "dict", path)
             case _:

@@ -116,7 +116,10 @@ class Conductor:
 
     def _rounds(self, state: State, num_rounds: int, timeout: float, evaluate: Evaluate | None) -> Result:
         place = self._saved.restore(self._starts, state)
-        if place is None:
+        begun = self._saved.begin(self._starts, state) if place is None else 0
+        if begun:
+            log.info("the run goes on after round %d of an earlier one", begun)
+        elif place is None:
             state.arrays = self._first(state.arrays)
             if evaluate is not None:
                 note(state.result.evaluate_metrics_serverapp, 0, evaluate(0, state.arrays), "round")
@@ -125,7 +128,7 @@ class Conductor:
             log.info("the run goes on after round %d%s", place.round, "" if place.done else ", which was trained")
             if place.done and place.round:
                 self._tell(state, place.round)  # it may have died before
-        last, trained = (0, False) if place is None else (place.round, not place.done)
+        last, trained = (begun, False) if place is None else (place.round, not place.done)
         if isinstance(state.strategy, FedBuff):
             self._buffered(state.strategy, state, num_rounds, timeout, evaluate, last)
             return state.result

@@ -9,7 +9,7 @@ from typing import Any
 from flwr.app import ArrayRecord, ConfigRecord
 from flwr.serverapp.strategy import Result, Strategy
 
-from flip_hub.federation.aggregator.beginning import Begin
+from flip_hub.federation.aggregator.beginning import Begin, arrays_of_run
 from flip_hub.federation.aggregator.memory import Memory, write
 from flip_hub.federation.checkpoint import Checkpoints, Place
 from flip_hub.federation.journal import Journal
@@ -61,17 +61,27 @@ class Saved:
     def restore(self, start: int, state: State) -> Place | None:
         """Sets `state` to the newest checkpoint of that call of `Strategy.start`; None when there is none."""
         self._start = start
-        place, checkpoints = self._checkpoints.newest(start), self._checkpoints
-        if place is None and start == 1 and self._begin is not None:
-            place, checkpoints = self._begin.place, self._begin.checkpoints
+        place = self._checkpoints.newest(start)
         if place is None:
             return None
-        memory = Memory(checkpoints.read(place))
+        memory = Memory(self._checkpoints.read(place))
         if place.done and place.round:  # its arrays were written when its training was
             trained = Place(place.start, place.round, done=False)
-            _set(state, Memory(checkpoints.read(trained)))
+            _set(state, Memory(self._checkpoints.read(trained)))
         _set(state, memory)
         return place
+
+    def begin(self, start: int, state: State) -> int:
+        """Sets `state` to what the earlier run had after the round with which this one begins: the model, and what the
+        same strategy has learnt; options and configurations are this run's. Gives the round, 0 without any. Raises
+        `Rejected` when its model is another one."""
+        if start != 1 or self._begin is None:
+            return 0
+        memory = self._begin.memory
+        state.arrays = arrays_of_run(memory.value("arrays"), state.arrays)
+        state.result.arrays = state.arrays
+        memory.learnt("strategy", state.strategy)
+        return self._begin.place.round
 
     def keep(self, start: int, number: int, done: bool, state: State, taken: Sequence[str]) -> None:
         """Returns when it is on disk, or cannot be and the run goes on without it. Raises `Rejected` when the hub has
