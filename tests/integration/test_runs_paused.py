@@ -1,4 +1,4 @@
-"""A pause is one when the SuperLink has ended the ServerApp; what the watch was asking meanwhile changes nothing."""
+"""A pause is one when the SuperLink has ended the ServerApp,; a run begins with what another has kept."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -12,7 +12,7 @@ from flip_hub.federation.checkpoint import Place
 from flip_hub.federation.control import FlowerStatus
 from flip_hub.federation.plan import Plan, Start, Value
 from flip_hub.federation.schemas import Run, RunRequest, RunStatus
-from flip_hub.problem import Conflict, Unprocessable
+from flip_hub.problem import Conflict, NotFound, Unprocessable
 from flip_runtime.errors import Unavailable
 
 pytestmark = pytest.mark.asyncio
@@ -97,3 +97,14 @@ async def test_a_run_goes_on_after_a_round_whose_checkpoint_is_kept_with_rounds_
         await started(hub, Start(run_id=earlier.id), num_server_rounds=2)
     assert "3 is the least" in refused.value.hint
     await started(hub, Start(run_id=earlier.id, round=1), num_server_rounds=2)
+
+
+async def test_a_run_begins_with_the_newest_version_where_none_is_named(hub: HubParts) -> None:
+    with pytest.raises(NotFound, match="'tiny'"):
+        await started(hub, Start(model="tiny"))
+    newest = await hub.manifest(round=2)
+    for manifest in (await hub.manifest(round=1), newest):
+        await hub.models.register(manifest)
+    with pytest.raises(NotFound, match="no version 9 of model 'tiny'"):
+        await started(hub, Start(model="tiny", version=9))
+    assert (await started(hub, Start(model="tiny"))).weights == newest.weights.sha256

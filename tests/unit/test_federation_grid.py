@@ -311,6 +311,14 @@ def test_a_reply_that_no_aggregate_can_use_is_refused_and_the_round_goes_on(
     assert (told.node, told.message, told.round) == ("2", "m1", 1)
 
 
+def test_a_device_whose_model_is_of_32_bits_answers_a_strategy_that_makes_64_of_it(journal: Journal) -> None:
+    grid, _, _ = planned({1: 1}, journal, RoundRules())
+    (asked,) = training([1], 2)
+    asked.content["arrays"] = ArrayRecord({"w": Array(np.zeros(4))})
+    (reply,) = grid.send_and_receive([asked])
+    assert reply.has_content()
+
+
 def test_a_late_reply_joins_a_later_round_on_top_of_its_model_with_less_weight(journal: Journal) -> None:
     rules, folding = RoundRules(deadline=0.2), Folding(exponent=0.5, rounds=2)
     grid, reports, inner = planned({1: 0, 2: 1_000}, journal, rules, folding)

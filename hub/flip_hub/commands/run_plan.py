@@ -34,7 +34,7 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
     rounds.add_argument("--strategy", default="", metavar="NAME", help="in the place of the app's: flip-hub strategies")
     rounds.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="of that strategy")
     model = parser.add_argument_group("the model and its updates")
-    model.add_argument("--from-model", metavar="NAME[:VERSION]", help="start from that registered version, or the newest")
+    model.add_argument("--from-model", metavar="NAME[:VERSION]", help="start from that version, or the newest")
     model.add_argument("--from-run", metavar="ID[:ROUND]", help="go on from that round of a run that has ended")
     model.add_argument("--update", default="float", metavar="FORM", help="float, int8, int4, or topk:SHARE")
     model.add_argument(

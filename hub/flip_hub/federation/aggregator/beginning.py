@@ -43,27 +43,32 @@ def arrays_of_version(weights: bytes, own: ArrayRecord) -> ArrayRecord:
     except SafetensorError as error:
         raise Rejected(f"the version's weights cannot be read: {error}") from error
     found = ArrayRecord({name: Array(np.asarray(value)) for name, value in values.items()})
-    _check_form(found, own, "the version")
-    return ArrayRecord({name: found[name] if name in found else own[name] for name in own})
+    return ArrayRecord({**own, **_fitted(found, own, "the version")})
 
 
 def arrays_of_run(kept: ArrayRecord, own: ArrayRecord) -> ArrayRecord:
     """A checkpoint's. Raises `Rejected` when they are of another model than the app's."""
-    _check_form(kept, own, "the earlier run")
     for name in own:
         if name not in kept:
             raise Rejected(f"the earlier run lacks {name!r}, which the app's model has", hint=_HINT)
-    return kept
+    return ArrayRecord(_fitted(kept, own, "the earlier run"))
 
 
-def _check_form(found: ArrayRecord, own: ArrayRecord, where: str) -> None:
+def _fitted(found: ArrayRecord, own: ArrayRecord, where: str) -> dict[str, Array]:
+    """In the app's precision: some strategies (FedAdam) make float64 of float32."""
     forms = {name: (dtype, shape) for name, dtype, shape in form(own)}
+    fitted = dict(found)
     for name, dtype, shape in form(found):
         if name not in forms:
             raise Rejected(f"{where} has {name!r}, which the app's model does not have", hint=_HINT)
-        if forms[name] != (dtype, shape):
-            wanted = f"{forms[name][0]} {list(forms[name][1])}"
-            raise Rejected(f"{name} of {where} is {dtype} {list(shape)}, of the app's model {wanted}", hint=_HINT)
+        wanted, expected = forms[name]
+        if shape != expected or (dtype != wanted and not {dtype, wanted} <= _FLOATS):
+            said = f"{name} of {where} is {dtype} {list(shape)}, of the app's model {wanted} {list(expected)}"
+            raise Rejected(said, hint=_HINT)
+        if found[name].dtype != own[name].dtype and {found[name].dtype, own[name].dtype} <= _FLOATS:
+            fitted[name] = Array(found[name].numpy().astype(own[name].dtype))
+    return fitted
 
 
+_FLOATS = {"float16", "float32", "float64"}
 _HINT = "start from a model of the same app"

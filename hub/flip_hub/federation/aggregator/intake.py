@@ -32,7 +32,8 @@ class Intake:
         for reply in sound:
             if reason := _not_finite(reply) or _no_weight(reply):
                 refused[reply.metadata.reply_to_message_id] = reason
-        for form_of, like in ((_arrays_of, None if base is None else form(base)), (_metrics_of, None)):
+        sent = None if base is None else _as_answered(form(base), map(_arrays_of, sound))
+        for form_of, like in ((_arrays_of, sent), (_metrics_of, None)):
             sound = [reply for reply in sound if reply.metadata.reply_to_message_id not in refused]
             refused |= _odd_ones(sound, form_of, like)
         return refused
@@ -91,6 +92,13 @@ def _no_weight(reply: Message) -> str:
         if EXAMPLES in record and (reason := refused_samples(record[EXAMPLES])):
             return reason
     return ""
+
+
+def _as_answered(sent: Form, answered: Iterable[Form]) -> Form:
+    """What was sent, as devices answer it whose model is of 32 bits where a strategy (FedAdam) made it one of 64."""
+    narrow = tuple((name, "float32" if dtype == "float64" else dtype, shape) for name, dtype, shape in sent)
+    found = set(answered)
+    return narrow if narrow in found and sent not in found else sent
 
 
 def _arrays_of(reply: Message) -> Form:

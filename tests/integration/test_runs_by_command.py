@@ -1,0 +1,163 @@
+"""Runs as somebody types them, over real devices: what they begin with, how they stand still, go on, and end."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from interrupted_run import fleet, until
+from session_lab import APPS, Hub, rounds
+
+from flip_hub_command import flip_hub
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+class Typed:
+    """`flip-hub runs`, on the hub's own machine."""
+
+    def __init__(self, hub: Hub, folder: Path) -> None:
+        self._hub = hub
+        self._folder = folder
+
+    async def says(self, *words: str, status: int = 0) -> str:
+        ran = await flip_hub(self._folder, "runs", *words, state=self._hub.settings.hub.state)
+        assert ran.returncode == status, ran.stdout + ran.stderr
+        return ran.stdout + ran.stderr
+
+    async def starts(self, app: str, config: Mapping[str, object], *words: str, status: int = 0) -> str:
+        """`num_server_rounds` is `num-server-rounds`."""
+        pairs = [f"{name.replace('_', '-')}={value}" for name, value in config.items()]
+        options = [word for pair in pairs for word in ("--config", pair)]
+        return await self.says("start", str(APPS / app), *options, *words, status=status)
+
+    async def shows(self, run_id: str) -> dict[str, Any]:
+        return json.loads(await self.says("show", run_id, "--json"))
+
+    async def ended(self, run_id: str) -> dict[str, Any]:
+        await self._hub.finished(run_id)
+        return (await self.shows(run_id))["run"]
+
+
+def started(said: str) -> str:
+    """The run's id."""
+    return next(line for line in said.splitlines() if line.startswith("started ")).split()[1].rstrip(":")
+
+
+async def test_a_run_begins_with_a_version_or_after_a_round_of_another_and_refuses_what_does_not_fit(
+    hub: Hub, folder: Path
+) -> None:
+    typed, out = Typed(hub, folder), folder / "out"
+    async with fleet(hub, folder, ["a"]):
+        config: dict[str, object] = {"devices": 1, "num_server_rounds": 2, "out": out}
+        first = started(await typed.starts("counting", config, "--follow"))
+        assert [each["mean"] for each in rounds(out)] == [1.0, 2.0]
+
+        async def means(last: int, *words: str) -> list[float]:
+            """Of the rounds of a run that begins so; each adds 1."""
+            out.unlink(missing_ok=True)
+            await typed.starts("counting", {**config, "num_server_rounds": last}, *words, "--follow")
+            return [each["mean"] for each in rounds(out)]
+
+        versions = await asyncio.to_thread(hub.api.versions, "counting")
+        last = next(each.manifest.version for each in versions if each.manifest.round == 2)
+        assert await means(1, "--from-model", f"counting:{last}") == [3.0]
+        assert await means(2, "--from-run", f"{first}:1") == [2.0]
+
+        refused = await typed.starts("counting", {"num_server_rounds": 20}, "--from-run", f"{first}:9", status=1)
+        assert f"plan.start.round: {first} has no checkpoint of round 9 (there are: 0, 1, 2)" in refused
+        other = {**config, "num_server_rounds": 5, "size": 7}
+        for words, whose in ((("--from-model", "counting"), "the version"), (("--from-run", first), "the earlier run")):
+            refused = await typed.starts("counting", other, *words, "--follow", status=1)
+            assert f"0 of {whose} is float32 [1000], of the app's model float32 [7]" in refused
+
+
+async def test_a_run_that_goes_on_from_another_has_its_own_options_and_what_the_strategy_has_learnt(
+    hub: Hub, folder: Path
+) -> None:
+    """The first run waits for two devices, of which one goes; the second asks for one, with another learning rate."""
+    typed, config = Typed(hub, folder), {"devices": 2, "num_server_rounds": 1, "calls": folder / "calls"}
+    async with fleet(hub, folder, ["a", "b"]):
+        first = started(await typed.starts("drifting", config, "--follow"))
+    await hub.forget()
+    onward = {**config, "devices": 1, "num_server_rounds": 2}
+    async with fleet(hub, folder / "a", ["c"]):
+        said = await typed.starts("drifting", onward, "--from-run", first, "--follow", "--wait", "60")
+        run = await typed.shows(started(said))
+    assert run["run"]["status"] == "finished"
+    assert [each["round"] for each in run["rounds"]] == [2], "and no round is told a second time"
+    assert len(run["rounds"][0]["answered"]) == 1
+
+
+async def test_a_run_is_paused_resumed_and_stopped_by_command_and_another_goes_on_from_its_round(
+    hub: Hub, folder: Path
+) -> None:
+    typed, calls = Typed(hub, folder), folder / "calls"
+    config = {"devices": 2, "num_server_rounds": 3, "seconds": 1.0, "calls": calls}
+
+    def reached(number: int) -> bool:
+        return calls.exists() and f"train {number} " in calls.read_text()
+
+    async with fleet(hub, folder, ["a", "b"]):
+        run_id = started(await typed.starts("drifting", config))
+        await until(lambda: reached(1))
+        assert await typed.says("pause", run_id) == f"{run_id} is paused\n"
+        assert (await typed.shows(run_id))["run"]["status"] == "paused"
+        assert "[ROUND 1/3]" in await typed.says("log", run_id)
+        assert f"run {run_id} is paused" in await typed.says("pause", run_id, status=1)
+        assert await typed.says("resume", run_id) == f"{run_id} is pending\n"
+        assert "is not paused" in await typed.says("resume", run_id, status=1)
+        await until(lambda: reached(3))
+        assert "is stopped" in await typed.says("stop", run_id)
+        assert f"run {run_id} is stopped" in await typed.says("stop", run_id, status=1)
+        assert "a new run: plan.start names it" in await typed.says("resume", run_id, status=1)
+        done = calls.read_text().split("\n")
+        assert len(done) == len(set(done)), "no device did a round twice"
+        said = await typed.starts("drifting", {**config, "seconds": 0.0}, "--from-run", f"{run_id}:2", "--follow")
+    assert [each["round"] for each in (await typed.shows(started(said)))["rounds"]] == [3]
+
+
+async def test_a_strategy_that_waits_for_more_devices_than_there_are_ends_by_its_limit_and_says_so(
+    hub: Hub, folder: Path
+) -> None:
+    typed = Typed(hub, folder)
+    async with fleet(hub, folder, ["a"]):
+        said = await typed.starts("drifting", {"devices": 5}, "--wait", "2", "--follow", status=1)
+        run_id = started(said)
+        assert "too few devices for 2 s: 1 of the 1 online may take part" in said
+        assert "too few devices for 2 s" in await typed.says("show", run_id)
+        run = (await asyncio.to_thread(hub.api.run, run_id)).run
+        assert (run.status, run.round, run.wants) == ("failed", 0, 5)
+
+
+async def test_what_cannot_run_is_refused_at_its_start_by_the_fields_name(hub: Hub, folder: Path) -> None:
+    typed = Typed(hub, folder)
+    private = ("--privacy", "hub-fixed", "--clip", "1", "--noise", "1", "--delta", "1e-5")
+    async with fleet(hub, folder, ["a"]):
+        for words, what in (
+            (("--strategy", "fedadam", "--option", "eta=-1"), "plan.options.eta: "),
+            (("--strategy", "fedsgd"), "plan.strategy: "),
+            (("--quorum", "2"), "$.rounds.quorum"),
+            (("--config", "num-server-rounds=0"), "num-server-rounds is 0"),
+            (("--config", "lr=1"), "no configuration key 'lr'"),
+            ((*private, "--epsilon-budget", "0"), "--epsilon-budget"),
+        ):
+            assert what in await typed.starts("drifting", {}, *words, status=1)
+
+
+@pytest.mark.parametrize("component", ["serverapp", "clientapp"])
+async def test_an_app_that_does_not_import_ends_with_the_reason(hub: Hub, folder: Path, component: str) -> None:
+    typed = Typed(hub, folder)
+    app = shutil.copytree(APPS / "counting", folder / "app")
+    broken = app / "counting" / "broken.py"
+    broken.write_text("import no_such_module\n")
+    pyproject = app / "pyproject.toml"
+    named = pyproject.read_text().replace(f'{component} = "counting.app:', f'{component} = "counting.broken:')
+    pyproject.write_text(named)
+    async with fleet(hub, folder, ["a"]):
+        config = {"devices": 1, "num_server_rounds": 1, "out": folder / "out"}
+        said = await typed.starts(str(app), config, "--follow", status=1)
+    assert "No module named 'no_such_module'" in said
