@@ -19,7 +19,7 @@ from flip_hub.federation.strategy_schemas import StrategySchema
 from flip_hub.hub_calls import HubCalls, part
 from flip_hub.lineage.schemas import Lineage
 from flip_hub.models.schemas import Model, ModelVersion
-from flip_hub.receipts.chain import ReceiptEntry, ReceiptSeal
+from flip_hub.receipts.chain import DeviceKeys, ReceiptEntry, ReceiptSeal, SealKey
 from flip_hub.telemetry.schemas import MessageSpans, StoredEvent
 from flip_wire.fleet import Enrolled, EnrolRequest
 
@@ -141,6 +141,13 @@ class HubApi(HubCalls):
     def receipts(self, run_id: str) -> list[ReceiptEntry]:
         """In the order of their chain."""
         return self._all(f"/api/v1/runs/{part(run_id)}/receipts", ReceiptEntry)
+
+    def seal_key(self) -> SealKey:
+        return self._get("/api/v1/receipts/key", SealKey)
+
+    def device_keys(self, run_id: str) -> DeviceKeys:
+        """Of the devices in the run's receipts."""
+        return self._get(f"/api/v1/runs/{part(run_id)}/receipts/device-keys", DeviceKeys)
 
     def receipts_seal(self, run_id: str) -> ReceiptSeal:
         return self._get(f"/api/v1/runs/{part(run_id)}/receipts/seal", ReceiptSeal)

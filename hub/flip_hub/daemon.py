@@ -24,7 +24,7 @@ from flip_hub.contributions.calls import ContributionCalls
 from flip_hub.contributions.foldable import FoldableReplies
 from flip_hub.contributions.late import OBJECT_LIMIT, Late
 from flip_hub.contributions.receipts import Receipts
-from flip_hub.contributions.routes import ContributionController, LateController, ReceiptController
+from flip_hub.contributions.routes import ContributionController, LateController, ReceiptController, SealKeyController
 from flip_hub.contributions.run_contributions import RunContributions
 from flip_hub.contributions.store import ContributionStore
 from flip_hub.core import ROUTES, build_core
@@ -82,6 +82,7 @@ FEDERATION_ROUTES = [
     LateController,
     ContributionController,
     ReceiptController,
+    SealKeyController,
     LineageController,
     RolloutController,
     RunSpansController,

@@ -32,7 +32,7 @@ from flip_hub.contributions.foldable import FoldableReplies
 from flip_hub.contributions.late import Late
 from flip_hub.contributions.receipts import Receipts
 from flip_hub.contributions.room import Room
-from flip_hub.contributions.routes import ContributionController, LateController, ReceiptController
+from flip_hub.contributions.routes import ContributionController, LateController, ReceiptController, SealKeyController
 from flip_hub.contributions.run_contributions import RunContributions
 from flip_hub.contributions.store import ContributionStore
 from flip_hub.datasets.routes import DatasetController
@@ -200,12 +200,14 @@ class HubParts:
                 LateController,
                 ContributionController,
                 ReceiptController,
+                SealKeyController,
                 LineageController,
                 InternalController,
                 UploadController,
                 DatasetController,
             ],
             {
+                "devices": self.devices,
                 "models": self.models,
                 "deltas": self.deltas,
                 "artifacts": self.artifacts,

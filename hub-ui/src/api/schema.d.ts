@@ -1063,6 +1063,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/receipts/key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ReadSealKey
+         * @description Of the seals of all runs. Who keeps it needs not believe the key that a file of receipts names.
+         */
+        get: operations["ApiV1ReceiptsKeyReadSealKey"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/rollouts": {
         parameters: {
             query?: never;
@@ -1358,6 +1378,26 @@ export interface paths {
          * @description What became of each contribution, and what its device has signed: the run's chain from its beginning.
          */
         get: operations["ApiV1RunsRunIdReceiptsListReceipts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/receipts/device-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListDeviceKeys
+         * @description Those that the chain's signatures must be of.
+         */
+        get: operations["ApiV1RunsRunIdReceiptsDeviceKeysListDeviceKeys"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2542,6 +2582,19 @@ export interface components {
             /** @constant */
             mode: "device-fixed";
             noise_multiplier: number;
+        };
+        /**
+         * DeviceKeys
+         * @example {
+         *       "public_keys": {
+         *         "accuracy": "public keys"
+         *       }
+         *     }
+         */
+        DeviceKeys: {
+            public_keys: {
+                [key: string]: string;
+            };
         };
         /**
          * DevicePatch
@@ -5045,6 +5098,15 @@ export interface components {
          * @enum {string}
          */
         RunStatus: "pending" | "running" | "paused" | "finished" | "failed" | "stopped";
+        /**
+         * SealKey
+         * @example {
+         *       "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJ1aWxkIHNlcnZlcidzIHB1YmxpYyBrZXkhISEh"
+         *     }
+         */
+        SealKey: {
+            public_key: string;
+        };
         /**
          * SecureAggregation
          * @example {
@@ -10506,6 +10568,45 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    ApiV1ReceiptsKeyReadSealKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJ1aWxkIHNlcnZlcidzIHB1YmxpYyBrZXkhISEh"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SealKey"];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     ApiV1RolloutsListRollouts: {
         parameters: {
             query?: {
@@ -12641,6 +12742,50 @@ export interface operations {
                         signed?: components["schemas"]["Signed"] | null;
                         weight?: number | null;
                     }[];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1RunsRunIdReceiptsDeviceKeysListDeviceKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "public_keys": {
+                     *         "accuracy": "public keys"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DeviceKeys"];
                 };
             };
             /** @description It has not changed since the `ETag` that was sent. */

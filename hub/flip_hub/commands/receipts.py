@@ -15,17 +15,16 @@ from flip_wire.fleet import DeviceId
 
 
 def add_parser(add: AddParser) -> None:
-    receipts = add_group(add, "receipts", "what became of contributions, checked without a hub")
+    receipts = add_group(add, "receipts", "what became of contributions, checked without a hub; and the keys for that")
     text = "check that no receipt in a file was altered, removed or moved, and all signatures"
     made = add_json(add_command(receipts, "verify", verify_receipts, text))
     made.add_argument("file", type=Path, metavar="FILE", help="of flip-hub runs receipts ID --out FILE")
-    made.add_argument("--hub-key", type=Path, metavar="FILE", help="the hub's public key; by default as the file says")
-    made.add_argument(
-        "--device-keys",
-        type=Path,
-        metavar="FILE",
-        help="JSON: public keys (PEM) by device; by default as the file says",
-    )
+    hub_key, device_keys = "the hub's public key, of flip-hub receipts key", "of flip-hub receipts device-keys ID"
+    for flag, text in (("--hub-key", hub_key), ("--device-keys", device_keys)):
+        made.add_argument(flag, type=Path, metavar="FILE", help=f"{text}; by default as the file says")
+    add_json(add_command(receipts, "key", show_key, "the hub's public key, with which it seals them"))
+    text = "JSON: public keys (PEM) by device, as the hub knows them since they enrolled"
+    add_command(receipts, "device-keys", show_device_keys, text).add_argument("id", metavar="ID", help="of a run")
 
 
 def add_run_receipts(runs: AddParser) -> None:
@@ -59,6 +58,18 @@ def show_receipts(options: argparse.Namespace) -> None:
         show(
             options, entries, ("NUMBER", "WHEN", "ROUND", "PHASE", "DEVICE", "FATE", "WEIGHT", "SIGNED", "REASON"), rows
         )
+
+
+def show_key(options: argparse.Namespace) -> None:
+    with the_hub() as hub:
+        key = hub.seal_key()
+    say(as_json(key) if options.json else key.public_key)
+
+
+def show_device_keys(options: argparse.Namespace) -> None:
+    with the_hub() as hub:
+        keys = hub.device_keys(options.id)
+    say(as_json(keys.public_keys))
 
 
 def verify_receipts(options: argparse.Namespace) -> None:

@@ -95,6 +95,15 @@ class Receipts:
             await self._finish(run)
         return await self._chain.seal(run.id)
 
+    @property
+    def key(self) -> str:
+        """The hub's public key, of all seals."""
+        return self._chain.key
+
+    async def devices(self, run: Run) -> set[DeviceId]:
+        """That the run's chain names."""
+        return await self._chain.devices(run.id)
+
     async def _finish(self, run: Run) -> None:
         await self._store.settle_pending(run.numbers, f"the run had ended: {run.reason or run.status}")
         await self._chain.finish(run)

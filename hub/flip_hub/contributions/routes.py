@@ -11,8 +11,9 @@ from flip_hub.contributions.late import Late
 from flip_hub.contributions.receipts import Receipts
 from flip_hub.contributions.run_contributions import RunContributions
 from flip_hub.contributions.schemas import Contribution, LateContribution, LateCounts
+from flip_hub.devices.service import DeviceService
 from flip_hub.federation.service import RunService
-from flip_hub.receipts.chain import ReceiptEntry, ReceiptSeal
+from flip_hub.receipts.chain import DeviceKeys, ReceiptEntry, ReceiptSeal, SealKey
 from flip_wire.fleet import DeviceId
 
 
@@ -58,6 +59,30 @@ class ReceiptController(Controller):
     ) -> ReceiptSeal:
         """The hub's signature over the chain as it is; `final` once the run has ended."""
         return await receipts.seal((await runs.detail(run_id)).run)
+
+    @get("/device-keys")
+    async def list_device_keys(
+        self,
+        runs: NamedDependency[RunService],
+        receipts: NamedDependency[Receipts],
+        devices: NamedDependency[DeviceService],
+        run_id: FromPath[str],
+    ) -> DeviceKeys:
+        """Those that the chain's signatures must be of."""
+        named = await receipts.devices((await runs.detail(run_id)).run)
+        known = await devices.records()
+        return DeviceKeys(public_keys={each.id: each.public_key for each in known if each.id in named})
+
+
+class SealKeyController(Controller):
+    path = "/api/v1/receipts/key"
+    tags = ("runs",)
+    guards = (needs(Permission.RUNS_READ),)
+
+    @get()
+    async def read_seal_key(self, receipts: NamedDependency[Receipts]) -> SealKey:
+        """Of the seals of all runs. Who keeps it needs not believe the key that a file of receipts names."""
+        return SealKey(public_key=receipts.key)
 
 
 class LateController(Controller):

@@ -72,6 +72,20 @@ class ReceiptSeal(Struct, frozen=True, kw_only=True):
         return _SEAL + msgspec.json.encode(astuple(self)[:-1])
 
 
+class SealKey(Struct, frozen=True, kw_only=True):
+    """With which the hub signs seals."""
+
+    public_key: str
+    """Ed25519, a line in OpenSSH's format."""
+
+
+class DeviceKeys(Struct, frozen=True, kw_only=True):
+    """Of the devices in a chain, as the hub knows them since they enrolled."""
+
+    public_keys: dict[DeviceId, str]
+    """PEM."""
+
+
 def chained(after: End, entries: Sequence[ReceiptEntry]) -> list[ReceiptEntry]:
     """In this order, each with its number and hashes."""
     made: list[ReceiptEntry] = []

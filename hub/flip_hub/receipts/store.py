@@ -10,6 +10,7 @@ from pymongo.errors import BulkWriteError
 from flip_hub.api.pages import Order, Page, Wanted
 from flip_hub.mongo import Database
 from flip_hub.receipts.chain import End, ReceiptEntry, ReceiptSeal
+from flip_wire.fleet import DeviceId
 
 _IN_ORDER = Order(("seq", ASCENDING))
 
@@ -41,6 +42,10 @@ class ChainStore:
         return await _IN_ORDER.read(
             self._entries, {"run_id": run_id}, wanted, lambda found: msgspec.convert(found, ReceiptEntry)
         )
+
+    async def devices(self, run_id: str) -> set[DeviceId]:
+        """That its entries name."""
+        return {DeviceId(each) for each in await self._entries.distinct("device_id", {"run_id": run_id}) if each}
 
     async def seal(self, run_id: str) -> ReceiptSeal | None:
         found = await self._seals.find_one({"_id": run_id})

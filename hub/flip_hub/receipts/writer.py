@@ -16,6 +16,7 @@ from flip_hub.models.signing import ModelSigner
 from flip_hub.receipts.chain import ReceiptEntry, ReceiptSeal, chained, sealed
 from flip_hub.receipts.store import ChainStore
 from flip_wire.contributions import Fate
+from flip_wire.fleet import DeviceId
 
 _AT_ONCE = 500
 """Entries in one write."""
@@ -57,6 +58,15 @@ class ReceiptChain:
 
     async def is_sealed(self, run_id: str) -> bool:
         return await self._store.seal(run_id) is not None
+
+    @property
+    def key(self) -> str:
+        """With which seals are signed: the public half."""
+        return self._signer.line
+
+    async def devices(self, run_id: str) -> set[DeviceId]:
+        """That the chain names."""
+        return await self._store.devices(run_id)
 
     async def page(self, run_id: str, wanted: Wanted) -> Page[ReceiptEntry]:
         return await self._store.page(run_id, wanted)
