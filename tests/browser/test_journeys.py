@@ -5,7 +5,7 @@ from collections.abc import Callable
 import fleet
 import msgspec
 import recorded_events
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 from recorded_hub import PASSWORD, RecordedHub
 from screen import NARROW, link_status, linked, photograph, row, sign_in
 
@@ -42,7 +42,13 @@ def test_an_expired_session_asks_again_and_keeps_the_page(hub: RecordedHub, visi
     hub.fill()
     page = visit("/models")
     linked(page)
-    hub.expire_tokens()
+
+    def expire(route: Route) -> None:
+        hub.expire_tokens()
+        route.continue_()
+
+    # As the next page asks, not before: what the list still fetches would find the session ended there.
+    page.route("**/api/v1/models/digits**", expire, times=1)
     page.get_by_role("link", name="digits").click()
     sign_in(page, PASSWORD)
     expect(page.get_by_role("heading", level=1)).to_have_text("digits")
