@@ -53,7 +53,8 @@ async def test_a_private_run_pays_for_its_rounds_once_and_asks_for_no_metrics(hu
         roomier = Plan(privacy=replace(FIXED, budget=9.0), start=Start(run_id=run.id))
         again = DriftingRun(hub, folder / "b", roomier, num_server_rounds=3, devices=2)
         await again.start()
-        assert spent(await again.ended()) == ("finished", 8.39, ROUNDS + 1)
+        onwards = await again.ended()
+        assert spent(onwards) == ("finished", 8.39, ROUNDS + 1), onwards.reason
 
 
 async def test_devices_clip_and_hide_their_updates_themselves(hub: Hub, folder: Path) -> None:

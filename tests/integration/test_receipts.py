@@ -86,6 +86,23 @@ async def test_a_chain_goes_as_a_whole_some_years_after_its_run_and_its_seal_sta
     assert await store.seal(run.id) == seal
 
 
+async def test_a_kill_between_a_fate_its_entry_and_the_note_of_it_leaves_one_entry_for_each(
+    hub: HubParts, run: Run
+) -> None:
+    """The registry as a kill leaves it: m1 is settled and not in the chain, m2 is in it and nobody has noted where."""
+    pushed = MessagesPushed(round=1, phase="train", nodes=["1", "1", "1"], messages=["m1", "m2", "m3"])
+    await hub.reports.take(run.flower_run_id, pushed)
+    await hub.reports.take(run.flower_run_id, RepliesTaken(messages=["m2"]))
+    instructions, entries = (hub.mongo.database[name] for name in ("instructions", "receipts"))
+    await instructions.update_one({"_id": "m1"}, {"$set": {"fate": Fate.ACCEPTED, "told": True}})
+    await instructions.update_one({"_id": "m2"}, {"$set": {"entry": 0, "hash": ""}})
+    await hub.reports.take(run.flower_run_id, RepliesTaken(messages=["m3"]))
+    in_order = [entry["message_id"] async for entry in entries.find({"run_id": run.id}).sort("seq", 1)]
+    assert in_order == ["m2", "m1", "m3"]
+    places = {each["_id"]: each["entry"] async for each in instructions.find({"flower_run_id": run.flower_run_id})}
+    assert places == {"m2": 1, "m1": 2, "m3": 3}
+
+
 async def test_a_reply_to_a_run_that_the_hub_does_not_know_is_late(hub: HubParts) -> None:
     receipt = await hub.receipts.receipt(ONE, "m1", "12345")
     assert (receipt.fate, receipt.reason) == (Fate.LATE, "the hub knows of no such run")

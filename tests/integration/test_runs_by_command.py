@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from interrupted_run import fleet, until
 from session_lab import APPS, Hub, rounds
 
@@ -73,6 +75,34 @@ async def test_a_run_begins_with_a_version_or_after_a_round_of_another_and_refus
         for words, whose in ((("--from-model", "counting"), "the version"), (("--from-run", first), "the earlier run")):
             refused = await typed.starts("counting", other, *words, "--follow", status=1)
             assert f"0 of {whose} is float32 [1000], of the app's model float32 [7]" in refused
+
+
+async def test_anybody_checks_a_runs_receipts_with_keys_kept_elsewhere(hub: Hub, folder: Path) -> None:
+    state = hub.settings.hub.state
+    typed = Typed(hub, folder)
+    async with fleet(hub, folder, ["a"]):
+        config = {"devices": 1, "num_server_rounds": 2, "out": folder / "out"}
+        run_id = started(await typed.starts("counting", config, "--follow"))
+    file, hub_key, device_keys = (folder / name for name in ("receipts", "hub.pub", "devices.json"))
+    await typed.says("receipts", run_id, "--out", str(file))
+    for path, *words in ((hub_key, "key"), (device_keys, "device-keys", run_id)):
+        ran = await flip_hub(folder, "receipts", *words, state=state)
+        assert ran.returncode == 0, ran.stderr
+        path.write_text(ran.stdout)
+
+    async def verified(*words: str) -> str:
+        """Without a hub."""
+        ran = await flip_hub(folder, "receipts", "verify", str(file), *words, state=folder / "nowhere")
+        return ran.stdout + ran.stderr
+
+    trusted = ("--hub-key", str(hub_key), "--device-keys", str(device_keys))
+    assert "are whole: 2 entries, 2 signed by their devices" in await verified(*trusted)
+    keys = json.loads(device_keys.read_text())
+    assert len(keys) == 1
+    stranger = ec.generate_private_key(ec.SECP384R1()).public_key()
+    pem = stranger.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    device_keys.write_text(json.dumps(dict.fromkeys(keys, pem.decode())))
+    assert f"the receipts of {run_id} are broken" in await verified(*trusted)
 
 
 async def test_a_run_that_goes_on_from_another_has_its_own_options_and_what_the_strategy_has_learnt(
