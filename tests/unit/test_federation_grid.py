@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
+from flwr.serverapp.strategy import FedAvg, FedXgbBagging, QFedAvg, Strategy
 from flwr.supercore.task_identity import TaskIdentity
 
 from flip_hub.federation.aggregator import grid as grid_module
+from flip_hub.federation.aggregator.demands import demands_of
 from flip_hub.federation.aggregator.grid import RoundGrid
 from flip_hub.federation.aggregator.instructions import Instructions
 from flip_hub.federation.aggregator.roster import Roster
@@ -245,6 +247,22 @@ def trained(value: float, samples: float = 10, name: str = "w", **metrics: float
     return RecordDict({"arrays": arrays, "metrics": MetricRecord({"num-examples": samples, **metrics})})
 
 
+def per_class(values: list[float]) -> RecordDict:
+    return RecordDict({**trained(1.0), "metrics": MetricRecord({"num-examples": 10, "per-class": values})})
+
+
+def trees(content: bytes) -> RecordDict:
+    arrays = ArrayRecord([np.frombuffer(content, np.uint8)])
+    return RecordDict({"arrays": arrays, "metrics": MetricRecord({"num-examples": 10})})
+
+
+SAMPLES = MetricRecord({"num-examples": 10})
+TREES = (
+    b'{"learner": {"gradient_booster": {"model": {"gbtree_model_param": {"num_trees": "1", "num_parallel_tree": "1"},'
+    b' "iteration_indptr": [0, 1], "trees": [{"id": 0}], "tree_info": [0]}}}}'
+)
+
+
 def training(nodes: Iterable[int], number: int, value: float = 0.0) -> list[Message]:
     arrays = ArrayRecord({"w": Array(np.full(4, value, np.float32))})
     content = RecordDict({"arrays": arrays, "config": ConfigRecord({"server-round": number})})
@@ -288,6 +306,15 @@ def test_devices_of_the_roster_that_are_barred_are_not_there(journal: Journal) -
         (trained(1.0, samples=1e9), "claims 1e+09 samples"),
         (trained(1.0, name="v"), "it has 'v', which the others do not have"),
         (trained(1.0, loss=0.5), "it has 'loss', which the others do not have"),
+        (RecordDict({"weights": trained(1.0)["arrays"], "metrics": SAMPLES}), "it has 'weights', which the others do"),
+        (RecordDict({"arrays": trained(1.0)["arrays"], "more": SAMPLES}), "it has 'more', which the others do not"),
+        (RecordDict({"a": SAMPLES, **trained(1.0)}), "it has 2 metric records, not one"),
+        (
+            RecordDict({"arrays": trained(1.0)["arrays"], "metrics": MetricRecord()}),
+            "it lacks the metric 'num-examples'",
+        ),
+        (RecordDict({"metrics": SAMPLES}), "it has 0 array records, not one"),
+        (trained(1.0, name="w" * 1000, samples=1), "it has '" + "w" * 80 + "', which the others do not have"),
         (
             RecordDict(
                 {"arrays": ArrayRecord([np.zeros((2, 2), np.float32)]), "metrics": MetricRecord({"num-examples": 1})}
@@ -300,6 +327,7 @@ def test_a_reply_that_no_aggregate_can_use_is_refused_and_the_round_goes_on(
     journal: Journal, content: RecordDict, reason: str
 ) -> None:
     grid, reports, inner = planned({1: 1, 2: 1, 3: 1}, journal, RoundRules())
+    grid.hold(demands_of(FedAvg()))
     answer = inner._reply
     inner._reply = lambda message: (
         Message(content, reply_to=message) if message.metadata.dst_node_id == 2 else answer(message)
@@ -309,6 +337,93 @@ def test_a_reply_that_no_aggregate_can_use_is_refused_and_the_round_goes_on(
     assert reason in replies[1].error.reason
     (told,) = [report for report in reports if isinstance(report, ReplyRefused)]
     assert (told.node, told.message, told.round) == ("2", "m1", 1)
+
+
+def answers(inner: Any, contents: dict[int, RecordDict]) -> None:
+    """Of each node its own."""
+    inner._reply = lambda message: Message(contents[message.metadata.dst_node_id], reply_to=message)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "given", "others", "reason"),
+    [
+        (FedAvg(), trained(1.0, loss=float("nan")), trained(1.0, loss=0.5), "its metric 'loss' is not finite"),
+        (FedAvg(), per_class([0.5]), per_class([0.5, 0.5]), "per-class is a list of 1, the others' is a list of 2"),
+        (FedAvg(weighted_by_key="rows"), trained(1.0, rows=-1), trained(1.0, rows=1), "it stands on -1 samples"),
+        (FedAvg(weighted_by_key="rows"), trained(1.0), trained(1.0, rows=1), "it lacks the metric 'rows'"),
+        (QFedAvg(0.1), trained(1.0, train_loss=-1), trained(1.0, train_loss=1), "its train_loss is -1, not a loss"),
+        (QFedAvg(0.1), trained(1.0), trained(1.0, train_loss=1), "it lacks the metric 'train_loss'"),
+        (FedXgbBagging(), trees(b"{"), trees(TREES), "it holds no trees of XGBoost in JSON"),
+        (FedXgbBagging(), trees(TREES.replace(b'"1"', b'"9"')), trees(TREES), "it adds 9 trees, and has 1"),
+    ],
+)
+@pytest.mark.parametrize("honest", [1, 2])
+def test_what_a_strategy_would_end_the_run_for_or_spoil_the_model_with_is_refused_of_one_device(
+    journal: Journal, strategy: Strategy, given: RecordDict, others: RecordDict, reason: str, honest: int
+) -> None:
+    nodes = range(1, 2 + honest)
+    grid, _, inner = planned(dict.fromkeys(nodes, 1), journal, RoundRules())
+    grid.hold(demands_of(strategy))
+    answers(inner, {1: given, 2: others, 3: copy.deepcopy(others)})
+    messages = list(strategy.configure_train(1, copy.deepcopy(others.array_records["arrays"]), ConfigRecord(), grid))
+    replies = grid.send_and_receive(messages)
+    assert [reply.has_error() for reply in replies] == [True] + [False] * honest
+    assert reason in replies[0].error.reason
+    arrays, _ = strategy.aggregate_train(1, replies)
+    assert arrays is not None
+    assert all(np.isfinite(array).all() for array in arrays.to_numpy_ndarrays())
+
+
+@pytest.mark.parametrize("kind", ["evaluate", "query"])
+def test_the_only_device_of_an_evaluation_need_not_send_the_model_back(journal: Journal, kind: str) -> None:
+    grid, _, inner = planned({1: 1}, journal, RoundRules())
+    grid.hold(demands_of(FedAvg()))
+    inner.content = RecordDict({"metrics": MetricRecord({"num-examples": 10, "accuracy": 0.5})})
+    messages = [Message(asked.content, dst_node_id=1, message_type=kind) for asked in training([1], 1)]
+    assert [reply.has_error() for reply in grid.send_and_receive(messages)] == [False]
+
+
+def test_what_no_device_sends_is_the_apps_fault_which_its_strategy_says_at_once(journal: Journal) -> None:
+    grid, _, inner = planned({1: 1, 2: 1}, journal, RoundRules())
+    grid.hold(demands_of(FedAvg(weighted_by_key="rows")))
+    assert not any(reply.has_error() for reply in grid.send_and_receive(training([1, 2], 1)))
+    inner.content = trained(1.0, loss=float("nan"))
+    assert not any(reply.has_error() for reply in grid.send_and_receive(training([1, 2], 2)))
+
+
+@pytest.mark.parametrize(
+    ("late", "reason"),
+    [
+        (RecordDict({"arrays": ArrayRecord({"w": Array(np.zeros(5, np.float32))}), "metrics": SAMPLES}), "the shape 5"),
+        (RecordDict({"arrays": ArrayRecord({"w": Array(np.zeros(1, np.float32))}), "metrics": SAMPLES}), "the shape 1"),
+        (RecordDict({"arrays": ArrayRecord({"w": Array(np.zeros(4, complex))}), "metrics": SAMPLES}), "complex128"),
+        (RecordDict({"arrays": ArrayRecord({"w": Array(np.array(["a"] * 4))}), "metrics": SAMPLES}), "not numbers"),
+        (trained(float("inf")), "w has values that are not finite"),
+        (trained(1.0, samples=0), "it stands on 0 samples"),
+    ],
+)
+def test_a_late_reply_that_does_not_fit_is_refused_as_any_other_and_ends_no_run(
+    journal: Journal, late: RecordDict, reason: str
+) -> None:
+    grid, reports, inner = planned({1: 0, 2: 1_000}, journal, RoundRules(deadline=0.2), Folding(rounds=2))
+    grid.hold(demands_of(FedAvg()))
+    answers(inner, {1: trained(1.0), 2: late})
+    grid.send_and_receive(training([1, 2], 1))
+    inner.after[2] = 0
+    assert [reply.metadata.src_node_id for reply in grid.send_and_receive(training([1], 2))] == [1]
+    (told,) = [report for report in reports if isinstance(report, ReplyRefused)]
+    assert (told.node, told.message) == ("2", "m1")
+    assert reason in told.reason
+
+
+def test_a_late_reply_has_less_of_whatever_its_strategy_weighs_by(journal: Journal) -> None:
+    grid, _, inner = planned({1: 0, 2: 1_000}, journal, RoundRules(deadline=0.2), Folding(exponent=1.0, rounds=2))
+    grid.hold(demands_of(FedAvg(weighted_by_key="rows")))
+    inner.content = trained(1.0, rows=8)
+    grid.send_and_receive(training([1, 2], 1))
+    inner.after[2] = 0
+    replies = grid.send_and_receive(training([1], 2))
+    assert [reply.content["metrics"]["rows"] for reply in replies] == [8, 4.0]
 
 
 def test_a_device_whose_model_is_of_32_bits_answers_a_strategy_that_makes_64_of_it(journal: Journal) -> None:

@@ -1,8 +1,9 @@
 """Any strategy runs as with Flower's own loop, is reported, and goes on from any step with the same bits."""
 
 import hashlib
+import json
 import random
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
-from flwr.serverapp.strategy import FedAdam, FedAvg, FedAvgM, FedMedian, QFedAvg, Result, Strategy
+from flwr.serverapp.strategy import Bulyan, FedAvg, FedAvgM, Result, Strategy
 from flwr.supercore.task_identity import TaskIdentity
 from safetensors.numpy import load
 
@@ -21,9 +22,18 @@ from flip_hub.federation.aggregator.progress_reports import ProgressReports, sca
 from flip_hub.federation.aggregator.roster import Roster
 from flip_hub.federation.aggregator.rounds import Conductor
 from flip_hub.federation.aggregator.saved import Saved
+from flip_hub.federation.aggregator.strategies.catalogue import catalogue, make
 from flip_hub.federation.aggregator.versions import Content, Files, VersionMaker
 from flip_hub.federation.journal import Journal, Journals
-from flip_hub.federation.schemas import RepliesTaken, RoundFinished, RunReport, StrategyStarted, VersionMade
+from flip_hub.federation.plan import Value
+from flip_hub.federation.schemas import (
+    RepliesMissed,
+    RepliesTaken,
+    RoundFinished,
+    RunReport,
+    StrategyStarted,
+    VersionMade,
+)
 from flip_wire.models import Sha256
 
 RUN = "run-1"
@@ -160,53 +170,90 @@ def test_rounds_metrics_and_versions_of_a_stock_strategy_are_reported(folder: Pa
     assert load(weights)["0"].tolist() == result.arrays.to_numpy_ndarrays()[0].tolist()
 
 
-STRATEGIES: list[Callable[[], Strategy]] = [
-    FedAvg,
-    FedAvgM,
-    FedAdam,
-    FedMedian,
-    lambda: QFedAvg(client_learning_rate=0.1),
-]
+STRATEGIES = [name for name in catalogue() if name != "fedbuff"]
+"""All that have rounds."""
+OPTIONS: dict[str, dict[str, Value]] = {
+    "qfedavg": {"client_learning_rate": 0.1},
+    "multikrum": {"num_nodes_to_select": 2},
+    "fedtrimmedavg": {"beta": 0.4},
+}
 
 
-@pytest.mark.parametrize("make", STRATEGIES, ids=["fedavg", "fedavgm", "fedadam", "fedmedian", "qfedavg"])
+class TreeGrid(DriftingGrid):
+    """Devices that answer one tree each: by their node, the round, and how much they were given."""
+
+    def _answer(self, message: Message) -> Message | None:
+        reply = super()._answer(message)
+        if reply is not None and message.metadata.message_type == "train":
+            number, node = self.trained[-1]
+            given = sum(len(array.data) for array in message.content.array_records["arrays"].values())
+            tree = {"id": 0, "of": f"{number} {node} {given}"}
+            reply.content["arrays"] = ArrayRecord([np.frombuffer(trees_of(tree), np.uint8)])
+        return reply
+
+
+def trees_of(*trees: Mapping[str, object]) -> bytes:
+    counts = {"num_trees": str(len(trees)), "num_parallel_tree": str(len(trees))}
+    model = {
+        "gbtree_model_param": counts,
+        "iteration_indptr": [0, len(trees)],
+        "trees": trees,
+        "tree_info": [0] * len(trees),
+    }
+    return json.dumps({"learner": {"gradient_booster": {"model": model}}}).encode()
+
+
+def first_of(nodes: Sequence[int], count: int) -> list[int]:
+    return sorted(nodes)[:count]
+
+
+def devices_of(name: str, count: int = 6, **more: Any) -> DriftingGrid:
+    return (TreeGrid if "xgb" in name else DriftingGrid)(count, **more)
+
+
+def begun(name: str, grid: Grid, rounds: int) -> Result:
+    """With half of the devices in each round, where the strategy lets it."""
+    strategy: Any = make(name, OPTIONS.get(name, {}))
+    strategy.fraction_train, strategy.min_train_nodes = 0.5, 3
+    if "xgb" not in name:
+        return start(strategy, grid, rounds)
+    return strategy.start(grid, ArrayRecord([np.frombuffer(b"", np.uint8)]), num_rounds=rounds, timeout=5.0)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
 def test_a_strategy_gives_the_same_as_with_flowers_own_loop(
-    make: Callable[[], Strategy], folder: Path, versions: VersionMaker
+    name: str, folder: Path, versions: VersionMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = start(make(), DriftingGrid(), rounds=3)
-    with conducted(folder, Heard(), versions, DriftingGrid()) as grid:
-        found = start(make(), grid, rounds=3)
+    monkeypatch.setattr(random, "sample", first_of)  # what is drawn has a seed here, and none there
+    with conducted(folder, Heard(), versions, devices_of(name, 3)) as grid:
+        found = begun(name, grid, 3)
+    expected = begun(name, devices_of(name, 3), 3)
     assert bits(found) == bits(expected)
     assert str(found.train_metrics_clientapp) == str(expected.train_metrics_clientapp)
     assert str(found.evaluate_metrics_clientapp) == str(expected.evaluate_metrics_clientapp)
 
 
-@pytest.mark.parametrize("make", STRATEGIES, ids=["fedavg", "fedavgm", "fedadam", "fedmedian", "qfedavg"])
+@pytest.mark.parametrize("name", STRATEGIES)
 def test_a_run_that_is_killed_before_each_of_its_exchanges_ends_with_the_same_bits(
-    make: Callable[[], Strategy], folder: Path, versions: VersionMaker
+    name: str, folder: Path, versions: VersionMaker
 ) -> None:
-    rounds, devices = 4, 6
-
-    def sampling() -> Strategy:
-        strategy: Any = make()
-        strategy.fraction_train, strategy.min_train_nodes = 0.5, 3
-        return strategy
-
-    with conducted(folder / "whole", Heard(), versions, DriftingGrid(devices)) as grid:
-        whole = start(sampling(), grid, rounds)
+    rounds, undisturbed = 4, devices_of(name)
+    with conducted(folder / "whole", Heard(), versions, undisturbed) as grid:
+        whole = begun(name, grid, rounds)
     heard, trained = Heard(), list[tuple[int, int]]()
     for _ in range(2 * rounds - 1):
         random.seed()  # another process
-        dying = DriftingGrid(devices, dies_at=1)
+        dying = devices_of(name, dies_at=1)
         with pytest.raises(Killed), conducted(folder / "cut", heard, versions, dying) as grid:
-            start(sampling(), grid, rounds)
+            begun(name, grid, rounds)
         trained += dying.trained
-    last = DriftingGrid(devices)
+    last = devices_of(name)
     with conducted(folder / "cut", heard, versions, last) as grid:
-        cut = start(sampling(), grid, rounds)
+        cut = begun(name, grid, rounds)
     assert bits(cut) == bits(whole)
     assert str(cut.train_metrics_clientapp) == str(whole.train_metrics_clientapp)
-    assert len(trained) == len(set(trained)) == 3 * rounds, "no device trained a round twice"
+    assert sorted(trained) == sorted(undisturbed.trained)
+    assert len(trained) == len(set(trained)) == rounds * (1 if name == "fedxgbcyclic" else 3), "none trained twice"
     assert last.trained == []
     assert {report.round for report in heard.of_round()} == set(range(1, rounds + 1))
 
@@ -244,6 +291,37 @@ def test_a_round_in_which_nobody_answers_ends_but_makes_no_version(folder: Path,
         FedAvg().start(grid, initial, num_rounds=2, timeout=0.2)
     assert heard.kinds() == ["StrategyStarted", "RoundFinished", "RoundFinished", "VersionMade"]
     assert heard.of_round()[0] == RoundFinished(round=1, train_metrics={}, evaluate_metrics={})
+
+
+def test_a_round_of_which_its_strategy_makes_nothing_is_void_and_its_results_are_late(
+    folder: Path, versions: VersionMaker
+) -> None:
+    heard = Heard()
+    with conducted(folder, heard, versions, DriftingGrid()) as grid:
+        result = start(Bulyan(), grid, rounds=1)
+    assert heard.kinds() == ["StrategyStarted", "RoundFinished"]
+    void = "the round is void: Bulyan made nothing of 2 results; the log says why"
+    assert [report.void for report in heard.of_round()] == [void]
+    assert [each for each in heard.reports if isinstance(each, RepliesMissed)] == [
+        RepliesMissed(messages=["m0", "m1"], reason=void)
+    ]
+    taken = [report.messages for report in heard.reports if isinstance(report, RepliesTaken)]
+    assert taken == [["m2", "m3"]], "the evaluation"
+    assert result.arrays.to_numpy_ndarrays() == []
+
+
+@pytest.mark.parametrize("damaged", ["1-000002-done.checkpoint", "1-000002-trained.checkpoint"])
+def test_a_run_goes_on_from_the_last_checkpoint_that_is_whole(
+    damaged: str, folder: Path, versions: VersionMaker
+) -> None:
+    with conducted(folder / "whole", Heard(), versions, DriftingGrid()) as grid:
+        whole = start(FedAvgM(server_momentum=0.5), grid, rounds=3)
+    with pytest.raises(Killed), conducted(folder / "cut", Heard(), versions, DriftingGrid(dies_at=4)) as grid:
+        start(FedAvgM(server_momentum=0.5), grid, rounds=3)
+    path = folder / "cut" / RUN / damaged
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with conducted(folder / "cut", Heard(), versions, DriftingGrid()) as grid:
+        assert bits(start(FedAvgM(server_momentum=0.5), grid, rounds=3)) == bits(whole)
 
 
 def test_an_app_that_starts_twice_is_followed_through_both(folder: Path, versions: VersionMaker) -> None:

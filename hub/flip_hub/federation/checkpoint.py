@@ -41,6 +41,11 @@ class Place(Struct, frozen=True, order=True):
     def name(self) -> str:
         return f"{self.start}-{self.round:06}-{'done' if self.done else 'trained'}{SUFFIX}"
 
+    @property
+    def model(self) -> "Place":
+        """Where the round's model and strategy are: they were written when its training was."""
+        return Place(self.start, self.round, done=self.round == 0)
+
 
 class Head(Struct, frozen=True, kw_only=True):
     taken: list[str]
@@ -58,9 +63,9 @@ class Checkpoints:
         return sorted(place for path in self.folder.glob(f"*{SUFFIX}") if (place := _place(path)) is not None)
 
     def newest(self, start: int) -> Place | None:
-        """Of that call of `Strategy.start`; one that cannot be read is passed over."""
+        """Of that call of `Strategy.start`; one that cannot be read, or whose model cannot, is passed over."""
         of_start = [place for place in self.places() if place.start == start]
-        return next((place for place in reversed(of_start) if self._sound(place)), None)
+        return next((place for place in reversed(of_start) if self._sound(place) and self._sound(place.model)), None)
 
     def after(self, number: int) -> Place:
         """What a run begins with that goes on after that round of this one, or after its last (0). Raises `Rejected`
@@ -82,7 +87,7 @@ class Checkpoints:
         """The body. Raises `Corrupt`."""
         content = (self.folder / place.name).read_bytes()
         if crc32(content[:-_CRC]) != int.from_bytes(content[-_CRC:], "big"):
-            raise Corrupt(f"{place.name} is damaged", hint="the run goes on from the one before")
+            raise Corrupt(f"{place.name} is damaged", hint="begin with another round: flip-hub runs start --from-run")
         begin = len(_MAGIC) + _LENGTH
         return content[begin + int.from_bytes(content[len(_MAGIC) : begin], "big") : -_CRC]
 

@@ -19,6 +19,7 @@ from flwr.app import ArrayRecord, Message
 from flwr.serverapp import Grid
 
 from flip_hub.federation.aggregator.clock import Clock, MachineClock
+from flip_hub.federation.aggregator.demands import Demands
 from flip_hub.federation.aggregator.fetching import fetching_of
 from flip_hub.federation.aggregator.instructions import Instructions, Sent, phase_of
 from flip_hub.federation.aggregator.intake import Intake, as_error
@@ -42,7 +43,6 @@ from flip_runtime.errors import Rejected
 
 _IN_FLIGHT = 10_000
 """Messages that are watched; of replies to older ones no more is told than that the app has them."""
-
 _UNKNOWN = Sent(round=0, phase="", node="")
 
 
@@ -63,9 +63,8 @@ class RoundGrid(Grid):
         clock: Clock | None = None,
     ) -> None:
         """`in_rounds`: the plan's field for which the app may ask devices in a strategy's rounds alone; empty: it may
-        ask by itself. `spool`: where replies wait for their strategy; None: in memory. `kept_late`: what
-        the hub keeps for a run that goes on; None: nothing. `clock`: the machine's, if
-        none is given."""
+        ask by itself. `spool`: where replies wait for their strategy; None: in memory. `kept_late`: what the hub
+        keeps for a run that goes on; None: nothing. `clock`: the machine's, if none is given."""
         self.clock = clock or MachineClock()
         self._grid = grid
         self._pull = fetching_of(grid, spool)
@@ -104,9 +103,10 @@ class RoundGrid(Grid):
 
     # ---- for `rounds` ----
 
-    def hold(self) -> None:
-        """From now on replies count when `taken` is called."""
+    def hold(self, demands: Demands = Demands()) -> None:  # noqa: B008  frozen
+        """From now on replies count when `taken` is called. `demands`: of the strategy that is given them."""
         self._untaken = {}
+        self._intake.demands = demands
 
     def untaken(self, phase: str = "", number: int = 0) -> list[str]:
         """Ids of the messages whose replies were given and count in nothing yet; of that phase and round, if named."""
@@ -155,9 +155,9 @@ class RoundGrid(Grid):
                 hint=f"leave that to the strategy's `start`, or start the run without {self._in_rounds}",
             )
         messages = list(messages)
-        known = [self._roster.of(message.metadata.dst_node_id) for message in messages]
-        sent = [self._instructions.describe(*each) for each in zip(messages, known, strict=True)]
-        for message, facts in zip(messages, known, strict=True):
+        known = [(message, self._roster.of(message.metadata.dst_node_id)) for message in messages]
+        sent = [self._instructions.describe(*each) for each in known]
+        for message, facts in known:
             self._instructions.with_terms(message, facts)
         self._roster.asked()
         ids: list[str] = list(self._grid.push_messages(messages))
@@ -189,13 +189,13 @@ class RoundGrid(Grid):
         replies: list[Message] = []
         late: list[Message] = []
         while waiting:
-            fresh = list(self.pull_messages(waiting | self._due(wait)))
-            replies += [reply for reply in fresh if reply.metadata.reply_to_message_id in waiting]
-            for reply in fresh:
-                if reply.metadata.reply_to_message_id not in waiting:
+            for reply in self.pull_messages(waiting | self._due(wait)):
+                if answered_by(reply) in waiting:
+                    replies.append(reply)
+                else:
                     self._latecomers.came(reply)
                     late.append(reply)
-            waiting -= {reply.metadata.reply_to_message_id for reply in replies}
+            waiting -= {answered_by(reply) for reply in replies}
             if wait.is_over(replies, waiting):
                 break
             self.clock.sleep(wait.next_look(), wait.left())
@@ -261,11 +261,12 @@ class RoundGrid(Grid):
         for reply in late:
             if reply.has_error() or self.void:
                 self._latecomers.forget(reply)
-                self.missed({reply.metadata.reply_to_message_id}, self.void or "it failed")
+                self.missed({answered_by(reply)}, self.void or "it failed")
                 continue
             try:
                 model = self._instructions.base or ArrayRecord()
-                found.append(self._kept(self._latecomers.fold(reply, model, self._instructions.round)))
+                folded = self._latecomers.fold(reply, model, self._instructions.round, self._intake.demands.weighed_by)
+                found.append(self._kept(folded))
             except Rejected as error:
                 self.refuse(reply, str(error.args[0]))
         return [reply for reply in self._sound(found) if not reply.has_error()]
@@ -276,16 +277,16 @@ class RoundGrid(Grid):
         self.void = wait.void(sum(not reply.has_error() for reply in replies))
         if not self.void:
             return replies
-        self.missed({reply.metadata.reply_to_message_id for reply in replies if not reply.has_error()}, self.void)
+        self.missed({answered_by(reply) for reply in replies if not reply.has_error()}, self.void)
         return []
 
     def _sound(self, replies: list[Message]) -> list[Message]:
         """Those that are refused become errors."""
         reasons = self._intake.refusals(replies, self._instructions.base)
         for reply in replies:
-            if reason := reasons.get(reply.metadata.reply_to_message_id):
+            if reason := reasons.get(answered_by(reply)):
                 self.refuse(reply, reason)
-        return [as_error(reply, reasons.get(reply.metadata.reply_to_message_id, "")) for reply in replies]
+        return [as_error(reply, reasons.get(answered_by(reply), "")) for reply in replies]
 
     def _give(self, given: Mapping[str, Sent]) -> None:
         if self._untaken is not None:

@@ -1,23 +1,27 @@
 """Which replies a strategy is given, and why it is not given the others: one device never ends a round for all.
 
 Refused is what no aggregate can use: numbers that are not finite, tensors of another form than most devices sent,
-a weight that cannot be, metrics that are named otherwise than most. A strategy sees a refused reply as a device that
-failed. What was sent to the devices has a vote, too; where more of them agree on another form, the app has its reasons.
+a weight that cannot be, metrics that are named otherwise than most or are no number where others' are, and what lacks
+that without which the strategy ends the run (`demands`). A strategy sees a refused reply as a device that failed. What
+was sent to the devices has a vote, too; where more of them agree on another form, the app has its reasons.
 """
 
+import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from flwr.app import Array, ArrayRecord, Error, Message, MetricRecord
+from flwr.app import Array, ArrayRecord, Error, Message
 from flwr.app.message import make_message
 from flwr.common.constant import ErrorCode
 from numpy.typing import NDArray
 
-from flip_hub.federation.aggregator.reply_reports import EXAMPLES
-from flip_hub.federation.aggregator.strategies.refusals import finite, refused_samples
+from flip_hub.federation.aggregator.demands import Demands
+from flip_hub.federation.aggregator.instructions import phase_of
+from flip_hub.federation.aggregator.strategies.refusals import finite
 from flip_hub.federation.aggregator.strategies.tensors import mean_dtype, views
+from flip_hub.federation.schemas import Phase
 from flip_runtime.errors import Rejected
 
 Form = tuple[tuple[str, str, tuple[int, ...]], ...]
@@ -25,18 +29,33 @@ Form = tuple[tuple[str, str, tuple[int, ...]], ...]
 
 
 class Intake:
+    def __init__(self) -> None:
+        self.demands = Demands()
+        """Of the strategy that is running."""
+
     def refusals(self, replies: Sequence[Message], base: ArrayRecord | None) -> dict[str, str]:
         """Why, in words for people, by the id of the instruction; `base` are the arrays that were sent."""
         refused: dict[str, str] = {}
         sound = [reply for reply in replies if reply.has_content()]
         for reply in sound:
-            if reason := _not_finite(reply) or _no_weight(reply):
+            if reason := _not_finite(reply) or self.demands.wrong(reply):
                 refused[reply.metadata.reply_to_message_id] = reason
-        sent = None if base is None else _as_answered(form(base), map(_arrays_of, sound))
-        for form_of, like in ((_arrays_of, sent), (_metrics_of, None)):
+        for of_them in (self._lacking, _odd_numbers):
+            sound = [reply for reply in sound if reply.metadata.reply_to_message_id not in refused]
+            refused |= of_them(sound)
+        trained = phase_of(sound) == Phase.TRAIN  # an evaluation is answered without arrays
+        sent = _as_answered(form(base), map(_arrays_of, sound)) if base is not None and trained else None
+        for form_of, like in ((_arrays_of, sent), (_records_of, None), (_metrics_of, None)):
             sound = [reply for reply in sound if reply.metadata.reply_to_message_id not in refused]
             refused |= _odd_ones(sound, form_of, like)
         return refused
+
+    def _lacking(self, replies: Sequence[Message]) -> Mapping[str, str]:
+        """None where all of several are so: it is the app that is wrong, and its strategy says so at once."""
+        found = {
+            reply.metadata.reply_to_message_id: reason for reply in replies if (reason := self.demands.lacking(reply))
+        }
+        return {} if 1 < len(found) == len(replies) else found
 
 
 def as_error(reply: Message, reason: str) -> Message:
@@ -70,11 +89,11 @@ def _not_finite(reply: Message) -> str:
             try:
                 values = _values(array)
             except (ValueError, TypeError, OSError, EOFError) as error:
-                return f"{name} cannot be read: {str(error)[:100]}"
+                return f"{name[:80]} cannot be read: {str(error)[:100]}"
             if (str(values.dtype), values.shape) != (array.dtype, tuple(array.shape)):
-                return f"{name} is not what it says: {values.dtype} {list(values.shape)}"
+                return f"{name[:80]} is not what it says: {values.dtype} {list(values.shape)}"
             if values.dtype.kind in "fc" and not finite(values):
-                return f"{name} has values that are not finite"
+                return f"{name[:80]} has values that are not finite"
             del values  # before the next is read
     return ""
 
@@ -85,13 +104,6 @@ def _values(array: Array) -> NDArray[Any]:
         return next(views([("", array)]))[1]
     except Rejected:
         return array.numpy()
-
-
-def _no_weight(reply: Message) -> str:
-    for record in reply.content.metric_records.values():
-        if EXAMPLES in record and (reason := refused_samples(record[EXAMPLES])):
-            return reason
-    return ""
 
 
 def _as_answered(sent: Form, answered: Iterable[Form]) -> Form:
@@ -105,10 +117,33 @@ def _arrays_of(reply: Message) -> Form:
     return tuple(each for record in reply.content.array_records.values() for each in form(record))
 
 
-def _metrics_of(reply: Message) -> tuple[tuple[str, bool], ...]:
-    """Names, and whether each is a list: what differs between devices cannot be averaged."""
-    records: Iterable[MetricRecord] = reply.content.metric_records.values()
-    return tuple(sorted((name, isinstance(value, list)) for record in records for name, value in record.items()))
+def _records_of(reply: Message) -> tuple[tuple[str], ...]:
+    """Their names, by which strategies look for them."""
+    return tuple(sorted((name,) for name in (*reply.content.array_records, *reply.content.metric_records)))
+
+
+def _metrics_of(reply: Message) -> tuple[tuple[str, int], ...]:
+    """Names, and the length of those that are lists: what differs between devices cannot be averaged."""
+    return tuple(sorted((name, len(value) if isinstance(value, list) else -1) for name, value in _metrics(reply)))
+
+
+def _metrics(reply: Message) -> Iterator[tuple[str, Any]]:
+    return (each for record in reply.content.metric_records.values() for each in record.items())
+
+
+def _odd_numbers(replies: Sequence[Message]) -> Mapping[str, str]:
+    """A metric that is not finite where others' is would make their mean no number."""
+    finite_somewhere = {name for reply in replies for name, value in _metrics(reply) if _is_finite(value)}
+    found: dict[str, str] = {}
+    for reply in replies:
+        names = [name for name, value in _metrics(reply) if not _is_finite(value) and name in finite_somewhere]
+        if names:
+            found[reply.metadata.reply_to_message_id] = f"its metric {names[0][:80]!r} is not finite"
+    return found
+
+
+def _is_finite(value: Any) -> bool:
+    return all(map(math.isfinite, value if isinstance(value, list) else [value]))
 
 
 def _odd_ones(
@@ -132,12 +167,12 @@ def _difference(found: Hashable, usual: Hashable) -> str:
     ours, others = set(_parts(usual)), set(_parts(found))
     names = {part[0] for part in ours}
     if strange := sorted(str(part[0]) for part in others if part[0] not in names):
-        return f"it has {strange[0]!r}, which the others do not have"
+        return f"it has {strange[0][:80]!r}, which the others do not have"
     if lacking := sorted(str(name) for name in names - {part[0] for part in others}):
-        return f"it lacks {lacking[0]!r}, which the others have"
+        return f"it lacks {lacking[0][:80]!r}, which the others have"
     changed = sorted(others - ours, key=str)[0]
     expected = next(part for part in ours if part[0] == changed[0])
-    return f"{changed[0]} is {_shown(changed)}, the others' is {_shown(expected)}"
+    return f"{str(changed[0])[:80]} is {_shown(changed)}, the others' is {_shown(expected)}"
 
 
 def _parts(form: Hashable) -> Iterable[tuple[object, ...]]:
@@ -147,4 +182,4 @@ def _parts(form: Hashable) -> Iterable[tuple[object, ...]]:
 def _shown(part: tuple[object, ...]) -> str:
     if len(part) == 3:
         return f"{part[1]} {list(part[2]) if isinstance(part[2], tuple) else part[2]}"
-    return "a list" if part[1] else "a number"
+    return "a number" if part[1] == -1 else f"a list of {part[1]}"

@@ -6,13 +6,16 @@ that is missed, as without folding: its device gives it to the hub as a late con
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
+import numpy as np
 from flwr.app import ArrayRecord, Message, MetricRecord
+from numpy.typing import NDArray
 
 from flip_hub.federation.aggregator.instructions import Sent
 from flip_hub.federation.aggregator.reply_reports import EXAMPLES
 from flip_hub.federation.aggregator.strategies.folding import discount, folded
-from flip_hub.federation.aggregator.strategies.tensors import read, written
+from flip_hub.federation.aggregator.strategies.tensors import mean_dtype, read, said, written
 from flip_hub.federation.plan import Folding
 from flip_runtime.errors import Rejected
 
@@ -69,8 +72,9 @@ class Latecomers:
     def forget(self, reply: Message) -> None:
         self._here.pop(reply.metadata.reply_to_message_id)
 
-    def fold(self, reply: Message, current: ArrayRecord, number: int) -> Message:
-        """The same reply for the model of that round. Raises `Rejected` when it does not fit."""
+    def fold(self, reply: Message, current: ArrayRecord, number: int, weighed_by: str = EXAMPLES) -> Message:
+        """The same reply for the model of that round, with less of the metric that the strategy weighs by. Raises
+        `Rejected` when it does not fit."""
         sent = self._here.pop(reply.metadata.reply_to_message_id)
         assert self._folding is not None
         assert sent.unpacking is not None
@@ -81,13 +85,22 @@ class Latecomers:
                 raise Rejected("it has other arrays than the model")
             for key, array in list(record.items()):  # one at a time in memory
                 update, base, model = (read({key: each}) for each in (array, bases[key], current[key]))
+                _check(key, update[key], base[key], model[key])
                 record[key] = written(folded(update, base, model, staleness, exponent).arrays)[key]
         for metrics in reply.content.metric_records.values():
-            _discount(metrics, discount(staleness, exponent))
+            _discount(metrics, weighed_by, discount(staleness, exponent))
         return reply
 
 
-def _discount(metrics: MetricRecord, by: float) -> None:
-    samples = metrics.get(EXAMPLES)
+def _check(name: str, update: NDArray[Any], base: NDArray[Any], model: NDArray[Any]) -> None:
+    """Raises `Rejected` for what is no change of the base, or none that the model can take."""
+    if not update.shape == base.shape == model.shape:
+        raise Rejected(f"{name} has the shape {said(update.shape)}, not {said(model.shape)}")
+    if not np.can_cast(update.dtype, mean_dtype(model.dtype), "same_kind"):
+        raise Rejected(f"{name} is {update.dtype}, not {model.dtype}")
+
+
+def _discount(metrics: MetricRecord, weighed_by: str, by: float) -> None:
+    samples = metrics.get(weighed_by)
     if isinstance(samples, int | float):
-        metrics[EXAMPLES] = float(samples * by)
+        metrics[weighed_by] = float(samples * by)

@@ -15,15 +15,17 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
-from flwr.app import ArrayRecord, ConfigRecord
+from flwr.app import ArrayRecord, ConfigRecord, Message
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
 from flip_hub.federation.aggregator.allocator import settle
 from flip_hub.federation.aggregator.buffered import BufferedSteps
+from flip_hub.federation.aggregator.demands import Demands, demands_of
 from flip_hub.federation.aggregator.grid import RoundGrid
 from flip_hub.federation.aggregator.privacy.ledger import Ledger
 from flip_hub.federation.aggregator.progress_reports import ProgressReports, least_nodes
+from flip_hub.federation.aggregator.reply_reports import answered_by
 from flip_hub.federation.aggregator.saved import Saved, State
 from flip_hub.federation.aggregator.secure.rounds import SecureRounds
 from flip_hub.federation.aggregator.shares import shares_of
@@ -61,6 +63,8 @@ class Conductor:
         self._evaluate = evaluate
         self._ledger = ledger
         self._secure = secure
+        self._alone = secure is None and ledger is None
+        """Whether the strategy is given the replies of devices, as they are."""
         self._starts = 0
 
     @contextmanager
@@ -95,6 +99,7 @@ class Conductor:
     ) -> Result:
         self._starts += 1
         strategy = self._chosen(strategy)
+        demands = demands_of(strategy) if self._alone else Demands()  # what stands around it has its own
         self._reports.started(type(strategy).__name__, num_rounds, least_nodes(strategy))
         if self._secure is not None:
             self._secure.begin(strategy)
@@ -108,7 +113,7 @@ class Conductor:
         )
         strategy.summary()
         settle()
-        self._grid.hold()
+        self._grid.hold(demands)
         try:
             return self._rounds(state, num_rounds, timeout, evaluate_fn or self._evaluate)
         finally:
@@ -170,12 +175,22 @@ class Conductor:
         # first: a strategy may take replies apart
         shares = shares_of(strategy, replies) if self._secure is None else {}
         arrays, metrics = strategy.aggregate_train(number, replies)
-        state.void = grid.void
+        state.void = grid.void or self._unused(strategy, replies, arrays, metrics)
         state.changed = arrays is not None
         if arrays is not None:
             state.result.arrays = state.arrays = arrays
         note(state.result.train_metrics_clientapp, number, metrics, "round")
         self._keep(state, number, done=False, shares=shares if arrays is not None else {})
+
+    def _unused(self, strategy: Strategy, replies: Sequence[Message], arrays: Any, metrics: Any) -> str:
+        """Why nothing came of replies that were sound: too few of them for Bulyan, say. What a round gives numbers of
+        has been used."""
+        unused = {answered_by(reply) for reply in replies if reply.has_content()}
+        if arrays is not None or metrics is not None or not unused or not self._alone:
+            return ""
+        void = f"the round is void: {type(strategy).__name__} made nothing of {len(unused)} results; the log says why"
+        self._grid.missed(unused, void)
+        return void
 
     def _evaluate_round(self, state: State, number: int, timeout: float, evaluate: Evaluate | None) -> None:
         self._draw(number, "evaluate")

@@ -53,7 +53,7 @@ class Saved:
         """The model that the devices of that round began with, in the call of `Strategy.start` that was restored last;
         None when its checkpoint is gone or damaged."""
         try:
-            memory = Memory(self._checkpoints.read(Place(self._start, number - 1, done=number == 1)))
+            memory = Memory(self._checkpoints.read(Place(self._start, number - 1, done=True).model))
         except (Corrupt, OSError):
             return None
         return memory.value("arrays")
@@ -65,9 +65,8 @@ class Saved:
         if place is None:
             return None
         memory = Memory(self._checkpoints.read(place))
-        if place.done and place.round:  # its arrays were written when its training was
-            trained = Place(place.start, place.round, done=False)
-            _set(state, Memory(self._checkpoints.read(trained)))
+        if place.model != place:
+            _set(state, Memory(self._checkpoints.read(place.model)))
         _set(state, memory)
         return place
 
