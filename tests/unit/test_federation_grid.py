@@ -156,6 +156,14 @@ def test_an_answer_of_flowers_in_the_place_of_a_device_is_no_reply_of_it(journal
     ]
 
 
+def test_of_what_a_device_says_of_its_failure_no_more_is_told_than_people_read(journal: Journal) -> None:
+    grid, reports, inner = planned({7: 1}, journal, RoundRules())
+    inner._reply = lambda message: Message(Error(code=5, reason="x" * 10_000_000), reply_to=message)
+    grid.send_and_receive(instructions([7]))
+    (told,) = [report.error for report in reports if isinstance(report, ReplyReceived)]
+    assert told == "x" * 500
+
+
 def test_a_long_wait_costs_few_looks(journal: Journal) -> None:
     grid, _, inner = grid_of({7: 1_000}, journal)
     grid.send_and_receive(instructions([7]), timeout=2.0)

@@ -100,18 +100,21 @@ def test_what_is_wrong_with_an_update_is_told_and_the_others_make_the_step() -> 
                 metrics_of(content)["zest"] = 1.0
             case 6:
                 del arrays_of(content)["b"]
+            case 7:
+                metrics_of(content)["loss"] = float("inf")
             case _:
                 pass
         return content
 
     steps = run(buffered(8), devices(change=wrong), work(2))
-    assert [taken.node for taken in steps[0].taken] == [1, 7, 8]
+    assert [taken.node for taken in steps[0].taken] == [1, 8]
     assert {refused.node: refused.reason for refused in steps[0].refused} == {
         2: "w holds NaN (15 of 15 values are not finite)",
         3: "out of memory",
         4: "it claims 1e+09 samples, more than 1e+08",
         5: "it has the metric 'zest', which nobody asked for",
         6: "it lacks the 'b'",
+        7: "its metric 'loss' is not finite",
     }
     assert all(np.isfinite(array.numpy()).all() for array in steps[1].arrays.values())
 
@@ -197,11 +200,27 @@ def test_an_evaluation_is_left_out_while_half_of_the_devices_are_at_an_earlier_o
 
 def test_a_device_whose_evaluation_has_other_metrics_does_not_end_the_run() -> None:
     def odd(node: int, content: RecordDict) -> RecordDict:
-        if "arrays" not in content and node == 2:
-            metrics_of(content)["recall"] = 1.0
+        if "arrays" not in content and node in changes:
+            metrics_of(content).update(changes[node])
+        if "arrays" not in content and node == 6:
+            del content["metrics"]
         return content
 
+    changes = {
+        2: {"recall": 1.0},
+        3: {"accuracy": float("nan")},
+        4: {"num-examples": 0},
+        5: {"num-examples": 10**9},
+    }
     told: list[Evaluated] = []
     run(FedBuff(buffer_size=8), devices(change=odd), work(1), on_evaluated=told.append)
-    assert told[0].of_devices is not None
-    assert set(told[0].of_devices) == {"accuracy"}
+    of_devices = told[0].of_devices
+    assert of_devices is not None
+    assert dict(of_devices) == {"accuracy": pytest.approx((1 + 7 + 8) / 30)}
+    assert {refused.node: refused.reason for refused in told[0].refused} == {
+        2: "it has 'recall', which the others do not have",
+        3: "its metric 'accuracy' is not finite",
+        4: "it stands on 0 samples",
+        5: "it claims 1e+09 samples, more than 1e+08",
+        6: "it has 0 metric records, not one",
+    }

@@ -117,7 +117,8 @@ def _answered(round: Round, device: DeviceId, phase: Phase, error: str) -> Round
     if not error:
         return replace(round, answered=_union(round.answered, [device]))
     failure = RoundFailure(device_id=device, phase=phase, reason=error)
-    return replace(round, failures=_union(round.failures, [failure]))
+    others = [each for each in round.failures if (each.device_id, each.phase) != (device, phase)]
+    return replace(round, failures=[*others, failure])  # the newest: without rounds a device may fail again and again
 
 
 def _finished(round: Round, report: RoundFinished, at: float) -> Round:

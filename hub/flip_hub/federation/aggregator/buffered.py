@@ -59,6 +59,8 @@ class BufferedSteps:
         def on_evaluated(evaluated: Evaluated) -> None:
             note(state.result.evaluate_metrics_clientapp, evaluated.step, evaluated.of_devices)
             note(state.result.evaluate_metrics_serverapp, evaluated.step, evaluated.of_hub)
+            for refused in evaluated.refused:
+                self._grid.refuse_message(refused.message_id, refused.node, refused.reason)
             self._keep(self._number, dict.fromkeys(self._grid.untaken(Phase.EVALUATE, evaluated.step)))
             self._reports.finished(evaluated.step, None, state.result, "")
 

@@ -29,8 +29,8 @@ Form = tuple[tuple[str, str, tuple[int, ...]], ...]
 
 
 class Intake:
-    def __init__(self) -> None:
-        self.demands = Demands()
+    def __init__(self, demands: Demands = Demands()) -> None:  # noqa: B008  frozen
+        self.demands = demands
         """Of the strategy that is running."""
 
     def refusals(self, replies: Sequence[Message], base: ArrayRecord | None) -> dict[str, str]:
@@ -40,7 +40,7 @@ class Intake:
         for reply in sound:
             if reason := _not_finite(reply) or self.demands.wrong(reply):
                 refused[reply.metadata.reply_to_message_id] = reason
-        for of_them in (self._lacking, _odd_numbers):
+        for of_them in (self._lacking, odd_numbers):
             sound = [reply for reply in sound if reply.metadata.reply_to_message_id not in refused]
             refused |= of_them(sound)
         trained = phase_of(sound) == Phase.TRAIN  # an evaluation is answered without arrays
@@ -131,7 +131,7 @@ def _metrics(reply: Message) -> Iterator[tuple[str, Any]]:
     return (each for record in reply.content.metric_records.values() for each in record.items())
 
 
-def _odd_numbers(replies: Sequence[Message]) -> Mapping[str, str]:
+def odd_numbers(replies: Sequence[Message]) -> Mapping[str, str]:
     """A metric that is not finite where others' is would make their mean no number."""
     finite_somewhere = {name for reply in replies for name, value in _metrics(reply) if _is_finite(value)}
     found: dict[str, str] = {}

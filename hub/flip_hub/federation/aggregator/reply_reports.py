@@ -13,6 +13,8 @@ from flip_wire.statements import Signed
 
 EXAMPLES = "num-examples"
 """Flower's strategies weigh a reply by it, unless they are told otherwise."""
+_LONGEST = 500
+"""Characters that are told of why a device failed: it may say anything."""
 
 
 def received(reply: Message, sent: Sent | None, signed: Signed | None = None) -> Iterator[RunReport]:
@@ -23,7 +25,7 @@ def received(reply: Message, sent: Sent | None, signed: Signed | None = None) ->
             node = str(reply.metadata.src_node_id)
             yield ReplyReceived(round=0, phase="", node=node, error="", message=answered, content=_content_of(reply))
         return
-    error = (reply.error.reason or f"error {reply.error.code}") if reply.has_error() else ""
+    error = (reply.error.reason or f"error {reply.error.code}")[:_LONGEST] if reply.has_error() else ""
     from_device = str(reply.metadata.src_node_id) == sent.node  # Flower answers for a node that it calls offline
     yield ReplyReceived(
         round=sent.round,

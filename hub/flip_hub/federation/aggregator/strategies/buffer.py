@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from flwr.app import Message, MetricRecord
 
+from flip_hub.federation.aggregator.intake import odd_numbers
 from flip_hub.federation.aggregator.strategies.buffered_step import Update
 from flip_hub.federation.aggregator.strategies.refusals import metric_keys, refused_metrics, usual_metrics
 
@@ -19,12 +20,16 @@ class Buffer:
         self._updates.append(update)
 
     def odd(self, size: int) -> list[tuple[Update, str]]:
-        """Takes out, of the `size` that came first, those with other metrics than most of them, and why."""
+        """Takes out, of the `size` that came first, those with other metrics than most of them, or with one that is not
+        finite where others' is, and why."""
         first = self._updates[:size]
+        no_numbers = odd_numbers([update.reply for update in first])
         keys = [metric_keys(metrics_of(update.reply)) for update in first]
         usual = usual_metrics(keys)
         found = [
-            (update, why) for update, of_it in zip(first, keys, strict=True) if (why := refused_metrics(of_it, usual))
+            (update, why)
+            for update, of_it in zip(first, keys, strict=True)
+            if (why := refused_metrics(of_it, usual) or no_numbers.get(update.message_id, ""))
         ]
         self._remove({update.message_id for update, _ in found})
         return found

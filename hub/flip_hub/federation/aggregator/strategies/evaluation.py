@@ -1,13 +1,12 @@
 """One evaluation under way on devices, beside training: it ends when all have answered, when its time is over, or when
 half have answered and the next one is due."""
 
-from collections.abc import Iterable, Sequence
-
 from flwr.app import Message, MetricRecord
 from flwr.serverapp.strategy import FedAvg
 
-from flip_hub.federation.aggregator.strategies.refusals import metric_keys, refused_metrics, usual_metrics
-from flip_hub.federation.aggregator.strategies.steps import Evaluated
+from flip_hub.federation.aggregator.demands import demands_of
+from flip_hub.federation.aggregator.intake import Intake, as_error
+from flip_hub.federation.aggregator.strategies.steps import Evaluated, Refused
 
 
 class Evaluation:
@@ -35,14 +34,13 @@ class Evaluation:
         return self.over(now) or len(self._replies) >= self._enough
 
     def result(self, strategy: FedAvg) -> Evaluated:
-        replies = _alike(sorted(self._replies, key=lambda reply: reply.metadata.src_node_id))
-        of_devices = strategy.aggregate_evaluate(self.step, replies)
-        return Evaluated(step=self.step, of_devices=of_devices, of_hub=self._of_hub)
-
-
-def _alike(replies: Iterable[Message]) -> Sequence[Message]:
-    """Without those that Flower's strategies would end the run for: metrics that others do not have."""
-    sound = [reply for reply in replies if reply.has_content() and len(reply.content.metric_records) == 1]
-    keys = [metric_keys(next(iter(reply.content.metric_records.values()))) for reply in sound]
-    usual = usual_metrics(keys) if keys else frozenset[tuple[str, int]]()
-    return [reply for reply, of_it in zip(sound, keys, strict=True) if not refused_metrics(of_it, usual)]
+        replies = sorted(self._replies, key=lambda reply: reply.metadata.src_node_id)
+        reasons = Intake(demands_of(strategy)).refusals(replies, None)
+        sound = [as_error(reply, reasons.get(reply.metadata.reply_to_message_id, "")) for reply in replies]
+        refused = [
+            Refused(message_id=message_id, node=reply.metadata.src_node_id, reason=reason)
+            for reply in replies
+            if (reason := reasons.get(message_id := reply.metadata.reply_to_message_id))
+        ]
+        of_devices = strategy.aggregate_evaluate(self.step, sound)
+        return Evaluated(step=self.step, of_devices=of_devices, of_hub=self._of_hub, refused=refused)

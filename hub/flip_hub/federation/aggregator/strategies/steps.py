@@ -58,3 +58,4 @@ class Evaluated(Struct, frozen=True, kw_only=True):
     step: int
     of_devices: MetricRecord | None
     of_hub: MetricRecord | None
+    refused: list[Refused]
