@@ -15,7 +15,9 @@ Interval = Annotated[float, Meta(ge=1e-3, le=366 * 86400)]
 """Seconds."""
 Rate = Annotated[float, Meta(ge=1, le=1e12)]
 """Bytes a second."""
-LieKind = Literal["nan", "infinite", "shape", "dtype", "keys", "no-samples", "many-samples", "scaled", "flipped"]
+LieKind = Literal[
+    "nan", "infinite", "shape", "dtype", "keys", "no-samples", "many-samples", "metrics", "scaled", "flipped"
+]
 
 
 class Link(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -22,6 +22,9 @@ def lie(told: Lies, instruction: RecordDict, reply: RecordDict) -> None:
     if told.kind in _SAMPLES_OF:
         for metrics in reply.metric_records.values():
             metrics[_SAMPLES] = _SAMPLES_OF[told.kind]
+    elif told.kind == "metrics":
+        for metrics in reply.metric_records.values():
+            metrics["another"] = 1.0
     elif told.kind == "keys":
         record["another"] = record.pop(next(iter(record)))
     else:

@@ -105,6 +105,38 @@ async def test_a_lab_of_another_strategy_that_folds_late_results_tells_the_same_
     assert sum(each["counted"] + each["folded"] for each in one["rounds"]) >= 6
 
 
+REFUSED = {
+    "nan": "0 has values that are not finite",
+    "infinite": "0 has values that are not finite",
+    "shape": "0 is float32 [20001], the others' is float32 [20000]",
+    "dtype": "0 is float64 [20000], the others' is float32 [20000]",
+    "keys": "it has 'another', which the others do not have",
+    "no-samples": "it stands on 0 samples",
+    "many-samples": "it claims 1e+09 samples, more than 1e+08",
+    "metrics": "it has 'another', which the others do not have",
+}
+
+
+@pytest.mark.asyncio
+async def test_each_lie_is_refused_of_its_device_with_the_reason_and_the_rounds_go_on(tmp_path: Path) -> None:
+    """Eight devices lie, each in its way, and three do not."""
+    faults = tmp_path / "faults.toml"
+    traces = [
+        f"[[traces]]\ndevice = {number}\npace = 1.0\nlies = {{ kind = '{kind}' }}\n"
+        for number, kind in enumerate(REFUSED, start=1)
+    ]
+    faults.write_text("".join(traces))
+    told = tmp_path / "report.json"
+    ended = await asyncio.to_thread(lab, APPS / "distant", "--devices", 11, "--faults", faults, "--report", told)
+    assert ended.returncode == 0, ended.stderr
+    report = json.loads(told.read_text())
+    assert (report["status"], report["lost"]) == ("finished", [])
+    reasons = {(each["device"], each["reason"]) for each in report["refusals"]}
+    assert reasons == {(f"lab-{number:04}", reason) for number, reason in enumerate(REFUSED.values(), start=1)}
+    assert len(report["refusals"]) == len(REFUSED) * len(report["rounds"])
+    assert {each["counted"] for each in report["rounds"]} == {3}
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [

@@ -150,6 +150,34 @@ async def test_a_run_is_paused_resumed_and_stopped_by_command_and_another_goes_o
     assert [each["round"] for each in (await typed.shows(started(said)))["rounds"]] == [3]
 
 
+async def test_a_run_has_the_strategy_the_devices_and_the_rules_that_are_typed(hub: Hub, folder: Path) -> None:
+    typed, config = Typed(hub, folder), {"devices": 1, "num_server_rounds": 2, "calls": folder / "calls"}
+    async with fleet(hub, folder, ["a", "b"]):
+        ids = {device.name: device.id for device in await asyncio.to_thread(hub.api.devices)}
+
+        async def ran(*words: str, says: str = "", status: int = 0, **more: object) -> dict[str, Any]:
+            said = await typed.starts("drifting", {**config, **more}, *words, "--follow", status=status)
+            assert says in said
+            run = await typed.shows(started(said))
+            assert run["run"]["status"] == "finished"
+            return run
+
+        tagged = await flip_hub(folder, "devices", "tag", ids["b"], "lab", state=hub.settings.hub.state)
+        assert tagged.returncode == 0, tagged.stderr
+        run = await ran("--strategy", "fedyogi", "--option", "eta=0.05", "--tag", "lab")
+        assert (run["run"]["strategy"], run["run"]["plan"]["options"]) == ("FedYogi", {"eta": 0.05})
+        assert [each["answered"] for each in run["rounds"]] == [[ids["b"]]] * 2
+        assert all(each["evaluate_metrics"]["accuracy"] > 0 for each in run["rounds"]), "of the only device"
+
+        run = await ran("--over-sample", "1", fraction=0.5, num_server_rounds=1)
+        assert sorted(run["rounds"][0]["sampled"]) == sorted(ids.values())
+
+        void = "the round is void: 0 results of 2 devices asked, its quorum is 2"
+        rules = ("--deadline", "1", "--quorum", "1")
+        run = await ran(*rules, says=void, status=1, devices=2, seconds=5.0, num_server_rounds=1)
+        assert [each["void"] for each in run["rounds"]] == [void]
+
+
 async def test_a_strategy_that_waits_for_more_devices_than_there_are_ends_by_its_limit_and_says_so(
     hub: Hub, folder: Path
 ) -> None:

@@ -37,6 +37,10 @@ def test_shapes_types_and_names_are_others() -> None:
     assert values_of(answered(Lies(kind="keys")), "another") == pytest.approx(TRAINED)
 
 
+def test_there_is_another_metric() -> None:
+    assert set(answered(Lies(kind="metrics")).metric_records["metrics"]) == {"num-examples", "another"}
+
+
 def test_the_change_is_larger_or_goes_the_other_way() -> None:
     assert values_of(answered(Lies(kind="scaled", factor=10.0))) == pytest.approx(SENT + 5.0)
     assert values_of(answered(Lies(kind="flipped"))) == pytest.approx(SENT - 0.5)

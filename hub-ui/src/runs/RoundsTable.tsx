@@ -92,12 +92,13 @@ function Answered({ round, names }: { round: Round; names: Map<string, string> }
 const REASONS = 2;
 
 function Failures({ round, names }: { round: Round; names: Map<string, string> }) {
-  if (round.failures.length === 0) return <span className="text-muted">{count(0)}</span>;
-  const lines = round.failures.map((failure) => {
+  const failures = round.failures.map((failure) => {
     const device =
       failure.device_id === null ? t.run.aDevice : (names.get(failure.device_id) ?? failure.device_id);
     return t.run.failure(device, t.run.phases[failure.phase], failure.reason);
   });
+  const lines = round.void ? [round.void, ...failures] : failures;
+  if (lines.length === 0) return <span className="text-muted">{count(0)}</span>;
   return (
     <div className="max-w-80 text-bad text-xs md:min-w-44">
       {lines.slice(0, REASONS).map((line) => (

@@ -122,6 +122,8 @@ def _follow(hub: HubApi, run_id: str) -> None:
         finished = [r for r in detail.rounds if r.finished_at is not None]
         for done in finished[shown:]:
             say(f"round {done.round}: {len(done.answered)} of {len(done.sampled)} answered, {_metrics(done)}")
+            if done.void:
+                say(f"  {done.void}")
             for failure in done.failures:
                 say(f"  {failure.phase} failed on {failure.device_id or 'a device'}: {failure.reason}")
         shown = len(finished)
