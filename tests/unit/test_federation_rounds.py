@@ -310,6 +310,21 @@ def test_a_round_of_which_its_strategy_makes_nothing_is_void_and_its_results_are
     assert result.arrays.to_numpy_ndarrays() == []
 
 
+def test_a_strategy_of_the_apps_own_may_use_results_without_making_a_model_of_them(
+    folder: Path, versions: VersionMaker
+) -> None:
+    class Counting(FedAvg):
+        def aggregate_train(self, server_round: int, replies: Iterable[Message]) -> tuple[None, None]:
+            return None, None
+
+    heard = Heard()
+    with conducted(folder, heard, versions, DriftingGrid()) as grid:
+        start(Counting(), grid, rounds=1)
+    assert [report.void for report in heard.of_round()] == [""]
+    taken = [report.messages for report in heard.reports if isinstance(report, RepliesTaken)]
+    assert taken == [["m0", "m1"], ["m2", "m3"]]
+
+
 @pytest.mark.parametrize("damaged", ["1-000002-done.checkpoint", "1-000002-trained.checkpoint"])
 def test_a_run_goes_on_from_the_last_checkpoint_that_is_whole(
     damaged: str, folder: Path, versions: VersionMaker

@@ -183,10 +183,10 @@ class Conductor:
         self._keep(state, number, done=False, shares=shares if arrays is not None else {})
 
     def _unused(self, strategy: Strategy, replies: Sequence[Message], arrays: Any, metrics: Any) -> str:
-        """Why nothing came of replies that were sound: too few of them for Bulyan, say. What a round gives numbers of
-        has been used."""
+        """Why nothing came of replies that were sound: too few of them for Bulyan, say. A strategy of the app's own may
+        have used them otherwise."""
         unused = {answered_by(reply) for reply in replies if reply.has_content()}
-        if arrays is not None or metrics is not None or not unused or not self._alone:
+        if arrays is not None or metrics is not None or not unused or not (self._alone and demands_of(strategy).strict):
             return ""
         void = f"the round is void: {type(strategy).__name__} made nothing of {len(unused)} results; the log says why"
         self._grid.missed(unused, void)
