@@ -33,7 +33,7 @@ from flip_hub.federation.schemas import (
     ReplyRefused,
     RunReport,
 )
-from flip_runtime.errors import Rejected
+from flip_runtime.errors import Rejected, Unavailable
 from flip_wire.fleet import DeviceId
 from flip_wire.terms import ACCOUNT, RECORD, Account, encode
 
@@ -304,6 +304,22 @@ def test_devices_of_the_roster_that_are_barred_are_not_there(journal: Journal) -
     with pytest.raises(Rejected, match=r"too few devices for 1.5 s: 0 of the 1 online.*dev-7: its site is Bern"):
         roster.taking_part([7])
     assert roster.taking_part([7]) == [], "nobody had waited meanwhile"
+
+
+def test_while_the_hub_does_not_answer_the_devices_of_before_take_part() -> None:
+    facts = {7: NodeFacts(node="7", device_id=DeviceId("dev-7"), agent=True, barred="its site is Bern")}
+    answers, clock = [facts], iter([0.0, 2.0])
+
+    def ask() -> dict[int, NodeFacts]:
+        if not answers:
+            raise Unavailable("HTTP status 503")
+        return answers.pop()
+
+    roster = Roster(ask, wait=60.0, clock=lambda: next(clock))
+    assert roster.taking_part([7, 8]) == [8]
+    assert roster.taking_part([7, 8]) == [8]
+    with pytest.raises(Unavailable):
+        Roster(ask, wait=60.0).taking_part([7, 8])
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,15 @@
 """Which nodes take part in a run, by what the hub knows of the devices behind them and what the plan asks for."""
 
+import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from flip_hub.federation.brief import NodeFacts
-from flip_runtime.errors import Rejected
+from flip_runtime.errors import Rejected, Unavailable
+
+log = logging.getLogger("flwr.flip")
 
 _FRESH = 1.0
 """Seconds: a strategy that waits for devices looks once a second."""
@@ -43,7 +46,7 @@ class Roster:
         """In an order that is the same for the same nodes. Raises `Rejected` when they were too few for too long."""
         now = self._clock()
         if now - self._known_at >= _FRESH:
-            self._known, self._known_at = self._facts(), now
+            self._known, self._known_at = self._newest(), now
         present = sorted(nodes)
         able = [node for node in present if not self._barred(node)]
         if now - self._looked_at > _PAUSE:
@@ -66,6 +69,16 @@ class Roster:
         free = [node for node in self.taking_part(nodes) if node not in asked]
         self.asked()
         return random.sample(free, min(count, len(free)))
+
+    def _newest(self) -> Mapping[int, NodeFacts]:
+        """Or what was known last, while the hub does not answer: a run outlives its registry's absence."""
+        try:
+            return self._facts()
+        except Unavailable as error:
+            if not self._known:
+                raise
+            log.warning("the hub does not say which devices may take part, those of before do: %s", error)
+            return self._known
 
     def _barred(self, node: int) -> str:
         facts = self._known.get(node)
