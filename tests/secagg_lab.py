@@ -16,7 +16,7 @@ from flip_update.secagg.fixed_point import Total
 from flip_update.secagg.hub_round import HubRound
 from flip_update.secagg.members import HubState, Stage
 from flip_update.secagg.messages import Answer, answer_of, encode
-from flip_update.secagg.parameters import Parameters
+from flip_update.secagg.parameters import FEWEST, Parameters
 from flip_update.secagg.ring import Ring
 
 RUN = "7"
@@ -62,6 +62,8 @@ class Lab:
         self.parameters = Parameters.checked(devices=devices, length=length, clip=1.0, max_weight=100, least=least)
         self.dropout, self.colluding = dropout, colluding
         self.states = dict.fromkeys(self.names, device.NEW)
+        self.own_least: dict[str, int] = {}
+        """Of devices that have a minimum of their own."""
         self.round = 0
         self.renews = False
         """Whether devices deal for the next round when they reveal."""
@@ -100,8 +102,9 @@ class Lab:
 
     def answer(self, name: str, question: bytes) -> bytes:
         """The state is kept before the answer leaves."""
-        update = self.updates[name] if device.needs_update(self.states[name], question) else None
-        self.states[name], answer = device.answered(self.states[name], question, update)
+        state, own_least = self.states[name], self.own_least.get(name, FEWEST)
+        update = self.updates[name] if device.needs_update(state, question, own_least) else None
+        self.states[name], answer = device.answered(state, question, update, own_least)
         return answer
 
     def ask(self, *, absent: Collection[str] = (), tamper: Mapping[str, Tamper] | None = None) -> dict[str, str]:

@@ -128,6 +128,10 @@ class FederationSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Seconds; a device may be away for twice as long before Flower calls it offline."""
     attempts: Count = 3
     """How often the training of one message may be cut off together with `flip-agent train`."""
+    secure_least: Annotated[int, Meta(ge=3, le=2**16)] = 3
+    """Devices, this one among them, with fewer of which it takes no part in a round of secure aggregation: the hub must
+    promise a sum of so many (`plan.secure.least`), and this device mask with one fewer. Of three, two that tell each
+    other their updates know the third's."""
     trusted_app_keys: list[str] | None = None
     """Public keys (lines of OpenSSH's format, `ssh-ed25519 AAAA...`) whose apps run here, in place of those that the
     hub named at enrolment: fewer, or others that the hub does not know."""

@@ -13,7 +13,9 @@ from hub_parts import HubParts, fab_of, hub_parts
 from flip_hub.api.pages import Wanted
 from flip_hub.artifacts.folder import FolderArtifacts
 from flip_hub.contributions.schemas import LateCounts
+from flip_hub.federation.plan import Plan
 from flip_hub.federation.schemas import MessagesPushed, Run, RunRequest
+from flip_hub.federation.secure.schemas import SecureAggregation
 from flip_hub.problem import Conflict, NotFound, TooLarge, TooMany
 from flip_runtime.errors import Rejected
 from flip_wire.contributions import LateReply
@@ -73,6 +75,20 @@ class Reply:
 async def kept(hub: HubParts, run: Run) -> list[str]:
     """Newest first."""
     return [late.message_id for late in (await hub.late.of_run(run.id, Wanted())).items]
+
+
+async def test_what_is_masked_is_not_kept_for_nothing_takes_its_masks_off_later(hub: HubParts, run: Run) -> None:
+    secure = await hub.runs.start(RunRequest(fab_hash=run.fab_hash, plan=Plan(secure=SecureAggregation())))
+    pushed = [("m1", "train"), ("m2", "query"), ("m3", "evaluate")]
+    for key, phase in pushed:
+        report = MessagesPushed(round=3, phase=phase, nodes=["1"], messages=[key])
+        await hub.reports.take(secure.flower_run_id, report)
+    for key in ("m1", "m2", "unknown"):
+        with pytest.raises(Rejected, match="masked for a round that is over"):
+            await Reply(secure, key).announce(hub)
+    assert await hub.late.counts(secure.id) == LateCounts(uploading=0, dropped=0)
+    await Reply(secure, "m3").give(hub)
+    assert await kept(hub, secure) == ["m3"], "figures of the model are in the clear"
 
 
 async def test_a_late_reply_is_kept_once_whole_with_what_is_known_of_it(hub: HubParts, run: Run) -> None:

@@ -14,6 +14,7 @@ from safetensors.numpy import load
 from session_lab import Device, Hub, training
 from stand_in import StandIn
 
+from flip_agent.identity import load_identity
 from flip_hub.federation.plan import Folding, Plan, RoundRules
 from flip_hub.federation.secure.schemas import SecureAggregation
 from flip_runtime.errors import Rejected
@@ -96,6 +97,26 @@ async def test_a_device_that_has_shared_and_dies_is_left_out_when_the_deadline_i
     assert (len(found.sampled), len(found.answered), found.void) == (5, 4, "")
     assert found.train_metrics == {"devices": 4.0, "clipped-devices": 0.0}
     assert len(await run.weights()) == 1
+
+
+async def test_a_device_with_a_larger_minimum_of_its_own_takes_no_part_and_the_hub_says_why(
+    hub: Hub, folder: Path
+) -> None:
+    others = [await Device.enrolled(hub, folder / name) for name in "klm"]
+    careful = await Device.enrolled(hub, folder / "careful", secure_least=4)
+    run = DriftingRun(hub, folder, plan(secure=SECURE), num_server_rounds=1, devices=4)
+    async with training(*others, careful):
+        await run.start()
+        ended = await run.ended()
+    assert ended.status == "finished", ended.reason
+    (found,) = (await asyncio.to_thread(hub.api.run, run.id)).rounds
+    assert (len(found.sampled), found.void, found.train_metrics["devices"]) == (4, "", 3.0)
+    (failure,) = found.failures
+    known = load_identity(careful.settings.agent.state)
+    assert known is not None
+    assert failure.device_id == known.device_id
+    assert "the sum may be of 3 devices, and federation.secure_least of this device is 4" in failure.reason
+    assert len(run.calls()) == 3, "nor did it train"
 
 
 async def test_a_round_whose_serverapp_dies_is_begun_anew(hub: Hub, folder: Path) -> None:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from flip_agent.federation.flower import Item, Reply
 from flip_agent.settings import Value
+from flip_update.secagg.parameters import FEWEST
 from flip_wire.models import Sha256
 from flip_wire.statements import Signed
 from flip_wire.terms import Terms
@@ -32,6 +33,8 @@ class Call(Struct, frozen=True, kw_only=True, tag=True):
     """What is asked beside running the app."""
     signs: bool = False
     """Whether the session signs what the reply holds."""
+    secure_least: int = FEWEST
+    """`federation.secure_least`."""
 
 
 class Sign(Struct, frozen=True, kw_only=True, tag=True):

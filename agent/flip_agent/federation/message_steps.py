@@ -210,6 +210,7 @@ class MessageSteps:
             context=await to_thread(self._store.context, instruction.run_id),
             terms=terms,
             signs=terms is not None,
+            secure_least=self._settings.secure_least,
         )
         holding = asyncio.create_task(self._hold(worker))
         try:  # no TaskGroup: what `call` raises is handled above by its kind

@@ -107,7 +107,8 @@ def _answer(
             run_config=call.run_config,
             state=call.context,
         )
-        reply = chain(app, mods_of(call.terms, sign if call.signs else None))(instruction, around)
+        mods = mods_of(call.terms, sign if call.signs else None, secure_least=call.secure_least)
+        reply = chain(app, mods)(instruction, around)
         seconds = time.monotonic() - started
         head, objects = flatten(reply, instruction, seconds)
         after = context_state(around)

@@ -26,6 +26,8 @@ from flip_update.secagg.messages import (
     encode,
     question_of,
 )
+from flip_update.secagg.own_least import refuse_few
+from flip_update.secagg.parameters import FEWEST
 
 NEW: Final = b""
 """The state before a run's first round."""
@@ -42,7 +44,7 @@ class Answered(NamedTuple):
     answer: bytes
 
 
-def needs_update(state: bytes, question: bytes) -> bool:
+def needs_update(state: bytes, question: bytes, own_least: int = FEWEST) -> bool:
     """Raises as `answered`, for what can be told before there is an update: nobody trains for a question in vain."""
     asked = question_of(question)
     known = _state_of(state)
@@ -51,14 +53,16 @@ def needs_update(state: bytes, question: bytes) -> bool:
         return False
     assert known  # or `_given` had raised
     known.refuse_delivery(asked)
+    refuse_few(asked, known, own_least)
     return True
 
 
-def answered(state: bytes, question: bytes, update: Update | None = None) -> Answered:
-    """`update`: where the question `needs_update`.
+def answered(state: bytes, question: bytes, update: Update | None = None, own_least: int = FEWEST) -> Answered:
+    """`update`: where the question `needs_update`; `own_least`: with fewer devices, itself among them, it does not
+    take part.
 
-    Raises `Rejected` for whatever an honest hub would not ask now, and for an update that the parameters have no room
-    for; `Corrupt` for a state that is none.
+    Raises `Rejected` for whatever an honest hub would not ask now, for a round that is too small for this device, and
+    for an update that the parameters have no room for; `Corrupt` for a state that is none.
     """
     asked = question_of(question)
     known = _state_of(state)
@@ -68,10 +72,12 @@ def answered(state: bytes, question: bytes, update: Update | None = None) -> Ans
         if update is None:
             raise Rejected("this question is answered with an update")
         after, masked = known.mask(asked, update)
+        refuse_few(asked, after, own_least)
         return Answered(_noted(after, question, b""), encode(masked))
     if before:
         return Answered(state, before.answer)
     after, answer = _step(known, asked)
+    refuse_few(asked, after, own_least)
     content = encode(answer)
     if isinstance(answer, Revealed) and answer.renewed:
         return Answered(_renewed(after, answer.renewed, Given(_digest(question), content)), content)

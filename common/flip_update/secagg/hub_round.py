@@ -62,7 +62,7 @@ class HubRound:
         if len(devices) > parameters.devices:
             raise ConfigError(f"{len(devices)} devices", hint=f"the parameters are for {parameters.devices} at most")
         try:
-            fitting(len(devices), dropout, colluding)
+            fitting(len(devices), dropout, colluding, parameters.least)
         except Rejected as error:
             raise ConfigError(str(error)) from error
         members = {device: Member() for device in devices}
@@ -244,7 +244,7 @@ class HubRound:
         _chance.shuffle(state.circle)
         for number, device in enumerate(state.circle):
             state.members[device].number = number
-        state.ring = fitting(len(state.circle), state.dropout, state.colluding)
+        state.ring = fitting(len(state.circle), state.dropout, state.colluding, state.parameters.least)
 
     def _count(self) -> None:
         state = self._state

@@ -45,13 +45,15 @@ class Ring(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 @lru_cache(maxsize=64)
-def fitting(size: int, dropout: float, colluding: float) -> Ring:
+def fitting(size: int, dropout: float, colluding: float, least: int = FEWEST) -> Ring:
     """The smallest that bears at most these shares of its devices that drop out, and that collude with the hub (one of
     them in any case).
 
     With k neighbours, t of them needed, and of a device's neighbours at most d dropped and c colluding: t <= k - d, so
     that the round ends; t > c, so that what accomplices hold opens nothing; and t > k / 2 (`Ring.check`). d and c are
-    bounds of the hypergeometric distribution, or all there are. Raises `Rejected` when no number of neighbours does.
+    bounds of the hypergeometric distribution, or all there are. Where not all are neighbours, t >= `least` - 1: so each
+    device sees by itself that it is in no sum of fewer (`own_least`). Raises `Rejected` when no number of neighbours
+    does.
     """
     dropped, corrupt = int(size * dropout + 1e-9), max(1, int(size * colluding + 1e-9))
     degree = 2
@@ -59,7 +61,7 @@ def fitting(size: int, dropout: float, colluding: float) -> Ring:
         degree = min(degree, size - 1)
         lost = _most(size - 1, dropped, degree, log(size) + _FAILURE * log(2))
         false = _most(size - 1, corrupt, degree, log(size) + _PRIVACY * log(2))
-        threshold = max(degree // 2, false) + 1
+        threshold = max(degree // 2, false, least - 2 if degree < size - 1 else 0) + 1
         if threshold <= degree - lost and _holds_together(size, dropped + corrupt, degree):
             return Ring(size=size, degree=degree, threshold=threshold)
         if degree == size - 1:

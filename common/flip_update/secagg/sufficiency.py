@@ -55,7 +55,7 @@ def _refuse_fewer(state: HubState, left: int) -> None:
 def _refuse_small(state: HubState, answered: int) -> None:
     _refuse_fewer(state, answered)
     try:
-        fitting(answered, state.dropout, state.colluding)
+        fitting(answered, state.dropout, state.colluding, state.parameters.least)
     except Rejected as error:
         raise Rejected(f"{_told(state)}: {error}") from error
 

@@ -20,6 +20,7 @@ from flip_hub.artifacts.artifacts import Artifacts
 from flip_hub.contributions.room import Room
 from flip_hub.contributions.schemas import LateContribution, LateCounts, LateRecord
 from flip_hub.contributions.store import ContributionStore
+from flip_hub.federation.schemas import Phase
 from flip_hub.federation.store import RunStore
 from flip_hub.live import ListGrew, Listing, LiveHub, More
 from flip_hub.problem import Conflict, NotFound, TooLarge, TooMany
@@ -71,7 +72,8 @@ class Late:
     async def announce(self, device_id: DeviceId, late: LateReply, objects: list[Sha256]) -> LateNeeds:
         """Which of `objects` (that it consists of) are lacking; none means that it is kept.
 
-        Raises `TooMany` while there is no room, `TooLarge` when there never will be, `Conflict` for another's message.
+        Raises `TooMany` while there is no room, `TooLarge` when there never will be, `Conflict` for another's message,
+        `Rejected` for what is masked (`plan.secure`): alone it is of use to nobody.
         """
         async with self._changing:
             record = await self._store.late(late.message_id)
@@ -140,10 +142,12 @@ class Late:
         sent = await self._store.instruction(late.message_id)
         if sent is not None and sent.device_id not in ("", device_id):
             raise Conflict("this message was written to another device")
+        run, now = await self._runs.run_of_flower(late.run_id), self._clock()
+        if run is not None and run.plan.secure and (sent is None or sent.phase != Phase.EVALUATE):
+            raise Rejected("it is masked for a round that is over, and nothing takes those masks off any more")
         content = msgspec.msgpack.encode(late)
         declared = len(content) + max(late.size, 0)
         await self._need_room(device_id, declared)
-        run, now = await self._runs.run_of_flower(late.run_id), self._clock()
         contribution = LateContribution(
             message_id=late.message_id,
             device_id=device_id,

@@ -14,6 +14,7 @@ from flip_agent.federation.mods.local_parts import LocalParts
 from flip_agent.federation.mods.packed_update import PackedUpdate
 from flip_agent.federation.mods.private_update import PrivateUpdate
 from flip_agent.federation.mods.secure_update import SecureUpdate
+from flip_update.secagg.parameters import FEWEST
 from flip_wire.models import Sha256
 from flip_wire.statements import Signed, content_hash
 from flip_wire.terms import ACCOUNT, RECORD, Account, Terms, encode
@@ -24,13 +25,14 @@ Sign = Callable[[Sha256, Sha256, float | None], Signed]
 """Of the instruction's arrays, the reply's content, and the samples it stands on (`flip_wire.statements`)."""
 
 
-def mods_of(terms: Terms | None, sign: Sign | None = None) -> list[Mod]:
-    """From the outermost to the one next to the app. `sign`: None where nobody signs what the reply holds."""
+def mods_of(terms: Terms | None, sign: Sign | None = None, *, secure_least: int = FEWEST) -> list[Mod]:
+    """From the outermost to the one next to the app. `sign`: None where nobody signs what the reply holds;
+    `secure_least`: the device's setting."""
     if terms is None:
         return []
     mods: list[Mod] = [Accounted(terms, sign)]
     if terms.secure:
-        mods.append(SecureUpdate(terms.local))
+        mods.append(SecureUpdate(terms.local, secure_least))
     if terms.form is not None and terms.form.codec != "float":
         mods.append(PackedUpdate(terms.form, terms.local))
     if terms.privacy is not None:

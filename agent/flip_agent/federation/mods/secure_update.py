@@ -15,6 +15,7 @@ from flip_agent.federation.mods.records import Record, arrays_of, hidden, need_s
 from flip_runtime.errors import Corrupt, Rejected
 from flip_update.local_parts import split
 from flip_update.secagg.device import NEW, Update, answered, ended, needs_update
+from flip_update.secagg.parameters import FEWEST
 from flip_wire.terms import ANSWER, PACKED_WHOLE, QUESTION, SECURE, WEIGHTED_BY
 
 STATE = "flip.secagg"
@@ -22,27 +23,29 @@ _STATE = "state"
 
 
 class SecureUpdate:
-    def __init__(self, local: Sequence[str] = ()) -> None:
-        """Arrays that match `local` are no part of the update."""
+    def __init__(self, local: Sequence[str] = (), own_least: int = FEWEST) -> None:
+        """Arrays that match `local` are no part of the update; `own_least`: `federation.secure_least`."""
         self._local = local
+        self._own_least = own_least
 
     def __call__(self, message: Message, context: Context, call_next: ClientAppCallable) -> Message:
         """The app is called for the stage that needs its update alone.
 
-        Raises `Rejected` for what an honest hub would not ask now, and for an update that cannot be masked; `Corrupt`
-        for a state that is none. Nothing leaves the device then.
+        Raises `Rejected` for what an honest hub would not ask now, for rounds of fewer devices than this one puts up
+        with, and for an update that cannot be masked; `Corrupt` for a state that is none. Nothing leaves the device
+        then.
         """
         question, weighted_by = _asked(message.content)
         with hidden(context, STATE) as kept:
             update, state = None, _state(kept)
-            if needs_update(state, question):
+            if needs_update(state, question, self._own_least):
                 asked = arrays_of(message.content)
                 base = {} if asked is None else split(asked[1], self._local)[0]
                 reply = call_next(message, context)
                 if reply.has_error():
                     return reply
                 update = _update(reply, base, weighted_by)
-            state, answer = answered(state, question, update)
+            state, answer = answered(state, question, update, self._own_least)
             context.state[STATE] = ConfigRecord({_STATE: state})
         return Message(RecordDict({SECURE: _record(answer)}), reply_to=message)
 

@@ -21,7 +21,7 @@ def check_secure(plan: Plan) -> None:
     parameters_of(plan.secure, length=1)
     for size in {plan.secure.least, plan.secure.most}:
         try:
-            fitting(size, plan.secure.dropout, plan.secure.colluding)
+            fitting(size, plan.secure.dropout, plan.secure.colluding, plan.secure.least)
         except Rejected as error:
             raise Rejected(f"{FIELD}.dropout: {error.args[0]}", hint=error.hint) from error
     if plan.strategy and plan.strategy not in MEANS:
