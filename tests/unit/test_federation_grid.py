@@ -295,6 +295,16 @@ def test_more_devices_are_asked_than_the_strategy_chose_and_the_first_enough_end
     assert reports[-1].reason == "its round had its 2 results before"
 
 
+def test_a_reply_that_is_refused_is_none_of_the_results_that_end_a_round(journal: Journal) -> None:
+    grid, reports, inner = planned({1: 0, 2: 0, 3: 4, 4: 1_000}, journal, RoundRules(over_sample=1.0))
+    answers(inner, {1: trained(float("nan")), 2: trained(1.0), 3: trained(1.0)})
+    replies = grid.send_and_receive(training([1, 2], 1))
+    assert [reply.metadata.src_node_id for reply in replies if reply.has_content()] == [2, 3]
+    assert reports[-1] == ReplyRefused(
+        round=1, phase="train", node="1", message="m0", reason="w has values that are not finite"
+    )
+
+
 def test_devices_of_the_roster_that_are_barred_are_not_there(journal: Journal) -> None:
     facts = {7: NodeFacts(node="7", device_id=DeviceId("dev-7"), agent=True, barred="its site is Bern")}
     clock = iter([0.0, 1.0, 2.0, 70.0])

@@ -196,7 +196,7 @@ class RoundGrid(Grid):
                     self._latecomers.came(reply)
                     late.append(reply)
             waiting -= {answered_by(reply) for reply in replies}
-            if wait.is_over(replies, waiting):
+            if wait.is_over(lambda: self._intake.usable(replies), waiting):
                 break
             self.clock.sleep(wait.next_look(), wait.left())
         self._let_wait(waiting, wait)

@@ -32,14 +32,21 @@ class Intake:
     def __init__(self, demands: Demands = Demands()) -> None:  # noqa: B008  frozen
         self.demands = demands
         """Of the strategy that is running."""
+        self._faults: dict[str, str] = {}
+        """Of replies that `refusals` has not been asked about yet."""
+
+    def usable(self, replies: Sequence[Message]) -> int:
+        """How many have no fault of their own, whatever the others are like; each is looked at once."""
+        return sum(reply.has_content() and not self._fault(reply) for reply in replies)
 
     def refusals(self, replies: Sequence[Message], base: ArrayRecord | None) -> dict[str, str]:
         """Why, in words for people, by the id of the instruction; `base` are the arrays that were sent."""
         refused: dict[str, str] = {}
         sound = [reply for reply in replies if reply.has_content()]
         for reply in sound:
-            if reason := _not_finite(reply) or self.demands.wrong(reply):
+            if reason := self._fault(reply):
                 refused[reply.metadata.reply_to_message_id] = reason
+        self._faults = {}
         for of_them in (self._lacking, odd_numbers):
             sound = [reply for reply in sound if reply.metadata.reply_to_message_id not in refused]
             refused |= of_them(sound)
@@ -49,6 +56,12 @@ class Intake:
             sound = [reply for reply in sound if reply.metadata.reply_to_message_id not in refused]
             refused |= _odd_ones(sound, form_of, like)
         return refused
+
+    def _fault(self, reply: Message) -> str:
+        key = reply.metadata.reply_to_message_id
+        if key not in self._faults:
+            self._faults[key] = _not_finite(reply) or self.demands.wrong(reply)
+        return self._faults[key]
 
     def _lacking(self, replies: Sequence[Message]) -> Mapping[str, str]:
         """None where all of several are so: it is the app that is wrong, and its strategy says so at once."""

@@ -1,9 +1,7 @@
 """How long one exchange with devices goes on, and whether it counts: the plan's rules without clock or I/O but time."""
 
 import math
-from collections.abc import Collection, Sequence
-
-from flwr.app import Message
+from collections.abc import Callable, Collection
 
 from flip_hub.federation.aggregator.clock import Clock
 from flip_hub.federation.plan import RoundRules
@@ -34,11 +32,11 @@ class Wait:
         self._began = clock.now()
         self.ended_because = ""
 
-    def is_over(self, replies: Sequence[Message], waiting: Collection[str]) -> bool:
-        """And if so, `ended_because` says why, for those that have not answered."""
+    def is_over(self, results: Callable[[], int], waiting: Collection[str]) -> bool:
+        """And if so, `ended_because` says why, for those that have not answered. `results`: how many are of use."""
         if not waiting:
             return True
-        if self.extra and sum(not reply.has_error() for reply in replies) >= self._wanted:
+        if self.extra and results() >= self._wanted:
             self.ended_because = f"its round had its {self._wanted} results before"
         elif self._limit is not None and self.left() <= 0:
             self.ended_because = f"its round had ended after {self._limit:g} s"

@@ -79,7 +79,7 @@ class Attempt:
         while waiting:
             for reply in self._grid.pull_messages(waiting):
                 self._take(stage, waiting.pop(reply.metadata.reply_to_message_id), reply, vectors)
-            if wait.is_over((), waiting):
+            if wait.is_over(lambda: 0, waiting):
                 break
             self._grid.clock.sleep(wait.next_look(), wait.left())
         self._grid.missed(set(waiting), wait.ended_because)
