@@ -101,8 +101,8 @@ def test_a_failed_reply_is_kept_with_its_device_phase_and_reason() -> None:
 
 def test_of_a_device_that_fails_again_and_again_in_a_round_the_newest_reason_is_kept() -> None:
     story = Story()
-    story.tell(asked(1), *(reply(1, "2", f"try {number}") for number in range(1000)))
-    assert story.rounds[1].failures == [RoundFailure(device_id=B, phase=Phase.TRAIN, reason="try 999")]
+    story.tell(asked(1), *(reply(1, "2", f"try {number}") for number in range(1000)), reply(1, "2", "x" * 10_000))
+    assert story.rounds[1].failures == [RoundFailure(device_id=B, phase=Phase.TRAIN, reason="x" * 500)]
 
 
 def test_a_node_that_is_no_device_of_ours_is_shown_by_its_number() -> None:

@@ -30,6 +30,8 @@ Item = TypeVar("Item")
 
 PATIENCE = 20.0
 """Seconds between rounds after which people are told; importing torch and exporting a model take less."""
+_LONGEST = 500
+"""Characters that are kept of why a device failed: it may say anything."""
 
 
 def fold(
@@ -116,7 +118,7 @@ def _answered(round: Round, device: DeviceId, phase: Phase, error: str) -> Round
     round = _asked(round, [device])
     if not error:
         return replace(round, answered=_union(round.answered, [device]))
-    failure = RoundFailure(device_id=device, phase=phase, reason=error)
+    failure = RoundFailure(device_id=device, phase=phase, reason=error[:_LONGEST])
     others = [each for each in round.failures if (each.device_id, each.phase) != (device, phase)]
     return replace(round, failures=[*others, failure])  # the newest: without rounds a device may fail again and again
 
