@@ -180,6 +180,15 @@ def test_noise_of_the_devices_own_hides_the_sum_as_well(folder: Path) -> None:
         assert np.abs(result.arrays[name].numpy() - array).max() < 1e-3
 
 
+def test_that_noise_is_in_what_is_masked_and_not_beside_it(folder: Path) -> None:
+    local = Local(clipping_norm=1.0, message_epsilon=50.0, message_delta=1e-6, budget=1e15, delta=1e-5)
+    run = SecureRun(folder, Plan(secure=replace(SECURE_PLAN, clip=100 * local.stddev), privacy=local))
+    result = run.start(Fleet())
+    off = [result.arrays[name].numpy() - np.mean([_at(node, name) for node in ALL], axis=0) for name in MODEL]
+    spread = np.std(np.concatenate([each.ravel() for each in off])) / (local.stddev / len(ALL) ** 0.5)
+    assert 0.2 < spread < 2.5, "13 values: the chance to be outside is below 1e-6"
+
+
 def test_an_adaptive_optimiser_of_the_hub_gets_the_mean(folder: Path) -> None:
     result = SecureRun(folder).start(Fleet(), rounds=2, strategy=FedAdam())
     assert all(np.isfinite(array.numpy()).all() for array in result.arrays.values())
