@@ -16,6 +16,7 @@ from flip_agent.federation.flower import context, context_state
 from flip_agent.federation.mods.chain import chain, mods_of
 from flip_hub.federation.aggregator.grid import RoundGrid
 from flip_hub.federation.aggregator.instructions import Instructions
+from flip_hub.federation.aggregator.privacy.asked import Asked
 from flip_hub.federation.aggregator.privacy.ledger import Ledger
 from flip_hub.federation.aggregator.progress_reports import ProgressReports
 from flip_hub.federation.aggregator.roster import Roster
@@ -150,7 +151,8 @@ class SecureRun:
         rounds = SecureRounds(
             RUN, plan.secure, ours, self.heard.send, journal.folder, rules=plan.rounds, local=plan.local
         )
-        ledger = None if plan.privacy is None else Ledger(plan.privacy, [], self.heard.send, refuse=ours.refuse)
+        asked = Asked(journal.folder)
+        ledger = plan.privacy and Ledger(plan.privacy, [], self.heard.send, refuse=ours.refuse, asked=asked)
         reports = ProgressReports(self.heard.send, VersionMaker(self._folder))
         conductor = Conductor(ours, Saved(journal), reports, seed=7, ledger=ledger, secure=rounds)
         try:

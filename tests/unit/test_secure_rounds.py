@@ -22,8 +22,8 @@ from flip_hub.federation.aggregator.secure.vectors import Vectors
 from flip_hub.federation.aggregator.strategies.fedbuff import FedBuff
 from flip_hub.federation.plan import Plan, RoundRules
 from flip_hub.federation.privacy.schemas import Local
-from flip_hub.federation.schemas import RepliesMissed, Round, RunReport
-from flip_runtime.errors import Rejected
+from flip_hub.federation.schemas import Released, RepliesMissed, Round, RunReport
+from flip_runtime.errors import Corrupt, Rejected
 from flip_update.secagg.device_round import DeviceRound
 from flip_wire.fleet import DeviceId
 from flip_wire.terms import ANSWER, SECURE
@@ -187,6 +187,29 @@ def test_that_noise_is_in_what_is_masked_and_not_beside_it(folder: Path) -> None
     off = [result.arrays[name].numpy() - np.mean([_at(node, name) for node in ALL], axis=0) for name in MODEL]
     spread = np.std(np.concatenate([each.ravel() for each in off])) / (local.stddev / len(ALL) ** 0.5)
     assert 0.2 < spread < 2.5, "13 values: the chance to be outside is below 1e-6"
+
+
+def test_noise_that_is_drawn_again_because_its_round_is_begun_anew_is_paid_for_again(folder: Path) -> None:
+    """Whoever kept the sum of the first attempt has two noisy ones of the same devices."""
+    local = Local(clipping_norm=1.0, message_epsilon=1.0, message_delta=1e-6, budget=1e15, delta=1e-5)
+    run, fleet = SecureRun(folder, Plan(secure=SECURE_PLAN, privacy=local)), Fleet(dies_at=3)
+    with pytest.raises(Killed):  # masked, and not opened
+        run.start(fleet)
+    fleet.left = -1
+    run.start(fleet, rounds=2)
+    told = [report.privacy for report in run.heard.reports if isinstance(report, Released)]
+    assert [sum(release.times for release in each.releases) for each in told] == [0, 1, 2, 3]
+    assert len(fleet.seen) == 3 * len(ALL)
+
+
+def test_an_account_that_cannot_be_read_starts_nothing(folder: Path) -> None:
+    local = Local(clipping_norm=1.0, message_epsilon=1.0, message_delta=1e-6, budget=1e15, delta=1e-5)
+    run, fleet = SecureRun(folder, Plan(secure=SECURE_PLAN, privacy=local)), Fleet()
+    (folder / "run-1").mkdir()
+    (folder / "run-1" / "private-releases").write_bytes(b"{")
+    with pytest.raises(Corrupt, match="says no more what the run has spent"):
+        run.start(fleet)
+    assert fleet.sent == {}
 
 
 def test_an_adaptive_optimiser_of_the_hub_gets_the_mean(folder: Path) -> None:

@@ -17,6 +17,7 @@ from flip_hub.federation.aggregator.grid import RoundGrid
 from flip_hub.federation.aggregator.hub_line import HubLine
 from flip_hub.federation.aggregator.instructions import Instructions
 from flip_hub.federation.aggregator.kept_late import KeptLate
+from flip_hub.federation.aggregator.privacy.asked import Asked
 from flip_hub.federation.aggregator.privacy.ledger import Ledger
 from flip_hub.federation.aggregator.progress_reports import ProgressReports, Send
 from flip_hub.federation.aggregator.roster import Roster
@@ -119,7 +120,8 @@ class Engine:
         plan = self.brief.plan
         if plan.privacy is None:
             return None
-        return Ledger(plan.privacy, self.brief.releases, send, local=plan.local, refuse=self.grid.refuse)
+        asked = None if plan.secure is None else Asked(self._journal.folder)
+        return Ledger(plan.privacy, self.brief.releases, send, local=plan.local, refuse=self.grid.refuse, asked=asked)
 
     def _secure(self, send: Send) -> SecureRounds | None:
         plan, run_id = self.brief.plan, self.brief.run_id

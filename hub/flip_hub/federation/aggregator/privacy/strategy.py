@@ -98,7 +98,7 @@ def private(
 
 class Private(Strategy):
     # not in `vars`: a checkpoint holds the strategy's memory, the releases and the norm, and nothing of the plan
-    __slots__ = ("_base", "_before", "_kept", "_local", "_order", "_privacy", "_refuse", "_wrapper")
+    __slots__ = ("_base", "_before", "_kept", "_local", "_order", "_privacy", "_refuse", "_wrapper", "asked")
 
     def __init__(
         self,
@@ -114,6 +114,8 @@ class Private(Strategy):
         """How often, by noise multiplier; those of other runs as well."""
         self.norm: float | None = None
         """The clipping norm of the next round, where it adapts."""
+        self.asked: Callable[[list[Release]], None] = lambda _: None
+        """Is told before devices are asked, in mode `local`."""
         self._privacy = privacy
         self._before = list(releases)
         self._wrapper = wrapper
@@ -163,6 +165,7 @@ class Private(Strategy):
             messages = list(self.strategy.configure_train(server_round, arrays, config, grid))
             if messages:
                 self._spend()  # devices release what they send, whatever becomes of it here
+                self.asked(self.state())
             return messages
         if self.norm is not None and isinstance(self._privacy, HubAdaptive | DeviceAdaptive):
             self._wrapper.clipping_norm = self.norm
