@@ -134,7 +134,22 @@ async def test_a_socket_left_by_a_killed_hub_is_no_hub(hub: CoreHub, folder: Pat
         dead.bind(str(left / "admin.sock"))
     ran = await flip_hub(folder, "users", "list", state=left)
     assert ran.returncode == 1
-    assert "not logged in" in ran.stderr
+    assert f"the hub on this machine does not answer ({left / 'admin.sock'}) (start it: flip-hub serve" in ran.stderr
+
+
+@pytest.mark.asyncio
+async def test_the_hub_that_the_environment_names_is_asked_and_no_other_whatever_login_was_kept(
+    hub: CoreHub, folder: Path
+) -> None:
+    here, given = Typed(hub, folder, there=True), ("--password-file", str(folder / "password"))
+    await here("users", "add", "ada", *given)
+    assert "until you unset it" in await here("login", hub.url, "--username", "ada", *given)
+    assert "ada" in await here("users", "list"), "the socket's role, not that of ada's login"
+    ran = await flip_hub(folder, "users", "list", state=folder / "stopped")
+    assert ran.returncode == 1
+    assert f"no hub answers at {folder / 'stopped' / 'admin.sock'}" in ran.stderr
+    assert f"the hub of your login, {hub.url}, unset FLIP_HUB__STATE" in ran.stderr
+    assert "logged out" in await here("logout")
 
 
 _ASK = """

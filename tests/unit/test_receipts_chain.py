@@ -157,7 +157,7 @@ def test_the_hub_cannot_alter_what_a_device_has_signed() -> None:
 
 
 def test_a_device_s_signature_with_a_key_that_is_not_its_own_is_found_by_who_knows_its_key() -> None:
-    verdict = checked(CHAIN, seal(CHAIN), keys={"dev-1": PEMS[0]})
+    verdict = checked(CHAIN, seal(CHAIN), keys={"dev-0": PEMS[0], "dev-1": PEMS[0]})
     assert verdict.broken is not None
     assert "entry 2 (round 1, dev-1) is signed with another key" in verdict.broken.what
 
@@ -222,3 +222,23 @@ def test_the_command_line_says_what_is_wrong_and_where(folder: Path, capsys: pyt
     with pytest.raises(SystemExit):
         main(["receipts", "verify", str(file), "--hub-key", str(key)])
     assert "another key than the hub's" in capsys.readouterr().err
+
+
+def test_keys_that_were_meant_to_be_trusted_are_never_passed_over(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that somebody failed to fill would else mean: as the receipts themselves say."""
+    file, given = folder / "receipts", folder / "given"
+    write_lines(file, lines_of(CHAIN, seal(CHAIN)))
+
+    def refused(flag: str, content: str) -> str:
+        given.write_text(content)
+        with pytest.raises(SystemExit):
+            main(["receipts", "verify", str(file), flag, str(given)])
+        return capsys.readouterr().err
+
+    for content in ("", "{}", PEMS[0]):
+        assert f"{given}: this is no public key in OpenSSH's format" in refused("--hub-key", content)
+    assert "dev-0) is of a device whose key is not among those given" in refused("--device-keys", "{}")
+    file.write_text("{}\n")
+    assert f"{file}: these are no receipts" in refused("--hub-key", HUB.line)

@@ -1,5 +1,10 @@
-"""Which hub a command speaks to, and as whom: the one that `flip-hub login` named, or else the one on this machine."""
+"""Which hub a command speaks to, and as whom.
 
+The one on this machine whose state `FLIP_HUB__STATE` names; or else the one that `flip-hub login` named; or else the one
+on this machine.
+"""
+
+import os
 import socket
 from pathlib import Path
 from typing import TypeVar
@@ -10,12 +15,13 @@ from flip_hub.datasets_client import DatasetsApi
 from flip_hub.hub_calls import HubCalls
 from flip_hub.people_client import PeopleApi
 from flip_hub.rollouts_client import RolloutsApi
-from flip_hub.session_file import LOG_IN, load_session, renew_session
+from flip_hub.session_file import LOG_IN, SavedSession, load_session, renew_session
 from flip_hub.settings import Settings
 from flip_runtime.config import load_config
 from flip_runtime.errors import Rejected
 
 C = TypeVar("C", bound=HubCalls)
+STATE = "FLIP_HUB__STATE"
 
 
 def the_hub() -> HubApi:
@@ -43,17 +49,35 @@ def the_datasets() -> DatasetsApi:
     return _connected(DatasetsApi)
 
 
+def logged_in(kind: type[C], saved: SavedSession) -> C:
+    """The hub of that login; the session is renewed when it must be."""
+    hub = kind(saved.url, ca=saved.ca)
+    hub.bear(saved.session, lambda calls, stale: renew_session(stale, lambda s: calls.refresh(s.refresh_token)))
+    return hub
+
+
+def named_state() -> str:
+    """Of a hub on this machine, as the environment names it; empty: it names none."""
+    return os.environ.get(STATE, "")
+
+
 def _connected(kind: type[C]) -> C:
     saved = load_session()
-    if saved is not None:
-        hub = kind(saved.url, ca=saved.ca)
-        hub.bear(saved.session, lambda calls, stale: renew_session(stale, lambda s: calls.refresh(s.refresh_token)))
-        return hub
+    if saved is not None and not named_state():
+        return logged_in(kind, saved)
     local = load_config(Settings, None).hub.admin_socket
-    if not answers(local):
-        hint = f"{LOG_IN}; on the hub's own machine, be root or its user, and set FLIP_HUB__STATE as hub.state says"
-        raise Rejected("not logged in", hint=hint)
-    return kind.on_this_machine(local)
+    if answers(local):
+        return kind.on_this_machine(local)
+    if saved is not None:
+        raise Rejected(
+            f"no hub answers at {local}, which {STATE} names",
+            hint=f"start it: flip-hub serve; for the hub of your login, {saved.url}, unset {STATE}",
+        )
+    if os.path.exists(local):  # also where we may not look into its folder
+        hint = f"start it: flip-hub serve; be root or its user; for another hub {LOG_IN}"
+        raise Rejected(f"the hub on this machine does not answer ({local})", hint=hint)
+    hint = f"{LOG_IN}; on the hub's own machine, be root or its user, and set {STATE} as hub.state says"
+    raise Rejected("not logged in", hint=hint)
 
 
 def answers(path: Path) -> bool:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from flip_hub.commands.connection import the_people
+from flip_hub.commands.connection import STATE, logged_in, named_state, the_people
 from flip_hub.commands.files import read_file
 from flip_hub.commands.output import say, show, when
 from flip_hub.commands.parsing import AddParser, add_command, add_group, add_json
@@ -33,13 +33,15 @@ def login(options: argparse.Namespace) -> None:
         session = hub.login(options.username, known_password(options.password_file))
         path = save_session(SavedSession(url=hub.url, session=session, ca=ca))
     say(f"logged in as {session.username} until {when(session.ends_at)}, session in {path}")
+    if state := named_state():
+        say(f"{STATE} is set: commands speak to the hub of {state}, not to this one, until you unset it")
 
 
 def logout(options: argparse.Namespace) -> None:
     saved = load_session()
     if saved is None:
         raise Rejected("not logged in", hint=LOG_IN)
-    with the_people() as hub:
+    with logged_in(PeopleApi, saved) as hub:
         try:
             if options.everywhere:
                 hub.logout_everywhere()

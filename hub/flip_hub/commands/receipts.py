@@ -5,8 +5,9 @@ from pathlib import Path
 
 import msgspec
 
+from flip_hub.apps.signatures import load_public_key
 from flip_hub.commands.connection import the_hub
-from flip_hub.commands.files import read_file
+from flip_hub.commands.files import content_of, read_file
 from flip_hub.commands.output import as_json, say, show, when
 from flip_hub.commands.parsing import AddParser, add_command, add_group, add_json
 from flip_hub.receipts.file import Verdict, lines_of, read_lines, verify, write_lines
@@ -73,14 +74,24 @@ def show_device_keys(options: argparse.Namespace) -> None:
 
 
 def verify_receipts(options: argparse.Namespace) -> None:
-    hub_key = "" if options.hub_key is None else read_file(options.hub_key).decode(errors="replace").strip()
-    keys: dict[DeviceId, str] = {}
+    hub_key = "" if options.hub_key is None else _hub_key(options.hub_key)
+    keys: dict[DeviceId, str] | None = None
     if options.device_keys is not None:
         try:
             keys = msgspec.json.decode(read_file(options.device_keys), type=dict[DeviceId, str])
         except msgspec.DecodeError as error:
             raise ConfigError(f"{options.device_keys}: {error}", hint='give {"dev-...": "-----BEGIN ..."}') from error
-    _tell(verify(read_lines(options.file), keys, hub_key), options.json)
+    with content_of(options.file):
+        verdict = verify(read_lines(options.file), keys, hub_key)
+    _tell(verdict, options.json)
+
+
+def _hub_key(path: Path) -> str:
+    """An empty file is none: else whoever failed to write it would trust the key that the receipts name."""
+    line = read_file(path).decode(errors="replace").strip()
+    with content_of(path):
+        load_public_key(line)
+    return line
 
 
 def _tell(verdict: Verdict, json: bool) -> None:

@@ -26,9 +26,10 @@ class Verification:
     """Takes the entries one by one; memory grows with the statements that were accepted, 32 bytes each."""
 
     def __init__(self, run_id: str, keys: Mapping[DeviceId, str] | None = None, hub_key: str = "") -> None:
-        """`keys`: PEM of devices that are known from elsewhere, `hub_key`: the hub's line; else those in the chain."""
+        """`keys`: PEM of all devices, `hub_key`: the hub's line, as they are known from elsewhere; else those in the
+        chain."""
         self._run_id = run_id
-        self._keys = keys or {}
+        self._keys = keys
         self._hub_key = hub_key
         self._accepted: set[bytes] = set()
         self.end = End()
@@ -66,7 +67,9 @@ class Verification:
         if entry.signed is None:
             return f"{named} has a key and no signature" if entry.key else ""
         said = entry.signed.statement
-        if self._keys.get(entry.device_id, entry.key) != entry.key:
+        if self._keys is not None and entry.device_id not in self._keys:
+            return f"{named} is of a device whose key is not among those given"
+        if self._keys is not None and self._keys[entry.device_id].strip() != entry.key.strip():
             return f"{named} is signed with another key than that device's"
         if not is_signed_by(entry.key, entry.signed):
             return f"{named}: the device's signature is not good"

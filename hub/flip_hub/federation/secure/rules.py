@@ -11,6 +11,7 @@ from flip_update.secagg.parameters import Parameters
 from flip_update.secagg.ring import fitting
 
 FIELD = "plan.secure"
+CANNOT_KEEP = "it would send what stays on devices (plan.local): its agent is too old, or none of ours"
 UNABLE = "it cannot mask its updates: its agent is too old, or none of ours"
 
 
@@ -70,4 +71,6 @@ def strangers(plan: Plan) -> str:
     """Why nodes that are no agents of ours take no part; empty when they do."""
     if plan.secure is not None:
         return UNABLE
-    return "" if on_devices(plan.privacy) is None else CANNOT_HIDE
+    if on_devices(plan.privacy) is not None:
+        return CANNOT_HIDE
+    return CANNOT_KEEP if plan.local else ""
