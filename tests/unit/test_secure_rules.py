@@ -9,7 +9,7 @@ from flip_hub.commands.run_secure import add_secure, secure_of
 from flip_hub.federation.plan import Folding, Plan, RoundRules, Update
 from flip_hub.federation.privacy.on_devices import UNABLE as CANNOT_HIDE
 from flip_hub.federation.privacy.schemas import DeviceFixed, HubFixed, Local
-from flip_hub.federation.secure.rules import UNABLE, check_secure, strangers
+from flip_hub.federation.secure.rules import CANNOT_KEEP, UNABLE, check_secure, strangers
 from flip_hub.federation.secure.schemas import SecureAggregation
 from flip_runtime.errors import Rejected
 
@@ -64,6 +64,7 @@ def test_noise_on_each_device_goes_together_with_sums() -> None:
 def test_nodes_that_are_no_agents_take_no_part() -> None:
     assert strangers(Plan(secure=SECURE)) == UNABLE
     assert strangers(Plan(privacy=LOCAL)) == CANNOT_HIDE
+    assert strangers(Plan(local=["head.*"])) == CANNOT_KEEP
     assert strangers(Plan()) == ""
 
 

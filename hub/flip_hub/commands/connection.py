@@ -1,7 +1,7 @@
 """Which hub a command speaks to, and as whom.
 
-The one on this machine whose state `FLIP_HUB__STATE` names; or else the one that `flip-hub login` named; or else the one
-on this machine.
+The one on this machine whose state `FLIP_HUB__STATE` names; or else the one that `flip-hub login` named; or else the
+one on this machine.
 """
 
 import os
