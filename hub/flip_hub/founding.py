@@ -54,9 +54,8 @@ async def _make_admin(settings: Settings, admin: str | None, password_file: Path
         await users.add(new_user(admin, password_hash, Role.ADMIN))
         await audit_of(settings, mongo.database).note("init", actor=f"local:{os.getuid()}", subject=admin)
     except DatabaseDown as error:
-        raise Unavailable(
-            "MongoDB is not reachable", hint="start it, or correct mongo.url, then run init again"
-        ) from error
+        hint = "start it, or correct mongo.url, then run init again"
+        raise Unavailable(f"MongoDB is not reachable at {mongo.server}", hint=hint) from error
     finally:
         mongo.close()
     where = f"password in {password_file}" if password_file is not None else f"password, shown only now: {password}"

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
 from pymongo.errors import ConnectionFailure, PyMongoError
@@ -53,6 +54,8 @@ class Mongo:
             )
         except (PyMongoError, ValueError) as error:
             raise ConfigError(f"mongo.url or mongo.database: {error}", hint="correct [mongo] in hub.toml") from error
+        self.server = urlsplit(settings.url).netloc.rpartition("@")[2]
+        """For people: without user and password."""
         self.prepared = asyncio.Event()
         """Set once the server was there and the registry is as this hub expects it."""
         self._said_away = False
@@ -89,7 +92,9 @@ class Mongo:
         backoff, failures = Backoff(first=0.5, most=5.0), 0
         while await self._away():
             if not self._said_away:
-                log.warning("MongoDB is not reachable, waiting for it", extra={"setting": "mongo.url"})
+                log.warning(
+                    "MongoDB is not reachable, waiting for it", extra={"server": self.server, "setting": "mongo.url"}
+                )
             self._said_away = True
             failures += 1
             await asyncio.sleep(backoff.delay(failures))

@@ -93,8 +93,11 @@ def test_a_hub_that_was_never_initialised_says_how(folder: Path) -> None:
 
 
 def test_mongodb_that_is_away_is_named_by_init_which_can_be_run_again(folder: Path) -> None:
-    config = _write(folder, _settings(folder, f"mongodb://127.0.0.1:{free_port()}"))
-    assert "mongo.url" in _one_line(_run("init", "--config", str(config), folder=folder), 1)
+    server = f"127.0.0.1:{free_port()}"
+    config = _write(folder, _settings(folder, f"mongodb://me:secret@{server}"))
+    line = _one_line(_run("init", "--config", str(config), folder=folder), 1)
+    assert f"not reachable at {server} " in line
+    assert "mongo.url" in line
 
 
 @pytest.mark.parametrize("taken", ["hub", "fleet"])

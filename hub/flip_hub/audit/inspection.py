@@ -15,6 +15,7 @@ async def inspect_audit(settings: Settings) -> Verdict:
     try:
         return await verify_chain(AuditStore(mongo.database), head)
     except DatabaseDown as error:
-        raise Unavailable("MongoDB is not reachable", hint="start it, or correct mongo.url") from error
+        hint = "start it, or correct mongo.url"
+        raise Unavailable(f"MongoDB is not reachable at {mongo.server}", hint=hint) from error
     finally:
         mongo.close()

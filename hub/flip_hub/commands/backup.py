@@ -77,7 +77,8 @@ def _with_registry(settings: Settings, work: "Callable[[Database], Awaitable[Non
         try:
             await work(mongo.database)
         except DatabaseDown as error:
-            raise Unavailable("MongoDB is not reachable", hint="start it, or correct mongo.url") from error
+            hint = "start it, or correct mongo.url"
+            raise Unavailable(f"MongoDB is not reachable at {mongo.server}", hint=hint) from error
         finally:
             mongo.close()
 
