@@ -1,12 +1,10 @@
 """python -m flip_lab REQUEST: one experiment; `flip-hub lab` starts it."""
 
 import asyncio
-import contextlib
 import logging
 import signal
 import sys
-import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -14,15 +12,18 @@ import msgspec
 from flip_hub.federation.lab_request import LabRequest, decode
 from flip_hub.federation.schemas import RunStatus
 from flip_lab.lab import experiment
+from flip_lab.places import check_report, folder_of, forget_settings
 from flip_lab.report import LabReport, in_words
-from flip_runtime.errors import ConfigError, FlipError
+from flip_runtime.errors import FlipError
 
 
 def main() -> int:
     request = decode(sys.argv[1])
     logging.basicConfig(level=logging.CRITICAL)  # what processes say is in their logs; here only what came of it
+    forget_settings()
     try:
-        with _folder(request) as folder:
+        check_report(request.report)
+        with folder_of(request.folder) as folder:
             report = asyncio.run(_until_interrupted(request, folder))
     except FlipError as error:
         return _fail(str(error))
@@ -30,10 +31,13 @@ def main() -> int:
         return _fail("; ".join(str(error) for error in _leaves(group)))
     except asyncio.CancelledError:
         return 130
-    if request.report is not None:
-        request.report.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
     for line in in_words(report, request.metric):
         print(line)
+    try:
+        if request.report is not None:
+            request.report.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+    except OSError as error:
+        return _fail(f"--report {request.report}: {error.strerror}")
     return 0 if report.status == RunStatus.FINISHED else 1
 
 
@@ -43,19 +47,6 @@ async def _until_interrupted(request: LabRequest, folder: Path) -> LabReport:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     return await task
-
-
-@contextlib.contextmanager
-def _folder(request: LabRequest) -> Generator[Path]:
-    """Raises `ConfigError` when the one that was named has something in it."""
-    if request.folder is None:
-        with tempfile.TemporaryDirectory(prefix="flip-lab-") as name:
-            yield Path(name)
-        return
-    request.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if any(request.folder.iterdir()):
-        raise ConfigError(f"--folder {request.folder} is not empty", hint="name a new one: a lab begins with nothing")
-    yield request.folder.resolve()
 
 
 def _fail(reason: str) -> int:

@@ -97,15 +97,22 @@ class Faults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     traces: list[Trace] = []
 
 
-def load_faults(path: Path) -> Faults:
-    """Raises `ConfigError` that names the file, and the value that cannot be."""
+def load_faults(path: Path, devices: int) -> Faults:
+    """`devices`: how many the lab has. Raises `ConfigError` that names the file, and the value that cannot be."""
     try:
         faults = msgspec.convert(tomllib.loads(path.read_text()), Faults)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, msgspec.ValidationError) as error:  # no TOML, no UTF-8, or a value out of range
         raise ConfigError(f"{path}: {error}", hint="docs/LAB.md names what it may hold") from error
+    seen: set[int] = set()
     for trace in faults.traces:
+        if trace.device > devices:
+            hint = f"the lab has devices 1 to {devices}: correct it, or give --devices"
+            raise ConfigError(f"{path}: [[traces]] names device {trace.device}", hint=hint)
+        if trace.device in seen:
+            raise ConfigError(f"{path}: device {trace.device} has two [[traces]]", hint="write one for each device")
+        seen.add(trace.device)
         for begin, end in (*trace.outages, *trace.power_cuts):
             if end <= begin:
                 raise ConfigError(

@@ -45,7 +45,7 @@ _UNDER_WAY = (RunStatus.PENDING, RunStatus.RUNNING)
 async def experiment(request: LabRequest, folder: Path, say: Callable[[str], None]) -> LabReport:
     """`folder` takes all files. Raises `ConfigError` or `Rejected` for what cannot be, `Unavailable` when a part of it
     does not work."""
-    faults = Faults() if request.faults is None else load_faults(request.faults)
+    faults = Faults() if request.faults is None else load_faults(request.faults, request.devices)
     configs = node_configs(request.app, request.devices, request.seed, folder / "data")
     fab = await to_thread(build_fab, request.app)
     os.environ[SOCKET] = str(folder / "lab.sock")
@@ -61,8 +61,13 @@ def node_configs(app: Path, devices: int, seed: int, folder: Path) -> list[dict[
     a function of (folder, devices, seed). Raises `ConfigError` when that gives no data."""
     try:
         project = tomllib.loads((app / "pyproject.toml").read_text())
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{app}: {error}", hint="name the folder of a Flower app") from error
+    except OSError as error:
+        raise ConfigError(
+            f"{app} is no folder of a Flower app: its pyproject.toml cannot be read: {error.strerror}",
+            hint="name one that has it, for example examples/digits",
+        ) from error
+    except ValueError as error:
+        raise ConfigError(f"{app / 'pyproject.toml'} is no TOML: {error}", hint="correct it") from error
     places = [{"partition-id": place, "num-partitions": devices} for place in range(devices)]
     named = project.get("tool", {}).get("flip", {}).get("lab", "")
     if not named:

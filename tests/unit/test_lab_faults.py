@@ -92,6 +92,8 @@ def test_drawn_absences_are_the_same_however_far_one_looks_at_once() -> None:
         ("[[lies]]\nkind = 'gossip'", r"lies\[0\].kind"),
         ("[link]\nlatenzy = 1", "latenzy"),
         ("[[traces]]\ndevice = 3\noutages = [[20, 10]]", "device 3 is away from 20 until 10"),
+        ("[[traces]]\ndevice = 9", "names device 9 .*devices 1 to 8"),
+        ("[[traces]]\ndevice = 3\n[[traces]]\ndevice = 4\n[[traces]]\ndevice = 3", "device 3 has two"),
         ("no toml", "faults.toml"),
     ],
 )
@@ -99,9 +101,9 @@ def test_a_file_that_cannot_be_is_refused_by_the_name_of_what_is_wrong(tmp_path:
     path = tmp_path / "faults.toml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=named):
-        load_faults(path)
+        load_faults(path, 8)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.toml: No such file"):
-        load_faults(tmp_path / "none.toml")
+        load_faults(tmp_path / "none.toml", 8)
