@@ -40,7 +40,7 @@ from flip_lab.timeline import Timeline
 from flip_lab.worker_process import Role
 from flip_lab.workers import LabWorker, Workers
 from flip_runtime.backoff import Backoff
-from flip_runtime.errors import Unavailable
+from flip_runtime.errors import Rejected, Unavailable
 
 T = TypeVar("T")
 
@@ -154,10 +154,18 @@ class VirtualDevice:
         return True
 
     async def _pulled(self) -> Instruction | None:
+        """None when the run is over. Raises `Unavailable` when the hub does not give the message yet that it is known
+        to have: a device that went back to sleep instead would never hear of it."""
+        if self._timeline.over:
+            return None
         instruction = await to_thread(self._fleet.pull, self.node)
         if instruction is not None:
             await to_thread(self._store.accept, instruction)
             await self._patiently(lambda: self._carry(lambda step: step is not Step.PULLED))
+            if not self._timeline.over and not await to_thread(self._store.holds, instruction.message_id):
+                raise Rejected(f"the hub has taken back what it had sent {self.name}, and the run goes on")
+        elif not self._timeline.over:
+            raise Unavailable(f"the hub does not give {self.name} the message that was written to it")
         return instruction
 
     async def _train(self) -> None:

@@ -6,6 +6,7 @@ first in line, and all go on together. So the same draws give the same order, ho
 
 import asyncio
 import heapq
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
@@ -29,9 +30,12 @@ class Timeline:
     def __init__(self) -> None:
         self.now = 0.0
         """Seconds since the lab began."""
+        self.over = False
+        """Nobody asks devices for anything more."""
         self._waiting: list[_Waiting] = []
         self._idle: dict[int, asyncio.Future[None]] = {}
-        self._wanted: set[int] = set()
+        self._wanted: Counter[int] = Counter()
+        """Messages for devices that were at work when they came."""
         self._awake = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -47,8 +51,8 @@ class Timeline:
 
     async def work(self, number: int) -> None:
         """Until there is a message for the device."""
-        if number in self._wanted:
-            self._wanted.discard(number)
+        if self._wanted[number]:
+            self._wanted[number] -= 1
             await self.until(self.now, number)
             return
         self._idle[number] = asyncio.get_running_loop().create_future()
@@ -69,11 +73,11 @@ class Timeline:
     # ---- for the lab ----
 
     def call(self, number: int) -> None:
-        """There is a message for that device."""
+        """There is one more message for that device."""
         if (idle := self._idle.pop(number, None)) is not None:
             heapq.heappush(self._waiting, _Waiting(self.now, number, idle))
         else:
-            self._wanted.add(number)
+            self._wanted[number] += 1
 
     async def go_on(self, seconds: float) -> None:
         """Until something has come to the hub, or so many seconds have passed."""
@@ -86,7 +90,8 @@ class Timeline:
         self.now = target
 
     async def to_the_end(self) -> None:
-        """Until all devices wait for messages."""
+        """Until all devices wait for messages, which do not come any more."""
+        self.over = True
         await self.quiet()
         while self._waiting:
             await self._next()

@@ -3,6 +3,7 @@ and the report is the same each time."""
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -54,9 +55,10 @@ pace = 30.0                     # its results come when their round is over
 """
 
 
-def lab(*options: object) -> "subprocess.CompletedProcess[str]":
+def lab(*options: object, **variables: str) -> "subprocess.CompletedProcess[str]":
     command = [str(Path(sys.executable).with_name("flip-hub")), "lab", *map(str, options)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=WITHIN, check=False)
+    environment = {**os.environ, **variables}
+    return subprocess.run(command, capture_output=True, text=True, timeout=WITHIN, check=False, env=environment)
 
 
 async def reports(folder: Path, *options: object) -> tuple[dict[str, Any], str, dict[str, Any]]:
@@ -137,11 +139,25 @@ async def test_each_lie_is_refused_of_its_device_with_the_reason_and_the_rounds_
     assert {each["counted"] for each in report["rounds"]} == {3}
 
 
+def test_a_lab_with_too_few_devices_ends_by_its_own_time_and_leaves_a_real_hub_of_the_environment_alone(
+    tmp_path: Path,
+) -> None:
+    real, told = tmp_path / "real-hub", tmp_path / "report.json"
+    variables = {"FLIP_HUB__STATE": str(real), "FLIP_HUB__PORT": "1", "FLIP_MONGO__URL": "mongodb://127.0.0.1:1"}
+    ended = lab(APPS / "distant", "--devices", 1, "--wait", 50, "--report", told, **variables)
+    report = json.loads(told.read_text())
+    assert (ended.returncode, report["status"]) == (1, "failed"), ended.stderr
+    assert "too few devices for 50 s: 1 of the 1 online may take part" in report["reason"]
+    assert 50 <= report["seconds"] < 60
+    assert not real.exists()
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
         ([APPS / "distant", "--devices", 0], "devices"),
-        ([APPS / "nowhere"], "nowhere"),
+        ([APPS / "nowhere"], "nowhere is no folder of a Flower app"),
+        ([APPS / "distant", "--report", "/nowhere/x.json"], "--report /nowhere/x.json: No such file"),
         ([APPS / "distant", "--faults", "nowhere.toml"], r"nowhere.toml: No such file"),
         ([APPS / "distant", "--strategy", "fedold"], "fedold"),
         ([APPS / "distant", "--quorum", 3], "quorum"),

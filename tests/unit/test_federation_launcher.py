@@ -1,4 +1,4 @@
-"""The launcher stands on two names inside Flower; these fail when Flower changes them."""
+"""The launcher stands on a few names inside Flower; these fail when Flower changes them."""
 
 import importlib
 import inspect
@@ -44,6 +44,32 @@ def test_a_changed_flower_is_refused_with_the_reason(runtime: Any, monkeypatch: 
     monkeypatch.setattr(runtime, "run_serverapp", run_serverapp)
     with pytest.raises(ImportError, match=r"expects flwr 1\.41"):
         launcher.install()
+
+
+def test_in_a_lab_a_strategy_that_waits_for_devices_waits_by_the_labs_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    utils: Any = importlib.import_module("flwr.serverapp.strategy.strategy_utils")
+    monkeypatch.setattr(utils, "sleep", utils.sleep)  # is put back
+    slept: list[float] = []
+    online: list[int] = []
+
+    class LabClock:
+        def now(self) -> float:
+            return float(len(slept))
+
+        def sleep(self, seconds: float, left: float | None = None) -> None:
+            slept.append(seconds)
+            online.append(len(slept))
+
+    class Nodes:
+        def get_node_ids(self) -> list[int]:
+            return online
+
+    launcher.sleep_by(LabClock())
+    chosen, known = utils.sample_nodes(Nodes(), 3, 2)
+    assert (len(chosen), len(known), slept) == (2, 3, [1, 1, 1])
+    monkeypatch.setattr(utils, "sample_nodes", lambda: None)
+    with pytest.raises(ImportError, match=r"expects flwr 1\.41"):
+        launcher.sleep_by(LabClock())
 
 
 def test_superexec_starts_the_serverapp_by_the_name_that_we_put_on_path() -> None:

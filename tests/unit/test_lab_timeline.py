@@ -77,3 +77,25 @@ async def test_a_device_that_fails_lets_time_go_on() -> None:
         await timeline.living(live)
     await timeline.go_on(4.0)
     assert timeline.now == 4.0
+
+
+async def test_a_device_hears_of_each_message_that_came_while_it_was_at_work() -> None:
+    timeline, seen = Timeline(), list[float]()
+
+    async def live() -> None:
+        while True:
+            await timeline.work(1)
+            seen.append(timeline.now)
+            await timeline.until(timeline.now + 5.0, 1)
+
+    life = asyncio.create_task(timeline.living(live))
+    await asyncio.sleep(0)
+    timeline.call(1)
+    await timeline.go_on(2.0)
+    timeline.call(1)
+    timeline.call(1)
+    assert not timeline.over
+    await timeline.to_the_end()
+    life.cancel()
+    assert seen == [0.0, 5.0, 10.0]
+    assert timeline.over

@@ -2,7 +2,8 @@
 
 Apps run unmodified. Two names of Flower's are replaced: `run_` in `flwr.superlink.runtime.run_serverapp`, the function
 that loads the app and runs it, and `push_objects` in `flwr.superlink.grid.http_grid` (`pushing`); how replies are
-fetched is the Grid's own (`fetching`). Nothing that reporting or exporting meets ever ends a run.
+fetched is the Grid's own (`fetching`). In a fault lab a third one is: how strategies sleep while they have too few
+devices, for the lab's time would stand still. Nothing that reporting or exporting meets ever ends a run.
 """
 
 import importlib
@@ -17,7 +18,7 @@ from flwr.serverapp import Grid
 from flwr.superlink.cli.flwr_serverapp import flwr_serverapp
 
 from flip_hub.federation.aggregator.allocator import give_back_at_once
-from flip_hub.federation.aggregator.clock import MachineClock
+from flip_hub.federation.aggregator.clock import Clock, MachineClock
 from flip_hub.federation.aggregator.engine import Engine, Hub
 from flip_hub.federation.aggregator.lab_line import LabLine
 from flip_hub.federation.aggregator.pushing import chunk_by_chunk
@@ -59,6 +60,8 @@ def conducted(run: Callable[..., Context]) -> Callable[..., Context]:
         reports = Reports(hub.line(), context.run_id, patience=hub.patience)
         lab = LabLine.of_environment()
         clock, send = (MachineClock(), reports.send) if lab is None else (lab, lab.heard(reports.send))
+        if lab is not None:
+            sleep_by(lab)
         flush = _FLUSH_WHEN_STOPPED
         try:
             with Engine(hub, send, Path(server_app_dir), grid, clock) as engine, engine.conducting():
@@ -72,6 +75,14 @@ def conducted(run: Callable[..., Context]) -> Callable[..., Context]:
             reports.close(flush)
 
     return run_conducted
+
+
+def sleep_by(clock: Clock) -> None:
+    """While a strategy of Flower's has too few devices. Fails plainly when Flower has changed."""
+    utils: Any = importlib.import_module("flwr.serverapp.strategy.strategy_utils")
+    if "sleep" not in utils.sample_nodes.__code__.co_names:
+        raise ImportError(f"this version of Flower waits for devices in another way: {__name__} expects flwr 1.41")
+    utils.sleep = clock.sleep
 
 
 def _hub_of(run_id: int) -> Hub:
