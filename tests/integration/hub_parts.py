@@ -110,6 +110,8 @@ def fab_of(export: str | None = None) -> bytes:
     content = BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr("pyproject.toml", _PYPROJECT.format(export=f'export = "{export}"' if export else ""))
+        archive.writestr("tiny/app.py", "server = client = None\n")
+        archive.writestr("tiny/export.py", "export = None\n")
     return content.getvalue()
 
 

@@ -206,16 +206,23 @@ async def test_what_cannot_run_is_refused_at_its_start_by_the_fields_name(hub: H
             assert what in await typed.starts("drifting", {}, *words, status=1)
 
 
-@pytest.mark.parametrize("component", ["serverapp", "clientapp"])
-async def test_an_app_that_does_not_import_ends_with_the_reason(hub: Hub, folder: Path, component: str) -> None:
+@pytest.mark.parametrize(
+    ("component", "told"),
+    [
+        ("serverapp", "serverapp names 'counting.broken:server': counting.broken needs no_such_module"),
+        ("clientapp", "No module named 'no_such_module'"),
+    ],
+)
+async def test_an_app_that_does_not_import_says_so(hub: Hub, folder: Path, component: str, told: str) -> None:
+    """The hub refuses what it lacks itself; of what devices lack it hears from them."""
     typed = Typed(hub, folder)
     app = shutil.copytree(APPS / "counting", folder / "app")
     broken = app / "counting" / "broken.py"
-    broken.write_text("import no_such_module\n")
+    broken.write_text("import no_such_module\nserver = client = None\n")
     pyproject = app / "pyproject.toml"
     named = pyproject.read_text().replace(f'{component} = "counting.app:', f'{component} = "counting.broken:')
     pyproject.write_text(named)
     async with fleet(hub, folder, ["a"]):
         config = {"devices": 1, "num_server_rounds": 1, "out": folder / "out"}
         said = await typed.starts(str(app), config, "--follow", status=1)
-    assert "No module named 'no_such_module'" in said
+    assert told in said

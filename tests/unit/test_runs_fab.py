@@ -45,6 +45,8 @@ def app_folder(folder: Path, pyproject: str = PYPROJECT) -> Path:
     (app / "LICENSE").write_text("free")
     (app / "tiny" / "__init__.py").write_text("")
     (app / "tiny" / "app.py").write_text("server = client = None\n")
+    (app / "tiny" / "export.py").write_text("def export(): ...\n")
+    (app / "tiny" / "task.py").write_text("")
     return app
 
 

@@ -23,7 +23,7 @@ class AppService:
 
     async def add(self, fab: bytes) -> App:
         """The same file again is the same app. Raises `Rejected` that says what is wrong with it."""
-        app = await asyncio.to_thread(read_app, fab)
+        app = await asyncio.to_thread(read_app, fab, here=True)
         await self._artifacts.put(fab)
         return await self._store.add(app)
 

@@ -20,6 +20,7 @@ from flwr.common.constant import FAB_CONFIG_FILE, FAB_MAX_SIZE
 from msgspec import Struct
 
 from flip_hub.apps.schemas import App
+from flip_hub.federation.app_source import AppSource
 from flip_hub.federation.schemas import Value
 from flip_runtime.errors import ConfigError, Rejected
 from flip_wire.models import Sha256
@@ -32,6 +33,8 @@ _PYPROJECT_LIMIT = 2**20
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 _ENTRY_POINT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+"""What reading a damaged or unknown zip raises."""
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -101,14 +104,16 @@ def build_fab(folder: Path) -> bytes:
     return content
 
 
-def read_app(content: bytes) -> App:
-    """Raises `Rejected` that says what is wrong with the file, and with which field of its `pyproject.toml`."""
+def read_app(content: bytes, *, here: bool = False) -> App:
+    """`here`: its ServerApp will run in this environment. Raises `Rejected` that says what is wrong with the file, and
+    with which field of its `pyproject.toml`."""
     if len(content) > FAB_LIMIT:
         raise Rejected(
             f"the app has {len(content):,} bytes, Flower takes at most {FAB_LIMIT:,}",
             hint="leave data and weights out: fab-exclude in [tool.flwr.app]",
         )
     pyproject, config = _checked(_read_pyproject(content))
+    _check_source(AppSource(content), pyproject.tool, here)
     return App(
         fab_hash=Sha256(hashlib.sha256(content).hexdigest()),
         publisher=pyproject.tool.flwr.app.publisher,
@@ -129,7 +134,7 @@ def _read_pyproject(content: bytes) -> dict[str, Any]:
                 text = file.read(_PYPROJECT_LIMIT + 1)
     except KeyError as error:
         raise Rejected(f"the app has no {FAB_CONFIG_FILE}", hint="upload what `flwr build` makes") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except _UNREADABLE as error:
         raise Rejected(f"this is no FAB: {error}", hint="upload what `flwr build` makes") from error
     if len(text) > _PYPROJECT_LIMIT:
         raise Rejected(f"{FAB_CONFIG_FILE} has more than {_PYPROJECT_LIMIT:,} bytes")
@@ -137,6 +142,20 @@ def _read_pyproject(content: bytes) -> dict[str, Any]:
         return tomllib.loads(text.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise Rejected(f"{FAB_CONFIG_FILE} is no TOML: {error}") from error
+
+
+def _check_source(source: AppSource, tool: _Tool, here: bool) -> None:
+    components, flip = tool.flwr.app.components, msgspec.structs.asdict(tool.flip)
+    parts = {f"[tool.flwr.app.components] {name}": named for name, named in msgspec.structs.asdict(components).items()}
+    modules = {f"[tool.flip] {name}": named for name, named in flip.items() if named is not None}
+    try:
+        source.check_named(parts | modules)
+        if here:
+            source.check_imports("[tool.flwr.app.components] serverapp", components.serverapp)
+    except Rejected as error:
+        raise Rejected(f"{FAB_CONFIG_FILE}: {error.args[0]}", hint=error.hint) from error
+    except _UNREADABLE as error:
+        raise Rejected(f"this is no FAB: {error}", hint="upload what `flwr build` makes") from error
 
 
 def _refuse_tricks(entries: list[zipfile.ZipInfo]) -> None:
