@@ -5,8 +5,8 @@ import pytest
 
 from flip_hub.devices.schemas import Device, DeviceStatus
 from flip_hub.federation.control import FlowerStatus
-from flip_hub.federation.outcome import TRIES, GoesOn, Outcome, fate_of, waiting_for
-from flip_hub.federation.schemas import Run, RunStatus
+from flip_hub.federation.outcome import TRIES, GoesOn, Outcome, all_void, fate_of, waiting_for
+from flip_hub.federation.schemas import Round, Run, RunStatus
 
 LOG = """INFO :      [ROUND 1/3]
 Traceback (most recent call last):
@@ -144,3 +144,18 @@ def test_a_pause_without_a_known_cause_tells_how_many_devices_are_online() -> No
 def test_a_serverapp_that_does_not_come_up_is_told_apart_from_missing_devices() -> None:
     starting = FlowerStatus(status="starting", sub_status="", details="")
     assert waiting_for(starting, "", [], 40.0).startswith("the ServerApp has not come up for 40 s")
+
+
+def test_our_own_refusals_are_told_without_their_class() -> None:
+    log = "Traceback (most recent call last):\nflip_runtime.errors.Rejected: no array is 'nothing.*' (plan.local)\n"
+    said = finished("failed", "ServerApp failed with exception: no array")
+    assert ended(said, log).reason == "no array is 'nothing.*' (plan.local)"
+
+
+def test_a_run_all_of_whose_rounds_were_void_says_why() -> None:
+    void = "the round is void: 3 devices answered, 50 must"
+    values: dict[str, object] = {"run_id": "run-1", "round": 1, "started_at": 1.0, "finished_at": 2.0, "version": None}
+    values |= {"sampled": [], "answered": [], "failures": [], "train_metrics": {}, "evaluate_metrics": {}}
+    lost, counted = msgspec.convert(values | {"void": void}, Round), msgspec.convert(values, Round)
+    assert all_void([lost, lost]) == "every round was void: 3 devices answered, 50 must"
+    assert all_void([lost, counted]) == all_void([]) == ""

@@ -17,6 +17,7 @@ from flip_runtime.errors import Rejected
 T = TypeVar("T", Ring, Gates)
 
 _RING = "canary,share=0.05,soak=3600"
+_GATES = ", ".join(Gates.__struct_fields__)
 
 
 def add_parser(add: AddParser) -> None:
@@ -33,7 +34,9 @@ def add_parser(add: AddParser) -> None:
     start.add_argument("--ring", action="append", default=[], metavar="NAME[,KEY=VALUE...]", help=f"such as {_RING}; "
                        "keys: share (0 to 1), tag, site (both may come again), soak (seconds). The last one is "
                        "everybody. Without any, as the hub's settings say")  # fmt: skip
-    start.add_argument("--gate", action="append", default=[], metavar="KEY=VALUE", help="such as errors=0.01")
+    start.add_argument(
+        "--gate", action="append", default=[], metavar="KEY=VALUE", help=f"such as errors=0.01; there are: {_GATES}"
+    )
     start.add_argument("--again", action="store_true", help="although a rollout went back from this version before")
     for name, command, text in (
         ("halt", halt_rollout, "open no further ring; what was brought stays, and is watched"),
@@ -127,6 +130,9 @@ def _ring(text: str) -> Ring:
 
 def _gates(texts: list[str]) -> Gates:
     values = {key: value for key, _, value in (text.partition("=") for text in texts)}
+    for key in values:
+        if key not in Gates.__struct_fields__:
+            raise Rejected(f"--gate: there is no gate {key[:40]!r}", hint=f"there are: {_GATES}")
     return _converted(values, Gates, f"--gate {' '.join(texts)}")
 
 

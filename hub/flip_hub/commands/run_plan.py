@@ -90,18 +90,25 @@ def _checked(plan: Plan) -> Plan:
 
 def _from_model(text: str) -> Start:
     name, colon, version = text.partition(":")
-    if colon and not version.isdigit():
-        raise Rejected(f"--from-model {text} names no version", hint="for example --from-model digits:3")
-    return Start(model=name, version=int(version) if colon else 0)
+    if not colon:
+        return Start(model=name)
+    return Start(model=name, version=_number(version, f"--from-model {text} names no version", f"{name}:3"))
 
 
 def _from_run(text: str | None) -> Start | None:
     if not text:
         return None
     run_id, colon, number = text.partition(":")
-    if colon and not number.isdigit():
-        raise Rejected(f"--from-run {text} names no round", hint="for example --from-run run-0123456789ab:5")
-    return Start(run_id=run_id, round=int(number) if colon else 0)
+    if not colon:
+        return Start(run_id=run_id)
+    return Start(run_id=run_id, round=_number(number, f"--from-run {text} names no round", f"{run_id}:5"))
+
+
+def _number(text: str, wrong: str, example: str) -> int:
+    """From 1 on: the plan's 0 means the newest, which is asked for by naming none."""
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text)):
+        raise Rejected(wrong, hint=f"they count from 1, for example {example}; without one: the newest")
+    return int(text)
 
 
 def _update(text: str) -> Update:

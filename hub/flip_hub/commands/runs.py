@@ -75,7 +75,9 @@ def show_run(options: argparse.Namespace) -> None:
         detail = hub.run(options.id)
     if not options.json:
         say(_summary(detail.run))
-    rows = [(r.round, f"{len(r.answered)}/{len(r.sampled)}", _metrics(r), r.version or "") for r in detail.rounds]
+    rows = [
+        (r.round, f"{len(r.answered)}/{len(r.sampled)}", r.void or _metrics(r), r.version or "") for r in detail.rounds
+    ]
     show(options, detail, ("ROUND", "ANSWERED", "METRICS", "VERSION"), rows)
 
 
@@ -115,8 +117,8 @@ def _price(hub: HubApi, plan: Plan, config: Mapping[str, Value]) -> PrivacySpent
 
 
 def _follow(hub: HubApi, run_id: str) -> None:
-    """A line for each round. Raises `Rejected` when the run does not finish well."""
-    shown = 0
+    """A line for each round, and for what the run waits for. Raises `Rejected` when the run does not finish well."""
+    shown, reason = 0, ""
     while True:
         detail = hub.run(run_id)
         finished = [r for r in detail.rounds if r.finished_at is not None]
@@ -127,10 +129,16 @@ def _follow(hub: HubApi, run_id: str) -> None:
             for failure in done.failures:
                 say(f"  {failure.phase} failed on {failure.device_id or 'a device'}: {failure.reason}")
         shown = len(finished)
+        if detail.run.status not in _ENDED and detail.run.reason != reason:
+            reason = detail.run.reason
+            if reason:
+                say(f"{reason} ...")
         if detail.run.status in _ENDED:
             say(_summary(detail.run))
             if detail.run.status is RunStatus.FAILED:
                 raise Rejected(f"{run_id} failed: {detail.run.reason}", hint=f"flip-hub runs log {run_id}")
+            if detail.rounds and all(r.void for r in detail.rounds):
+                raise Rejected(f"{run_id} made no version: {detail.run.reason}", hint=f"flip-hub runs show {run_id}")
             if detail.rounds and not any(r.answered for r in detail.rounds):
                 raise Rejected(f"{run_id}: no device answered in any round", hint=f"flip-hub runs log {run_id}")
             return

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from flip_hub.devices.schemas import Device, DeviceStatus
 from flip_hub.federation.control import FlowerStatus
-from flip_hub.federation.schemas import Run, RunStatus
+from flip_hub.federation.schemas import Round, Run, RunStatus
 
 ONLINE = (DeviceStatus.OK, DeviceStatus.UNHEALTHY)
 _REASON_LIMIT = 500
@@ -19,6 +19,8 @@ _NO_HEARTBEAT = "No heartbeat received"
 TRIES = 3
 """How often a run goes on without having finished a round in between."""
 _TRACEBACK = "Traceback (most recent call last):"
+_OURS = re.compile(r"flip_\w+(?:\.\w+)*: ")
+"""Our own errors say what is wrong, and the way out; their class tells people nothing."""
 
 
 class Outcome(Struct, frozen=True):
@@ -75,4 +77,15 @@ def _why(details: str, log: str) -> str:
         return "the ServerApp ended without saying why; its log may tell"
     _, found, traceback = log.rpartition(_TRACEBACK + "\n")
     raised = next((line for line in traceback.splitlines() if not line.startswith(" ")), "")
-    return raised if found and details.startswith(_RAISED) and raised else " ".join(details.split())
+    if found and details.startswith(_RAISED) and raised:
+        ours = _OURS.match(raised)
+        return raised[ours.end() :] if ours else raised
+    return " ".join(details.split())
+
+
+def all_void(rounds: Sequence[Round]) -> str:
+    """Why a run that has finished changed nothing; empty where a round counted. The reason is that of its last one."""
+    if not rounds or not all(each.void for each in rounds):
+        return ""
+    why = rounds[-1].void.removeprefix("the round is void: ")
+    return f"every round was void: {why}"[:_REASON_LIMIT]

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from flip_hub.contributions.receipts import Receipts
 from flip_hub.devices.service import DeviceService
 from flip_hub.federation.control import FlowerStatus
-from flip_hub.federation.outcome import GoesOn, Outcome, fate_of, waiting_for
+from flip_hub.federation.outcome import GoesOn, Outcome, all_void, fate_of, waiting_for
 from flip_hub.federation.progress import PATIENCE, pause
 from flip_hub.federation.promotion import Promotion
 from flip_hub.federation.run_book import RunBook
@@ -100,7 +100,9 @@ class RunWatch:
                 return
             await self._receipts.ending(run)
             if outcome.status is RunStatus.FINISHED:
-                run = await self._promotion.of(run, await self._book.store.rounds(run.id))
+                rounds = await self._book.store.rounds(run.id)
+                outcome = Outcome(outcome.status, outcome.reason or all_void(rounds))
+                run = await self._promotion.of(run, rounds)
             run = replace(run, status=outcome.status, reason=outcome.reason, finished_at=time.time(), eta=None)
             await self._book.save(run)
         self._told.pop(run.id, None)
