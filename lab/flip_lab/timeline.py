@@ -16,6 +16,10 @@ _PATIENCE = 600.0
 """Seconds, real ones, that devices may take for what takes no time in the lab: a hang ends the lab with an error."""
 
 
+_LOOKS = 10
+"""That the ServerApp may take in no time after something has come, when no device has anything more to do."""
+_LOOK_AGAIN = 0.2
+"""Seconds, real ones, before each of them."""
 _TICK = 1e-6
 """Seconds: less than that would be lost in the rounding of a large sum, and time would stand still."""
 
@@ -40,6 +44,7 @@ class Timeline:
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._delivered = False
+        self._looks = 0
 
     # ---- for devices ----
 
@@ -60,7 +65,7 @@ class Timeline:
 
     def delivered(self) -> None:
         """Something has come to the hub."""
-        self._delivered = True
+        self._delivered, self._looks = True, _LOOKS
 
     async def living(self, life: Callable[[], Awaitable[None]]) -> None:
         """Runs a device; time goes on when it waits here, or has ended."""
@@ -80,8 +85,14 @@ class Timeline:
             self._wanted[number] += 1
 
     async def go_on(self, seconds: float) -> None:
-        """Until something has come to the hub, or so many seconds have passed."""
+        """Until something has come to the hub, or so many seconds have passed. While no device has anything to do, it
+        may be that the hub is slow to show the ServerApp what has come: then it looks again before time leaps to its
+        limit."""
         await self.quiet()
+        if not self._waiting and seconds and self._looks:
+            self._looks -= 1
+            await asyncio.sleep(_LOOK_AGAIN)
+            return
         target, self._delivered = self.now + (max(seconds, _TICK) if seconds else 0.0), False
         while self._waiting and self._waiting[0].moment <= target:
             await self._next()

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from flip_lab import timeline as module
 from flip_lab.timeline import Timeline
 
 pytestmark = pytest.mark.asyncio
@@ -99,3 +100,24 @@ async def test_a_device_hears_of_each_message_that_came_while_it_was_at_work() -
     life.cancel()
     assert seen == [0.0, 5.0, 10.0]
     assert timeline.over
+
+
+async def test_a_serverapp_that_does_not_see_yet_what_has_come_looks_again_before_time_leaps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_LOOK_AGAIN", 0.0)
+    timeline = Timeline()
+
+    async def live() -> None:
+        await timeline.until(3.0, 1)
+        timeline.delivered()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(timeline.living(live))
+        await asyncio.sleep(0)
+        await timeline.go_on(600.0)
+        looks = 0
+        while timeline.now == 3.0:
+            await timeline.go_on(600.0)
+            looks += 1
+    assert (looks, timeline.now) == (11, 603.0), "ten of them, and then time goes on"
