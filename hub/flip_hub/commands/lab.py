@@ -15,6 +15,16 @@ from flip_runtime.errors import ConfigError, Rejected
 
 _PROGRAM = "flip_lab"
 _NEEDS = ("flip_agent", "flip_demo", "aiosqlite", "flwr")
+_OF_REAL_HUBS = {
+    "from_model": "a fresh hub, which has no models",
+    "from_run": "a fresh hub, which has no runs",
+    "dataset": "a fresh hub, which has no datasets",
+    "tag": "virtual devices, which have no tags",
+    "site": "virtual devices, which have no sites",
+    "on_mains": "virtual devices, which say nothing of their power",
+    "unmetered": "virtual devices, which say nothing of their link",
+}
+"""Options of a run that no run of a lab can have: on what it is instead."""
 
 
 def add_parser(add: AddParser) -> None:
@@ -27,11 +37,12 @@ def add_parser(add: AddParser) -> None:
     lab.add_argument("--report", type=Path, metavar="FILE", help="where the whole report goes, as JSON")
     lab.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes that train")
     lab.add_argument("--keep", type=Path, metavar="FOLDER", help="for all that the lab writes: logs, registry, devices")
-    add_plan(lab)
+    add_plan(lab, without=_OF_REAL_HUBS)
 
 
 def run_lab(options: argparse.Namespace) -> None:
     """Does not return. Raises `ConfigError` where a part of FLIP is missing, `Rejected` for what cannot be."""
+    _check(options)
     missing = [name for name in (_PROGRAM, *_NEEDS) if importlib.util.find_spec(name) is None]
     if missing:
         raise ConfigError(
@@ -57,3 +68,10 @@ def run_lab(options: argparse.Namespace) -> None:
     except msgspec.ValidationError as error:
         raise Rejected(f"no such lab is possible: {error}") from error
     os.execv(sys.executable, [sys.executable, "-m", _PROGRAM, text])  # noqa: S606
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Raises `Rejected` that names the option which makes no sense in a lab."""
+    for name, instead in _OF_REAL_HUBS.items():
+        if getattr(options, name):
+            raise Rejected(f"--{name.replace('_', '-')}: a lab runs on {instead}", hint="leave it out")

@@ -1,6 +1,7 @@
 """The options of `flip-hub runs start` that say what the engine does around the app: its plan."""
 
 import argparse
+from collections.abc import Collection
 
 import msgspec
 
@@ -11,12 +12,25 @@ from flip_hub.federation.plan import DeviceFilter, Folding, Plan, RoundRules, St
 from flip_runtime.errors import Rejected
 
 
-def add_plan(parser: argparse.ArgumentParser) -> None:
+def add_plan(parser: argparse.ArgumentParser, *, without: Collection[str] = ()) -> None:
+    """`without`: names of options that the help leaves out, because the command refuses them."""
+
+    def shown(name: str, text: str) -> str:
+        return argparse.SUPPRESS if name in without else text
+
     devices = parser.add_argument_group("which devices take part")
-    devices.add_argument("--tag", action="append", default=[], metavar="TAG", help="those with one of these tags")
-    devices.add_argument("--site", action="append", default=[], metavar="SITE", help="those at one of these sites")
-    devices.add_argument("--on-mains", action="store_true", help="those that say they are not on battery")
-    devices.add_argument("--unmetered", action="store_true", help="those that say their link costs nothing")
+    devices.add_argument(
+        "--tag", action="append", default=[], metavar="TAG", help=shown("tag", "those with one of these tags")
+    )
+    devices.add_argument(
+        "--site", action="append", default=[], metavar="SITE", help=shown("site", "those at one of these sites")
+    )
+    devices.add_argument(
+        "--on-mains", action="store_true", help=shown("on_mains", "those that say they are not on battery")
+    )
+    devices.add_argument(
+        "--unmetered", action="store_true", help=shown("unmetered", "those that say their link costs nothing")
+    )
     devices.add_argument(
         "--least-samples", type=int, default=0, metavar="N", help="those whose last update stood on as many"
     )
@@ -34,13 +48,19 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
     rounds.add_argument("--strategy", default="", metavar="NAME", help="in the place of the app's: flip-hub strategies")
     rounds.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="of that strategy")
     model = parser.add_argument_group("the model and its updates")
-    model.add_argument("--from-model", metavar="NAME[:VERSION]", help="start from that version, or the newest")
-    model.add_argument("--from-run", metavar="ID[:ROUND]", help="go on from that round of a run that has ended")
+    model.add_argument(
+        "--from-model", metavar="NAME[:VERSION]", help=shown("from_model", "start from that version, or the newest")
+    )
+    model.add_argument(
+        "--from-run", metavar="ID[:ROUND]", help=shown("from_run", "go on from that round of a run that has ended")
+    )
     model.add_argument("--update", default="float", metavar="FORM", help="float, int8, int4, or topk:SHARE")
     model.add_argument(
         "--local", action="append", default=[], metavar="PATTERN", help="arrays that stay on each device"
     )
-    model.add_argument("--dataset", default="", metavar="NAME", help="that the app's evaluation on the hub reads")
+    model.add_argument(
+        "--dataset", default="", metavar="NAME", help=shown("dataset", "that the app's evaluation on the hub reads")
+    )
     model.add_argument("--seed", type=int, metavar="N", help="of all that is drawn, such as the devices of a round")
     add_privacy(parser)
     add_secure(parser)
