@@ -78,6 +78,8 @@ async def kept(hub: HubParts, run: Run) -> list[str]:
 
 
 async def test_what_is_masked_is_not_kept_for_nothing_takes_its_masks_off_later(hub: HubParts, run: Run) -> None:
+    for name in ("three", "four"):
+        await hub.enrol(name)
     secure = await hub.runs.start(RunRequest(fab_hash=run.fab_hash, plan=Plan(secure=SecureAggregation())))
     pushed = [("m1", "train"), ("m2", "query"), ("m3", "evaluate")]
     for key, phase in pushed:

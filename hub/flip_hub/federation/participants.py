@@ -70,16 +70,23 @@ def _facts(record: DeviceRecord, node: str, plan: Plan, examples: Mapping[Device
 def barred(record: DeviceRecord, asked: DeviceFilter, examples: Mapping[DeviceId, float]) -> str:
     """Why a plan leaves the device out, in words for people; empty when it takes part."""
     told, known = record.reported, examples.get(record.id)
-    if record.revoked:
-        return "it is revoked"
-    if asked.tags and not set(asked.tags) & set(record.tags):
-        return f"it has none of the tags {', '.join(asked.tags)}"
-    if asked.sites and record.site not in asked.sites:
-        return f"its site is {record.site or 'not known'}"
+    if why := placed(record, asked):
+        return why
     if asked.on_mains and (told is None or told.on_battery):
         return "it is on battery" if told is not None else "it has not said how it is powered"
     if asked.unmetered and (told is None or told.metered):
         return "its link is metered" if told is not None else "it has not said what its link is"
     if known is not None and known < asked.least_samples:
         return f"its last update stood on {known:g} examples"
+    return ""
+
+
+def placed(record: DeviceRecord, asked: DeviceFilter) -> str:
+    """As `barred`, by what people say of the device alone."""
+    if record.revoked:
+        return "it is revoked"
+    if asked.tags and not set(asked.tags) & set(record.tags):
+        return f"it has none of the tags {', '.join(asked.tags)}"
+    if asked.sites and record.site not in asked.sites:
+        return f"its site is {record.site or 'not known'}"
     return ""

@@ -12,8 +12,10 @@ from flip_hub.apps.service import AppService
 from flip_hub.datasets.service import DatasetService
 from flip_hub.devices.service import DeviceService
 from flip_hub.federation.aggregator.versions import model_name
+from flip_hub.federation.fleet_rules import check_fleet, unmeasured
 from flip_hub.federation.journal import Journals
 from flip_hub.federation.memory_rules import Machine, memory_said
+from flip_hub.federation.participants import placed
 from flip_hub.federation.plan import Plan, Start
 from flip_hub.federation.privacy.rules import carried_over, priced
 from flip_hub.federation.privacy.schemas import PrivacySpent, Release
@@ -61,17 +63,21 @@ class WantedRun:
         """Not kept yet. Raises `NotFound`, `Conflict`, or `Unprocessable` that names the field."""
         app = await self._apps.get(request.fab_hash)
         run = new_run(new_run_id(), app, request, at, by, traceparent)
-        _check(request.plan)
+        _check(request.plan, await self._eligible(request.plan))
         if request.plan.dataset:
             await self._datasets.get(request.plan.dataset)
         rounds = planned_rounds(run)
         begin = Begin() if request.plan.start is None else await self._begin(request.plan, request.plan.start, rounds)
-        if said := await self._memory(request.plan, app.name):
-            run = replace(run, warning="; ".join(filter(None, (run.warning, said))))
+        said = (run.warning, unmeasured(request), await self._memory(request.plan, app.name))
+        run = replace(run, warning="; ".join(filter(None, said)))
         if request.plan.privacy is None:
             return replace(run, weights=begin.weights)
         left = None if rounds is None else max(0, rounds - begin.round)
         return replace(run, weights=begin.weights, privacy=await self._price(request.plan, left, begin.releases))
+
+    async def _eligible(self, plan: Plan) -> int:
+        """Devices that the plan does not leave out for good: what they say of power and links may change."""
+        return sum(not placed(record, plan.filter) for record in await self._devices.records())
 
     async def _memory(self, plan: Plan, app: str) -> str:
         """What the strategy needs, by the newest model of the app, or the one to start from."""
@@ -147,10 +153,11 @@ def _releases(plan: Plan, earlier: Run) -> list[Release]:
         raise Unprocessable(error.args[0], hint=error.hint) from error
 
 
-def _check(plan: Plan) -> None:
+def _check(plan: Plan, devices: int) -> None:
     """Raises `Unprocessable` that names the field."""
     try:
         check_strategy(plan)
         check_secure(plan)
+        check_fleet(plan, devices)
     except Rejected as error:
         raise Unprocessable(error.args[0], hint=error.hint) from error
