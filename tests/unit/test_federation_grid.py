@@ -301,7 +301,7 @@ def test_a_reply_that_is_refused_is_none_of_the_results_that_end_a_round(journal
     replies = grid.send_and_receive(training([1, 2], 1))
     assert [reply.metadata.src_node_id for reply in replies if reply.has_content()] == [2, 3]
     assert reports[-1] == ReplyRefused(
-        round=1, phase="train", node="1", message="m0", reason="w has values that are not finite"
+        round=1, phase="train", node="1", message="m0", reason="w holds NaN (4 of 4 values are not finite)"
     )
 
 
@@ -335,7 +335,8 @@ def test_while_the_hub_does_not_answer_the_devices_of_before_take_part() -> None
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (trained(float("nan")), "w has values that are not finite"),
+        (trained(float("nan")), "w holds NaN (4 of 4 values are not finite)"),
+        (trained(3e38), "w holds 3e+38, too large to be averaged"),
         (trained(1.0, samples=0), "stands on 0 samples"),
         (trained(1.0, samples=1e9), "claims 1e+09 samples"),
         (trained(1.0, name="v"), "it has 'v', which the others do not have"),
@@ -432,7 +433,7 @@ def test_what_no_device_sends_is_the_apps_fault_which_its_strategy_says_at_once(
         (RecordDict({"arrays": ArrayRecord({"w": Array(np.zeros(1, np.float32))}), "metrics": SAMPLES}), "the shape 1"),
         (RecordDict({"arrays": ArrayRecord({"w": Array(np.zeros(4, complex))}), "metrics": SAMPLES}), "complex128"),
         (RecordDict({"arrays": ArrayRecord({"w": Array(np.array(["a"] * 4))}), "metrics": SAMPLES}), "not numbers"),
-        (trained(float("inf")), "w has values that are not finite"),
+        (trained(float("inf")), "w holds an infinity (4 of 4 values"),
         (trained(1.0, samples=0), "it stands on 0 samples"),
     ],
 )

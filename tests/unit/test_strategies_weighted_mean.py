@@ -128,7 +128,10 @@ LIKE: Named = {"w": np.ones((2, 3), "f4"), "b": np.zeros(3, "f4"), "steps": np.z
         ({"steps": np.zeros((), "c8")}, "steps is complex64, not int64"),
         ({"b": np.array([1, math.nan, 2], "f4")}, "b holds NaN (1 of 3 values are not finite)"),
         ({"w": np.full((2, 3), -math.inf, "f4")}, "w holds an infinity (6 of 6 values are not finite)"),
-        ({"b": np.full(3, 3e38, "f4")}, ""),  # its sum of squares overflows, it does not
+        ({"b": np.full(3, 3e38, "f4")}, "b holds 3e+38, too large to be averaged"),  # its squares overflow
+        ({"b": np.full(3, -9e15, "f4")}, ""),
+        ({"b": np.full(3, 9e15, ">f4")}, ""),
+        ({"b": np.full(3, 1e200, "f8")}, "b is float64, not float32"),
         ({"evil": np.zeros(1)}, "it has the 'evil', which nobody asked for"),
     ],
 )

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from flip_hub.federation.aggregator.demands import Demands
 from flip_hub.federation.aggregator.instructions import phase_of
-from flip_hub.federation.aggregator.strategies.refusals import finite
+from flip_hub.federation.aggregator.strategies.refusals import unusable
 from flip_hub.federation.aggregator.strategies.tensors import mean_dtype, views
 from flip_hub.federation.schemas import Phase
 from flip_runtime.errors import Rejected
@@ -60,7 +60,7 @@ class Intake:
     def _fault(self, reply: Message) -> str:
         key = reply.metadata.reply_to_message_id
         if key not in self._faults:
-            self._faults[key] = _not_finite(reply) or self.demands.wrong(reply)
+            self._faults[key] = _unreadable(reply) or self.demands.wrong(reply)
         return self._faults[key]
 
     def _lacking(self, replies: Sequence[Message]) -> Mapping[str, str]:
@@ -96,7 +96,7 @@ def _shape(array: Array) -> tuple[int, ...]:
     return (-1,) if array.dtype == "uint8" and len(array.shape) == 1 else tuple(array.shape)
 
 
-def _not_finite(reply: Message) -> str:
+def _unreadable(reply: Message) -> str:
     for record in reply.content.array_records.values():
         for name, array in record.items():
             try:
@@ -105,8 +105,8 @@ def _not_finite(reply: Message) -> str:
                 return f"{name[:80]} cannot be read: {str(error)[:100]}"
             if (str(values.dtype), values.shape) != (array.dtype, tuple(array.shape)):
                 return f"{name[:80]} is not what it says: {values.dtype} {list(values.shape)}"
-            if values.dtype.kind in "fc" and not finite(values):
-                return f"{name[:80]} has values that are not finite"
+            if values.dtype.kind in "fc" and (why := unusable(values)):
+                return f"{name[:80]} {why}"
             del values  # before the next is read
     return ""
 

@@ -20,6 +20,10 @@ MOST_SAMPLES = 1e8
 _PIECE = 131_072
 """Entries that are looked at while they are in the processor's cache."""
 
+_MOST_FLOAT64 = 1e150
+_MOST = {np.dtype("f4"): 1e16, np.dtype("c8"): 1e16}
+"""By type, the magnitude of a value: the sum of the squares of 10,000 such has room in it."""
+
 MetricKeys = frozenset[tuple[str, int]]
 """Names of metrics, with the length of those that are lists and -1 for numbers."""
 
@@ -94,10 +98,8 @@ def _refused_arrays(arrays: Iterable[tuple[str, NDArray[Any]]], like: Arrays) ->
             return f"{name} has the shape {said(array.shape)}, not {said(wanted.shape)}"
         if mean_dtype(array.dtype) != mean_dtype(wanted.dtype):
             return f"{name} is {array.dtype}, not {wanted.dtype}"
-        if array.dtype.kind in "fc" and not finite(array):
-            values = array.reshape(-1)
-            bad = np.flatnonzero(~np.isfinite(values))
-            return f"{name} holds {_number(values[bad[0]])} ({len(bad)} of {array.size} values are not finite)"
+        if array.dtype.kind in "fc" and (why := unusable(array)):
+            return f"{name} {why}"
     return ""
 
 
@@ -112,15 +114,21 @@ def _first(names: Sequence[str]) -> str:
     return f"{names[0][:80]!r}{more}"
 
 
-def finite(array: NDArray[Any]) -> bool:
-    """A sum of squares is finite only when all are; where it is not, it may have overflowed, and each is looked at."""
+def unusable(array: NDArray[Any]) -> str:
+    """Why no mean can be made of floating-point values, nor the squares that FedAdam and Krum take; empty when all is
+    well. A small sum of squares says in one pass that all are finite and none is huge."""
     flat = array.reshape(-1, order="C" if array.flags.c_contiguous else "F")
-    quick = flat.dtype.isnative and flat.dtype.itemsize >= 4  # float16 has no fast product, and overflows at 65,504
+    quick, most = flat.dtype.itemsize >= 4, _MOST.get(flat.dtype.newbyteorder("="), _MOST_FLOAT64)
     for begin in range(0, len(flat), _PIECE):
-        piece = flat[begin : begin + _PIECE]
-        if not (quick and np.isfinite(np.vdot(piece, piece))) and not np.isfinite(piece).all():
-            return False
-    return True
+        piece = flat[begin : begin + _PIECE].astype(flat.dtype.newbyteorder("="), copy=False)
+        if quick and abs(np.vdot(piece, piece)) <= most**2:  # float16 has no fast product
+            continue
+        if not np.isfinite(piece).all():
+            first, bad = piece[~np.isfinite(piece)][0], np.count_nonzero(~np.isfinite(flat))
+            return f"holds {_number(first)} ({bad} of {flat.size} values are not finite)"
+        if (largest := float(np.abs(piece).max())) > most:
+            return f"holds {largest:.3g}, too large to be averaged"
+    return ""
 
 
 def _number(value: Any) -> str:
