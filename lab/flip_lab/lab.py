@@ -187,9 +187,10 @@ class _Lab:
         return LastWord(run=detail.run, contributions=self._api.contributions(run_id), model=model)
 
     def _hear(self, report: RunReport) -> None:
+        if isinstance(report, RoundFinished):  # of a strategy without rounds evaluations come later, and are told again
+            what = "evaluated " if self._story.has_ended(report.round) else ""
+            self._say(f"round {report.round} {what}after {in_hours(self._timeline.now)} of the lab")
         self._story.hear(report, self._timeline.now)
-        if isinstance(report, RoundFinished):
-            self._say(f"round {report.round} after {in_hours(self._timeline.now)} of the lab")
         for node in nodes_of(report):
             if node in self._devices:
                 self._timeline.call(self._devices[node].number)

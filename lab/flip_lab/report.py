@@ -7,6 +7,9 @@ from msgspec import Struct
 from flip_lab.faults import LieKind
 from flip_lab.story import RoundStory, Told
 
+_NAMED = 10
+"""Refusals, and failures, that are told in words."""
+
 
 class Liar(Struct, frozen=True, kw_only=True):
     device: str
@@ -59,10 +62,11 @@ class LabReport(Struct, frozen=True, kw_only=True):
 
 
 def in_words(report: LabReport, metric: str) -> list[str]:
-    """For people: the curve, and what came of it all."""
+    """For people: the curve, what came of it all, and why a device was refused that does not lie."""
     heads = ("ROUND", "TIME", "ASKED", "COUNTED", "FOLDED", "MISSED", "REFUSED", "FAILED", metric.upper())
     rows = [_row(each, metric) for each in report.rounds]
     lines = _table([heads, *rows])
+    liars = {liar.device for liar in report.liars}
     accepted = f"{report.accepted} accepted, {report.late} kept as late, {report.refused} refused"
     return [
         f"{report.app} with {report.strategy or 'no strategy'} on {report.devices} devices, seed {report.seed}",
@@ -80,7 +84,14 @@ def in_words(report: LabReport, metric: str) -> list[str]:
             f"lies     {liar.device} ({liar.told}): {liar.refused} refused, {liar.counted} counted"
             for liar in report.liars
         ),
+        *_reasons("refused", [each for each in report.refusals if each.device not in liars]),
+        *_reasons("failed", report.failures),
     ]
+
+
+def _reasons(what: str, told: Sequence[Told]) -> list[str]:
+    lines = [f"{what:8} {each.device} in round {each.round}: {each.reason}" for each in told[:_NAMED]]
+    return [*lines, f"{what:8} {len(told) - _NAMED} more: --report names them"] if len(told) > _NAMED else lines
 
 
 def _row(each: RoundStory, metric: str) -> tuple[str, ...]:

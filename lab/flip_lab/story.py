@@ -78,6 +78,9 @@ class Story:
             case _:
                 pass
 
+    def has_ended(self, number: int) -> bool:
+        return number in self.rounds and self.rounds[number].ended is not None
+
     def _pushed(self, report: MessagesPushed, now: float) -> None:
         found = self._round(report.round, now)
         for node, message in zip(report.nodes, report.messages, strict=False):

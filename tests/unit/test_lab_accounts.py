@@ -139,3 +139,28 @@ def test_a_round_says_who_counted_who_was_late_and_who_was_refused(tmp_path: Pat
     (liar,) = found.liars
     assert (liar.device, liar.told, liar.counted, liar.refused) == ("lab-0002", "nan", 0, 1)
     assert any("0.5000" in line for line in in_words(found, "accuracy"))
+
+
+def test_a_device_that_does_not_lie_is_named_with_the_reason_why_it_was_refused(tmp_path: Path) -> None:
+    story = Story(lambda node: f"lab-000{node}")
+    nodes = ["1", "2", "3"]
+    story.hear(MessagesPushed(round=1, phase="train", nodes=nodes, messages=[*"abc"]), 0.0)
+    story.hear(ReplyReceived(round=1, phase="train", node="3", error="ValueError: no", message="c"), 5.0)
+    for node, message in ("1", "a"), ("2", "b"):
+        story.hear(ReplyRefused(round=1, phase="train", node=node, message=message, reason="too old"), 6.0)
+    words = in_words(reported(tmp_path, device(tmp_path, 1, ""), story=story), "accuracy")
+    assert words[-2:] == ["refused  lab-0001 in round 1: too old", "failed   lab-0003 in round 1: ValueError: no"]
+    for number in range(2, 14):
+        story.hear(ReplyRefused(round=number, phase="train", node="1", message="", reason="too old"), 6.0)
+    words = in_words(reported(tmp_path, device(tmp_path, 1, ""), story=story), "accuracy")
+    assert "refused  3 more: --report names them" in words
+    assert len([line for line in words if "too old" in line]) == 10
+
+
+def test_a_round_that_is_evaluated_later_ends_once() -> None:
+    story = Story(lambda node: node)
+    assert not story.has_ended(1)
+    story.hear(RoundFinished(round=1, train_metrics={}, evaluate_metrics={}), 9.0)
+    assert story.has_ended(1)
+    story.hear(RoundFinished(round=1, train_metrics={}, evaluate_metrics={"accuracy": 0.5}), 44.0)
+    assert (story.rounds[1].ended, story.rounds[1].metrics) == (9.0, {"accuracy": 0.5})
