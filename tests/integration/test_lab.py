@@ -108,8 +108,8 @@ async def test_a_lab_of_another_strategy_that_folds_late_results_tells_the_same_
 
 
 REFUSED = {
-    "nan": "values are not finite",
-    "infinite": "values are not finite",
+    "nan": "0 holds NaN (20000 of 20000 values are not finite)",
+    "infinite": "0 holds an infinity (20000 of 20000 values are not finite)",
     "shape": "0 is float32 [20001], the others' is float32 [20000]",
     "dtype": "0 is float64 [20000], the others' is float32 [20000]",
     "keys": "it has 'another', which the others do not have",
