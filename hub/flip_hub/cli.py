@@ -27,6 +27,7 @@ from flip_hub.commands import (
     users,
 )
 from flip_hub.commands.parsing import Command
+from flip_hub.commands.words import in_options
 from flip_runtime.errors import ConfigError, FlipError
 
 GROUPS = (
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         command(options)
     except FlipError as error:
-        sys.stderr.write(f"flip-hub: {error}\n")
+        sys.stderr.write(f"flip-hub: {in_options(error)}\n")
         raise SystemExit(ConfigError.exit_status if isinstance(error, ConfigError) else 1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

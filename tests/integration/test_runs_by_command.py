@@ -143,7 +143,7 @@ async def test_a_run_is_paused_resumed_and_stopped_by_command_and_another_goes_o
         await until(lambda: reached(3))
         assert "is stopped" in await typed.says("stop", run_id)
         assert f"run {run_id} is stopped" in await typed.says("stop", run_id, status=1)
-        assert "a new run: plan.start names it" in await typed.says("resume", run_id, status=1)
+        assert "a new run: --from-run names it" in await typed.says("resume", run_id, status=1)
         done = calls.read_text().split("\n")
         assert len(done) == len(set(done)), "no device did a round twice"
         said = await typed.starts("drifting", {**config, "seconds": 0.0}, "--from-run", f"{run_id}:2", "--follow")
@@ -198,7 +198,7 @@ async def test_what_cannot_run_is_refused_at_its_start_by_the_fields_name(hub: H
         for words, what in (
             (("--strategy", "fedadam", "--option", "eta=-1"), "plan.options.eta: "),
             (("--strategy", "fedsgd"), "plan.strategy: "),
-            (("--quorum", "2"), "$.rounds.quorum"),
+            (("--quorum", "2"), "--quorum: plan.rounds.quorum: "),
             (("--config", "num-server-rounds=0"), "num-server-rounds is 0"),
             (("--config", "lr=1"), "no configuration key 'lr'"),
             ((*private, "--epsilon-budget", "0"), "--epsilon-budget"),

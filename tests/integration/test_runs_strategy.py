@@ -49,7 +49,7 @@ async def test_strategies_are_listed_and_shown_by_command(mongo_url: str, folder
         assert "0 or 1" in await typed("show", "fedxgbcyclic")
         assert "adds updates to a sum as they come" in await typed("show", "fedavg")
         assert msgspec.json.decode(await typed("show", "fedbuff", "--json"), type=StrategySchema).title == "FedBuff"
-        assert "no strategy 'fedsgd' (GET /api/v1/strategies lists them)" in await typed("show", "fedsgd", status=1)
+        assert "no strategy 'fedsgd' (flip-hub strategies list)" in await typed("show", "fedsgd", status=1)
 
 
 async def test_the_command_line_names_a_strategy_and_its_options() -> None:

@@ -36,9 +36,9 @@ def test_options_become_the_plans_privacy() -> None:
         (FIXED.replace("--clip 2", ""), r"--privacy hub-fixed needs --clip \(length"),
         (
             FIXED.replace("--epsilon-budget 8", "--epsilon-budget 0"),
-            r"--epsilon-budget is 0\.0 \(it must be a float > 0",
+            r"--epsilon-budget is 0\.0 \(it must be a number > 0",
         ),
-        (FIXED.replace("1e-5", "1"), r"--delta is 1\.0 \(it must be a float < 1"),
+        (FIXED.replace("1e-5", "1"), r"--delta is 1\.0 \(it must be a number < 1"),
         (FIXED.replace("--noise 1.0", "--noise nan"), r"--noise is nan"),
         (FIXED + " --sensitivity 1", "--sensitivity is not of --privacy hub-fixed"),
         (LOCAL + " --noise 1", "--noise is not of --privacy local"),

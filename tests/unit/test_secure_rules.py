@@ -49,6 +49,7 @@ def test_a_strategy_that_needs_single_updates_is_refused(name: str) -> None:
         (Plan(secure=SecureAggregation(max_weight=10**6)), r"plan\.secure\.max_weight: with 25 bits"),
         (Plan(secure=SecureAggregation(most=1000, bits=24)), r"plan\.secure\.bits: 1000 values of 24 bits overflow"),
         (Plan(secure=SecureAggregation(most=10, least=11)), r"plan\.secure\.least: 11 is not between"),
+        (Plan(secure=SecureAggregation(colluding=0.9)), r"plan\.secure\.colluding: secure aggregation of"),
         (Plan(secure=SecureAggregation(most=3, dropout=0.4)), r"plan\.secure\.dropout: secure aggregation of 3"),
     ],
 )
@@ -86,8 +87,8 @@ def test_options_become_the_plans_secure_aggregation() -> None:
     ("line", "why"),
     [
         ("--secure-clip 2", r"--secure-clip is for secure aggregation \(--secure\)"),
-        ("--secure --secure-least 2", r"--secure-least is 2 \(it must be a int >= 3\)"),
-        ("--secure --secure-dropout 1", r"--secure-dropout is 1\.0 \(it must be a float < 1\.0\)"),
+        ("--secure --secure-least 2", r"--secure-least is 2 \(it must be a whole number >= 3\)"),
+        ("--secure --secure-dropout 1", r"--secure-dropout is 1\.0 \(it must be a number < 1\.0\)"),
     ],
 )
 def test_a_wrong_option_is_named(line: str, why: str) -> None:

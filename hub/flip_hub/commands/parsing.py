@@ -1,6 +1,7 @@
 """How a module of commands adds them to the command line."""
 
 import argparse
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,14 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 def add_json(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     return parser
+
+
+def finite(text: str) -> float:
+    """For argparse, which names the option."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"{text} is no number")
+    return number
 
 
 def setting(text: str, example: str) -> tuple[str, Value]:

@@ -5,9 +5,10 @@ from collections.abc import Collection
 
 import msgspec
 
-from flip_hub.commands.parsing import setting
+from flip_hub.commands.parsing import finite, setting
 from flip_hub.commands.run_privacy import add_privacy, privacy_of
 from flip_hub.commands.run_secure import add_secure, secure_of
+from flip_hub.commands.words import wanted
 from flip_hub.federation.plan import DeviceFilter, Folding, Plan, RoundRules, Start, Update
 from flip_runtime.errors import Rejected
 
@@ -36,15 +37,19 @@ def add_plan(parser: argparse.ArgumentParser, *, without: Collection[str] = ()) 
     )
     rounds = parser.add_argument_group("rounds")
     rounds.add_argument(
-        "--deadline", type=float, default=0.0, metavar="SECONDS", help="a round goes on without the rest"
+        "--deadline",
+        type=finite,
+        default=0.0,
+        metavar="SECONDS",
+        help="a round ends without the rest (0: when the app says)",
     )
     rounds.add_argument(
-        "--quorum", type=float, default=0.0, metavar="SHARE", help="with fewer results it counts nothing"
+        "--quorum", type=finite, default=0.0, metavar="SHARE", help="with fewer results it counts nothing"
     )
-    rounds.add_argument("--over-sample", type=float, default=0.0, metavar="SHARE", help="ask so many devices more")
-    rounds.add_argument("--wait", type=float, default=3600.0, metavar="SECONDS", help="for enough devices, then end")
-    rounds.add_argument("--fold-late", type=float, metavar="A", help="late results join with the weight (1+s)^-A")
-    rounds.add_argument("--fold-rounds", type=int, default=3, metavar="S", help="how many rounds late at most")
+    rounds.add_argument("--over-sample", type=finite, default=0.0, metavar="SHARE", help="ask so many devices more")
+    rounds.add_argument("--wait", type=finite, default=3600.0, metavar="SECONDS", help="for enough devices, then end")
+    rounds.add_argument("--fold-late", type=finite, metavar="A", help="late results join with the weight (1+s)^-A")
+    rounds.add_argument("--fold-rounds", type=int, metavar="S", help="with --fold-late: rounds late at most (3)")
     rounds.add_argument("--strategy", default="", metavar="NAME", help="in the place of the app's: flip-hub strategies")
     rounds.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="of that strategy")
     model = parser.add_argument_group("the model and its updates")
@@ -54,7 +59,7 @@ def add_plan(parser: argparse.ArgumentParser, *, without: Collection[str] = ()) 
     model.add_argument(
         "--from-run", metavar="ID[:ROUND]", help=shown("from_run", "go on from that round of a run that has ended")
     )
-    model.add_argument("--update", default="float", metavar="FORM", help="float, int8, int4, or topk:SHARE")
+    model.add_argument("--update", default="float", metavar="FORM", help="float, int8, int4, or topk[:SHARE] (0.05)")
     model.add_argument(
         "--local", action="append", default=[], metavar="PATTERN", help="arrays that stay on each device"
     )
@@ -71,7 +76,10 @@ def plan_of(options: argparse.Namespace) -> Plan:
     if options.from_model and options.from_run:
         raise Rejected("--from-model and --from-run are both given", hint="a run starts from one of them")
     start = _from_model(options.from_model) if options.from_model else _from_run(options.from_run)
-    folding = None if options.fold_late is None else Folding(exponent=options.fold_late, rounds=options.fold_rounds)
+    if options.fold_rounds is not None and options.fold_late is None:
+        raise Rejected("--fold-rounds is of late results, which are not folded", hint="--fold-late 0.5 folds them")
+    late = {} if options.fold_rounds is None else {"rounds": options.fold_rounds}
+    folding = None if options.fold_late is None else Folding(exponent=options.fold_late, **late)
     rules = RoundRules(
         deadline=options.deadline, quorum=options.quorum, over_sample=options.over_sample, wait=options.wait
     )
@@ -105,7 +113,8 @@ def _checked(plan: Plan) -> Plan:
     try:
         return msgspec.json.decode(msgspec.json.encode(plan), type=Plan)
     except msgspec.ValidationError as error:
-        raise Rejected(f"the plan is not possible: {error}") from error
+        field, words = wanted(str(error))
+        raise Rejected(f"plan.{field}: it is not possible", hint=words) from error
 
 
 def _from_model(text: str) -> Start:

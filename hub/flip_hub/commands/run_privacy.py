@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from flip_hub.commands.words import wanted
 from flip_hub.federation.privacy.schemas import Privacy, PrivacySpent
 from flip_runtime.errors import Rejected
 
@@ -65,5 +66,4 @@ def _refused(error: str, given: Mapping[str, object]) -> Rejected:
         return Rejected(f"--privacy {given['mode']} needs {flag}", hint=_NUMBERS[field][1] if field in _NUMBERS else "")
     if error.startswith("Object contains unknown"):
         return Rejected(f"{flag} is not of --privacy {given['mode']}")
-    wanted = error.partition(" - at ")[0].removeprefix("Expected ").replace("`", "")
-    return Rejected(f"{flag} is {given.get(field)}", hint=f"it must be a {wanted}")
+    return Rejected(f"{flag} is {given.get(field)}", hint=wanted(error)[1])

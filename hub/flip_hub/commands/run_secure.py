@@ -4,6 +4,7 @@ import argparse
 
 import msgspec
 
+from flip_hub.commands.words import wanted
 from flip_hub.federation.secure.schemas import SecureAggregation
 from flip_runtime.errors import Rejected
 
@@ -36,9 +37,5 @@ def secure_of(options: argparse.Namespace) -> SecureAggregation | None:
     try:
         return msgspec.convert(given, SecureAggregation)
     except msgspec.ValidationError as error:
-        wanted, _, field = str(error).partition(" - at ")
-        flag, _, _ = _FLAGS[field.strip("`$.")]
-        raise Rejected(
-            f"{flag} is {given[field.strip('`$.')]}",
-            hint=f"it must be a {wanted.removeprefix('Expected ').replace('`', '')}",
-        ) from error
+        field, words = wanted(str(error))
+        raise Rejected(f"{_FLAGS[field][0]} is {given[field]}", hint=words) from error

@@ -7,6 +7,7 @@ from flip_hub.federation.privacy.rules import MEANS
 from flip_hub.federation.privacy.schemas import Local
 from flip_hub.federation.secure.schemas import SecureAggregation
 from flip_runtime.errors import ConfigError, Rejected
+from flip_update.secagg.hub_round import COLLUDING
 from flip_update.secagg.parameters import Parameters
 from flip_update.secagg.ring import fitting
 
@@ -24,7 +25,8 @@ def check_secure(plan: Plan) -> None:
         try:
             fitting(size, plan.secure.dropout, plan.secure.colluding, plan.secure.least)
         except Rejected as error:
-            raise Rejected(f"{FIELD}.dropout: {error.args[0]}", hint=error.hint) from error
+            most = "colluding" if plan.secure.colluding > max(COLLUDING, plan.secure.dropout) else "dropout"
+            raise Rejected(f"{FIELD}.{most}: {error.args[0]}", hint=error.hint) from error
     if plan.strategy and plan.strategy not in MEANS:
         raise Rejected(
             f"plan.strategy: {plan.strategy[:80]} needs single updates, and secure aggregation gives their mean alone",
