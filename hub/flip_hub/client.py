@@ -121,6 +121,10 @@ class HubApi(HubCalls):
     def start_run(self, request: RunRequest) -> Run:
         return self._post("/api/v1/runs", Run, request)
 
+    def check_run(self, request: RunRequest) -> Run:
+        """As it would be started, with the price of its privacy; nothing is."""
+        return self._post("/api/v1/runs/check", Run, request)
+
     def runs(self) -> list[Run]:
         return self._all("/api/v1/runs", Run)
 

@@ -202,8 +202,11 @@ async def test_what_cannot_run_is_refused_at_its_start_by_the_fields_name(hub: H
             (("--config", "num-server-rounds=0"), "num-server-rounds is 0"),
             (("--config", "lr=1"), "no configuration key 'lr'"),
             ((*private, "--epsilon-budget", "0"), "--epsilon-budget"),
+            ((*private, "--epsilon-budget", "99", "--secure"), "--privacy: plan.privacy: in mode hub-fixed"),
         ):
-            assert what in await typed.starts("drifting", {}, *words, status=1)
+            said = await typed.starts("drifting", {}, *words, status=1)
+            assert what in said
+            assert "epsilon 0 of" not in said, "a price is told of what can start"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from flip_hub.client import HubApi
@@ -12,11 +12,7 @@ from flip_hub.commands.parsing import AddParser, add_command, add_group, add_jso
 from flip_hub.commands.receipts import add_run_receipts
 from flip_hub.commands.run_plan import add_plan, plan_of
 from flip_hub.commands.run_privacy import in_words
-from flip_hub.federation.plan import Plan
-from flip_hub.federation.privacy.rules import priced
-from flip_hub.federation.privacy.schemas import PrivacySpent
-from flip_hub.federation.run_request import ROUNDS
-from flip_hub.federation.schemas import Round, Run, RunRequest, RunStatus, Value
+from flip_hub.federation.schemas import Round, Run, RunRequest, RunStatus
 from flip_runtime.errors import Rejected
 
 LOOK_EVERY = 1.0
@@ -52,13 +48,15 @@ def start_run(options: argparse.Namespace) -> None:
     fab = build_fab(options.folder)
     with the_hub() as hub:
         app = hub.upload_app(fab)
-        if price := _price(hub, plan, app.config | config):
-            say(f"privacy: {in_words(price)}")
         promote, metric = options.promote, options.metric
-        run = hub.start_run(RunRequest(fab_hash=app.fab_hash, config=config, promote=promote, metric=metric, plan=plan))
+        request = RunRequest(fab_hash=app.fab_hash, config=config, promote=promote, metric=metric, plan=plan)
+        wanted = hub.check_run(request)
+        if wanted.privacy:
+            say(f"privacy: {in_words(wanted.privacy)}")
+        if wanted.warning:
+            say(f"note: {wanted.warning}")
+        run = hub.start_run(request)
         say(f"started {run.id}: {run.app}")
-        if run.warning:
-            say(f"note: {run.warning}")
         if options.follow:
             _follow(hub, run.id)
 
@@ -103,17 +101,6 @@ def _change(options: argparse.Namespace, change: Callable[[HubApi, str], Run]) -
     with the_hub() as hub:
         run = change(hub, options.id)
     say(as_json(run) if options.json else f"{run.id} is {run.status}")
-
-
-def _price(hub: HubApi, plan: Plan, config: Mapping[str, Value]) -> PrivacySpent | None:
-    """Of the rounds that the run will have. Raises `Rejected` as the hub would."""
-    if plan.privacy is None:
-        return None
-    earlier = hub.run(plan.start.run_id).run if plan.start and plan.start.run_id else None
-    done = 0 if earlier is None or plan.start is None else plan.start.round or earlier.round
-    before = earlier.privacy.releases if earlier and earlier.privacy else []
-    rounds = config.get(ROUNDS)
-    return priced(plan, max(0, rounds - done) if isinstance(rounds, int) else None, before)
 
 
 def _follow(hub: HubApi, run_id: str) -> None:
