@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import traceback
 from collections.abc import Generator
 from pathlib import Path
 
@@ -36,16 +37,19 @@ def check_report(path: Path | None) -> None:
 
 @contextlib.contextmanager
 def folder_of(kept: Path | None) -> Generator[Path]:
-    """The one that was named, which must be empty, or one that is gone afterwards: of a lab that has failed the logs
-    stay, for its error names them. Raises `ConfigError`."""
+    """The one that was named, which must be empty, or one that is gone afterwards. Where an error of the lab names
+    a file in it, the logs stay. Raises `ConfigError`."""
     if kept is not None:
         yield _empty(kept)
         return
     folder = Path(tempfile.mkdtemp(prefix="flip-lab-"))
     try:
         yield folder
-    except Exception:
-        _leave_logs(folder)
+    except Exception as error:
+        if str(folder) in "".join(traceback.format_exception(error)):
+            _leave_logs(folder)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
         raise
     except BaseException:  # it was interrupted
         shutil.rmtree(folder, ignore_errors=True)
@@ -66,13 +70,10 @@ def _empty(folder: Path) -> Path:
 
 
 def _leave_logs(folder: Path) -> None:
-    """Nothing at all where there are none."""
     with contextlib.suppress(OSError):
-        for path in folder.rglob("*"):
+        for path in list(folder.rglob("*")):
             if not path.is_dir() and path.suffix != ".log":
                 path.unlink(missing_ok=True)
         for path in sorted(folder.rglob("*"), reverse=True):
             if path.is_dir() and not any(path.iterdir()):
                 path.rmdir()
-        if not any(folder.iterdir()):
-            folder.rmdir()

@@ -10,7 +10,7 @@ from flip_hub.settings import Settings
 from flip_lab.lab import node_configs
 from flip_lab.places import check_report, folder_of, forget_settings
 from flip_runtime.config import load_config
-from flip_runtime.errors import ConfigError, Unavailable
+from flip_runtime.errors import ConfigError, Rejected, Unavailable
 
 
 def test_a_lab_takes_nothing_from_the_settings_of_a_real_hub(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,18 +43,20 @@ def test_a_folder_to_keep_that_cannot_be_is_refused_by_its_option(tmp_path: Path
         assert folder.is_dir()
 
 
-def _end(folders: list[Path], error: BaseException | None) -> None:
-    """A lab that has written all sorts of files ends so."""
+def _end(folders: list[Path], error: BaseException | None, hint: str = "") -> None:
+    """A lab that has written all sorts of files ends so; `hint`: with one that names this file in its folder."""
     with folder_of(None) as folder:
         folders.append(folder)
         (folder / "hub").mkdir()
         for name in ("hub.log", "hub/superlink.log", "hub/internal.secret", "hub.toml"):
             (folder / name).write_text(name)
+        if hint:
+            raise ExceptionGroup("parts", [Unavailable("the hub is not ready", hint=f"see {folder / hint}")])
         if error is not None:
             raise error
 
 
-def test_a_lab_leaves_nothing_behind_but_the_logs_of_one_that_failed(
+def test_a_lab_leaves_nothing_behind_but_the_logs_that_an_error_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -62,25 +64,15 @@ def test_a_lab_leaves_nothing_behind_but_the_logs_of_one_that_failed(
     _end(folders, None)
     with pytest.raises(asyncio.CancelledError):
         _end(folders, asyncio.CancelledError())
+    with pytest.raises(Rejected):
+        _end(folders, Rejected("no such strategy"))
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(Unavailable):
-        _end(folders, Unavailable("the hub is not ready"))
+    with pytest.raises(ExceptionGroup):
+        _end(folders, None, "hub.log")
     assert {path for path in tmp_path.rglob("*") if path.is_file()} == {
         folders[-1] / "hub.log",
         folders[-1] / "hub" / "superlink.log",
     }
-
-
-def _refuse() -> None:
-    with folder_of(None):
-        raise ConfigError("before anything was started")
-
-
-def test_a_lab_that_was_refused_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with pytest.raises(ConfigError):
-        _refuse()
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_without_an_app_is_named_with_the_way_out(tmp_path: Path) -> None:
