@@ -76,6 +76,7 @@ async def until(condition: Callable[[], bool], within: float = 120.0) -> None:
 
 @asynccontextmanager
 async def fleet(hub: Hub, folder: Path, names: Sequence[str]) -> AsyncGenerator[None]:
-    devices = [await Device.enrolled(hub, folder / name) for name in names]
+    # Nobody wakes them: on a busy machine a ServerApp may take longer to begin than a device usually waits.
+    devices = [await Device.enrolled(hub, folder / name, idle_exit=600.0) for name in names]
     async with training(*devices):
         yield
