@@ -76,6 +76,20 @@ class FleetDesired:
 
         await self._change(assigned)
 
+    async def take_back(self, brought: ModelAssignment, before: ModelAssignment) -> bool:
+        """Every device shall serve `before` again in the place of `brought`; False, and nothing is changed, when
+        another version has that place. Raises `Conflict` while a rollout brings a version of that model."""
+
+        def taken_back(state: FleetState) -> FleetState:
+            if brought not in state.models:
+                return state
+            _check_free(state, before.model, "")
+            models = [before if each == brought else each for each in state.models]
+            return replace(state, models=models, since={**state.since, as_model(before.model): time.time()})
+
+        await self._change(taken_back)
+        return before in (await self.look()).models
+
     async def stage(self, wanted: Staged) -> int:
         """That part of the fleet shall serve it, and the others what they served so far; gives a generation in which it
         is so. Raises `Conflict` as `assign_model` does."""

@@ -125,13 +125,14 @@ class ModelService:
     async def settle(self, assignment: ModelAssignment, ends: str = "") -> ModelVersion:
         """Every device shall serve it; the rollout `ends` is thereby over. The same again changes nothing. Raises
         `Conflict` while another rollout brings a version of that model."""
-        model, version = assignment.model, assignment.version
-        before = await self._store.promoted(model)
         await self._devices.fleet.assign_model(assignment, ends)
-        await self._store.promote(model, version)
-        if before is not None and before != version:
-            await self._publish(model, before)
-        return await self._publish(model, version)
+        return await self._settled(assignment)
+
+    async def take_back(self, brought: ModelAssignment, before: ModelAssignment) -> None:
+        """Every device shall serve `before` again, unless another version has taken the place of `brought` by now. The
+        same again changes nothing. Raises `Conflict` while a rollout brings a version of that model."""
+        if await self._devices.fleet.take_back(brought, before):
+            await self._settled(before)
 
     async def withdraw(self, model: str, version: int, reason: str, at: float) -> None:
         """The hub brings it to no device any more, until it is reinstated. Raises `NotFound`."""
@@ -142,6 +143,15 @@ class ModelService:
         """It may be brought to devices again. Raises `NotFound`."""
         await self._store.reinstate(await self.get(model, version))
         await self._publish(model, version)
+
+    async def _settled(self, assignment: ModelAssignment) -> ModelVersion:
+        """It is told as the promoted one."""
+        model, version = assignment.model, assignment.version
+        before = await self._store.promoted(model)
+        await self._store.promote(model, version)
+        if before is not None and before != version:
+            await self._publish(model, before)
+        return await self._publish(model, version)
 
     async def _publish(self, model: str, version: int) -> ModelVersion:
         made = await self.get(model, version)

@@ -176,7 +176,7 @@ async def look(store: RolloutStore, rollout: Rollout, silent_before: float) -> F
     """What the enrolled devices have told that matters to it."""
     return Fleet(
         devices=await store.sightings(rollout.model),
-        went_back=await store.went_back(rollout.model, rollout.version, rollout.started_at),
+        went_back=await store.went_back(rollout),
         earlier=await store.earlier(rollout.id),
         silent_before=silent_before,
     )

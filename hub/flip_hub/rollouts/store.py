@@ -2,7 +2,7 @@
 
 Collection `rollouts`: a document per rollout, and of each model one at most that is active. It is changed only from
 what it was when the change was decided (`revision`); what devices had told before (`earlier`) stays as it was when it
-began. Reads `devices` and `events`, too.
+began, and who went back (`went_back`) only becomes more. Reads `devices` and `events`, too.
 """
 
 from collections.abc import Collection as Some
@@ -24,8 +24,9 @@ from flip_wire.models import ModelAssignment, RolledBack
 
 _NEWEST = Order(("rollout.started_at", DESCENDING), ("_id", DESCENDING))
 _EARLIER = "earlier"
-_CHANGES = {_EARLIER: 0}
-"""All but that."""
+_WENT_BACK = "went_back"
+_CHANGES = {_EARLIER: 0, _WENT_BACK: 0}
+"""All but those."""
 OF_VERSION = 10
 """Rollouts of one version that are looked at, the newest."""
 
@@ -106,8 +107,18 @@ class RolloutStore:
         steps: list[Document] = [{"$match": where}, {"$project": _shown(model)}]
         return [msgspec.convert(each, Sighting) async for each in self._devices.aggregate(steps)]
 
-    async def went_back(self, model: str, version: int, since: float) -> set[DeviceId]:
-        """Devices that went back from that version since then, as far as they have told."""
+    async def went_back(self, rollout: Rollout) -> set[DeviceId]:
+        """Devices that went back from its version since it began, as far as they have told. Whoever was seen once is
+        kept with it: a ring may soak longer than events are kept."""
+        kept = await self._rollouts.find_one({"_id": rollout.id}, {_WENT_BACK: 1}) or {}
+        known = {DeviceId(device) for device in kept.get(_WENT_BACK, [])}
+        told = await self._told_back(rollout.model, rollout.version, rollout.started_at)
+        if told - known:
+            seen = {"$addToSet": {_WENT_BACK: {"$each": sorted(told - known)}}}
+            await self._rollouts.update_one({"_id": rollout.id}, seen)
+        return known | told
+
+    async def _told_back(self, model: str, version: int, since: float) -> set[DeviceId]:
         moment = {"$gte": datetime.fromtimestamp(since, UTC)}
         told = {"kind": "rollback", "received": moment, "happened": moment}
         devices: set[DeviceId] = set()

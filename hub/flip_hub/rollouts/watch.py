@@ -116,8 +116,8 @@ class RolloutWatch:
         reason = rollout.reason or "a person has rolled it back"
         await self._models.withdraw(rollout.model, rollout.version, reason, rollout.ended_at or self._clock())
         await self._devices.fleet.unstage(rollout.id)
-        if record.before is not None and record.wanted in (await self._devices.fleet.look()).models:
-            await self._models.settle(record.before)  # it was done
+        if record.before is not None:
+            await self._models.take_back(record.wanted, record.before)  # it may have been done
 
     async def _note(self, rollout: Rollout, step: Step) -> None:
         """What a person has decided is in the audit already, as the call that it was."""

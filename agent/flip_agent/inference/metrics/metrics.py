@@ -7,7 +7,7 @@ may invent without end, are counted together.
 import bisect
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
 from msgspec import Struct
@@ -157,9 +157,14 @@ class Metrics:
         return [self.of_versions.get((model, version), Counts()).statistics(model, version) for version in versions]
 
     def of(self, version: Version) -> Counts:
-        """Its counts go on for as long as the process, or until many other versions have come."""
+        """Its counts go on for as long as it answers, and no longer than the process."""
         manifest = version.manifest
         return self.of_versions.get((manifest.model, manifest.version)) or self._new(manifest.model, manifest.version)
+
+    def keep(self, versions: Container[tuple[str, int]]) -> None:
+        """The others are forgotten: of one that comes back nobody shall take old failures for new ones."""
+        for gone in [each for each in self.of_versions if each not in versions]:
+            del self.of_versions[gone]
 
     def _new(self, model: str, version: int) -> Counts:
         while len(self.of_versions) >= _VERSIONS:

@@ -33,7 +33,10 @@ class TrafficCount:
         self._told: tuple[list[ModelTraffic], dict[str, int]] | None = None
 
     def news(self) -> Traffic | None:
-        """None when nothing has changed since the last call."""
+        """None when nothing has changed since the last call. What answers no more is counted no more."""
+        self._metrics.keep(
+            {(each.name, version.manifest.version) for each in self._models.all for version in each.known}
+        )
         models = [self._of(model, version) for model in self._models.all for version in model.answering]
         slowest = self._latencies.take()
         lost = {name: count for name, count in asdict(self._lost()).items() if count and name not in _MEANT}
