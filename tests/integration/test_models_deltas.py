@@ -87,6 +87,20 @@ async def test_only_files_of_versions_are_made_of_each_other_and_only_for_device
         problem(await http.get(url("b" * 64), headers=device), 404)
 
 
+async def test_only_one_file_of_one_model_is_made_of_another(hub: HubParts) -> None:
+    """Else one device could have the hub make as many deltas as there are pairs of files."""
+    manifest = await hub.manifest()
+    assert manifest.graph is not None
+    ours = await version(hub, weights(0).tobytes())
+    other = FileRef(name="weights.safetensors", sha256=await hub.artifacts.put(weights(1).tobytes()), size=1_200_000)
+    await hub.models.register(replace(manifest, model="another", weights=other))
+    device = await a_device(hub)
+    async with hub.http() as http:
+        for one, base in ((other.sha256, ours), (ours, other.sha256), (ours, manifest.graph.sha256)):
+            told = problem(await http.get(url(one, base), headers=device), 404)
+            assert "no versions of one model have these as the same file" in told.detail
+
+
 async def test_a_damaged_file_makes_no_delta(hub: HubParts) -> None:
     base, wanted = await version(hub, weights(0).tobytes()), await version(hub, (weights(0) * 1.001).tobytes())
     hub.artifacts.path(base).write_bytes(b"damaged")

@@ -57,10 +57,10 @@ class Deltas:
         return is_name(sha256) and await self.files.holds(sha256)
 
     async def delta(self, sha256: Sha256, base: Sha256) -> FileDelta:
-        """Raises `NotFound` when there is none that is smaller, or one of the two is no file of a version."""
-        for name in (sha256, base):
-            if not (is_name(name) and await self._models.offers(name)):
-                raise NotFound("no file of a registered model version has this hash")
+        """Raises `NotFound` when there is none that is smaller, or they are not the same file of two versions of one
+        model."""
+        if not (is_name(sha256) and is_name(base) and await self._models.succeeds(sha256, base)):
+            raise NotFound("no versions of one model have these as the same file", hint="download the whole file")
         async with self._making:
             found = await self._known(sha256, base) or await self._made(sha256, base)
         if found == _NONE:

@@ -70,6 +70,10 @@ class ModelService:
         """Whether devices may fetch it: the manifests and files of registered versions, nothing else."""
         return await self._store.names(artifact)
 
+    async def succeeds(self, artifact: Sha256, base: Sha256) -> bool:
+        """Whether they are the same file of two versions of one model: one may be made of the other."""
+        return await self._store.succeeds(artifact, base)
+
     def check_name(self, model: str) -> None:
         """Raises `Unprocessable`."""
         check_name(model, of="model", reserved=_RESERVED)

@@ -115,6 +115,15 @@ class ModelStore:
         """Whether it is the manifest or a file of a version."""
         return await self._versions.find_one({"artifacts": artifact}, {"_id": 1}) is not None
 
+    async def succeeds(self, artifact: Sha256, base: Sha256) -> bool:
+        """Whether both are the same file of two versions of one model: the weights of each, or the graph of each."""
+        for file in ("weights", "graph"):
+            first, second = ({"artifacts": each, f"manifest.{file}.sha256": each} for each in (artifact, base))
+            models = await self._versions.distinct("manifest.model", first)
+            if await self._versions.find_one({**second, "manifest.model": {"$in": models}}, {"_id": 1}) is not None:
+                return True
+        return False
+
     async def models(self, wanted: Wanted) -> Page[Model]:
         """By name."""
         promoted = await self._promoted()
