@@ -24,7 +24,7 @@ from flip_hub.auth.permissions import Role
 from flip_hub.cluster.bus import Bus
 from flip_hub.contributions.late import Late
 from flip_hub.contributions.receipts import Receipts
-from flip_hub.contributions.routes import ContributionController, LateController
+from flip_hub.contributions.routes import ContributionController, LateController, ReceiptController
 from flip_hub.contributions.run_contributions import RunContributions
 from flip_hub.contributions.store import ContributionStore
 from flip_hub.core import Core
@@ -121,12 +121,13 @@ class Parts:
                 "log_events": LogEvents(runs.service, control),
                 "late": Late(contributions, store, artifacts, core.live),
                 "run_contributions": RunContributions(contributions),
+                "receipts": receipts,
             },
         )
 
 
 _ROUTES: list[ControllerRouterHandler] = [
-    *(AppController, RunController, StrategyController, ContributionController, LateController),
+    *(AppController, RunController, StrategyController, ContributionController, LateController, ReceiptController),
     *(ModelController, RolloutController, LineageController),
 ]
 

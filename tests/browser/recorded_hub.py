@@ -43,6 +43,7 @@ from flip_hub.live import (
     RunChanged,
 )
 from flip_hub.models.schemas import Model, ModelVersion
+from flip_hub.receipts.chain import ReceiptSeal
 from flip_hub.telemetry.schemas import DeclaredGap, MessageSpans, StoredEvent
 
 PASSWORD = "correct horse"
@@ -60,6 +61,7 @@ class RecordedHub:
         self.gaps: dict[str, list[DeclaredGap]] = {}
         self.late: dict[str, list[LateContribution]] = {}
         self.contributions: dict[str, list[Contribution]] = {}
+        self.seals: dict[str, ReceiptSeal] = {}
         self.spans: dict[str, list[MessageSpans]] = {}
         self.turnout: dict[str, Turnout] = {}
         self.rollouts = RecordedRollouts(self._guard, self.tell)
@@ -81,6 +83,7 @@ class RecordedHub:
         self.events = {fleet.AILING: recorded_events.events()}
         self.gaps = {fleet.AILING: recorded_events.gaps()}
         self.late = {fleet.RUNNING: recorded_late.late_contributions()}
+        self.seals = {fleet.RUNNING: recorded_late.seal(fleet.RUNNING, 12)}
         self.spans = {fleet.RUNNING: recorded_spans.spans()}
         self.rollouts.known = {each.id: each for each in recorded_rollouts.rollouts()}
 
@@ -255,6 +258,11 @@ class RecordedHub:
             hub._guard(request)
             return hub.contributions.get(run_id, [])
 
+        @get("/api/v1/runs/{run_id:str}/receipts/seal")
+        async def seal(request: Request[Any, Any, Any], run_id: FromPath[str]) -> ReceiptSeal:
+            hub._guard(request)
+            return hub.seals.get(run_id, recorded_late.seal(run_id))
+
         @get("/api/v1/runs/{run_id:str}/late/counts")
         async def late_counts(request: Request[Any, Any, Any], run_id: FromPath[str]) -> LateCounts:
             hub._guard(request)
@@ -303,7 +311,7 @@ class RecordedHub:
             hub._sockets.discard(socket)
 
         people = [login, ways, refresh, logout, me]
-        of_runs = [runs, run, late, late_counts, contributions, spans, stop]
+        of_runs = [runs, run, late, late_counts, contributions, seal, spans, stop]
         handlers = [*people, devices, events, gaps, *of_runs, models, versions, promote, live, *hub.rollouts.handlers()]
         return Litestar(
             [*handlers, serve_console],

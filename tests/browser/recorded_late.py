@@ -1,8 +1,9 @@
-"""Replies that came too late for their round, and what became of the others."""
+"""Replies that came too late for their round, what became of the others, and where the chain of receipts ends."""
 
 from fleet import NOW, device_id
 
 from flip_hub.contributions.schemas import Contribution, LateContribution, LateCounts
+from flip_hub.receipts.chain import GENESIS, ReceiptSeal
 from flip_wire.contributions import Fate
 
 NONE = LateCounts(uploading=0, dropped=0)
@@ -59,4 +60,16 @@ def contribution(
         share=share,
         signed=True,
         entry=entry,
+    )
+
+
+def seal(run_id: str, entries: int = 0, *, final: bool = False) -> ReceiptSeal:
+    return ReceiptSeal(
+        run_id=run_id,
+        entries=entries,
+        hash="5e" * 32 if entries else GENESIS,
+        final=final,
+        at=NOW - 20,
+        key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKJXhVt0m7VZ5rjb8ZkX5k1y1PqfS9K0bqB4o1n4Kq8m",
+        signature="c2lnbmF0dXJl",
     )

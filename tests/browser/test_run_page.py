@@ -138,3 +138,26 @@ def test_contributions_are_listed_with_their_share_and_why_they_were_refused(hub
     expect(counted).to_contain_text("counted")
     expect(counted).to_contain_text("yes, receipt 7")
     expect(row(page, "a replayed receipt")).to_contain_text("refused")
+
+
+def test_where_the_chain_of_receipts_ends_is_shown_and_how_it_is_checked(hub: RecordedHub, visit: Visit) -> None:
+    hub.fill()
+    hub.seals = {}
+    page = visit(f"/runs/{fleet.RUNNING}")
+    expect(page.get_by_text("Each contribution gets its receipt once the hub has decided on it.")).to_be_visible()
+    linked(page)
+    hub.seals[fleet.RUNNING] = recorded_late.seal(fleet.RUNNING, 12)
+    hub.tell(RoundChanged(data=fleet.round_of(fleet.RUNNING, 3)))
+    chain = page.locator("section").filter(has=page.get_by_role("heading", name="Receipts"))
+    expect(chain).to_contain_text("Entries12")
+    expect(chain).to_contain_text("of the chain so far: it grows until the run ends")
+    expect(chain).to_contain_text("5e" * 32)
+    expect(chain).to_contain_text(f"flip-hub runs receipts {fleet.RUNNING} --out {fleet.RUNNING}.receipts")
+    expect(chain).to_contain_text(f"flip-hub receipts verify {fleet.RUNNING}.receipts")
+    hub.seals[fleet.RUNNING] = recorded_late.seal(fleet.RUNNING, 20, final=True)
+    end = {"status": RunStatus.FINISHED, "round": 5, "eta": None, "finished_at": fleet.NOW}
+    hub.tell(RunChanged(data=msgspec.structs.replace(hub.runs[fleet.RUNNING], **end)))
+    expect(chain).to_contain_text("Entries20")
+    expect(chain).to_contain_text("final, ")
+    page.goto(f"/runs/{fleet.FAILED}")
+    expect(page.get_by_text("It ended before the hub had anything to decide on.")).to_be_visible()

@@ -19,6 +19,7 @@ export type Absent = Schemas["Absent"];
 export type Round = Schemas["Round"];
 export type RoundFailure = Schemas["RoundFailure"];
 export type Contribution = Schemas["Contribution"];
+export type ReceiptSeal = Schemas["ReceiptSeal"];
 export type LateContribution = Schemas["LateContribution"];
 export type LateCounts = Schemas["LateCounts"];
 export type MessageSpans = Schemas["MessageSpans"];

@@ -15,6 +15,7 @@ import { MetricChart } from "./MetricChart";
 import { charts as chartsOf } from "./metrics";
 import { isOver } from "./progress";
 import { runQuery, stopRun } from "./queries";
+import { Receipts } from "./Receipts";
 import { RoundsTable } from "./RoundsTable";
 import { RunFacts } from "./RunFacts";
 import { RunProgress } from "./RunProgress";
@@ -89,6 +90,7 @@ function Detail({ run, rounds }: RunDetail) {
       </Section>
       <TimeSpent run={run} />
       <Contributions runId={run.id} />
+      <Receipts run={run} />
       <Late runId={run.id} />
     </>
   );

@@ -4,6 +4,7 @@ import type {
   LateContribution,
   LateCounts,
   MessageSpans,
+  ReceiptSeal,
   Run,
   RunDetail,
   Turnout,
@@ -72,6 +73,17 @@ export const contributionsQuery = (id: string) =>
       return answered(hub.GET("/api/v1/runs/{run_id}/contributions", { params, signal }));
     },
     (frame) => frame.topic === "round" && frame.data.run_id === id,
+  );
+
+/** Of the chain of its receipts, as it is now. */
+export const sealQuery = (id: string) =>
+  polledQuery<ReceiptSeal>(
+    ["runs", id, "receipts"],
+    (signal) =>
+      answered(hub.GET("/api/v1/runs/{run_id}/receipts/seal", { params: { path: { run_id: id } }, signal })),
+    (frame) =>
+      (frame.topic === "round" && frame.data.run_id === id) ||
+      (frame.topic === "run" && frame.data.id === id),
   );
 
 const MESSAGES = 500;

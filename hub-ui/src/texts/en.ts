@@ -1,4 +1,5 @@
 import { lineage } from "./lineage";
+import { receipts } from "./receipts";
 import { rolloutStart } from "./rollout-start";
 import { start } from "./start";
 
@@ -219,6 +220,7 @@ export const en = {
   start,
   rolloutStart,
   lineage,
+  receipts,
 
   run: {
     back: "All runs",
