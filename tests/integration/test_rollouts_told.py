@@ -51,7 +51,7 @@ async def test_a_rollout_is_started_shown_halted_resumed_and_rolled_back_by_comm
     for arguments, named in (
         (("--ring", "a,share=2"), "--ring 'a,share=2': Expected `float` <= 1.0"),
         (("--ring", "a,colour=red"), "there is no key 'colour'"),
-        (("--gate", "error=1"), "--gate error=1: Object contains unknown field `error`"),
+        (("--gate", "error=1"), "--gate: there is no gate 'error' (there are: serving, "),
         (("--ring", "a,share=0.1"), "add one without share, tags and sites at the end"),
     ):
         assert named in await typed("start", "digits", "3", *arguments, status=1)

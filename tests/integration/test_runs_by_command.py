@@ -169,7 +169,7 @@ async def test_a_run_has_the_strategy_the_devices_and_the_rules_that_are_typed(h
         assert [each["answered"] for each in run["rounds"]] == [[ids["b"]]] * 2
         assert all(each["evaluate_metrics"]["accuracy"] > 0 for each in run["rounds"]), "of the only device"
 
-        run = await ran("--over-sample", "1", fraction=0.5, num_server_rounds=1)
+        run = await ran("--over-sample", "1", fraction=0.5, devices=2, num_server_rounds=1)
         assert sorted(run["rounds"][0]["sampled"]) == sorted(ids.values())
 
         void = "the round is void: 0 results of 2 devices asked, its quorum is 2"
