@@ -82,6 +82,13 @@ def test_the_answer_of_a_device_that_was_away_counts_when_it_is_back() -> None:
     assert stale[0].message_id not in looked_for
 
 
+def test_an_update_that_waits_while_its_device_goes_on_keeps_the_model_that_it_began_with() -> None:
+    """All answer at once, and a step takes one: devices are asked anew meanwhile, and answer again."""
+    steps = run(buffered(1), devices(lambda _: 0.0), work(12))
+    assert [taken.staleness for step in steps[:8] for taken in step.taken] == [*range(8)]
+    assert len(steps) == 12
+
+
 def test_fewer_updates_make_a_step_when_nobody_else_is_left() -> None:
     steps = run(buffered(50), devices(), work(2))
     assert [len(step.taken) for step in steps] == [8, 8]

@@ -192,7 +192,7 @@ class _Steps:
                 given_up=given_up,
             )
         )
-        self._bases.forget_all_but(self._exchange.tasks.versions() | {self._version})
+        self._bases.forget_all_but(self._exchange.tasks.versions() | self._buffer.versions | {self._version})
         self._evaluate()
 
     def _give_up(self) -> list[str]:

@@ -16,6 +16,11 @@ class Buffer:
     def __len__(self) -> int:
         return len(self._updates)
 
+    @property
+    def versions(self) -> set[int]:
+        """That they began with. Of one device there may be several: it goes on while its update waits."""
+        return {update.version for update in self._updates}
+
     def add(self, update: Update) -> None:
         self._updates.append(update)
 
