@@ -32,7 +32,7 @@ def late(round: int, phase: str, reason: str, at: float, *, seconds: float, size
 
 
 def contributions() -> list[Contribution]:
-    """One that counts, and one that is refused."""
+    """One that counts, in a later round than its own, and one that is refused."""
     refused = "a replayed receipt: what is signed was given before, for another instruction"
     return [
         contribution(3, Fate.ACCEPTED, share=0.625, entry=7),
@@ -58,6 +58,7 @@ def contribution(
         size=4_812,
         weight=120.0,
         share=share,
+        taken=3 if fate is Fate.ACCEPTED else 0,
         signed=True,
         entry=entry,
     )

@@ -135,7 +135,7 @@ def test_contributions_are_listed_with_their_share_and_why_they_were_refused(hub
     page = visit(f"/runs/{fleet.FINISHED}")
     counted = row(page, "62.5 %")
     expect(counted).to_contain_text("2, training")
-    expect(counted).to_contain_text("counted")
+    expect(counted).to_contain_text("counted in round 3")
     expect(counted).to_contain_text("yes, receipt 7")
     expect(row(page, "a replayed receipt")).to_contain_text("refused")
 

@@ -148,6 +148,29 @@ async def test_the_lineage_leads_from_the_devices_that_made_a_version_to_those_t
     assert [(each.device_id, each.since) for each in second.deployments] == [("dev-one", 200.0), ("dev-two", 150.0)]
 
 
+async def test_a_late_update_is_in_the_version_that_it_was_folded_into_and_in_none_before(
+    hub: HubParts, run: Run
+) -> None:
+    """So it is with updates of FedBuff, which steps while devices are at work."""
+    pushed = MessagesPushed(round=1, phase="train", nodes=["1", "2"], messages=["m1", "m2"])
+    await hub.reports.take(run.flower_run_id, pushed)
+    for node in ("1", "2"):
+        content = ReplyContent(sha256=node * 64, size=10, weight=7.0)
+        got = ReplyReceived(round=1, phase="train", node=node, error="", message=f"m{node}", content=content)
+        await hub.reports.take(run.flower_run_id, got)
+    for number, message in ((1, "m1"), (3, "m2")):
+        await hub.reports.take(run.flower_run_id, RepliesTaken(messages=[message], round=number))
+    for number in (1, 2, 3):
+        made = VersionMade(manifest=await hub.manifest(run_id=run.id, round=number), warning="")
+        await hub.reports.take(run.flower_run_id, made)
+    async with hub.http() as http:
+        lineages = [await read(http, f"/api/v1/models/tiny/versions/{number}/lineage", Lineage) for number in (1, 2, 3)]
+        told = await read(http, f"/api/v1/runs/{run.id}/contributions", list[Contribution])
+    contributors = [{each.device_id: each.last_weight for each in lineage.contributors} for lineage in lineages]
+    assert contributors == [{"dev-one": 7.0}, {"dev-one": None}, {"dev-one": None, "dev-two": 7.0}]
+    assert {each.message_id: each.taken for each in told} == {"m1": 1, "m2": 3}
+
+
 async def test_what_a_device_reports_that_it_serves_becomes_its_deployment_until_it_serves_another(
     folder: Path, mongo_url: str
 ) -> None:

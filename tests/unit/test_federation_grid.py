@@ -126,11 +126,11 @@ def test_replies_come_within_moments_and_each_step_is_reported(journal: Journal)
     assert len(replies) == 3
     assert reports == [
         MessagesPushed(round=3, phase="train", nodes=[str(big), "7", "8"], messages=["m0", "m1", "m2"]),
-        RepliesTaken(messages=["m0"]),
+        RepliesTaken(messages=["m0"], round=3),
         ReplyReceived(round=3, phase="train", node=str(big), error="", message="m0", content=EMPTY),
-        RepliesTaken(messages=["m1"]),
+        RepliesTaken(messages=["m1"], round=3),
         ReplyReceived(round=3, phase="train", node="7", error="", message="m1", content=EMPTY),
-        RepliesTaken(messages=["m2"]),
+        RepliesTaken(messages=["m2"], round=3),
         ReplyReceived(round=3, phase="train", node="8", error="no such luck", message="m2"),
     ]
     assert [reply.metadata.src_node_id for reply in replies] == [7, 8, big], "whoever was first"

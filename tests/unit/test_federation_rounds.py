@@ -23,10 +23,12 @@ from flip_hub.federation.aggregator.roster import Roster
 from flip_hub.federation.aggregator.rounds import Conductor
 from flip_hub.federation.aggregator.saved import Saved
 from flip_hub.federation.aggregator.strategies.catalogue import catalogue, make
+from flip_hub.federation.aggregator.strategies.fedbuff import FedBuff
 from flip_hub.federation.aggregator.versions import Content, Files, VersionMaker
 from flip_hub.federation.journal import Journal, Journals
 from flip_hub.federation.plan import Value
 from flip_hub.federation.schemas import (
+    MessagesPushed,
     RepliesMissed,
     RepliesTaken,
     RoundFinished,
@@ -263,9 +265,23 @@ def test_a_reply_counts_when_a_checkpoint_holds_what_came_of_it(folder: Path, ve
     dying = DriftingGrid(dies_at=1)
     with pytest.raises(Killed), conducted(folder, heard, versions, dying) as grid:
         start(FedAvg(), grid)
-    assert [report.messages for report in heard.reports if isinstance(report, RepliesTaken)] == [["m0", "m1"]]
+    taken = [report for report in heard.reports if isinstance(report, RepliesTaken)]
+    assert [(report.messages, report.round) for report in taken] == [(["m0", "m1"], 1)]
     assert journals.holds(RUN, "m1")
     assert not journals.holds(RUN, "m2")
+
+
+def test_each_update_of_fedbuff_is_told_with_the_step_that_it_is_in(folder: Path, versions: VersionMaker) -> None:
+    """Steps of one update, for which four devices train at once: a lineage goes by these steps, not by the base's."""
+    heard = Heard()
+    buffered = FedBuff(buffer_size=1, concurrency=4, min_available_nodes=4, fraction_evaluate=0.0)
+    with conducted(folder, heard, versions, DriftingGrid(devices=4)) as grid:
+        start(buffered, grid, rounds=4)
+    pushed = [report for report in heard.reports if isinstance(report, MessagesPushed)]
+    asked = {message: report.round for report in pushed for message in report.messages}
+    taken = {key: each.round for each in heard.reports if isinstance(each, RepliesTaken) for key in each.messages}
+    assert sorted(taken.values()) == [1, 2, 3, 4]
+    assert sorted(asked[message] for message in taken) == [1, 1, 1, 1], "the others are of the first model, too"
 
 
 def test_with_an_evaluation_on_the_hub_the_round_ends_after_it(folder: Path, versions: VersionMaker) -> None:

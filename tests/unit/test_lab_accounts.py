@@ -66,6 +66,7 @@ def contribution(message: str, fate: Fate, *, kept_late: bool = False) -> Contri
         size=0,
         weight=None,
         share=None,
+        taken=0,
         signed=True,
         entry=0,
     )

@@ -2104,6 +2104,7 @@ export interface components {
          *       "share": 0.5,
          *       "signed": true,
          *       "size": 44212,
+         *       "taken": 1,
          *       "weight": 0.5
          *     }
          */
@@ -2123,6 +2124,7 @@ export interface components {
             share: number | null;
             signed: boolean;
             size: number;
+            taken: number;
             weight: number | null;
         };
         /**
@@ -12346,6 +12348,7 @@ export interface operations {
                      *         "share": 0.5,
                      *         "signed": true,
                      *         "size": 44212,
+                     *         "taken": 1,
                      *         "weight": 0.5
                      *       }
                      *     ]
@@ -12367,6 +12370,7 @@ export interface operations {
                         share?: number | null;
                         signed?: boolean;
                         size?: number;
+                        taken?: number;
                         weight?: number | null;
                     }[];
                 };

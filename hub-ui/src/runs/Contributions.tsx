@@ -57,7 +57,12 @@ function columns(devices: Device[]): Column<Contribution>[] {
           ? t.run.roundPhase(count(round), t.run.phases[phase])
           : count(round),
     },
-    { id: "fate", header: words.fate, cell: ({ fate }) => t.run.receiptFates[fate] },
+    {
+      id: "fate",
+      header: words.fate,
+      cell: ({ fate, round, taken }) =>
+        taken > round ? t.run.countedIn(count(taken)) : t.run.receiptFates[fate],
+    },
     {
       id: "share",
       header: words.share,

@@ -314,6 +314,7 @@ export const en = {
       why: "Why",
     },
     receiptFates: { pending: "awaited", accepted: "counted", late: "too late", refused: "refused" },
+    countedIn: (round: string) => `counted in round ${round}`,
     signed: (entry: string) => (entry ? `yes, receipt ${entry}` : "yes"),
     unsigned: "no",
     late: "Late contributions",

@@ -66,7 +66,9 @@ class Receipts:
                 await self._tell(number, [refused])
             case RepliesTaken():
                 taken = [_of(number, key, 0, "", "", Fate.ACCEPTED) for key in report.messages]
-                await self._tell(number, [replace(each, share=report.weights.get(each.message_id)) for each in taken])
+                shares = [report.weights.get(each.message_id) for each in taken]
+                told = zip(taken, shares, strict=True)
+                await self._tell(number, [replace(each, share=share, taken=report.round) for each, share in told])
             case RepliesMissed():
                 await self._tell(
                     number, [_of(number, key, 0, "", "", Fate.LATE, report.reason) for key in report.messages]

@@ -23,6 +23,7 @@ class RunContributions:
 
 def _contribution(asked: Instructed, late: LateContribution | None) -> Contribution:
     content, fate = asked.content, Fate(asked.fate)
+    counts = fate is Fate.ACCEPTED and not asked.error
     return Contribution(
         message_id=asked.message_id,
         device_id=asked.device_id or (late.device_id if late else DeviceId("")),
@@ -32,12 +33,13 @@ def _contribution(asked: Instructed, late: LateContribution | None) -> Contribut
         received_at=asked.received_at or (late.kept_at if late else None),
         fate=fate,
         reason=asked.reason or asked.error or (late.reason if late else ""),
-        counts=fate is Fate.ACCEPTED and not asked.error,
+        counts=counts,
         kept_late=late is not None,
         sha256=content.sha256 if content else "",
         size=content.size if content else late.size if late else 0,
         weight=content.weight if content else None,
         share=asked.share,
+        taken=(asked.taken or asked.round) if counts else 0,
         signed=content is not None and content.signed is not None,
         entry=asked.entry,
     )

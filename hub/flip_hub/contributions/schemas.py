@@ -72,6 +72,8 @@ class Instructed(Struct, frozen=True, kw_only=True):
     content: ReplyContent | None = None
     share: float | None = None
     """In the aggregate; None where it has none, or that is not known."""
+    taken: int = 0
+    """The round whose result it is in; 0 where that is not told: then the one that it was asked in."""
     told: bool = False
     """Whether the ServerApp has told its fate, and not its journal alone."""
     entry: int = 0
@@ -125,6 +127,8 @@ class Contribution(Struct, frozen=True, kw_only=True):
     """On how many examples it stands, where it says so."""
     share: float | None
     """In the aggregate; None where it has none, or the strategy weighs otherwise."""
+    taken: int
+    """The round whose result it is in: a later one than its own where it was folded in; 0 where it is in none."""
     signed: bool
     """Whether its device has signed it."""
     entry: int

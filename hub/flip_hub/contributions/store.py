@@ -78,10 +78,11 @@ class ContributionStore:
         return await _ROUNDS.read(self._instructions, where, wanted, lambda found: msgspec.convert(found, Instructed))
 
     async def contributors(self, flower_run_ids: Sequence[str], until: int, most: int) -> list[Contributor]:
-        """To the rounds of a run up to that one, who brought most first."""
+        """To the results of a run's rounds up to that one, who brought most first."""
         numbers = {"$in": list(flower_run_ids)}
         given = {"flower_run_id": numbers, "phase": Phase.TRAIN, "fate": Fate.ACCEPTED, "error": ""}
-        last = {"$cond": [{"$eq": ["$round", until]}, "$content.weight", None]}
+        taken = {"$cond": [{"$gt": ["$taken", 0]}, "$taken", "$round"]}
+        last = {"$cond": [{"$eq": [taken, until]}, "$content.weight", None]}
         each: Document = {
             "_id": "$device_id",
             "rounds": {"$sum": 1},
@@ -90,7 +91,7 @@ class ContributionStore:
             "size": {"$sum": "$content.size"},
         }
         stages: list[Document] = [
-            {"$match": {**given, "round": {"$gte": 1, "$lte": until}}},
+            {"$match": {**given, "round": {"$gte": 1, "$lte": until}, "$expr": {"$lte": [taken, until]}}},
             {"$group": each},
             {"$sort": {"weight": -1, "_id": 1}},
             {"$limit": most},
@@ -229,7 +230,7 @@ def _settling(settled: Instructed) -> list[UpdateOne]:
         changes.append(UpdateOne({"_id": settled.message_id, "received_at": None}, {"$set": reply}))
     if settled.told:
         untold = {"_id": settled.message_id, "fate": settled.fate, "told": False}
-        changes.append(UpdateOne(untold, {"$set": {"told": True, "share": settled.share}}))
+        changes.append(UpdateOne(untold, {"$set": {"told": True, "share": settled.share, "taken": settled.taken}}))
     return changes
 
 

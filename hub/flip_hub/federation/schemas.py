@@ -204,6 +204,9 @@ class RepliesTaken(Struct, frozen=True, kw_only=True, tag=True):
     messages: list[str]
     weights: dict[str, float] = {}
     """Of those whose share in the aggregate is known, by message."""
+    round: int = 0
+    """Whose result they are in, which is a later one than they were asked in where they are folded in, or a step that
+    waits for nobody; 0 where it is not told."""
 
 
 class ReplyRefused(Struct, frozen=True, kw_only=True, tag=True):

@@ -83,4 +83,4 @@ class BufferedSteps:
         """The checkpoint of a step is written again when an evaluation has ended after it. `taken`: their weights."""
         self._number, self._held = number, [*(self._held if number == self._number else []), *taken]
         self._write(number, self._held)
-        self._grid.taken(taken, {key: weight for key, weight in taken.items() if weight is not None})
+        self._grid.taken(taken, number, {key: weight for key, weight in taken.items() if weight is not None})

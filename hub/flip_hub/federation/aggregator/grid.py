@@ -12,7 +12,6 @@ none. Replies are given in the order of their nodes, so that sums do not depend 
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 from flwr.app import ArrayRecord, Message
@@ -113,12 +112,12 @@ class RoundGrid(Grid):
         held = (self._untaken or {}).items()
         return [key for key, sent in held if not phase or (sent.phase, sent.round) == (phase, number)]
 
-    def taken(self, message_ids: Collection[str], weights: Mapping[str, float] = MappingProxyType({})) -> None:
-        """A checkpoint holds what came of them: devices may forget them. `weights`: their shares in the aggregate,
-        where they are known, by message."""
+    def taken(self, message_ids: Collection[str], number: int, weights: Mapping[str, float]) -> None:
+        """The checkpoint of that round holds what came of them: devices may forget them. `weights`: their shares in the
+        aggregate, where they are known, by message."""
         self._drop(message_ids)
         if message_ids:
-            self._report(RepliesTaken(messages=sorted(message_ids), weights=dict(weights)))
+            self._report(RepliesTaken(messages=sorted(message_ids), weights=dict(weights), round=number))
 
     def let_go(self) -> None:
         """Nobody makes checkpoints any more: what was given since the last is in none, and late when the run ends."""
@@ -293,7 +292,7 @@ class RoundGrid(Grid):
             self._untaken |= given
         elif given:
             self._journal.add(*given)
-            self._report(RepliesTaken(messages=list(given)))
+            self._report(RepliesTaken(messages=list(given), round=self._instructions.round))
 
     def _drop(self, message_ids: Collection[str]) -> None:
         if self._untaken is not None:

@@ -213,7 +213,7 @@ class Conductor:
         """Raises `Rejected` when the hub has ended the run."""
         taken = self._grid.untaken()
         self._saved.keep(self._starts, number, done, state, taken)
-        self._grid.taken(taken, shares)
+        self._grid.taken(taken, number, shares)
 
     def _draw(self, number: int, phase: str) -> None:
         """Flower's strategies draw devices with Python's own generator."""
