@@ -11,6 +11,12 @@ import msgspec
 import pytest
 
 from federation import left_of
+from flip_agent.receipts import KeptReceipt
+from flip_demo.layout import Layout
+from flip_hub.lineage.schemas import Lineage
+from flip_hub.receipts.chain import ReceiptEntry
+from flip_hub_command import flip_hub
+from flip_wire.contributions import Fate
 
 MODULE = [sys.executable, "-m", "flip_demo", "--free-ports"]
 
@@ -73,6 +79,7 @@ async def test_ctrl_c_leaves_nothing_and_a_second_demo_finds_the_earlier_registr
     async with httpx.AsyncClient() as client:
         answer = await client.post(url, content=(folder / "image.json").read_bytes())
     assert answer.json()["labels"][0] in "0123456789"
+    await everything_can_be_traced(Layout(folder))
     process.send_signal(signal.SIGINT)
     async with asyncio.timeout(60):
         assert await process.wait() == 0
@@ -82,6 +89,49 @@ async def test_ctrl_c_leaves_nothing_and_a_second_demo_finds_the_earlier_registr
     assert (folder / "admin-password").read_text().strip() == password
     assert "version 3 is the best" in err, out + err  # numbered after the two versions of the first demo
     assert left_of(folder) == []
+
+
+async def everything_can_be_traced(demo: Layout) -> None:
+    """From the promoted version to the devices, and from each device's receipts to the chain that anybody can check."""
+    chain, names = demo.root / "receipts", ("east", "north", "south")
+    transport = httpx.AsyncHTTPTransport(uds=str(demo.hub / "admin.sock"))
+    async with httpx.AsyncClient(transport=transport, base_url="http://hub") as hub:
+        ((run,), (model,)) = [(await hub.get(f"/api/v1/{what}")).json() for what in ("runs", "models")]
+        versions = f"/api/v1/models/{model['name']}/versions"
+        lineage = msgspec.convert((await hub.get(f"{versions}/{model['promoted']}/lineage")).json(), Lineage)
+        devices = {each["name"]: each["id"] for each in (await hub.get("/api/v1/devices")).json()}
+        entries = msgspec.convert((await hub.get(f"/api/v1/runs/{run['id']}/receipts")).json(), list[ReceiptEntry])
+    assert {each.device_id for each in lineage.contributors} == {devices[name] for name in names}
+    written = await flip_hub(demo.root, "runs", "receipts", run["id"], "--out", str(chain), state=demo.hub)
+    assert written.returncode == 0, written.stderr
+    verified = await flip_hub(demo.root, "receipts", "verify", str(chain), state=demo.root / "nowhere")
+    assert f"are whole: {len(entries)} entries, {len(entries)} signed by their devices" in verified.stdout
+    for name in names:
+        own = {each.message_id: each for each in entries if each.device_id == devices[name]}
+        for receipt in await told(demo, name, len(own)):
+            entry = own[receipt.message_id]
+            assert entry.signed is not None
+            said = entry.signed.statement
+            assert (receipt.statement, receipt.samples) == (said.digest, said.samples)
+            chained = (Fate.ACCEPTED, entry.seq, entry.hash, entry.weight)
+            at_once = (Fate.ACCEPTED, 0, "", None)  # it asked between the checkpoint and its report
+            assert (receipt.fate, receipt.entry, receipt.hash, receipt.weight) in (chained, at_once)
+    trained = [each.weight for each in entries if each.phase == "train" and each.round == 1]
+    assert sum(weight or 0.0 for weight in trained) == pytest.approx(1.0)
+
+
+async def told(demo: Layout, name: str, count: int) -> list[KeptReceipt]:
+    """What `flip-agent receipts` says, once it knows what became of so many contributions."""
+    command = [str(Path(sys.executable).with_name("flip-agent")), "receipts", "--json", "--config"]
+    async with asyncio.timeout(60):
+        while True:
+            asked = await asyncio.create_subprocess_exec(
+                *command, str(demo.device_config(name)), stdout=asyncio.subprocess.PIPE
+            )
+            receipts = msgspec.json.decode((await asked.communicate())[0], type=list[KeptReceipt])
+            if len(receipts) == count and all(each.fate is not Fate.PENDING for each in receipts):
+                return receipts
+            await asyncio.sleep(0.2)
 
 
 @pytest.mark.asyncio
