@@ -8,7 +8,7 @@ from flwr.app import Array, Message, MetricRecord
 from flwr.serverapp.strategy import FedAvg, FedXgbBagging, QFedAvg, Strategy
 from msgspec import Struct
 
-from flip_hub.federation.aggregator.reply_reports import EXAMPLES
+from flip_hub.federation.aggregator.statements import EXAMPLES
 from flip_hub.federation.aggregator.strategies.refusals import refused_samples
 from flip_hub.federation.schemas import Phase
 

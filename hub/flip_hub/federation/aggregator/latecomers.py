@@ -13,7 +13,7 @@ from flwr.app import ArrayRecord, Message, MetricRecord
 from numpy.typing import NDArray
 
 from flip_hub.federation.aggregator.instructions import Sent
-from flip_hub.federation.aggregator.reply_reports import EXAMPLES
+from flip_hub.federation.aggregator.statements import EXAMPLES
 from flip_hub.federation.aggregator.strategies.folding import discount, folded
 from flip_hub.federation.aggregator.strategies.tensors import mean_dtype, read, said, written
 from flip_hub.federation.plan import Folding

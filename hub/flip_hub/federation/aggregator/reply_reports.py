@@ -1,18 +1,16 @@
 """What is told of a reply: that it is here, that it was refused and why, or that Flower answered in its place."""
 
-import math
 from collections.abc import Iterator
 
-from flwr.app import ArrayRecord, Message, MetricRecord
+from flwr.app import Message
 from flwr.common.constant import SUPERLINK_NODE_ID
 
 from flip_hub.federation.aggregator.instructions import Sent
+from flip_hub.federation.aggregator.statements import examples_of
 from flip_hub.federation.aggregator.strategies.lazy_array import size_of
 from flip_hub.federation.schemas import RepliesMissed, ReplyContent, ReplyReceived, ReplyRefused, RunReport
 from flip_wire.statements import Signed
 
-EXAMPLES = "num-examples"
-"""Flower's strategies weigh a reply by it, unless they are told otherwise."""
 _LONGEST = 500
 """Characters that are told of why a device failed: it may say anything."""
 
@@ -62,10 +60,8 @@ def _content_of(reply: Message, sent: Sent | None = None, signed: Signed | None 
     """None when there is none, only an error."""
     if not reply.has_content():
         return None
-    records = list(reply.content.values())
-    arrays = [array for record in records if isinstance(record, ArrayRecord) for array in record.values()]
-    numbers = [record.get(EXAMPLES) for record in records if isinstance(record, MetricRecord)]
-    weights = [float(number) for number in numbers if isinstance(number, int | float) and math.isfinite(number)]
+    arrays = [array for record in reply.content.array_records.values() for array in record.values()]
+    weights = examples_of(reply.content)
     return ReplyContent(
         sha256=reply.metadata.message_id,
         size=sum(size_of(array) for array in arrays),

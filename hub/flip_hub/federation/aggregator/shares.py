@@ -6,7 +6,7 @@ from flwr.app import Message
 from flwr.serverapp import strategy as stock
 from flwr.serverapp.strategy import FedAvg, Strategy
 
-from flip_hub.federation.aggregator.reply_reports import EXAMPLES
+from flip_hub.federation.aggregator.statements import EXAMPLES
 
 _ROBUST = tuple(
     kind

@@ -1,8 +1,10 @@
-"""What an agent must have signed of its reply, and whether it has: of this run, round and base, of this content, once.
+"""What an agent must have signed of its reply, and whether it has: of this run, round and base, of this content and its
+samples, once.
 
 The arrays that were sent are hashed once for all devices, each reply once; a signature takes about a millisecond.
 """
 
+import math
 from collections import OrderedDict
 
 from flwr.app import RecordDict
@@ -14,6 +16,8 @@ from flip_wire.fleet import DeviceId
 from flip_wire.models import Sha256
 from flip_wire.statements import Signed, content_hash
 
+EXAMPLES = "num-examples"
+"""Flower's strategies weigh a reply by it, unless they are told otherwise."""
 _REMEMBERED = 100_000
 """Statements; of older ones the round says that they are old."""
 
@@ -59,6 +63,14 @@ class Statements:
             raise Rejected("what is signed was made from other arrays than were sent")
         if said.content != content_hash({name: record.object_id for name, record in content.items()}):
             raise Rejected("its content is not what its device has signed")
+        if said.samples not in (examples_of(content) or [None]):
+            raise Rejected("it stands on another number of samples than its device has signed")
+
+
+def examples_of(content: RecordDict) -> list[float]:
+    """On how many examples it stands, in each record that says so."""
+    numbers = [record.get(EXAMPLES) for record in content.metric_records.values()]
+    return [float(number) for number in numbers if isinstance(number, int | float) and math.isfinite(number)]
 
 
 def base_of(content: RecordDict) -> Sha256:
