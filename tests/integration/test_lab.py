@@ -13,6 +13,8 @@ import pytest
 
 APPS = Path(__file__).parents[1] / "apps"
 WITHIN = 240.0
+UPDATE = 80_000
+"""Bytes of the model of `distant`."""
 
 FAULTS = """
 [link]
@@ -90,10 +92,14 @@ async def test_a_lab_loses_nothing_refuses_lies_and_tells_the_same_each_time(tmp
     assert ("lab-0004", 1) not in refused
     assert "float32" in refused["lab-0004", 2]
     assert [(each["device"], each["counted"] > 0) for each in one["liars"]] == [("lab-0003", False), ("lab-0004", True)]
-    accuracies = [each["metrics"]["accuracy"] for each in one["rounds"]]
+    rounds = one["rounds"]
+    assert [each["missed"] >= 1 for each in rounds] == [True] * len(rounds), "device 5 drops out of each"
+    assert one["bytes_down"] >= UPDATE * sum(each["asked"] for each in rounds)
+    assert one["bytes_up"] >= UPDATE * sum(each["counted"] + each["refused"] for each in rounds)
+    accuracies = [each["metrics"]["accuracy"] for each in rounds]
     assert accuracies == sorted(accuracies)
     assert accuracies[-1] > accuracies[0] + 0.1
-    moments = [each["ended"] for each in one["rounds"]]
+    moments = [each["ended"] for each in rounds]
     assert moments == sorted(moments)
     assert "lost     nothing; done twice: nothing" in said
 
@@ -117,26 +123,31 @@ REFUSED = {
     "many-samples": "it claims 1e+09 samples, more than 1e+08",
     "metrics": "it has 'another', which the others do not have",
 }
+BELIEVED = ("scaled", "flipped")
 
 
 @pytest.mark.asyncio
 async def test_each_lie_is_refused_of_its_device_with_the_reason_and_the_rounds_go_on(tmp_path: Path) -> None:
-    """Eight devices lie, each in its way, and three do not."""
+    """Eight devices lie, each in its way, and three do not. Two more change what they have learnt, which no mean can
+    know: the report says that they were believed."""
     faults = tmp_path / "faults.toml"
     traces = [
         f"[[traces]]\ndevice = {number}\npace = 1.0\nlies = {{ kind = '{kind}' }}\n"
-        for number, kind in enumerate(REFUSED, start=1)
+        for number, kind in enumerate([*REFUSED, *BELIEVED], start=1)
     ]
     faults.write_text("".join(traces))
     told = tmp_path / "report.json"
-    ended = await asyncio.to_thread(lab, APPS / "distant", "--devices", 11, "--faults", faults, "--report", told)
+    ended = await asyncio.to_thread(lab, APPS / "distant", "--devices", 13, "--faults", faults, "--report", told)
     assert ended.returncode == 0, ended.stderr
     report = json.loads(told.read_text())
     assert (report["status"], report["lost"]) == ("finished", [])
     reasons = {(each["device"], each["reason"]) for each in report["refusals"]}
     assert reasons == {(f"lab-{number:04}", reason) for number, reason in enumerate(REFUSED.values(), start=1)}
     assert len(report["refusals"]) == len(REFUSED) * len(report["rounds"])
-    assert {each["counted"] for each in report["rounds"]} == {3}
+    assert {each["counted"] for each in report["rounds"]} == {5}
+    found = {each["told"]: (each["counted"], each["refused"]) for each in report["liars"]}
+    often = len(report["rounds"])
+    assert found == {**dict.fromkeys(REFUSED, (0, often)), **dict.fromkeys(BELIEVED, (often, 0))}
 
 
 def test_a_lab_with_too_few_devices_ends_by_its_own_time_and_leaves_a_real_hub_of_the_environment_alone(
