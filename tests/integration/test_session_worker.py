@@ -11,7 +11,7 @@ from typing import cast
 import numpy as np
 import psutil
 import pytest
-from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
 from session_lab import APPS
 
@@ -20,21 +20,26 @@ from flip_agent.federation.flower import APP_CRASHED, APP_NOT_LOADED, APP_RAISED
 from flip_agent.federation.frames import Answered, Call, Failed
 from flip_agent.federation.worker import Worker, oom_kills
 from flip_agent.settings import Value
+from flip_wire.terms import RECORD, TERMS, Terms, encode
 
 pytestmark = pytest.mark.asyncio
 
 
-def instruction() -> tuple[str, list[Item]]:
+def instruction(terms: Terms | None) -> tuple[str, list[Item]]:
     """A message of type train, as the SuperLink would hand it out."""
     TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 1, 1, 1
     content = RecordDict({"arrays": ArrayRecord([np.zeros(10, dtype=np.float32)])})
+    if terms is not None:
+        content[RECORD] = ConfigRecord({TERMS: encode(terms)})
     message = Message(content, dst_node_id=7, message_type="train")
     head, objects = flatten(message, message, 0.0)
     return object_ids(head.tree)[-1], list(objects)
 
 
-async def call(worker: Worker, context: bytes = b"", **config: Value) -> tuple[Answered | Failed, list[Item]]:
-    message_id, objects = instruction()
+async def call(
+    worker: Worker, context: bytes = b"", terms: Terms | None = None, **config: Value
+) -> tuple[Answered | Failed, list[Item]]:
+    message_id, objects = instruction(terms)
     kept: list[Item] = []
 
     async def sending() -> AsyncIterator[Item]:
@@ -45,7 +50,15 @@ async def call(worker: Worker, context: bytes = b"", **config: Value) -> tuple[A
         kept.append(item)
 
     run_config: dict[str, Value] = {"behave": "well", "calls": os.devnull, **config}
-    asked = Call(message_id=message_id, run_id="1", node_id="7", node_config={}, run_config=run_config, context=context)
+    asked = Call(
+        message_id=message_id,
+        run_id="1",
+        node_id="7",
+        node_config={},
+        run_config=run_config,
+        context=context,
+        terms=terms,
+    )
     return await worker.call(asked, sending(), keep), kept
 
 
@@ -80,6 +93,16 @@ async def test_an_exception_in_the_app_comes_back_with_its_text_and_the_worker_l
             code=APP_RAISED, reason="ZeroDivisionError: no such luck"
         )
         assert isinstance((await call(worker))[0], Answered)
+
+
+async def test_an_instruction_that_the_device_refuses_is_no_fault_of_the_app(capfd: pytest.CaptureFixture[str]) -> None:
+    async with working() as worker:
+        failed, _ = await call(worker, terms=Terms(run_id="run-1", round=1, secure=True))
+    reason = "this run aggregates securely, and the instruction has no question of that"
+    assert failed == Failed(code=APP_RAISED, reason=reason)
+    told = capfd.readouterr().err
+    assert f"instruction refused reason={reason}" in told
+    assert "Traceback" not in told
 
 
 async def test_an_app_that_cannot_be_imported_says_why(folder: Path) -> None:

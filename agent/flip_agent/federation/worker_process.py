@@ -41,6 +41,7 @@ from flip_agent.federation.frames import (
 )
 from flip_agent.federation.mods.chain import Sign as Signer
 from flip_agent.federation.mods.chain import chain, mods_of
+from flip_runtime.errors import FlipError
 from flip_runtime.logs import configure_logs
 from flip_wire.models import Sha256
 from flip_wire.statements import Signed
@@ -112,6 +113,9 @@ def _answer(
         seconds = time.monotonic() - started
         head, objects = flatten(reply, instruction, seconds)
         after = context_state(around)
+    except FlipError as error:
+        log.warning("instruction refused", extra={"reason": str(error)})
+        return [Failed(code=APP_RAISED, reason=str(error))]
     except Exception as error:  # an app may raise anything: the strategy is told what
         log.exception("ClientApp failed")
         return [_failed(APP_RAISED, error)]
