@@ -1,6 +1,7 @@
 """A model version is fetched, verified, checked by `serve` and only then served; the earlier one goes on until then."""
 
 import asyncio
+import threading
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from fake_hub import FakeHub, started
 from rollout_rig import enrolled
 
 from flip_agent.local.messages import Prepare, Try
+from flip_wire.models import Sha256
 from flip_wire.spans import trace_of_rollout
 
 pytestmark = pytest.mark.asyncio
@@ -142,6 +144,34 @@ async def test_old_files_go_once_a_newer_version_is_served(folder: Path, hub: Fa
                 await eventually(lambda number=number: device.served() == [number])
             await eventually(lambda: not device.store.holds(hub.weights_of(versions[0])))
             assert device.store.holds(hub.weights_of(versions[1])), "the previous version stays, for a rollback"
+
+
+async def test_a_version_that_is_wanted_while_old_files_go_is_brought_after_that(folder: Path, hub: FakeHub) -> None:
+    """What came meanwhile would be taken for old."""
+    first, second = hub.add_version(1), hub.add_version(2)
+    removing, wanted = threading.Event(), threading.Event()
+    came: list[int] = []
+    with started(hub):
+        async with enrolled(folder, hub) as device:
+            collect = device.store.collect
+
+            def slowly(keep: set[Sha256]) -> int:
+                if not came:
+                    removing.set()
+                    wanted.wait(10)
+                    before, patience = hub.sent, time.monotonic() + 0.5
+                    while hub.sent == before and time.monotonic() < patience:
+                        time.sleep(0.01)
+                    came.append(hub.sent - before)
+                return collect(keep)
+
+            device.store.collect = slowly
+            device.want(first)
+            await eventually(removing.is_set)
+            device.want(second)
+            wanted.set()
+            await eventually(lambda: device.served() == [2])
+    assert came == [0]
 
 
 async def test_after_too_many_failures_the_hub_can_go_back_to_the_version_before_and_to_no_new_one(

@@ -102,7 +102,7 @@ async def test_an_instruction_that_the_device_refuses_is_no_fault_of_the_app(cap
     assert failed == Failed(code=APP_RAISED, reason=reason)
     told = capfd.readouterr().err
     assert f"instruction refused reason={reason}" in told
-    assert "Traceback" not in told
+    assert "ClientApp failed" not in told
 
 
 async def test_an_app_that_cannot_be_imported_says_why(folder: Path) -> None:

@@ -3,12 +3,12 @@
 Whatever is wrong with it, the whole file is downloaded: what is made is admitted by its hash like any download.
 """
 
-import asyncio
 import logging
 from pathlib import Path
 
 from flip_agent.hub.client import HubClient
 from flip_agent.hub.connection import OwnLimit
+from flip_agent.models.disk_work import to_its_end
 from flip_agent.models.store import ModelStore
 from flip_agent.network.day_budget import DayBudget
 from flip_runtime.errors import Corrupt, Rejected, Unavailable
@@ -55,7 +55,7 @@ class DeltaFetch:
             if not part.exists() or part.stat().st_size != delta.size:
                 self._budget.left()
                 await self._hub.download(delta.sha256, part, delta.size, self._budget)
-            await asyncio.to_thread(self._apply, file, base, part)
+            await to_its_end(self._apply, file, base, part)
         except OwnLimit:
             raise
         except Unavailable:

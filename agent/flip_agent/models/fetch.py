@@ -9,6 +9,7 @@ import shutil
 
 from flip_agent.hub.client import HubClient
 from flip_agent.models.delta import DeltaFetch
+from flip_agent.models.disk_work import to_its_end
 from flip_agent.models.servable import servable_files
 from flip_agent.models.store import ModelStore
 from flip_agent.network.day_budget import DayBudget
@@ -61,7 +62,7 @@ class Fetch:
             except Corrupt:
                 part.unlink(missing_ok=True)
                 raise
-        await asyncio.to_thread(self._store.admit, sha256)
+        await to_its_end(self._store.admit, sha256)
 
     async def _holds_intact(self, sha256: Sha256) -> bool:
         if not self._store.holds(sha256):

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from flip_agent.inference_peers import InferencePeers
+from flip_agent.models.disk_work import to_its_end
 from flip_agent.models.fetch import Fetch
 from flip_agent.models.rollback import Rollbacks
 from flip_agent.models.rollout_times import RolloutTimes
@@ -174,7 +175,7 @@ class Rollout:
         keep = {manifest for manifest, refusal in refusals if refusal is not None and refusal.to_version is not None}
         keep |= {wanted.manifest for wanted in models if self._stage(wanted) is Stage.SERVING}
         try:
-            freed = await asyncio.to_thread(self._store.collect, keep)
+            freed = await to_its_end(self._store.collect, keep)
         except (Corrupt, Rejected) as error:  # then old files stay until a later rollout
             log.warning("old model files stay", extra={"reason": str(error)})
         else:
