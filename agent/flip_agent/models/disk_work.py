@@ -1,4 +1,4 @@
-"""Work on the store's files, in a thread, that nobody begins anew beside: a thread goes on when who waits is cancelled."""
+"""Work on the store's files, in a thread that nobody begins anew beside: it goes on when who waits is cancelled."""
 
 import asyncio
 from collections.abc import Callable
