@@ -49,7 +49,8 @@ async def test_a_rollout_is_started_shown_halted_resumed_and_rolled_back_by_comm
     await hub.look(*boxes)
     assert await wanted(boxes) == [1] * 6
     for arguments, named in (
-        (("--ring", "a,share=2"), "--ring 'a,share=2': Expected `float` <= 1.0"),
+        (("--ring", "a,share=2"), "--ring 'a,share=2': share is not possible (it must be a number <= 1.0)"),
+        (("--gate", "errors=2"), "--gate errors=2: errors is not possible (it must be a number <= 1.0)"),
         (("--ring", "a,colour=red"), "there is no key 'colour'"),
         (("--gate", "error=1"), "--gate: there is no gate 'error' (there are: serving, "),
         (("--ring", "a,share=0.1"), "add one without share, tags and sites at the end"),

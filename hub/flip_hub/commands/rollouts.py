@@ -9,6 +9,7 @@ import msgspec
 from flip_hub.commands.connection import the_rollouts
 from flip_hub.commands.output import say, show, when
 from flip_hub.commands.parsing import AddParser, add_command, add_group, add_json
+from flip_hub.commands.words import wanted
 from flip_hub.rollouts.schemas import RingProgress, RingState, Rollout, RolloutRequest, RolloutStatus
 from flip_hub.rollouts.terms import Gates, Ring
 from flip_hub.rollouts_client import RolloutsApi
@@ -76,7 +77,7 @@ def show_rollout(options: argparse.Namespace) -> None:
 
 
 def start_rollout(options: argparse.Namespace) -> None:
-    wanted = RolloutRequest(
+    request = RolloutRequest(
         model=options.name,
         version=options.version,
         rings=[_ring(text) for text in options.ring],
@@ -84,7 +85,7 @@ def start_rollout(options: argparse.Namespace) -> None:
         again=options.again,
     )
     with the_rollouts() as hub:
-        _told(options, hub.start_rollout(wanted))
+        _told(options, hub.start_rollout(request))
 
 
 def halt_rollout(options: argparse.Namespace) -> None:
@@ -140,7 +141,8 @@ def _converted(values: dict[str, Any], kind: type[T], where: str) -> T:
     try:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise Rejected(f"{where}: {error}", hint="flip-hub rollouts start --help") from error
+        field, words = wanted(str(error))
+        raise Rejected(f"{where}: {field} is not possible", hint=words) from error
 
 
 # ---- what is shown -------------------------------------------------------------------------------------------------

@@ -146,6 +146,5 @@ def _update(text: str) -> Update:
         form = {"codec": codec, "share": float(share)} if colon else {"codec": codec}
         return msgspec.convert(form, Update)
     except (ValueError, msgspec.ValidationError) as error:
-        raise Rejected(
-            f"--update {text}: {error}", hint="float, int8, int4, or topk:SHARE such as topk:0.05"
-        ) from error
+        hint = "float, int8, int4, or topk:SHARE, above 0 and at most 1, such as topk:0.05"
+        raise Rejected(f"--update {text} is no form of updates", hint=hint) from error

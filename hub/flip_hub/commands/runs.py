@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from flip_hub.client import HubApi
 from flip_hub.commands.connection import the_hub
 from flip_hub.commands.output import as_json, say, show, when
@@ -12,7 +14,7 @@ from flip_hub.commands.parsing import AddParser, add_command, add_group, add_jso
 from flip_hub.commands.receipts import add_run_receipts
 from flip_hub.commands.run_plan import add_plan, plan_of
 from flip_hub.commands.run_privacy import in_words
-from flip_hub.federation.schemas import Round, Run, RunRequest, RunStatus
+from flip_hub.federation.schemas import Round, Run, RunDetail, RunRequest, RunStatus
 from flip_runtime.errors import Rejected
 
 LOOK_EVERY = 1.0
@@ -121,15 +123,24 @@ def _follow(hub: HubApi, run_id: str) -> None:
             if reason:
                 say(f"{reason} ...")
         if detail.run.status in _ENDED:
-            say(_summary(detail.run))
-            if detail.run.status is RunStatus.FAILED:
-                raise Rejected(f"{run_id} failed: {detail.run.reason}", hint=f"flip-hub runs log {run_id}")
-            if detail.rounds and all(r.void for r in detail.rounds):
-                raise Rejected(f"{run_id} made no version: {detail.run.reason}", hint=f"flip-hub runs show {run_id}")
-            if detail.rounds and not any(r.answered for r in detail.rounds):
-                raise Rejected(f"{run_id}: no device answered in any round", hint=f"flip-hub runs log {run_id}")
+            fault = _fault(detail)
+            say(_summary(detail.run if fault is None else replace(detail.run, reason="")))  # once is enough
+            if fault is not None:
+                raise fault
             return
         time.sleep(LOOK_EVERY)
+
+
+def _fault(detail: RunDetail) -> Rejected | None:
+    """Why the run that has ended was for nothing."""
+    run, rounds = detail.run, detail.rounds
+    if run.status is RunStatus.FAILED:
+        return Rejected(f"{run.id} failed: {run.reason}", hint=f"flip-hub runs log {run.id}")
+    if rounds and all(r.void for r in rounds):
+        return Rejected(f"{run.id} made no version: {run.reason}", hint=f"flip-hub runs show {run.id}")
+    if rounds and not any(r.answered for r in rounds):
+        return Rejected(f"{run.id}: no device answered in any round", hint=f"flip-hub runs log {run.id}")
+    return None
 
 
 def _summary(run: Run) -> str:
