@@ -57,10 +57,7 @@ class Journey:
             self.display.done(f"{len(federation.devices)} devices enrolled: {', '.join(federation.devices)}")
             setup_seconds = time.time() - float(os.environ.get("FLIP_DEMO_STARTED", time.time()))
             started = time.monotonic()
-            run = await self._train(federation, devices)
-            version = run.promoted_version
-            if version is None:
-                raise Rejected(f"run {run.id} promoted no version", hint=run.warning or run.reason)
+            run, version = await self._train(federation, devices)
             await self._served_everywhere(federation, version)
             served = await self._measure(federation, version, split)
             (chosen,) = [v for v in await asyncio.to_thread(federation.api.versions, MODEL) if v.version == version]
@@ -88,7 +85,8 @@ class Journey:
         save_sample(self.layout.sample, split.held_back.x[:1])
         return split
 
-    async def _train(self, federation: Federation, devices: list[Device]) -> Run:
+    async def _train(self, federation: Federation, devices: list[Device]) -> tuple[Run, int]:
+        """And the version that is best."""
         fab = await asyncio.to_thread(build_fab, APP)
         app = await asyncio.to_thread(federation.api.upload_app, fab)
         config: dict[str, Value] = {
@@ -102,8 +100,12 @@ class Journey:
         detail = await self._follow(federation, run.id, devices)
         if detail.run.status is not RunStatus.FINISHED:
             raise Unavailable(f"run {run.id} {detail.run.status}: {detail.run.reason}", hint="start scripts/demo again")
-        self.display.done(f"run finished; version {detail.run.promoted_version} is the best and goes to the devices")
-        return detail.run
+        version = detail.run.promoted_version
+        if version is None:
+            hint = f"{detail.run.warning or detail.run.reason}; scripts/demo --fresh forgets what was before"
+            raise Rejected(f"run {run.id} promoted no version", hint=hint)
+        self.display.done(f"run finished; version {version} is the best and goes to the devices")
+        return detail.run, version
 
     async def _follow(self, federation: Federation, run_id: str, devices: list[Device]) -> RunDetail:
         deadline = time.monotonic() + RUN_WITHIN

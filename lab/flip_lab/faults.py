@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from flip_runtime.errors import ConfigError
 from flip_runtime.ranges import Share
+from flip_runtime.refused_value import wanted
 
 Seconds = Annotated[float, Meta(ge=0, le=366 * 86400)]
 Interval = Annotated[float, Meta(ge=1e-3, le=366 * 86400)]
@@ -18,6 +19,8 @@ Rate = Annotated[float, Meta(ge=1, le=1e12)]
 LieKind = Literal[
     "nan", "infinite", "shape", "dtype", "keys", "no-samples", "many-samples", "metrics", "scaled", "flipped"
 ]
+
+_HINT = "docs/LAB.md names what it may hold"
 
 
 class Link(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -103,8 +106,11 @@ def load_faults(path: Path, devices: int) -> Faults:
         faults = msgspec.convert(tomllib.loads(path.read_text()), Faults)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, msgspec.ValidationError) as error:  # no TOML, no UTF-8, or a value out of range
-        raise ConfigError(f"{path}: {error}", hint="docs/LAB.md names what it may hold") from error
+    except msgspec.ValidationError as error:
+        field, words = wanted(str(error))
+        raise ConfigError(f"{path}: {f'{field}: ' if field else ''}{words}", hint=_HINT) from error
+    except ValueError as error:
+        raise ConfigError(f"{path} is no TOML: {error}", hint=_HINT) from error
     seen: set[int] = set()
     for trace in faults.traces:
         if trace.device > devices:

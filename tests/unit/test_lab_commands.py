@@ -36,3 +36,11 @@ def test_an_option_that_only_a_real_hubs_run_has_is_refused_by_its_name(option: 
     options = parser.parse_args(["lab", "examples/digits", option, *value])
     with pytest.raises(Rejected, match=f"{option}: a lab runs on"):
         run_lab(options)
+
+
+@pytest.mark.parametrize("option", ["--devices", "--workers"])
+def test_a_number_that_cannot_be_is_refused_by_its_option(option: str) -> None:
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers().add_parser)
+    with pytest.raises(Rejected, match=f"{option}: it must be a whole number >= 1"):
+        run_lab(parser.parse_args(["lab", "examples/digits", option, "0"]))

@@ -87,14 +87,14 @@ def test_drawn_absences_are_the_same_however_far_one_looks_at_once() -> None:
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("[training]\nseconds = 0", r"faults.toml: .*training.seconds"),
+        ("[training]\nseconds = 0", r"faults.toml: training.seconds: it must be a number >= 0.001"),
         ("[[outages]]\nshare = 1.5", r"outages\[0\].share"),
-        ("[[lies]]\nkind = 'gossip'", r"lies\[0\].kind"),
-        ("[link]\nlatenzy = 1", "latenzy"),
+        ("[[lies]]\nkind = 'gossip'", r"lies\[0\].kind: 'gossip' is none that there is"),
+        ("[link]\nlatenzy = 1", "link: there is no latenzy"),
         ("[[traces]]\ndevice = 3\noutages = [[20, 10]]", "device 3 is away from 20 until 10"),
         ("[[traces]]\ndevice = 9", "names device 9 .*devices 1 to 8"),
         ("[[traces]]\ndevice = 3\n[[traces]]\ndevice = 4\n[[traces]]\ndevice = 3", "device 3 has two"),
-        ("no toml", "faults.toml"),
+        ("no toml", "faults.toml is no TOML"),
     ],
 )
 def test_a_file_that_cannot_be_is_refused_by_the_name_of_what_is_wrong(tmp_path: Path, text: str, named: str) -> None:

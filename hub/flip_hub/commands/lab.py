@@ -12,6 +12,7 @@ from flip_hub.commands.parsing import AddParser, add_command, setting
 from flip_hub.commands.run_plan import add_plan, plan_of
 from flip_hub.federation.lab_request import LabRequest, decode, encode
 from flip_runtime.errors import ConfigError, Rejected
+from flip_runtime.refused_value import wanted
 
 _PROGRAM = "flip_lab"
 _NEEDS = ("flip_agent", "flip_demo", "aiosqlite", "flwr")
@@ -66,7 +67,8 @@ def run_lab(options: argparse.Namespace) -> None:
         text = encode(request)
         decode(text)
     except msgspec.ValidationError as error:
-        raise Rejected(f"no such lab is possible: {error}") from error
+        field, words = wanted(str(error))
+        raise Rejected(f"--{field}: {words}") from error
     os.execv(sys.executable, [sys.executable, "-m", _PROGRAM, text])  # noqa: S606
 
 

@@ -9,11 +9,11 @@ import msgspec
 from flip_hub.commands.connection import the_rollouts
 from flip_hub.commands.output import say, show, when
 from flip_hub.commands.parsing import AddParser, add_command, add_group, add_json
-from flip_hub.commands.words import wanted
 from flip_hub.rollouts.schemas import RingProgress, RingState, Rollout, RolloutRequest, RolloutStatus
 from flip_hub.rollouts.terms import Gates, Ring
 from flip_hub.rollouts_client import RolloutsApi
 from flip_runtime.errors import Rejected
+from flip_runtime.refused_value import wanted
 
 T = TypeVar("T", Ring, Gates)
 

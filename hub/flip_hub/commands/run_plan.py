@@ -8,9 +8,9 @@ import msgspec
 from flip_hub.commands.parsing import finite, setting
 from flip_hub.commands.run_privacy import add_privacy, privacy_of
 from flip_hub.commands.run_secure import add_secure, secure_of
-from flip_hub.commands.words import wanted
 from flip_hub.federation.plan import DeviceFilter, Folding, Plan, RoundRules, Start, Update
 from flip_runtime.errors import Rejected
+from flip_runtime.refused_value import wanted
 
 
 def add_plan(parser: argparse.ArgumentParser, *, without: Collection[str] = ()) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-from flip_hub.commands.words import wanted
 from flip_hub.federation.privacy.schemas import Privacy, PrivacySpent
 from flip_runtime.errors import Rejected
+from flip_runtime.refused_value import wanted
 
 MODES = ("hub-fixed", "hub-adaptive", "device-fixed", "device-adaptive", "local")
 _NUMBERS = {

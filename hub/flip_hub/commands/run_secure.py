@@ -4,9 +4,9 @@ import argparse
 
 import msgspec
 
-from flip_hub.commands.words import wanted
 from flip_hub.federation.secure.schemas import SecureAggregation
 from flip_runtime.errors import Rejected
+from flip_runtime.refused_value import wanted
 
 _FLAGS = {
     "clip": ("--secure-clip", float, "by how much a value may change on a device in a round (1)"),

@@ -55,14 +55,5 @@ def option_of(field: str) -> str:
     return option if part == "options" else option.replace("_", "-")
 
 
-def wanted(error: str) -> tuple[str, str]:
-    """The field, and what it must be, of what msgspec says of a value, such as "Expected `int` >= 3 - at `$.least`"."""
-    said, _, path = error.partition(" - at ")
-    said = said.removeprefix("Expected ").partition(", got ")[0].replace("`", "")
-    for kind, word in (("int", "whole number"), ("float", "number")):
-        said = re.sub(rf"^{kind}\b", word, said)
-    return path.strip("`").removeprefix("$").removeprefix("."), f"it must be a {said}"
-
-
 def _command(found: re.Match[str]) -> str:
     return f"flip-hub {found[1]} list" if found[1] in _LISTED else found[0]
