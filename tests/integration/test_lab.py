@@ -121,7 +121,7 @@ REFUSED = {
     "keys": "it has 'another', which the others do not have",
     "no-samples": "it stands on 0 samples",
     "many-samples": "it claims 1e+09 samples, more than 1e+08",
-    "metrics": "it has 'another', which the others do not have",
+    "metrics": "it has the metric 'another', which the others do not have",
 }
 BELIEVED = ("scaled", "flipped")
 

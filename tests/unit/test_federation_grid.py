@@ -337,12 +337,16 @@ def test_while_the_hub_does_not_answer_the_devices_of_before_take_part() -> None
     [
         (trained(float("nan")), "w holds NaN (4 of 4 values are not finite)"),
         (trained(3e38), "w holds 3e+38, too large to be averaged"),
+        (
+            RecordDict({"arrays": ArrayRecord({"w": Array(np.zeros(4, np.int8))}), "metrics": SAMPLES}),
+            "w is float64 [4], sent as int8, the others' is float32 [4]",
+        ),
         (trained(1.0, samples=0), "stands on 0 samples"),
         (trained(1.0, samples=1e9), "claims 1e+09 samples"),
         (trained(1.0, name="v"), "it has 'v', which the others do not have"),
-        (trained(1.0, loss=0.5), "it has 'loss', which the others do not have"),
-        (RecordDict({"weights": trained(1.0)["arrays"], "metrics": SAMPLES}), "it has 'weights', which the others do"),
-        (RecordDict({"arrays": trained(1.0)["arrays"], "more": SAMPLES}), "it has 'more', which the others do not"),
+        (trained(1.0, loss=0.5), "it has the metric 'loss', which the others do not have"),
+        (RecordDict({"weights": trained(1.0)["arrays"], "metrics": SAMPLES}), "it has the record 'weights', which"),
+        (RecordDict({"arrays": trained(1.0)["arrays"], "more": SAMPLES}), "it has the record 'more', which the"),
         (RecordDict({"a": SAMPLES, **trained(1.0)}), "it has 2 metric records, not one"),
         (
             RecordDict({"arrays": trained(1.0)["arrays"], "metrics": MetricRecord()}),
@@ -383,7 +387,7 @@ def answers(inner: Any, contents: dict[int, RecordDict]) -> None:
     ("strategy", "given", "others", "reason"),
     [
         (FedAvg(), trained(1.0, loss=float("nan")), trained(1.0, loss=0.5), "its metric 'loss' is not finite"),
-        (FedAvg(), per_class([0.5]), per_class([0.5, 0.5]), "per-class is a list of 1, the others' is a list of 2"),
+        (FedAvg(), per_class([0.5]), per_class([0.5, 0.5]), "the metric per-class is a list of 1, the others' is"),
         (FedAvg(weighted_by_key="rows"), trained(1.0, rows=-1), trained(1.0, rows=1), "it stands on -1 samples"),
         (FedAvg(weighted_by_key="rows"), trained(1.0), trained(1.0, rows=1), "it lacks the metric 'rows'"),
         (QFedAvg(0.1), trained(1.0, train_loss=-1), trained(1.0, train_loss=1), "its train_loss is -1, not a loss"),

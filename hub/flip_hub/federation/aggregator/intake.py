@@ -52,9 +52,13 @@ class Intake:
             refused |= of_them(sound)
         trained = phase_of(sound) == Phase.TRAIN  # an evaluation is answered without arrays
         sent = _as_answered(form(base), map(_arrays_of, sound)) if base is not None and trained else None
-        for form_of, like in ((_arrays_of, sent), (_records_of, None), (_metrics_of, None)):
+        for form_of, kind, like in (
+            (_arrays_of, "", sent),
+            (_records_of, "the record ", None),
+            (_metrics_of, "the metric ", None),
+        ):
             sound = [reply for reply in sound if reply.metadata.reply_to_message_id not in refused]
-            refused |= _odd_ones(sound, form_of, like)
+            refused |= _odd_ones(sound, form_of, kind, like)
         return refused
 
     def _fault(self, reply: Message) -> str:
@@ -160,7 +164,7 @@ def _is_finite(value: Any) -> bool:
 
 
 def _odd_ones(
-    replies: Sequence[Message], form_of: Callable[[Message], Hashable], like: Hashable | None
+    replies: Sequence[Message], form_of: Callable[[Message], Hashable], kind: str, like: Hashable | None
 ) -> Mapping[str, str]:
     forms = Counter(form_of(reply) for reply in replies)
     if forms and like is not None:
@@ -169,27 +173,33 @@ def _odd_ones(
         return {}
     usual = max(forms, key=lambda each: (forms[each], each == like, str(each)))
     return {
-        reply.metadata.reply_to_message_id: _difference(found, usual)
+        reply.metadata.reply_to_message_id: _difference(reply, found, usual, kind)
         for reply in replies
         if (found := form_of(reply)) != usual
     }
 
 
-def _difference(found: Hashable, usual: Hashable) -> str:
-    """Between two forms, by the first thing that differs."""
+def _difference(reply: Message, found: Hashable, usual: Hashable, kind: str) -> str:
+    """Between the reply's form and another, by the first thing that differs."""
     ours, others = set(_parts(usual)), set(_parts(found))
     names = {part[0] for part in ours}
     if strange := sorted(str(part[0]) for part in others if part[0] not in names):
-        return f"it has {strange[0][:80]!r}, which the others do not have"
+        return f"it has {kind}{strange[0][:80]!r}, which the others do not have"
     if lacking := sorted(str(name) for name in names - {part[0] for part in others}):
-        return f"it lacks {lacking[0][:80]!r}, which the others have"
+        return f"it lacks {kind}{lacking[0][:80]!r}, which the others have"
     changed = sorted(others - ours, key=str)[0]
     expected = next(part for part in ours if part[0] == changed[0])
-    return f"{str(changed[0])[:80]} is {_shown(changed)}, the others' is {_shown(expected)}"
+    sent = "".join(f", sent as {dtype}" for dtype in _sent_as(reply, str(changed[0])) if dtype not in changed)
+    return f"{kind}{str(changed[0])[:80]} is {_shown(changed)}{sent}, the others' is {_shown(expected)}"
 
 
 def _parts(form: Hashable) -> Iterable[tuple[object, ...]]:
     return form if isinstance(form, tuple) else ()
+
+
+def _sent_as(reply: Message, name: str) -> Iterable[str]:
+    """The array's own type: a form has that of its mean."""
+    return (record[name].dtype for record in reply.content.array_records.values() if name in record)
 
 
 def _shown(part: tuple[object, ...]) -> str:
