@@ -225,7 +225,7 @@ def test_a_device_whose_evaluation_has_other_metrics_does_not_end_the_run() -> N
     assert of_devices is not None
     assert dict(of_devices) == {"accuracy": pytest.approx((1 + 7 + 8) / 30)}
     assert {refused.node: refused.reason for refused in told[0].refused} == {
-        2: "it has 'recall', which the others do not have",
+        2: "it has the metric 'recall', which the others do not have",
         3: "its metric 'accuracy' is not finite",
         4: "it stands on 0 samples",
         5: "it claims 1e+09 samples, more than 1e+08",
