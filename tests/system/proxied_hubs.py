@@ -83,8 +83,12 @@ class ProxiedHubs:
         return f"https://localhost:{self.ports[9092]}"
 
     @property
+    def authority(self) -> Path:
+        return self._folder / "proxy" / "ca.pem"
+
+    @property
     def trust(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=self._folder / "proxy" / "ca.pem")
+        return ssl.create_default_context(cafile=self.authority)
 
     async def start(self) -> None:
         self.redis.start()

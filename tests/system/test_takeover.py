@@ -3,6 +3,9 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +21,8 @@ from federation import appears, process
 from flip_hub.federation.schemas import Run, RunDetail
 from flip_wire.fleet import EnrolRequest
 from integration.hub_parts import fab_of
+from integration.session_lab import APPS, Device, training
+from integration.session_lab import fab_of as fab_of_app
 
 pytestmark = pytest.mark.asyncio
 
@@ -142,3 +147,41 @@ async def test_a_run_ends_truthfully_when_its_hub_is_killed_or_stands_still(ada:
             await asyncio.sleep(0.1)
     assert {each.id for each in await ada.runs(first.url)} == before
     assert await hubs.holder() is first
+
+
+async def test_a_run_goes_on_at_the_other_hub_and_no_device_does_a_finished_round_again(
+    ada: Person, folder: Path
+) -> None:
+    hubs, calls = ada.hubs, folder / "calls"
+    devices = [await enrolled(ada, folder / name) for name in ("one", "two")]
+
+    def made() -> Counter[str]:
+        """`train ROUND NODE`: how often."""
+        return Counter(calls.read_text().splitlines()) if calls.exists() else Counter()
+
+    first = await hubs.holder()
+    config = {"devices": 2, "num-server-rounds": 6, "seconds": 0.5, "calls": str(calls)}
+    async with training(*devices):
+        app = (await ada.call(hubs.url, "POST", "/api/v1/apps", content=fab_of_app(APPS / "drifting"))).json()
+        wanted = {"fab_hash": app["fab_hash"], "config": config, "plan": {"seed": 7}}
+        answer = await ada.call(hubs.url, "POST", "/api/v1/runs", json=wanted)
+        assert answer.is_success, answer.text
+        run = msgspec.json.decode(answer.content, type=Run)
+        async with asyncio.timeout(TAKES_OVER_WITHIN):
+            while not any(call.startswith("train 3 ") for call in made()):
+                await asyncio.sleep(0.02)
+        await first.kill()
+        ended = await ada.ended(other(hubs, first).url, run)
+    assert (ended.status, ended.round, ended.earlier) == ("finished", 6, [run.flower_run_id]), ended.reason
+    assert len(made()) == 2 * 2 * 6
+    assert set(made().values()) == {1}, "a device did a round twice"
+
+
+async def enrolled(ada: Person, state: Path) -> Device:
+    device = Device(state, idle_exit=600.0)
+    token = (await ada.call(ada.hubs.url, "POST", "/api/v1/enrolment-tokens", json={})).json()["token"]
+    command = [sys.executable, "-m", "flip_agent", "enrol", ada.hubs.url, "--token", token, "--name", state.name]
+    where = {**os.environ, "FLIP_AGENT__STATE": str(state)}
+    trusting = [*command, "--ca", str(ada.hubs.authority)]
+    await asyncio.to_thread(subprocess.run, trusting, check=True, env=where, capture_output=True)
+    return device
