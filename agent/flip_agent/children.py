@@ -103,6 +103,9 @@ class Children:
             if end.status != 0:
                 failures += 1
                 log.error("child process failed", extra={"child": name, "status": end.status, "said": end.said})
+            if self._corrections.value != corrections:  # what it failed with may be corrected: not to be told any more
+                failures = 0
+                continue
             self._tell(name, end.trouble(name, failures))
             backoff = _REFUSED_AGAIN if end.refused else _AGAIN
             with contextlib.suppress(TimeoutError):

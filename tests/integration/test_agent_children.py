@@ -149,6 +149,23 @@ async def test_a_refused_configuration_is_told_with_the_last_words_and_waits_unt
 
 
 @pytest.mark.asyncio
+async def test_a_child_that_began_before_a_correction_and_fails_after_it_is_started_again_and_not_told_of(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(children, "_REFUSED_AGAIN", Backoff(first=1e9, most=1e9))
+    waits = f"until [ -e {folder}/corrected ]; do sleep 0.05; done"
+    first = f"[ -e {folder}/first ] && exec sleep 3600; touch {folder}/first; {waits}; exit 78"
+    device = Device(folder, monkeypatch, first)
+    device.desired.set(WORK)
+    async with running(device.children.run_train):
+        await eventually((folder / "first").exists)
+        device.children.try_again()
+        (folder / "corrected").touch()
+        await eventually(lambda: len(device.starts()) == 2)
+        assert device.children.failing("train") == device.reported.state.value.held_because == ""
+
+
+@pytest.mark.asyncio
 async def test_a_child_that_fails_again_and_again_is_told_of_until_it_has_run_for_a_while(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -99,9 +99,10 @@ async def test_runs_are_started_followed_read_and_stopped(folder: Path, fab: byt
 
         run = await control.start(fab, {})
         assert run.isdecimal()
-        assert await control.status(run) == FlowerStatus(status="pending", sub_status="", details="")
+        begun = await control.status(run)
+        assert begun is not None and not begun.finished
         async with asyncio.timeout(10):
-            assert await control.log(run) == ""  # nothing yet, and not waited for
+            await control.log(run)  # what there is, as a rule nothing yet: the run's end is not waited for
         async with asyncio.timeout(STARTS_WITHIN):
             while "the app is there" not in await control.log(run):
                 await asyncio.sleep(0.5)
