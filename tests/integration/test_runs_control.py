@@ -100,7 +100,8 @@ async def test_runs_are_started_followed_read_and_stopped(folder: Path, fab: byt
         run = await control.start(fab, {})
         assert run.isdecimal()
         begun = await control.status(run)
-        assert begun is not None and not begun.finished
+        assert begun is not None
+        assert not begun.finished
         async with asyncio.timeout(10):
             await control.log(run)  # what there is, as a rule nothing yet: the run's end is not waited for
         async with asyncio.timeout(STARTS_WITHIN):
