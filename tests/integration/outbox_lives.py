@@ -32,6 +32,8 @@ from flip_wire.telemetry import Batch, BatchAccepted, Priority
 PRODUCERS = 8
 LIFE = 0.06
 """Seconds at most until the kill."""
+ENDS_WITHIN = 600
+"""Seconds, whatever becomes of the test and its hub."""
 
 
 class Line(Struct, frozen=True):
@@ -118,6 +120,7 @@ def main() -> None:
     for life in range(kills + 1):
         last = life == kills
         child = os.fork()
+        signal.alarm(ENDS_WITHIN)  # of either: a fork has none
         if child == 0:
             code: Any = 1
             try:

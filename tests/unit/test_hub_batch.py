@@ -1,6 +1,10 @@
 """How a batch of telemetry is counted, whatever order and repetition it comes in."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import msgspec
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,3 +60,15 @@ def test_a_late_batch_of_an_earlier_outbox_is_counted_once_and_is_no_news() -> N
     assert again == intake
     assert old.fresh_since(intake).health is None
     assert new.fresh_since(again).intake == intake
+
+
+def test_batches_are_unpacked_in_several_threads_at_once() -> None:
+    bodies = [{"noise": os.urandom(size).hex()} for size in (50, 2_500, 30_000, 100_000)]
+    sent = [zstandard.compress(msgspec.json.encode(log_batch([1], kind="log", body=body))) for body in bodies]
+
+    def read(thread: int) -> None:
+        for turn in range(2_000):
+            read_batch(sent[(thread + turn) % len(sent)], "zstd")
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(read, range(8)))

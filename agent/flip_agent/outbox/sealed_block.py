@@ -11,6 +11,7 @@ how much was lost. `size` (bytes of the lines) bounds what is read at once. No e
 """
 
 import struct
+import threading
 import zlib
 from collections.abc import Sequence
 
@@ -25,12 +26,20 @@ BULK = frozenset({Priority.HEALTH, Priority.LOG})
 _HEAD = struct.Struct(">qI")
 _ZSTD = b"\x28\xb5\x2f\xfd"
 """Begins every zstd frame, and no JSON."""
-_SEALER = zstandard.ZstdCompressor(
-    compression_params=zstandard.ZstdCompressionParameters.from_level(1, source_size=2**16)
-)
-"""Made once, and small: its tables fit a commit of 64 KiB."""
+_LEVEL = zstandard.ZstdCompressionParameters.from_level(1, source_size=2**16)
+"""Small: its tables fit a commit of 64 KiB."""
 _LARGEST = 64 * 2**20
 """Bytes; no block is larger once it is unpacked."""
+
+
+class _Sealer(threading.local):
+    """Made once a thread: two that compress with the same one break the process's memory."""
+
+    def __init__(self) -> None:
+        self.compress = zstandard.ZstdCompressor(compression_params=_LEVEL).compress
+
+
+_SEALER = _Sealer()
 
 
 class Row(Struct, frozen=True):

@@ -1,6 +1,7 @@
 """A batch off the wire: bounded while it is decompressed, and each event checked before anything is stored."""
 
 import io
+import threading
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
@@ -53,7 +54,16 @@ _ENVELOPE = msgspec.json.Decoder(_Envelope)
 _EVENT = msgspec.json.Decoder(Event)
 _BODIES = {kind: msgspec.json.Decoder(body) for kind, body in _KNOWN.items()}
 _ANYTHING = msgspec.json.Decoder()
-_UNPACK = zstandard.ZstdDecompressor().decompress
+
+
+class _Zstd(threading.local):
+    """Made once a thread: two that unpack with the same one break the process's memory."""
+
+    def __init__(self) -> None:
+        self.decompress = zstandard.ZstdDecompressor().decompress
+
+
+_ZSTD = _Zstd()
 
 
 class Fresh(Struct, frozen=True, kw_only=True):
@@ -158,7 +168,7 @@ def decompress(content: bytes) -> bytes:
     """Stops at the limit, whatever the frame's header promises."""
     try:
         if 0 < zstandard.frame_content_size(content) <= MAX_PLAIN:
-            return _UNPACK(content, allow_extra_data=False)  # never more than the header says
+            return _ZSTD.decompress(content, allow_extra_data=False)  # never more than the header says
         with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(content)) as reader:
             plain = reader.read(MAX_PLAIN + 1)
     except zstandard.ZstdError as error:
