@@ -23,7 +23,7 @@ OPENAPI: Final = UI / "openapi.json"
 FEDERATION_SERVICES: Final = dict.fromkeys(
     (
         *("models", "deltas", "rollouts", "artifacts", "apps", "runs", "log_events", "foldable", "late", "run_spans"),
-        *("receipts", "run_contributions", "reports", "participants", "lineage", "health"),
+        *("receipts", "run_contributions", "reports", "participants", "lineage", "health", "system"),
     )
 )
 """Handlers ask for them; nobody calls a handler here."""

@@ -39,12 +39,21 @@ def load_config(
 
     `FLIP_HUB__URL=...` sets `url` in section `hub`. Raises `ConfigError` that names the file or variable and the key.
     """
+    return load_with_sources(kind, path, prefix=prefix, environment=environment)[0]
+
+
+def load_with_sources(
+    kind: type[T], path: Path | None, *, prefix: str = "FLIP_", environment: Mapping[str, str] | None = None
+) -> tuple[T, dict[str, str]]:
+    """As `load_config`; and for each `section.key` that is no default the file or the variable that sets it."""
     sections = {field.name: field.type for field in msgspec.structs.fields(kind)}
     variables = os.environ if environment is None else environment
     values: dict[str, dict[str, Any]] = {}
+    sources: dict[str, str] = {}
     for given in (*_of_file(path, sections), *_of_environment(variables, prefix, sections)):
         values.setdefault(given.section, {})[given.key] = _checked(given, sections[given.section])
-    return kind(**{name: sections[name](**keys) for name, keys in values.items()})
+        sources[f"{given.section}.{given.key}"] = given.where
+    return kind(**{name: sections[name](**keys) for name, keys in values.items()}), sources
 
 
 def secret_of(path: Path, setting: str) -> str:

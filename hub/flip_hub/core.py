@@ -30,7 +30,7 @@ from flip_hub.datasets.store import DatasetStore
 from flip_hub.deployments.store import DeploymentStore
 from flip_hub.device_front import DeviceFront
 from flip_hub.devices.assertions import Assertions
-from flip_hub.devices.routes import DesiredController, DeviceController
+from flip_hub.devices.routes import DesiredController, DeviceController, FleetController
 from flip_hub.devices.service import DeviceService
 from flip_hub.devices.store import DeviceStore
 from flip_hub.enrolment.routes import EnrolmentController
@@ -59,6 +59,7 @@ from flip_hub.vitals.store import HealthStore
 ROUTES: list[ControllerRouterHandler] = [
     *PEOPLE_ROUTES,
     DeviceController,
+    FleetController,
     DesiredController,
     ActionController,
     EnrolmentController,

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -24,7 +24,13 @@ from flip_hub.contributions.calls import ContributionCalls
 from flip_hub.contributions.foldable import FoldableReplies
 from flip_hub.contributions.late import OBJECT_LIMIT, Late
 from flip_hub.contributions.receipts import Receipts
-from flip_hub.contributions.routes import ContributionController, LateController, ReceiptController, SealKeyController
+from flip_hub.contributions.routes import (
+    ContributionController,
+    DeviceContributionController,
+    LateController,
+    ReceiptController,
+    SealKeyController,
+)
 from flip_hub.contributions.run_contributions import RunContributions
 from flip_hub.contributions.store import ContributionStore
 from flip_hub.core import ROUTES, build_core
@@ -66,6 +72,9 @@ from flip_hub.rollouts.service import RolloutService
 from flip_hub.rollouts.store import RolloutStore
 from flip_hub.rollouts.watch import RolloutWatch
 from flip_hub.settings import Settings
+from flip_hub.system.routes import SystemController
+from flip_hub.system.service import System
+from flip_hub.system.shown_settings import shown_settings
 from flip_hub.telemetry.routes import RunSpansController
 from flip_hub.telemetry.run_spans import RunSpans
 from flip_runtime.owned_folder import owned
@@ -81,20 +90,22 @@ FEDERATION_ROUTES = [
     StrategyController,
     LateController,
     ContributionController,
+    DeviceContributionController,
     ReceiptController,
     SealKeyController,
     LineageController,
     RolloutController,
     RunSpansController,
+    SystemController,
     InternalController,
 ]
 
 
-def run_hub(settings: Settings) -> None:
-    """Until SIGTERM or SIGINT. Raises `ConfigError` or `Fatal`."""
+def run_hub(settings: Settings, sources: Mapping[str, str]) -> None:
+    """`sources`: of the settings that are no default. Until SIGTERM or SIGINT. Raises `ConfigError` or `Fatal`."""
     open_many_files()
     with _owning(settings.hub.state), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_until_signalled(settings))
+        runner.run(_until_signalled(settings, sources))
 
 
 def _owning(state: Path) -> AbstractContextManager[None]:
@@ -104,7 +115,7 @@ def _owning(state: Path) -> AbstractContextManager[None]:
     return owned(state, "flip-hub serve", "hub.state")
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, sources: Mapping[str, str]) -> None:
     mongo = Mongo(settings.mongo)
     core = build_core(settings, mongo.database)
     live, devices = core.live, core.devices
@@ -176,6 +187,15 @@ async def serve(settings: Settings) -> None:
                 models, run_store, contribution_store, DeploymentStore(mongo.database), rollout_store
             ),
             "health": health,
+            "system": System(
+                settings,
+                shown_settings(settings, sources),
+                mongo=mongo,
+                health=health,
+                live=live,
+                telemetry=core.telemetry,
+                leading=leading,
+            ),
             "exposed": watched.exposed,
         },
         access=core.access,
@@ -231,8 +251,8 @@ def _leave_alone() -> None:
     gc.set_threshold(20_000, 50, 100)
 
 
-async def _until_signalled(settings: Settings) -> None:
-    serving = asyncio.create_task(serve(settings))
+async def _until_signalled(settings: Settings, sources: Mapping[str, str]) -> None:
+    serving = asyncio.create_task(serve(settings, sources))
 
     def stop() -> None:
         if not serving.cancelling():

@@ -30,6 +30,11 @@ class Health:
     def __init__(self, checks: Mapping[str, Check]) -> None:
         self._checks = dict(checks)
 
+    @property
+    def names(self) -> list[str]:
+        """Of the parts."""
+        return list(self._checks)
+
     async def readiness(self) -> Readiness:
         answers = await asyncio.gather(*(self._ask(check) for check in self._checks.values()))
         missing = {name: answer for name, answer in zip(self._checks, answers, strict=True) if answer}

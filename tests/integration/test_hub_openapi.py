@@ -45,6 +45,7 @@ def document(folder: Path) -> dict[str, Any]:
         "foldable": None,
         "run_contributions": None,
         "lineage": None,
+        "system": None,
         "artifacts": FolderArtifacts(folder / "artifacts"),
     }
     services = {**core.services, **federation, "health": Health({})}

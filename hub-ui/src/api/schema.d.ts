@@ -253,6 +253,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit/verification": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * VerifyAudit
+         * @description Whether the whole chain is as the hub wrote it, against the head that this hub keeps outside the registry.
+         */
+        get: operations["ApiV1AuditVerificationVerifyAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/login": {
         parameters: {
             query?: never;
@@ -700,7 +720,8 @@ export interface paths {
         };
         /**
          * ListDevices
-         * @description Every device that was ever enrolled, by name.
+         * @description Every device that was ever enrolled, by name. Each word of `search` stands in its name, its id or a model
+         *     that it serves.
          */
         get: operations["ApiV1DevicesListDevices"];
         put?: never;
@@ -808,6 +829,26 @@ export interface paths {
          * @description One of the two agents was stopped. It is flagged again if both go on.
          */
         delete: operations["ApiV1DevicesCloneClearClone"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{device}/contributions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListDeviceContributions
+         * @description What this device was asked in any run, what it sent, and what has become of that; the latest first.
+         */
+        get: operations["ApiV1DevicesContributionsListDeviceContributions"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -954,6 +995,27 @@ export interface paths {
          * @description By its id. No device enrols with it any more; those that have stay.
          */
         delete: operations["ApiV1EnrolmentTokensRevokeToken"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/fleet": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListFleet
+         * @description All devices in a few words, by name: for maps, counts and names. Fields that are as their default are left
+         *     out.
+         */
+        get: operations["ApiV1FleetListFleet"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1222,6 +1284,27 @@ export interface paths {
         put?: never;
         /** StartRun */
         post: operations["ApiV1RunsStartRun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/candidates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListCandidates
+         * @description Which devices a run with this filter (`plan.filter`) could count on now, and why not on the others. `app` is
+         *     an app's `fab_hash`.
+         */
+        get: operations["ApiV1RunsCandidatesListCandidates"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1512,6 +1595,46 @@ export interface paths {
         };
         /** GetStrategy */
         get: operations["ApiV1StrategiesNameGetStrategy"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/system": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ReadSystem
+         * @description How the hub that answers and its parts are.
+         */
+        get: operations["ApiV1SystemReadSystem"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/system/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListSettings
+         * @description What the hub was set to when it was started, and where. Secrets are in files, which are only named.
+         */
+        get: operations["ApiV1SystemSettingsListSettings"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2035,6 +2158,54 @@ export interface components {
             up_to: number;
         };
         /**
+         * Broken
+         * @example {
+         *       "seq": 1,
+         *       "what": "what"
+         *     }
+         */
+        Broken: {
+            seq: number;
+            what: string;
+        };
+        /**
+         * Candidate
+         * @example {
+         *       "absence": "revoked",
+         *       "barred": "barred",
+         *       "device_id": "dev-3f9c2a71b5e4",
+         *       "name": "line-3-camera"
+         *     }
+         */
+        Candidate: {
+            absence: components["schemas"]["Absence"] | null;
+            barred: string;
+            device_id: string;
+            name: string;
+        };
+        /**
+         * Candidates
+         * @example {
+         *       "able": 1,
+         *       "absent": 1,
+         *       "barred": 1,
+         *       "others": [
+         *         {
+         *           "absence": "revoked",
+         *           "barred": "barred",
+         *           "device_id": "dev-3f9c2a71b5e4",
+         *           "name": "line-3-camera"
+         *         }
+         *       ]
+         *     }
+         */
+        Candidates: {
+            able: number;
+            absent: number;
+            barred: number;
+            others: components["schemas"]["Candidate"][];
+        };
+        /**
          * Check
          * @example {
          *       "gate": "gate",
@@ -2048,7 +2219,7 @@ export interface components {
             /** @default true */
             judged: boolean;
             text: string;
-            verdict: components["schemas"]["Verdict"];
+            verdict: components["schemas"]["rollouts_schemas_Verdict"];
         };
         /**
          * Clone
@@ -2093,6 +2264,7 @@ export interface components {
          *       "device_id": "dev-3f9c2a71b5e4",
          *       "entry": 1,
          *       "fate": "pending",
+         *       "flower_run_id": "9222247651284241900",
          *       "kept_late": true,
          *       "message_id": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
          *       "phase": "train",
@@ -2113,6 +2285,7 @@ export interface components {
             device_id: string;
             entry: number;
             fate: components["schemas"]["Fate"];
+            flower_run_id: string;
             kept_late: boolean;
             message_id: string;
             phase: string;
@@ -2507,6 +2680,51 @@ export interface components {
             /** @constant */
             mode: "device-adaptive";
             noise_multiplier: number;
+        };
+        /**
+         * DeviceBrief
+         * @example {
+         *       "backlog": 0,
+         *       "dropped": 0,
+         *       "enrolled_at": 1790000000,
+         *       "groups": [
+         *         "groups"
+         *       ],
+         *       "id": "dev-3f9c2a71b5e4",
+         *       "name": "line-3-camera",
+         *       "oldest": 0.5,
+         *       "serving": [
+         *         "serving"
+         *       ],
+         *       "severity": "info",
+         *       "site": "",
+         *       "status": "ok",
+         *       "tags": [
+         *         "tags"
+         *       ],
+         *       "training": "",
+         *       "unknown_since": 0.5
+         *     }
+         */
+        DeviceBrief: {
+            /** @default 0 */
+            backlog: number;
+            /** @default 0 */
+            dropped: number;
+            enrolled_at: number;
+            groups?: string[];
+            id: string;
+            name: string;
+            oldest?: number | null;
+            serving?: string[];
+            severity?: components["schemas"]["Severity"] | null;
+            /** @default  */
+            site: string;
+            status: components["schemas"]["DeviceStatus"];
+            tags?: string[];
+            /** @default  */
+            training: string;
+            unknown_since?: number | null;
         };
         /**
          * DeviceCounts
@@ -3053,6 +3271,23 @@ export interface components {
             noise_multiplier: number;
         };
         /**
+         * Ingest
+         * @example {
+         *       "events": 1,
+         *       "oldest": 0.5,
+         *       "took": 0.5,
+         *       "waiting": 1,
+         *       "waiting_bytes": 1
+         *     }
+         */
+        Ingest: {
+            events: number;
+            oldest: number;
+            took: number;
+            waiting: number;
+            waiting_bytes: number;
+        };
+        /**
          * LateContribution
          * @example {
          *       "device_id": "dev-3f9c2a71b5e4",
@@ -3417,6 +3652,19 @@ export interface components {
             rollouts?: components["schemas"]["Rollout"][];
             run: components["schemas"]["Run"] | null;
             version: components["schemas"]["ModelVersion"];
+        };
+        /**
+         * Link
+         * @example {
+         *       "hash": "0000000000000000000000000000000000000000000000000000000000000000",
+         *       "seq": 0
+         *     }
+         */
+        Link: {
+            /** @default 0000000000000000000000000000000000000000000000000000000000000000 */
+            hash: string;
+            /** @default 0 */
+            seq: number;
         };
         /**
          * ListedToken
@@ -3994,6 +4242,20 @@ export interface components {
          * @enum {string}
          */
         Owed: "" | "opened" | "resolved";
+        /**
+         * Part
+         * @example {
+         *       "missing": "missing",
+         *       "name": "line-3-camera",
+         *       "version": ""
+         *     }
+         */
+        Part: {
+            missing: string;
+            name: string;
+            /** @default  */
+            version: string;
+        };
         /**
          * PasswordChange
          * @example {
@@ -4631,6 +4893,21 @@ export interface components {
          */
         RolloutStatus: "running" | "halted" | "rolled back" | "done";
         /**
+         * Room
+         * @example {
+         *       "database": 1,
+         *       "folder": "folder",
+         *       "free": 1,
+         *       "total": 1
+         *     }
+         */
+        Room: {
+            database: number;
+            folder: string;
+            free: number;
+            total: number;
+        };
+        /**
          * Round
          * @example {
          *       "answered": [
@@ -5181,6 +5458,23 @@ export interface components {
             username: string;
         };
         /**
+         * Setting
+         * @example {
+         *       "default": true,
+         *       "key": "key-1f2e3d4c5b6a7988",
+         *       "section": "section",
+         *       "source": "source",
+         *       "value": "value"
+         *     }
+         */
+        Setting: {
+            default: boolean;
+            key: string;
+            section: string;
+            source: string;
+            value: string;
+        };
+        /**
          * Setup
          * @example {
          *       "code": "code",
@@ -5487,6 +5781,60 @@ export interface components {
             title: string;
         };
         /**
+         * SystemState
+         * @example {
+         *       "cpu": 0.5,
+         *       "ingest": {
+         *         "events": 1,
+         *         "oldest": 0.5,
+         *         "took": 0.5,
+         *         "waiting": 1,
+         *         "waiting_bytes": 1
+         *       },
+         *       "leading": true,
+         *       "load": 0.5,
+         *       "memory": 1,
+         *       "name": "line-3-camera",
+         *       "packages": {
+         *         "accuracy": "packages"
+         *       },
+         *       "parts": [
+         *         {
+         *           "missing": "missing",
+         *           "name": "line-3-camera",
+         *           "version": ""
+         *         }
+         *       ],
+         *       "readers": 1,
+         *       "room": {
+         *         "database": 1,
+         *         "folder": "folder",
+         *         "free": 1,
+         *         "total": 1
+         *       },
+         *       "started_at": 1790000000,
+         *       "version": "1.0.0",
+         *       "wire_version": 1
+         *     }
+         */
+        SystemState: {
+            cpu: number;
+            ingest: components["schemas"]["Ingest"];
+            leading: boolean;
+            load: number;
+            memory: number;
+            name: string;
+            packages: {
+                [key: string]: string;
+            };
+            parts: components["schemas"]["Part"][];
+            readers: number;
+            room: components["schemas"]["Room"];
+            started_at: number;
+            version: string;
+            wire_version: number;
+        };
+        /**
          * Tensor
          * @example {
          *       "data": [
@@ -5621,11 +5969,6 @@ export interface components {
             upload: string;
         };
         /**
-         * Verdict
-         * @enum {string}
-         */
-        Verdict: "passed" | "waiting" | "failed";
-        /**
          * VersionRequest
          * @example {
          *       "graph": "graph",
@@ -5716,6 +6059,28 @@ export interface components {
         WorkNotice: {
             run_id: string;
         };
+        /**
+         * Verdict
+         * @example {
+         *       "broken": {
+         *         "seq": 1,
+         *         "what": "what"
+         *       },
+         *       "end": {
+         *         "hash": "0000000000000000000000000000000000000000000000000000000000000000",
+         *         "seq": 0
+         *       }
+         *     }
+         */
+        audit_verification_Verdict: {
+            broken: components["schemas"]["Broken"] | null;
+            end: components["schemas"]["Link"];
+        };
+        /**
+         * Verdict
+         * @enum {string}
+         */
+        rollouts_schemas_Verdict: "passed" | "waiting" | "failed";
     };
     responses: {
         /** @description The request is not understood. */
@@ -6947,6 +7312,52 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    ApiV1AuditVerificationVerifyAudit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "broken": {
+                     *         "seq": 1,
+                     *         "what": "what"
+                     *       },
+                     *       "end": {
+                     *         "hash": "0000000000000000000000000000000000000000000000000000000000000000",
+                     *         "seq": 0
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["audit_verification_Verdict"];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     ApiV1AuthLoginLogin: {
         parameters: {
             query?: never;
@@ -7993,6 +8404,7 @@ export interface operations {
                 fields?: string;
                 status?: components["schemas"]["DeviceStatus"];
                 name?: string;
+                search?: string;
                 tag?: string;
                 group?: string;
                 site?: string;
@@ -9045,6 +9457,96 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    ApiV1DevicesContributionsListDeviceContributions: {
+        parameters: {
+            query?: {
+                /** @description Items of one page. */
+                limit?: number;
+                /** @description Where the page begins: from the `Link` header (`rel="next"`) of the one before. */
+                cursor?: string;
+                /** @description Names of fields, with commas: only these are answered, as `application/vnd.flip.fields+json`. */
+                fields?: string;
+            };
+            header?: never;
+            path: {
+                device: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    /** @description The next page, if there is one: `rel="next"` (RFC 8288). */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "counts": true,
+                     *         "device_id": "dev-3f9c2a71b5e4",
+                     *         "entry": 1,
+                     *         "fate": "pending",
+                     *         "flower_run_id": "9222247651284241900",
+                     *         "kept_late": true,
+                     *         "message_id": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *         "phase": "train",
+                     *         "reason": "too few devices answered in time",
+                     *         "received_at": 1790000000,
+                     *         "round": 1,
+                     *         "sent_at": 1790000000,
+                     *         "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                     *         "share": 0.5,
+                     *         "signed": true,
+                     *         "size": 44212,
+                     *         "taken": 1,
+                     *         "weight": 0.5
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["Contribution"][];
+                    "application/vnd.flip.fields+json": {
+                        counts?: boolean;
+                        device_id?: string;
+                        entry?: number;
+                        fate?: components["schemas"]["Fate"];
+                        flower_run_id?: string;
+                        kept_late?: boolean;
+                        message_id?: string;
+                        phase?: string;
+                        reason?: string;
+                        received_at?: number | null;
+                        round?: number;
+                        sent_at?: number;
+                        sha256?: string;
+                        share?: number | null;
+                        signed?: boolean;
+                        size?: number;
+                        taken?: number;
+                        weight?: number | null;
+                    }[];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     ApiV1DevicesEventsListEvents: {
         parameters: {
             query?: {
@@ -9677,6 +10179,66 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1FleetListFleet: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "backlog": 0,
+                     *         "dropped": 0,
+                     *         "enrolled_at": 1790000000,
+                     *         "groups": [
+                     *           "groups"
+                     *         ],
+                     *         "id": "dev-3f9c2a71b5e4",
+                     *         "name": "line-3-camera",
+                     *         "oldest": 0.5,
+                     *         "serving": [
+                     *           "serving"
+                     *         ],
+                     *         "severity": "info",
+                     *         "site": "",
+                     *         "status": "ok",
+                     *         "tags": [
+                     *           "tags"
+                     *         ],
+                     *         "training": "",
+                     *         "unknown_since": 0.5
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["DeviceBrief"][];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             429: components["responses"]["TooManyRequests"];
             503: components["responses"]["ServiceUnavailable"];
         };
@@ -11903,6 +12465,62 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    ApiV1RunsCandidatesListCandidates: {
+        parameters: {
+            query?: {
+                app?: string;
+                tags?: string[];
+                sites?: string[];
+                on_mains?: boolean;
+                unmetered?: boolean;
+                least_samples?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "able": 1,
+                     *       "absent": 1,
+                     *       "barred": 1,
+                     *       "others": [
+                     *         {
+                     *           "absence": "revoked",
+                     *           "barred": "barred",
+                     *           "device_id": "dev-3f9c2a71b5e4",
+                     *           "name": "line-3-camera"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Candidates"];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     ApiV1RunsCheckCheckRun: {
         parameters: {
             query?: never;
@@ -12337,6 +12955,7 @@ export interface operations {
                      *         "device_id": "dev-3f9c2a71b5e4",
                      *         "entry": 1,
                      *         "fate": "pending",
+                     *         "flower_run_id": "9222247651284241900",
                      *         "kept_late": true,
                      *         "message_id": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
                      *         "phase": "train",
@@ -12359,6 +12978,7 @@ export interface operations {
                         device_id?: string;
                         entry?: number;
                         fate?: components["schemas"]["Fate"];
+                        flower_run_id?: string;
                         kept_late?: boolean;
                         message_id?: string;
                         phase?: string;
@@ -13339,6 +13959,121 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1SystemReadSystem: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "cpu": 0.5,
+                     *       "ingest": {
+                     *         "events": 1,
+                     *         "oldest": 0.5,
+                     *         "took": 0.5,
+                     *         "waiting": 1,
+                     *         "waiting_bytes": 1
+                     *       },
+                     *       "leading": true,
+                     *       "load": 0.5,
+                     *       "memory": 1,
+                     *       "name": "line-3-camera",
+                     *       "packages": {
+                     *         "accuracy": "packages"
+                     *       },
+                     *       "parts": [
+                     *         {
+                     *           "missing": "missing",
+                     *           "name": "line-3-camera",
+                     *           "version": ""
+                     *         }
+                     *       ],
+                     *       "readers": 1,
+                     *       "room": {
+                     *         "database": 1,
+                     *         "folder": "folder",
+                     *         "free": 1,
+                     *         "total": 1
+                     *       },
+                     *       "started_at": 1790000000,
+                     *       "version": "1.0.0",
+                     *       "wire_version": 1
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SystemState"];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1SystemSettingsListSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "default": true,
+                     *         "key": "key-1f2e3d4c5b6a7988",
+                     *         "section": "section",
+                     *         "source": "source",
+                     *         "value": "value"
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["Setting"][];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             429: components["responses"]["TooManyRequests"];
             503: components["responses"]["ServiceUnavailable"];
         };

@@ -18,6 +18,7 @@ from flip_hub.audit.head import HeadFile
 from flip_hub.audit.refusals import Refusals
 from flip_hub.audit.schemas import Sought
 from flip_hub.audit.store import AuditStore
+from flip_hub.audit.verification import Verdict, verify_chain
 from flip_hub.mongo import DatabaseDown
 from flip_runtime.trace import current_trace_id
 
@@ -76,6 +77,11 @@ class Audit:
     async def page(self, sought: Sought, wanted: Wanted) -> Page[Entry]:
         """Newest first."""
         return await self._store.page(sought, wanted)
+
+    async def verify(self) -> Verdict:
+        """The whole chain. Raises `Corrupt` when the head is not this hub's."""
+        head = await asyncio.to_thread(self._head.load)  # before the chain: it grows
+        return await verify_chain(self._store, head)
 
     async def run(self) -> None:
         """Writes refusals and what is owed, and how far the chain has gone; until it is cancelled."""

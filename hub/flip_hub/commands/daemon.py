@@ -6,7 +6,7 @@ from pathlib import Path
 from flip_hub.commands.output import say
 from flip_hub.commands.parsing import AddParser, add_command, add_config
 from flip_hub.settings import Settings
-from flip_runtime.config import load_config
+from flip_runtime.config import load_config, load_with_sources
 from flip_runtime.logs import configure_logs
 
 
@@ -31,8 +31,8 @@ def init(options: argparse.Namespace) -> None:
 
 
 def serve(options: argparse.Namespace) -> None:
-    settings = load_config(Settings, options.config)
+    settings, sources = load_with_sources(Settings, options.config)
     configure_logs(json=settings.logs.json, level=settings.logs.level)
     from flip_hub.daemon import run_hub  # imports Flower: seconds that no other command should wait
 
-    run_hub(settings)
+    run_hub(settings, sources)

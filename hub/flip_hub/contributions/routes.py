@@ -37,6 +37,23 @@ class ContributionController(Controller):
         return await run_contributions.of_run(run, wanted, device, phase)
 
 
+class DeviceContributionController(Controller):
+    path = "/api/v1/devices/{device:str}/contributions"
+    tags = ("devices",)
+    guards = (needs(Permission.RUNS_READ), needs(Permission.DEVICES_READ))
+
+    @get()
+    async def list_device_contributions(
+        self,
+        run_contributions: NamedDependency[RunContributions],
+        devices: NamedDependency[DeviceService],
+        wanted: NamedDependency[Wanted],
+        device: FromPath[str],
+    ) -> Page[Contribution]:
+        """What this device was asked in any run, what it sent, and what has become of that; the latest first."""
+        return await run_contributions.of_device((await devices.get(DeviceId(device))).id, wanted)
+
+
 class ReceiptController(Controller):
     path = "/api/v1/runs/{run_id:str}/receipts"
     tags = ("runs",)

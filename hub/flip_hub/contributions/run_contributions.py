@@ -1,4 +1,4 @@
-"""What each device contributed to a run: instruction, reply and receipt put together."""
+"""What devices contributed to runs: instruction, reply and receipt put together."""
 
 from flip_hub.api.pages import Page, Wanted
 from flip_hub.contributions.schemas import Contribution, Instructed, LateContribution
@@ -16,7 +16,13 @@ class RunContributions:
         self, run: Run, wanted: Wanted, device_id: DeviceId | None = None, phase: str | None = None
     ) -> Page[Contribution]:
         """The newest round first."""
-        asked = await self._store.of_run(run.numbers, wanted, device_id, phase)
+        return await self._told(await self._store.of_run(run.numbers, wanted, device_id, phase))
+
+    async def of_device(self, device_id: DeviceId, wanted: Wanted) -> Page[Contribution]:
+        """Of all runs, what was asked last first."""
+        return await self._told(await self._store.of_device(device_id, wanted))
+
+    async def _told(self, asked: Page[Instructed]) -> Page[Contribution]:
         late = await self._store.kept_late([each.message_id for each in asked.items])
         return Page([_contribution(each, late.get(each.message_id)) for each in asked.items], asked.next)
 
@@ -26,6 +32,7 @@ def _contribution(asked: Instructed, late: LateContribution | None) -> Contribut
     counts = fate is Fate.ACCEPTED and not asked.error
     return Contribution(
         message_id=asked.message_id,
+        flower_run_id=asked.flower_run_id,
         device_id=asked.device_id or (late.device_id if late else DeviceId("")),
         round=asked.round,
         phase=asked.phase,

@@ -101,6 +101,8 @@ class Contribution(Struct, frozen=True, kw_only=True):
 
     message_id: str
     """Of the instruction."""
+    flower_run_id: str
+    """Of its run, or of an attempt of it (`Run.flower_run_id`)."""
     device_id: DeviceId
     """Empty where that is not known."""
     round: int

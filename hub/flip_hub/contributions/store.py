@@ -18,6 +18,7 @@ from flip_wire.fleet import DeviceId
 from flip_wire.models import Sha256
 
 _ROUNDS = Order(("round", DESCENDING), ("_id", ASCENDING))
+_LATEST = Order(("sent_at", DESCENDING), ("_id", ASCENDING))
 _OLDEST = [("contribution.kept_at", ASCENDING), ("_id", ASCENDING)]
 _NEWEST = Order(("contribution.kept_at", DESCENDING), ("_id", DESCENDING))
 
@@ -76,6 +77,11 @@ class ContributionStore:
         where: Document = {name: {"$eq": value} for name, value in exact.items() if value is not None}
         where["flower_run_id"] = {"$in": list(flower_run_ids)}
         return await _ROUNDS.read(self._instructions, where, wanted, lambda found: msgspec.convert(found, Instructed))
+
+    async def of_device(self, device_id: DeviceId, wanted: Wanted) -> Page[Instructed]:
+        """Of all runs, the newest first."""
+        where = {"device_id": device_id}
+        return await _LATEST.read(self._instructions, where, wanted, lambda found: msgspec.convert(found, Instructed))
 
     async def contributors(self, flower_run_ids: Sequence[str], until: int, most: int) -> list[Contributor]:
         """To the results of a run's rounds up to that one, who brought most first."""

@@ -1,7 +1,8 @@
 """Notices when what is known of a device's status stops being true, without anybody having called."""
 
-from flip_hub.devices.record import SILENT_HEARTBEATS, DeviceRecord
+from flip_hub.devices.record import DeviceRecord
 from flip_hub.devices.schemas import Device, DeviceStatus
+from flip_hub.devices.status import SILENT_HEARTBEATS
 from flip_wire.fleet import DeviceId
 
 

@@ -1,5 +1,6 @@
 """A device as the registry keeps it, and how the API's `Device` follows from it."""
 
+import re
 from typing import Any
 
 from msgspec import Struct
@@ -9,13 +10,12 @@ from flip_hub.devices.differences import differences
 from flip_hub.devices.fleet_state import FleetState
 from flip_hub.devices.lives import Clone, Life
 from flip_hub.devices.schemas import Absence, Device, DeviceStatus, Sought
+from flip_hub.devices.status import SILENT_HEARTBEATS, status_of
 from flip_wire.actions import Action
 from flip_wire.fleet import DesiredState, DeviceId, ReportedState, ServingModel
 from flip_wire.health import HealthReport, Severity
 from flip_wire.telemetry import Priority, Seq
 
-SILENT_HEARTBEATS = 2
-"""So many may be missed before nobody knows how the device is."""
 _NONE = Seq(-1)
 _NORMAL = "normal"
 _EARLIER = 4
@@ -118,13 +118,8 @@ class DeviceRecord(Struct, frozen=True, kw_only=True):
 
     def status(self, now: float, heartbeat: float) -> DeviceStatus:
         """`heartbeat` in seconds."""
-        if self.revoked:
-            return DeviceStatus.REVOKED
-        if self.last_seen is None or now - self.last_seen > SILENT_HEARTBEATS * heartbeat:
-            return DeviceStatus.UNKNOWN
         conditions = [] if self.health is None else self.health.conditions
-        ill = any(condition.severity is not Severity.INFO for condition in conditions)
-        return DeviceStatus.UNHEALTHY if ill else DeviceStatus.OK
+        return status_of(self.revoked, self.last_seen, (each.severity for each in conditions), now, heartbeat)
 
     def absence(self, now: float, heartbeat: float) -> Absence | None:
         """None: it can be woken, and would begin to train."""
@@ -180,7 +175,32 @@ def matching(sought: Sought, now: float, heartbeat: float) -> dict[str, Any]:
     """As a filter of the registry."""
     fields = {"name": sought.name, "tags": sought.tag, "groups": sought.group, "site": sought.site}
     status = {} if sought.status is None else having(sought.status, now, heartbeat)
-    return {**status, **{field: value for field, value in fields.items() if value is not None}}
+    searched = {} if sought.search is None else holding(sought.search)
+    given = {field: value for field, value in fields.items() if value is not None}
+    return {"$and": [status, searched, given]}
+
+
+def holding(words: str) -> dict[str, Any]:
+    """The documents of the devices whose name, id or served model holds each of these words, in any case."""
+    return {"$and": [_holding(word) for word in words.split()]} if words.split() else {}
+
+
+def _holding(word: str) -> dict[str, Any]:
+    model, _, version = word.partition("@")
+    served: dict[str, Any] = {"model": _anywhere(model)}
+    if version.isdecimal():
+        served["version"] = int(version[:18])
+    return {
+        "$or": [
+            {"name": _anywhere(word)},
+            {"_id": _anywhere(word)},
+            {"reported.serving": {"$elemMatch": served}},
+        ]
+    }
+
+
+def _anywhere(text: str) -> dict[str, str]:
+    return {"$regex": re.escape(text), "$options": "i"}
 
 
 def having(status: DeviceStatus, now: float, heartbeat: float) -> dict[str, Any]:

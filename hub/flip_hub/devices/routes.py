@@ -11,6 +11,7 @@ from flip_hub.api.pages import Page, Wanted
 from flip_hub.auth.guards import device_guard, needs
 from flip_hub.auth.permissions import Permission
 from flip_hub.devices.assertions import Assertions
+from flip_hub.devices.brief import DeviceBrief
 from flip_hub.devices.schemas import Device, DevicePatch, DeviceStatus, Sought
 from flip_hub.devices.service import DeviceService
 from flip_hub.devices.wire_version import spoken
@@ -34,12 +35,15 @@ class DeviceController(Controller):
         wanted: NamedDependency[Wanted],
         status: FromQuery[DeviceStatus | None] = None,
         name: FromQuery[str | None] = None,
+        search: Annotated[str | None, QueryParameter(max_length=128)] = None,
         tag: FromQuery[str | None] = None,
         group: FromQuery[str | None] = None,
         at_site: Annotated[str | None, QueryParameter(name="site")] = None,
     ) -> Page[Device]:
-        """Every device that was ever enrolled, by name."""
-        return await devices.page(wanted, Sought(status=status, name=name, tag=tag, group=group, site=at_site))
+        """Every device that was ever enrolled, by name. Each word of `search` stands in its name, its id or a model
+        that it serves."""
+        sought = Sought(status=status, name=name, search=search, tag=tag, group=group, site=at_site)
+        return await devices.page(wanted, sought)
 
     @get("/{device:str}", guards=[needs(Permission.DEVICES_READ)])
     async def get_device(self, devices: NamedDependency[DeviceService], device: FromPath[str]) -> Device:
@@ -61,6 +65,19 @@ class DeviceController(Controller):
     async def revoke_device(self, devices: NamedDependency[DeviceService], device: FromPath[str]) -> Device:
         """For good: the device must be enrolled anew, with another key."""
         return await devices.revoke(DeviceId(device))
+
+
+class FleetController(Controller):
+    """For people."""
+
+    path = "/api/v1/fleet"
+    tags = ("devices",)
+
+    @get(guards=[needs(Permission.DEVICES_READ)])
+    async def list_fleet(self, devices: NamedDependency[DeviceService]) -> list[DeviceBrief]:
+        """All devices in a few words, by name: for maps, counts and names. Fields that are as their default are left
+        out."""
+        return list(await devices.briefs())
 
 
 class DesiredController(Controller):

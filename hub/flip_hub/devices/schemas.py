@@ -89,6 +89,8 @@ class Sought(Struct, frozen=True, kw_only=True):
 
     status: DeviceStatus | None = None
     name: str | None = None
+    search: str | None = None
+    """Words, each of which stands in its name, its id or a model that it serves (`MODEL@VERSION`)."""
     tag: str | None = None
     group: str | None = None
     site: str | None = None

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from flip_hub.api.pages import Page, Wanted
 from flip_hub.cluster.bus import Bus, Topic
 from flip_hub.devices.announcements import Announcements
+from flip_hub.devices.brief import DeviceBrief
 from flip_hub.devices.callers import Callers
 from flip_hub.devices.changes import Changes
 from flip_hub.devices.fleet_desired import FleetDesired
@@ -22,8 +23,9 @@ from flip_hub.devices.lives import Call
 from flip_hub.devices.long_polls import LongPolls
 from flip_hub.devices.polls import Polls
 from flip_hub.devices.presence import Presence
-from flip_hub.devices.record import SILENT_HEARTBEATS, DeviceRecord, OpenAction, matching
+from flip_hub.devices.record import DeviceRecord, OpenAction, matching
 from flip_hub.devices.schemas import Absence, Device, DevicePatch, Sought
+from flip_hub.devices.status import SILENT_HEARTBEATS
 from flip_hub.devices.store import DeviceStore
 from flip_hub.live import DeviceChanged, LiveHub
 from flip_hub.mongo import DatabaseDown
@@ -66,6 +68,11 @@ class DeviceService:
         found = await self._store.page(wanted, matching(sought, time.time(), self._heartbeat))
         fleet = await self.fleet.read()
         return Page([self._shown(record, fleet) for record in found.items], found.next)
+
+    async def briefs(self) -> Sequence[DeviceBrief]:
+        """Of every device, by name."""
+        now = time.time()
+        return [sketch.brief(now, self._heartbeat) for sketch in await self._store.sketches()]
 
     async def get(self, device_id: DeviceId) -> Device:
         """Raises `NotFound`."""

@@ -9,6 +9,7 @@ from pymongo import ASCENDING, ReturnDocument, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from flip_hub.api.pages import Order, Page, Wanted
+from flip_hub.devices.brief import SKETCHED, Sketch
 from flip_hub.devices.fleet_state import FleetState
 from flip_hub.devices.lives import Clone, Life
 from flip_hub.devices.record import DeviceRecord, OpenAction
@@ -55,6 +56,11 @@ class DeviceStore:
 
     async def all(self) -> list[DeviceRecord]:
         return [_convert(document) async for document in self._devices.find().sort("name", ASCENDING)]
+
+    async def sketches(self) -> list[Sketch]:
+        """Of all, by name."""
+        found = self._devices.find({}, SKETCHED).sort("name", ASCENDING)
+        return [msgspec.convert({**document, "id": document["_id"]}, Sketch) async for document in found]
 
     async def page(self, wanted: Wanted, filter: Document) -> Page[DeviceRecord]:
         """By name."""

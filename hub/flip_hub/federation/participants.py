@@ -9,13 +9,14 @@ from flip_hub.devices.service import DeviceService
 from flip_hub.federation.brief import Brief, NodeFacts
 from flip_hub.federation.plan import DeviceFilter, Plan
 from flip_hub.federation.run_book import RunBook
-from flip_hub.federation.schemas import Run
+from flip_hub.federation.schemas import Candidate, Candidates, Run
 from flip_hub.federation.secure.rules import strangers
 from flip_hub.problem import NotFound
 from flip_wire.fleet import DeviceId
 
 _RUNS = 10
 """Of an app, that are looked at for what its devices last trained on."""
+_NAMED = 200
 TERMS_SINCE = 4
 """The version of the wire from which on agents understand terms, and sign what they contribute."""
 
@@ -43,14 +44,32 @@ class Participants:
         """Of all devices that are nodes of Flower's. Raises `NotFound`."""
         run = await self._run(flower_run_id)
         records = await self._devices.records()
-        examples = await self._examples(run)
+        examples = await self._examples(run.app, run.plan.filter)
         return [_facts(record, record.node_id, run.plan, examples) for record in records if record.node_id is not None]
 
-    async def _examples(self, run: Run) -> Mapping[DeviceId, float]:
+    async def candidates(self, asked: DeviceFilter, app: str) -> Candidates:
+        """`app`: NAME VERSION, of which `least_samples` speaks; may be empty."""
+        examples = await self._examples(app, asked)
+        able, absent, barred_ones = 0, list[Candidate](), list[Candidate]()
+        for record in await self._devices.records():
+            if record.revoked:
+                continue
+            why, absence = barred(record, asked, examples), self._devices.absence(record)
+            other = Candidate(device_id=record.id, name=record.name, barred=why, absence=absence)
+            if why:
+                barred_ones.append(other)
+            elif absence is not None:
+                absent.append(other)
+            else:
+                able += 1
+        others = [*absent, *barred_ones][:_NAMED]
+        return Candidates(able=able, absent=len(absent), barred=len(barred_ones), others=others)
+
+    async def _examples(self, app: str, asked: DeviceFilter) -> Mapping[DeviceId, float]:
         """On how many each device's last update of this app stood, in the latest runs; none where nobody asks."""
-        if not run.plan.filter.least_samples:
+        if not asked.least_samples:
             return {}
-        return await self._receipts.examples(await self._book.store.numbers_of_app(run.app, _RUNS))
+        return await self._receipts.examples(await self._book.store.numbers_of_app(app, _RUNS))
 
     async def _run(self, flower_run_id: str) -> Run:
         run = await self._book.store.run_of_flower(flower_run_id)

@@ -1,22 +1,26 @@
 """Runs over HTTP, for people."""
 
 import time
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Controller, MediaType, Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import ServerSentEvent
 
 from flip_hub.api.pages import Page, Wanted
+from flip_hub.apps.service import AppService
 from flip_hub.auth.callers import Caller
 from flip_hub.auth.guards import access_of, bearer, needs
 from flip_hub.auth.permissions import Permission
 from flip_hub.auth.schemas import Me
 from flip_hub.federation.log_events import EVENTS, LogEvents, last_event
-from flip_hub.federation.schemas import Run, RunDetail, RunRequest, RunStatus
+from flip_hub.federation.participants import Participants
+from flip_hub.federation.plan import DeviceFilter
+from flip_hub.federation.schemas import Candidates, Run, RunDetail, RunRequest, RunStatus
 from flip_hub.federation.service import RunService
 from flip_hub.problem import Unauthorized
+from flip_wire.models import Sha256
 
 
 class RunController(Controller):
@@ -45,6 +49,26 @@ class RunController(Controller):
     ) -> Page[Run]:
         """Newest first."""
         return await runs.runs(wanted, status)
+
+    @get("/candidates", guards=[needs(Permission.RUNS_READ)])
+    async def list_candidates(
+        self,
+        participants: NamedDependency[Participants],
+        apps: NamedDependency[AppService],
+        app: FromQuery[str] = "",
+        tags: FromQuery[list[str] | None] = None,
+        sites: FromQuery[list[str] | None] = None,
+        on_mains: FromQuery[bool] = False,
+        unmetered: FromQuery[bool] = False,
+        least_samples: Annotated[int, QueryParameter(ge=0, le=2**40)] = 0,
+    ) -> Candidates:
+        """Which devices a run with this filter (`plan.filter`) could count on now, and why not on the others. `app` is
+        an app's `fab_hash`."""
+        asked = DeviceFilter(
+            tags=tags or [], sites=sites or [], on_mains=on_mains, unmetered=unmetered, least_samples=least_samples
+        )
+        found = await apps.get(Sha256(app)) if app else None
+        return await participants.candidates(asked, "" if found is None else f"{found.name} {found.version}")
 
     @get("/{run_id:str}", guards=[needs(Permission.RUNS_READ)])
     async def get_run(self, runs: NamedDependency[RunService], run_id: FromPath[str]) -> RunDetail:

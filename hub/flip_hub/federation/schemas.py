@@ -146,6 +146,30 @@ class RunDetail(Struct, frozen=True, kw_only=True):
 # ---- what the ServerApp's process reports (POST /internal/v1/runs/{flower_run_id}/reports) ------------------------
 
 
+class Candidate(Struct, frozen=True, kw_only=True):
+    """A device that would not begin to train if a run were started now."""
+
+    device_id: DeviceId
+    name: str
+    barred: str
+    """Why the device filter leaves it out, in words for people; empty where it does not."""
+    absence: Absence | None
+    """Why it could not be woken."""
+
+
+class Candidates(Struct, frozen=True, kw_only=True):
+    """Whom a run could count on, by its device filter and by how the devices are now."""
+
+    able: int
+    """Would begin to train."""
+    absent: int
+    """Would take part once they come, and train then."""
+    barred: int
+    """Are left out by the filter."""
+    others: list[Candidate]
+    """Absent ones first, then those that are left out; at most 200."""
+
+
 class StrategyStarted(Struct, frozen=True, kw_only=True, tag=True):
     strategy: str
     rounds: int

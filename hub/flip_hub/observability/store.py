@@ -9,8 +9,8 @@ from motor.motor_asyncio import AsyncIOMotorCollection
 from msgspec import Struct
 from pymongo import DESCENDING
 
-from flip_hub.devices.record import SILENT_HEARTBEATS
 from flip_hub.devices.schemas import DeviceStatus
+from flip_hub.devices.status import SILENT_HEARTBEATS
 from flip_hub.federation.schemas import Run
 from flip_hub.mongo import Database, Document
 from flip_wire.fleet import DeviceId

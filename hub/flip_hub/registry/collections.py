@@ -128,6 +128,7 @@ CONTRIBUTIONS = (
         schema=shape(Instructed, at="date"),
         indexes=(
             index("flower_run_id", "-round", "_id"),
+            index("device_id", "-sent_at", "_id"),
             index("flower_run_id", "entry", where={"entry": 0}),  # what is in no chain yet
             kept("at", RECEIPTS_KEPT),
         ),

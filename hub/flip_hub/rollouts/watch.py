@@ -16,8 +16,8 @@ from msgspec.structs import replace
 from flip_hub.audit.service import Audit
 from flip_hub.cluster.bus import Bus, Topic
 from flip_hub.devices.fleet_state import Staged
-from flip_hub.devices.record import SILENT_HEARTBEATS
 from flip_hub.devices.service import DeviceService
+from flip_hub.devices.status import SILENT_HEARTBEATS
 from flip_hub.live import LiveHub, RolloutChanged
 from flip_hub.models.service import ModelService
 from flip_hub.problem import Conflict

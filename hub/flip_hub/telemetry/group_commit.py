@@ -35,6 +35,8 @@ Write = Callable[[Sequence[T]], Awaitable[Sequence[FlipError | None]]]
 class _Waiting(Struct, Generic[T], eq=False):
     item: T
     size: int
+    since: float
+    """By the loop's clock."""
     done: "asyncio.Future[None]"
 
 
@@ -54,6 +56,21 @@ class GroupCommit(Generic[T]):
         self.groups = 0
         self.items = 0
         """That were written, in so many groups."""
+        self.took = 0.0
+        """Seconds that the last write took."""
+
+    @property
+    def waiting(self) -> int:
+        """Items, also those that are not read yet."""
+        return len(self._waiting) + len(self._bringing)
+
+    @property
+    def waiting_bytes(self) -> int:
+        return self._bytes
+
+    def oldest(self) -> float:
+        """Seconds that the item has waited which waits longest."""
+        return asyncio.get_running_loop().time() - self._waiting[0].since if self._waiting else 0.0
 
     async def commit(self, item: T, size: int) -> None:
         """Returns once it is written; `size` in bytes. Raises what `write` said of it, or raised, and `Unavailable`
@@ -66,7 +83,8 @@ class GroupCommit(Generic[T]):
             raise _stopping()
         if self._waiting and self._bytes + size > self._most_bytes:
             raise Unavailable("more comes than can be stored", hint="try again in some seconds", retry_after=5.0)
-        waiting = _Waiting(item, size, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(item, size, loop.time(), loop.create_future())
         self._waiting.append(waiting)
         self._bytes += size
         self._arrived.set()
@@ -93,7 +111,9 @@ class GroupCommit(Generic[T]):
                 began = loop.time()
                 await self._gather()
                 if group := self._taken():
+                    writing = loop.time()
                     await self._write_group(group)
+                    self.took = loop.time() - writing
                 await asyncio.sleep(began + self._pace - loop.time())
         finally:
             self._stopped = True

@@ -1,0 +1,1 @@
+"""The hub itself, for the people who run it: how its parts are, and what it was set to."""
