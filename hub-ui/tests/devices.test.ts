@@ -3,15 +3,15 @@ import type { Device } from "@/api/types";
 import { stateText } from "@/devices/DeviceState";
 import { clockText, isNews, wordsOf } from "@/devices/events";
 import { countByStatus, deviceFilter, matching } from "@/devices/filter";
-import { device } from "./things";
+import { device, fleetOf } from "./things";
 
-const devices = [
+const devices = fleetOf(
   device({ id: "dev-a", name: "press", status: "revoked" }),
   device({ id: "dev-b", name: "orchard", status: "unknown" }),
   device({ id: "dev-c", name: "clinic" }),
-];
+);
 
-test("devices stand by name, revoked ones last", () => {
+test("devices stand by name, as the hub lists them", () => {
   expect(matching(devices, {}).map((each) => each.name)).toEqual(["clinic", "orchard", "press"]);
 });
 
@@ -27,18 +27,26 @@ test("what was typed is found in names, ids and served models", () => {
     metered: false,
     mode: "normal",
   };
-  const fleet = [...devices, device({ id: "dev-d", name: "ferry", reported })];
+  const fleet = fleetOf(
+    device({ id: "dev-d", name: "ferry", reported }),
+    device({ id: "dev-b", name: "orchard" }),
+  );
   expect(matching(fleet, { q: " DIGITS@4 " }).map((each) => each.name)).toEqual(["ferry"]);
   expect(matching(fleet, { q: "dev-b" }).map((each) => each.name)).toEqual(["orchard"]);
 });
 
 test("a filter from an address keeps only what it knows", () => {
   expect(deviceFilter({ status: "unknown", q: 42, page: 3 })).toEqual({ status: "unknown", q: "42" });
+  expect(deviceFilter({ site: "north", tag: "gpu", view: "map", group: "" })).toEqual({
+    site: "north",
+    tag: "gpu",
+    view: "map",
+  });
   expect(deviceFilter({ status: "gone", q: "" })).toEqual({});
 });
 
 test("every state is counted", () => {
-  expect(countByStatus(devices)).toEqual({ ok: 1, unhealthy: 0, unknown: 1, revoked: 1 });
+  expect(countByStatus(devices.values())).toEqual({ ok: 1, unhealthy: 0, unknown: 1, revoked: 1 });
 });
 
 test("a silent device is unknown since its last sign of life", () => {

@@ -1,12 +1,14 @@
 import { QueryClient } from "@tanstack/react-query";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { devicesQuery } from "@/devices/queries";
+import type { Device } from "@/api/types";
+import { fleetQuery, withDevices } from "@/devices/fleet";
+import { devicePagesQuery, deviceQuery, placed } from "@/devices/queries";
 import type { Frame } from "@/live/frame";
 import { link } from "@/live/link";
 import { applyFrames, liveQuery } from "@/live/query";
 import { modelsQuery, versionsQuery } from "@/models/queries";
 import { lateQuery, runQuery, runsQuery } from "@/runs/queries";
-import { device, round, run, version } from "./things";
+import { device, fleetOf, round, run, version } from "./things";
 
 let client: QueryClient;
 beforeEach(() => {
@@ -14,19 +16,38 @@ beforeEach(() => {
 });
 afterEach(() => vi.restoreAllMocks());
 
-test("a device's frame replaces the device and leaves the others alone", () => {
-  const other = device({ id: "dev-000000000002" });
-  shown(devicesQuery, [device(), other]);
+test("a device's frame reaches the fleet, the device's own page and the page of the list", () => {
+  const other = device({ id: "dev-000000000002", name: "wind" });
+  const pages = devicePagesQuery({});
+  shown(fleetQuery, fleetOf(device(), other));
+  shown(deviceQuery(device().id), device());
+  shown(pages, paged([device(), other]));
   applyFrames(client, [{ topic: "device", data: device({ status: "unknown" }) }]);
-  const [changed, kept] = client.getQueryData(devicesQuery.queryKey) ?? [];
+  expect(client.getQueryData(fleetQuery.queryKey)?.get(device().id)?.status).toBe("unknown");
+  expect(client.getQueryData(deviceQuery(device().id).queryKey)?.status).toBe("unknown");
+  const [changed, kept] = client.getQueryData(pages.queryKey)?.pages[0]?.devices ?? [];
   expect(changed?.status).toBe("unknown");
   expect(kept).toBe(other);
 });
 
-test("a new device appears", () => {
-  shown(devicesQuery, []);
-  applyFrames(client, [{ topic: "device", data: device() }]);
-  expect(client.getQueryData(devicesQuery.queryKey)).toHaveLength(1);
+test("a device that was only heard changes nothing of the fleet", () => {
+  const before = fleetOf(device());
+  expect(withDevices(before, [{ topic: "device", data: device({ last_seen: 200 }) }])).toBe(before);
+  expect(withDevices(before, [{ topic: "device", data: device({ site: "north" }) }])).not.toBe(before);
+});
+
+test("a device comes to its place in the list, and leaves it when it no longer fits", () => {
+  const [first, second, third] = ["ant", "bee", "fly"].map((name) => device({ id: `dev-${name}`, name }));
+  if (!first || !second || !third) throw new Error();
+  const tell = (pages: ReturnType<typeof paged>, data: Device, filter = {}) =>
+    placed(pages, [{ topic: "device", data }], filter).pages.map(({ devices }) =>
+      devices.map(({ name }) => name),
+    );
+  expect(tell(paged([first, third]), second)).toEqual([["ant", "bee", "fly"]]);
+  expect(tell(paged([first], [third]), second)).toEqual([["ant"], ["bee", "fly"]]);
+  expect(tell(paged([first, second], "more"), third)).toEqual([["ant", "bee"]]);
+  expect(tell(paged([]), second)).toEqual([["bee"]]);
+  expect(tell(paged([first, second]), { ...second, status: "revoked" }, { status: "ok" })).toEqual([["ant"]]);
 });
 
 test("a run's frame reaches the list and the run's own page", () => {
@@ -106,4 +127,14 @@ test("an answer that was overtaken by a frame is brought up to date", async () =
 function shown(query: { queryKey: readonly unknown[] }, data: unknown): void {
   client.getQueryCache().build(client, client.defaultQueryOptions(query));
   client.setQueryData(query.queryKey, data);
+}
+
+/** Pages of these devices; "more": another one is not loaded. */
+function paged(...given: (Device[] | "more")[]) {
+  const loaded = given.filter((each) => each !== "more");
+  const pages = loaded.map((devices, index) => ({
+    devices,
+    ...((index < loaded.length - 1 || given.includes("more")) && { next: "cursor" }),
+  }));
+  return { pages, pageParams: pages.map(() => "") };
 }

@@ -1,5 +1,7 @@
 /** Runs, rounds, devices and versions as the hub sends them, with what a test cares about. */
+
 import type { Device, ModelVersion, RingProgress, Rollout, Round, Run } from "@/api/types";
+import { briefOf, type Fleet } from "@/devices/fleet";
 
 export function device(fields: Partial<Device> = {}): Device {
   return {
@@ -7,6 +9,7 @@ export function device(fields: Partial<Device> = {}): Device {
     name: "press-line-3",
     status: "ok",
     enrolled_at: 0,
+    enrolled_by: "",
     last_seen: 100,
     clone: null,
     agent_version: "0.1.0",
@@ -25,6 +28,10 @@ export function device(fields: Partial<Device> = {}): Device {
     events_dropped: 0,
     ...fields,
   };
+}
+
+export function fleetOf(...devices: Device[]): Fleet {
+  return new Map(devices.map((each) => [each.id, briefOf(each)]));
 }
 
 export function run(fields: Partial<Run> = {}): Run {

@@ -79,6 +79,7 @@ def device(
         name=name,
         status=status,
         enrolled_at=NOW - 30 * 24 * HOUR,
+        enrolled_by="",
         last_seen=last_seen,
         agent_version="0.1.0",
         node_id=str(2**63 + index),

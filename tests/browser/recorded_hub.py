@@ -9,6 +9,7 @@ from typing import Any
 
 import fleet
 import msgspec
+import recorded_alerts
 import recorded_events
 import recorded_late
 import recorded_rollouts
@@ -19,6 +20,8 @@ from litestar.datastructures import Cookie
 from litestar.di import Provide
 from litestar.exceptions import WebSocketDisconnect
 from litestar.params import FromPath, JSONBody
+from recorded_alerts import RecordedAlerts
+from recorded_fleet import RecordedFleet
 from recorded_refusals import REFUSALS, Refused
 from recorded_rollouts import RecordedRollouts
 from recorded_server import RecordedServer
@@ -30,7 +33,6 @@ from flip_hub.auth.schemas import Ended, Login, Me, Session, Ways
 from flip_hub.console.routes import serve_console
 from flip_hub.console.site import STATIC, Site
 from flip_hub.contributions.schemas import Contribution, LateContribution, LateCounts
-from flip_hub.devices.schemas import Device
 from flip_hub.federation.schemas import Round, Run, RunDetail, RunStatus, Turnout
 from flip_hub.live import (
     DeviceChanged,
@@ -44,7 +46,7 @@ from flip_hub.live import (
 )
 from flip_hub.models.schemas import Model, ModelVersion
 from flip_hub.receipts.chain import ReceiptSeal
-from flip_hub.telemetry.schemas import DeclaredGap, MessageSpans, StoredEvent
+from flip_hub.telemetry.schemas import MessageSpans
 
 PASSWORD = "correct horse"
 
@@ -53,18 +55,17 @@ class RecordedHub:
     """State that tests change from their own thread; every change goes to the open consoles as a frame."""
 
     def __init__(self) -> None:
-        self.devices: dict[str, Device] = {}
         self.runs: dict[str, Run] = {}
         self.rounds: dict[tuple[str, int], Round] = {}
         self.versions: dict[tuple[str, int], ModelVersion] = {}
-        self.events: dict[str, list[StoredEvent]] = {}
-        self.gaps: dict[str, list[DeclaredGap]] = {}
         self.late: dict[str, list[LateContribution]] = {}
         self.contributions: dict[str, list[Contribution]] = {}
         self.seals: dict[str, ReceiptSeal] = {}
         self.spans: dict[str, list[MessageSpans]] = {}
         self.turnout: dict[str, Turnout] = {}
+        self.fleet = RecordedFleet(self._guard, self.tell)
         self.rollouts = RecordedRollouts(self._guard, self.tell)
+        self.alerts = RecordedAlerts(self._guard)
         self.role = Role.ADMIN
         self.url = ""
         self.token = secrets.token_hex(8)
@@ -73,18 +74,19 @@ class RecordedHub:
         self._sockets: set[WebSocket[Any, Any, Any]] = set()
 
     def fill(self) -> None:
-        self.devices = {device.id: device for device in fleet.devices()}
+        self.fleet.known = {device.id: device for device in fleet.devices()}
         self.runs = {run.id: run for run in fleet.runs()}
         for each in [*fleet.rounds(fleet.RUNNING, 2), *fleet.rounds(fleet.FINISHED, 5)]:
             self.rounds[each.run_id, each.round] = each
         running = fleet.round_of(fleet.RUNNING, 3, finished=False)
         self.rounds[running.run_id, running.round] = running
         self.versions = {(each.model, each.version): each for each in fleet.versions()}
-        self.events = {fleet.AILING: recorded_events.events()}
-        self.gaps = {fleet.AILING: recorded_events.gaps()}
+        self.fleet.events = {fleet.AILING: recorded_events.events()}
+        self.fleet.gaps = {fleet.AILING: recorded_events.gaps()}
         self.late = {fleet.RUNNING: recorded_late.late_contributions()}
         self.seals = {fleet.RUNNING: recorded_late.seal(fleet.RUNNING, 12)}
         self.spans = {fleet.RUNNING: recorded_spans.spans()}
+        self.alerts.known = recorded_alerts.alerts()
         self.rollouts.known = {each.id: each for each in recorded_rollouts.rollouts()}
 
     def tell(self, *frames: Frame) -> None:
@@ -143,7 +145,7 @@ class RecordedHub:
     def _take(self, frame: Frame) -> None:
         match frame:
             case DeviceChanged(data=device):
-                self.devices[device.id] = device
+                self.fleet.known[device.id] = device
             case RunChanged(data=run):
                 self.runs[run.id] = run
             case RoundChanged(data=round):
@@ -219,21 +221,6 @@ class RecordedHub:
         async def me(request: Request[Any, Any, Any]) -> Me:
             hub._guard(request)
             return Me.of("admin", hub.role)
-
-        @get("/api/v1/devices")
-        async def devices(request: Request[Any, Any, Any]) -> list[Device]:
-            hub._guard(request)
-            return list(hub.devices.values())
-
-        @get("/api/v1/devices/{device:str}/events")
-        async def events(request: Request[Any, Any, Any], device: FromPath[str]) -> list[StoredEvent]:
-            hub._guard(request)
-            return hub.events.get(device, [])
-
-        @get("/api/v1/devices/{device:str}/gaps")
-        async def gaps(request: Request[Any, Any, Any], device: FromPath[str]) -> list[DeclaredGap]:
-            hub._guard(request)
-            return hub.gaps.get(device, [])
 
         @get("/api/v1/runs")
         async def runs(request: Request[Any, Any, Any]) -> list[Run]:
@@ -312,7 +299,8 @@ class RecordedHub:
 
         people = [login, ways, refresh, logout, me]
         of_runs = [runs, run, late, late_counts, contributions, seal, spans, stop]
-        handlers = [*people, devices, events, gaps, *of_runs, models, versions, promote, live, *hub.rollouts.handlers()]
+        handlers = [*people, *of_runs, models, versions, promote, live]
+        handlers += [*hub.fleet.handlers(), *hub.rollouts.handlers(), *hub.alerts.handlers()]
         return Litestar(
             [*handlers, serve_console],
             dependencies={"console": Provide(lambda: site, sync_to_thread=False)},

@@ -35,7 +35,7 @@ def test_login_leads_to_the_page_that_was_wanted(hub: RecordedHub, visit: Visit)
 def test_a_login_link_leads_nowhere_else(hub: RecordedHub, visit: Visit) -> None:
     page = visit("/login?next=//elsewhere.example/", signed_in=False)
     sign_in(page, PASSWORD)
-    page.wait_for_url(f"{hub.url}/devices")
+    page.wait_for_url(f"{hub.url}/")
 
 
 def test_an_expired_session_asks_again_and_keeps_the_page(hub: RecordedHub, visit: Visit) -> None:
@@ -92,7 +92,7 @@ def test_a_device_page_says_how_the_device_is(hub: RecordedHub, visit: Visit) ->
     linked(page)
     waits = RolloutFailure(model="digits", version=5, reason="today's budget is used up", again=True)
     safe = msgspec.structs.replace(fleet.reported(4, "idle"), mode="safe", failures=[waits])
-    hub.tell(DeviceChanged(data=msgspec.structs.replace(hub.devices[fleet.AILING], reported=safe)))
+    hub.tell(DeviceChanged(data=msgspec.structs.replace(hub.fleet.known[fleet.AILING], reported=safe)))
     expect(fact(page, "Mode")).to_have_text("Safe mode")
     expect(fact(page, "Serves")).to_have_text("digits@4digits@5 waits: today's budget is used up")
     expect(fact(page, "Training")).to_have_text("Idle")
@@ -100,12 +100,12 @@ def test_a_device_page_says_how_the_device_is(hub: RecordedHub, visit: Visit) ->
 
 def test_what_a_device_dropped_is_listed_and_only_then(hub: RecordedHub, visit: Visit) -> None:
     hub.fill()
-    hub.gaps = {}
+    hub.fleet.gaps = {}
     page = visit(f"/devices/{fleet.AILING}")
     expect(row(page, "Repaired itself")).to_be_visible()
     expect(page.get_by_role("heading", name="Dropped events")).to_have_count(0)
     linked(page)
-    hub.gaps = {fleet.AILING: recorded_events.gaps()}
+    hub.fleet.gaps = {fleet.AILING: recorded_events.gaps()}
     hub.tell(ListGrew(data=More(of=Listing.GAPS, id=fleet.AILING)))
     dropped = page.get_by_role("table", name="Dropped events")
     logs, training, alerts = (dropped.get_by_role("row").nth(index) for index in (1, 2, 3))
@@ -170,7 +170,7 @@ def test_a_console_that_lagged_fetches_again(hub: RecordedHub, visit: Visit) -> 
     page = visit("/devices")
     linked(page)
     expect(page.get_by_text("6 enrolled")).to_be_visible()
-    del hub.devices[fleet.device_id(4)]
+    del hub.fleet.known[fleet.device_id(4)]
     hub.tell(Lagged())
     expect(page.get_by_text("5 enrolled")).to_be_visible()
 

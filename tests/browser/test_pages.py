@@ -10,7 +10,11 @@ from recorded_hub import RecordedHub
 from screen import NARROW, WIDE, photograph
 
 FILLED = {
+    "overview": ("/", "Device has little disk"),
     "devices": ("/devices", "orchard-gateway"),
+    "devices-map": ("/devices?view=map", "6 enrolled"),
+    "alerts": ("/alerts", "the hall is rewired"),
+    "alerts-all": ("/alerts?status=all", "Device has a backlog"),
     "device": (f"/devices/{fleet.AILING}", "outbox file unreadable"),
     "device-new": (f"/devices/{fleet.device_id(4)}", "no news yet"),
     "runs": ("/runs", fleet.FAILED),
@@ -24,6 +28,8 @@ FILLED = {
 }
 EMPTY = {
     "login": ("/login", "Sign in"),
+    "overview-empty": ("/", "No devices yet"),
+    "alerts-empty": ("/alerts", "Nothing is wrong"),
     "devices-empty": ("/devices", "No devices yet"),
     "runs-empty": ("/runs", "No runs yet"),
     "models-empty": ("/models", "No models yet"),

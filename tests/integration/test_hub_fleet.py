@@ -131,7 +131,12 @@ async def _report(hub: CoreHub, device: TestDevice, *severities: Severity) -> No
         for number, severity in enumerate(severities)
     ]
     health = HealthReport(
-        **{"uptime": 1.0, "rss": 1, "load": 0.1, "disk_free": 1, "outbox_depth": 7, "dropped": 0},
+        uptime=1.0,
+        rss=1,
+        load=0.1,
+        disk_free=1,
+        outbox_depth=7,
+        dropped=0,
         outbox_oldest=None,
         conditions=conditions,
     )

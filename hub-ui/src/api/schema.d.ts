@@ -721,7 +721,7 @@ export interface paths {
         /**
          * ListDevices
          * @description Every device that was ever enrolled, by name. Each word of `search` stands in its name, its id or a model
-         *     that it serves.
+         *     that it serves; `enrolled_by` is the id of an enrolment token.
          */
         get: operations["ApiV1DevicesListDevices"];
         put?: never;
@@ -2482,6 +2482,7 @@ export interface components {
          *         }
          *       ],
          *       "enrolled_at": 1790000000,
+         *       "enrolled_by": "enrolled by",
          *       "events_accepted": 1,
          *       "events_dropped": 1,
          *       "groups": [
@@ -2594,6 +2595,7 @@ export interface components {
             desired: components["schemas"]["DesiredState"];
             differences: components["schemas"]["Difference"][];
             enrolled_at: number;
+            enrolled_by: string;
             events_accepted: number;
             events_dropped: number;
             groups: string[];
@@ -8408,6 +8410,7 @@ export interface operations {
                 tag?: string;
                 group?: string;
                 site?: string;
+                enrolled_by?: string;
             };
             header?: never;
             path?: never;
@@ -8480,6 +8483,7 @@ export interface operations {
                      *           }
                      *         ],
                      *         "enrolled_at": 1790000000,
+                     *         "enrolled_by": "enrolled by",
                      *         "events_accepted": 1,
                      *         "events_dropped": 1,
                      *         "groups": [
@@ -8594,6 +8598,7 @@ export interface operations {
                         desired?: components["schemas"]["DesiredState"];
                         differences?: components["schemas"]["Difference"][];
                         enrolled_at?: number;
+                        enrolled_by?: string;
                         events_accepted?: number;
                         events_dropped?: number;
                         groups?: string[];
@@ -8699,6 +8704,7 @@ export interface operations {
                      *         }
                      *       ],
                      *       "enrolled_at": 1790000000,
+                     *       "enrolled_by": "enrolled by",
                      *       "events_accepted": 1,
                      *       "events_dropped": 1,
                      *       "groups": [
@@ -8910,6 +8916,7 @@ export interface operations {
                      *         }
                      *       ],
                      *       "enrolled_at": 1790000000,
+                     *       "enrolled_by": "enrolled by",
                      *       "events_accepted": 1,
                      *       "events_dropped": 1,
                      *       "groups": [
@@ -9338,6 +9345,7 @@ export interface operations {
                      *         }
                      *       ],
                      *       "enrolled_at": 1790000000,
+                     *       "enrolled_by": "enrolled by",
                      *       "events_accepted": 1,
                      *       "events_dropped": 1,
                      *       "groups": [
@@ -9831,6 +9839,7 @@ export interface operations {
                      *         }
                      *       ],
                      *       "enrolled_at": 1790000000,
+                     *       "enrolled_by": "enrolled by",
                      *       "events_accepted": 1,
                      *       "events_dropped": 1,
                      *       "groups": [

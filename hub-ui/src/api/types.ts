@@ -3,7 +3,22 @@ import type { components } from "./schema";
 
 type Schemas = components["schemas"];
 
+/** Without what may be left out of it; `Needed` may not. */
+type Sparse<T, Needed extends keyof T> = Pick<T, Needed> & Partial<Omit<T, Needed>>;
+
 export type Device = Schemas["Device"];
+/** What is as its default says is left out. */
+export type DeviceBrief = Sparse<Schemas["DeviceBrief"], "id" | "name" | "status" | "enrolled_at">;
+export type HealthPoint = Schemas["HealthPoint"];
+export type DeviceAction = Schemas["DeviceAction"];
+export type ActionRequest = Sparse<Schemas["ActionRequest"], "kind">;
+export type EnrolmentToken = Schemas["EnrolmentToken"];
+export type EnrolmentTokenRequest = Partial<Schemas["EnrolmentTokenRequest"]>;
+export type ListedToken = Schemas["ListedToken"];
+export type AlertSilence = Schemas["Silence"];
+export type SilenceRequest = Sparse<Schemas["SilenceRequest"], "why" | "until">;
+export type Notice = Schemas["Notice"];
+export type Alert = Schemas["Alert"];
 export type DeviceEvent = Schemas["StoredEvent"];
 export type LocalParts = Schemas["LocalParts"];
 export type ModelTraffic = Schemas["ModelTraffic"];

@@ -1,11 +1,17 @@
 import { Link } from "@tanstack/react-router";
-import { Boxes, Cpu, type LucideIcon, Waypoints } from "lucide-react";
+import { BellRing, Boxes, Cpu, LayoutDashboard, type LucideIcon, Waypoints } from "lucide-react";
 import { t } from "@/texts";
 
-const PAGES: readonly { to: "/devices" | "/runs" | "/models"; label: string; icon: LucideIcon }[] = [
+const PAGES: readonly {
+  to: "/" | "/devices" | "/runs" | "/models" | "/alerts";
+  label: string;
+  icon: LucideIcon;
+}[] = [
+  { to: "/", label: t.nav.overview, icon: LayoutDashboard },
   { to: "/devices", label: t.nav.devices, icon: Cpu },
   { to: "/runs", label: t.nav.runs, icon: Waypoints },
   { to: "/models", label: t.nav.models, icon: Boxes },
+  { to: "/alerts", label: t.nav.alerts, icon: BellRing },
 ];
 
 export const NAVIGATION = "navigation";

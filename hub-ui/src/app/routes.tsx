@@ -6,6 +6,7 @@ import {
   lazyRouteComponent,
   redirect,
 } from "@tanstack/react-router";
+import { alertSearch } from "@/alerts/status";
 import { deviceFilter } from "@/devices/filter";
 import { session } from "@/session/session";
 import { Problems } from "@/ui/Problems";
@@ -34,12 +35,10 @@ const signedIn = createRoute({
   component: Shell,
 });
 
-const home = createRoute({
+const overview = createRoute({
   getParentRoute: () => signedIn,
   path: "/",
-  beforeLoad: () => {
-    throw redirect({ to: "/devices", replace: true });
-  },
+  component: lazyRouteComponent(() => import("@/overview/OverviewPage"), "OverviewPage"),
 });
 
 const devices = createRoute({
@@ -53,6 +52,19 @@ const device = createRoute({
   getParentRoute: () => signedIn,
   path: "/devices/$id",
   component: lazyRouteComponent(() => import("@/devices/DevicePage"), "DevicePage"),
+});
+
+const enrol = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/enrol",
+  component: lazyRouteComponent(() => import("@/enrol/EnrolPage"), "EnrolPage"),
+});
+
+const alerts = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/alerts",
+  validateSearch: alertSearch,
+  component: lazyRouteComponent(() => import("@/alerts/AlertsPage"), "AlertsPage"),
 });
 
 const runs = createRoute({
@@ -107,9 +119,11 @@ export const router = createRouter({
   routeTree: root.addChildren([
     login,
     signedIn.addChildren([
-      home,
+      overview,
       devices,
       device,
+      enrol,
+      alerts,
       runs,
       startRun,
       run,

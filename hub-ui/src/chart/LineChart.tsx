@@ -2,6 +2,7 @@ import { useEffect, useRef } from "react";
 import uPlot from "uplot";
 import { theme } from "@/app/theme";
 import { metric } from "@/format";
+import { colourOf } from "@/ui/colours";
 import "uplot/dist/uPlot.min.css";
 
 export interface Line {
@@ -67,7 +68,7 @@ function options(
   lines: Line[],
   onPoint: (index: number | null) => void,
 ): uPlot.Options {
-  const colour = (name: string) => resolve(element, name);
+  const colour = (name: string) => colourOf(element, name);
   const axis: uPlot.Axis = {
     stroke: colour("muted"),
     font: `11px ${getComputedStyle(element).fontFamily}`,
@@ -111,13 +112,4 @@ function tickText(value: number): string {
   return metric(value)
     .replace(/([.,]\d*?)0+$/, "$1")
     .replace(/[.,]$/, "");
-}
-
-/** A colour of the theme as the canvas takes it: `light-dark()` is decided only where it is used. */
-function resolve(element: HTMLElement, name: string): string {
-  const probe = element.appendChild(document.createElement("i"));
-  probe.style.color = `var(--color-${name})`;
-  const colour = getComputedStyle(probe).color;
-  probe.remove();
-  return colour;
 }

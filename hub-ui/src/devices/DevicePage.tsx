@@ -15,18 +15,15 @@ import { DeviceState, usedUpUntil } from "./DeviceState";
 import { clockText, wordsOf } from "./events";
 import { Gaps } from "./Gaps";
 import { Inference } from "./Inference";
-import { deviceEventsQuery, devicesQuery } from "./queries";
+import { deviceEventsQuery, deviceQuery } from "./queries";
 import { Serving } from "./Serving";
 
 export function DevicePage() {
   const { id } = useParams({ from: "/signed-in/devices/$id" });
-  const query = useQuery(devicesQuery);
-  const device = query.data?.find((each) => each.id === id);
+  const query = useQuery(deviceQuery(id));
   return (
-    <Page title={device?.name ?? id} above={<BackLink to="/devices">{t.device.back}</BackLink>}>
-      <Loaded query={query}>
-        {() => (device ? <Account device={device} /> : <p className="text-muted">{t.device.gone}</p>)}
-      </Loaded>
+    <Page title={query.data?.name ?? id} above={<BackLink to="/devices">{t.device.back}</BackLink>}>
+      <Loaded query={query}>{(device) => <Account device={device} />}</Loaded>
     </Page>
   );
 }

@@ -1,113 +1,133 @@
-import { useQuery } from "@tanstack/react-query";
-import { Cpu, Search } from "lucide-react";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { Cpu } from "lucide-react";
+import { useMemo, useState } from "react";
 import type { Device } from "@/api/types";
 import { count } from "@/format";
+import { useMay } from "@/session/may";
 import { t } from "@/texts";
-import { Button } from "@/ui/Button";
+import { Button, buttonLook } from "@/ui/Button";
 import { Command } from "@/ui/Command";
-import { DataTable } from "@/ui/DataTable";
+import type { Column } from "@/ui/DataTable";
 import { Empty } from "@/ui/Empty";
 import { Loaded } from "@/ui/Loaded";
 import { Page } from "@/ui/Page";
+import { VirtualTable } from "@/ui/VirtualTable";
+import { BulkBar } from "./BulkBar";
 import { COLUMNS } from "./columns";
-import { LOOKS } from "./DeviceState";
-import { countByStatus, matching, STATUSES } from "./filter";
-import { devicesQuery } from "./queries";
+import { Filters } from "./Filters";
+import { FleetMap } from "./FleetMap";
+import { type DeviceFilter, matching } from "./filter";
+import { type Fleet, fleetQuery } from "./fleet";
+import { devicePagesQuery } from "./queries";
 import { useDeviceFilter } from "./use-filter";
 
 export function DevicesPage() {
-  const query = useQuery(devicesQuery);
-  const total = query.data && (
-    <span className="text-muted">{t.devices.summary(count(query.data.length))}</span>
-  );
+  const query = useQuery(fleetQuery);
+  const mayEnrol = useMay("devices:enrol");
+  const total = query.data && <span className="text-muted">{t.devices.summary(count(query.data.size))}</span>;
   return (
-    <Page title={t.devices.title} aside={total}>
+    <Page title={t.devices.title} aside={total} actions={mayEnrol && <EnrolLink />}>
       <Loaded query={query}>
-        {(devices) => (devices.length === 0 ? <NoDevices /> : <Fleet devices={devices} />)}
+        {(fleet) => (fleet.size === 0 ? <NoDevices /> : <Devices fleet={fleet} />)}
       </Loaded>
     </Page>
   );
 }
 
-function Fleet({ devices }: { devices: Device[] }) {
+function EnrolLink() {
+  return (
+    <Link to="/enrol" className={buttonLook("main")}>
+      {t.enrol.action}
+    </Link>
+  );
+}
+
+function Devices({ fleet }: { fleet: Fleet }) {
   const [filter, setFilter] = useDeviceFilter();
-  const shown = matching(devices, filter);
+  const shown = useMemo(() => matching(fleet, filter), [fleet, filter]);
+  const [selected, select] = useState<ReadonlySet<string>>(new Set());
+  const mayOperate = useMay("devices:operate");
   return (
     <>
-      <Filters devices={devices} />
-      {shown.length > 0 ? (
-        <DataTable
-          caption={t.devices.caption}
-          columns={COLUMNS}
-          rows={shown}
-          rowKey={(device) => device.id}
-        />
-      ) : (
+      <Filters fleet={fleet} shown={shown.length} />
+      {shown.length === 0 ? (
         <div className="rounded-lg border border-line border-dashed px-5 py-8 text-center text-muted">
           <p className="mb-3">{t.devices.noMatch}</p>
           <Button onClick={() => setFilter({})}>{t.devices.clear}</Button>
         </div>
+      ) : filter.view === "map" ? (
+        <FleetMap devices={shown} />
+      ) : (
+        <>
+          {mayOperate && <BulkBar shown={shown} selected={selected} select={select} />}
+          <Pages
+            filter={filter}
+            total={shown.length}
+            {...(mayOperate && { selection: { selected, select } })}
+          />
+        </>
       )}
     </>
   );
 }
 
-function Filters({ devices }: { devices: Device[] }) {
-  const [filter, setFilter] = useDeviceFilter();
-  const counts = countByStatus(devices);
+export interface Selection {
+  selected: ReadonlySet<string>;
+  select: (ids: ReadonlySet<string>) => void;
+}
+
+function Pages({ filter, total, selection }: { filter: DeviceFilter; total: number; selection?: Selection }) {
+  const query = useInfiniteQuery(devicePagesQuery(filter));
+  const columns = selection ? [selecting(selection), ...COLUMNS] : COLUMNS;
   return (
-    <search className="mb-4 flex flex-wrap items-center gap-2">
-      <label className="relative w-full sm:w-64">
-        <span className="sr-only">{t.devices.search}</span>
-        <Search aria-hidden className="absolute top-2.5 left-2.5 size-4 text-muted" />
-        <input
-          type="search"
-          value={filter.q ?? ""}
-          placeholder={t.devices.search}
-          onChange={(event) => setFilter({ ...filter, q: event.target.value })}
-          className="h-9 w-full rounded-md border border-edge bg-surface pr-2 pl-8 placeholder:text-muted"
+    <Loaded query={query}>
+      {({ pages }) => (
+        <VirtualTable
+          caption={t.devices.caption}
+          columns={columns}
+          rows={pages.flatMap(({ devices }) => devices)}
+          rowKey={(device) => device.id}
+          total={total}
+          onEnd={query.fetchNextPage}
         />
-      </label>
-      <fieldset className="flex flex-wrap gap-1.5">
-        <legend className="sr-only">{t.devices.status}</legend>
-        {STATUSES.filter((status) => counts[status] > 0 || filter.status === status).map((status) => {
-          const { icon: Icon, tone } = LOOKS[status];
-          const { status: pressed, ...rest } = filter;
-          return (
-            <button
-              key={status}
-              type="button"
-              aria-pressed={pressed === status}
-              onClick={() => setFilter(pressed === status ? rest : { ...rest, status })}
-              className="inline-flex h-9 items-center gap-1.5 rounded-md border border-line bg-surface px-2.5 hover:border-edge aria-pressed:border-accent aria-pressed:bg-accent-soft"
-            >
-              <Icon aria-hidden className={`size-4 ${TEXT[tone]}`} />
-              {t.devices.statuses[status]}
-              <span className="text-muted">{count(counts[status])}</span>
-            </button>
-          );
-        })}
-      </fieldset>
-    </search>
+      )}
+    </Loaded>
   );
 }
 
-const TEXT = {
-  ok: "text-ok",
-  warn: "text-warn",
-  bad: "text-bad",
-  accent: "text-accent",
-  muted: "text-muted",
-};
+function selecting({ selected, select }: Selection): Column<Device> {
+  return {
+    id: "select",
+    header: t.devices.select,
+    cell: ({ id, name }) => (
+      <input
+        type="checkbox"
+        aria-label={t.devices.selectOne(name)}
+        checked={selected.has(id)}
+        onChange={() => select(toggled(selected, id))}
+        className="size-4 accent-accent-fill"
+      />
+    ),
+  };
+}
+
+function toggled(selected: ReadonlySet<string>, id: string): ReadonlySet<string> {
+  const after = new Set(selected);
+  if (!after.delete(id)) after.add(id);
+  return after;
+}
 
 function NoDevices() {
+  const mayEnrol = useMay("devices:enrol");
   return (
     <Empty icon={Cpu} title={t.devices.empty.title} text={t.devices.empty.text}>
+      {mayEnrol && (
+        <Link to="/enrol" className={buttonLook("main")}>
+          {t.enrol.action}
+        </Link>
+      )}
       <Command where={t.devices.empty.onHub} text="flip-hub enrolment-tokens create" />
-      <Command
-        where={t.devices.empty.onDevice}
-        text={`flip-agent enrol ${location.origin} --token ${t.devices.empty.token}`}
-      />
     </Empty>
   );
 }

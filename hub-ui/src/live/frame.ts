@@ -7,7 +7,7 @@ export type Frame =
   | { topic: "round"; data: Round }
   | { topic: "model"; data: ModelVersion }
   | { topic: "rollout"; data: Rollout }
-  | { topic: "grew"; data: { of: "gaps" | "late" | "spans"; id: string } }
+  | { topic: "grew"; data: { of: "actions" | "alerts" | "gaps" | "late" | "spans"; id: string } }
   | { topic: "lagged"; topics?: string[] };
 
 /** The list with `item` in place of the one it is a newer state of, or added. */

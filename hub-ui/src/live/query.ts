@@ -10,9 +10,10 @@ import { link } from "./link";
 const EVERY = 15_000;
 
 type Apply<T> = (data: T, frame: Frame) => T;
+type ApplyAll<T> = (data: T, frames: readonly Frame[]) => T;
 
 interface LiveMeta extends Record<string, unknown> {
-  apply?: Apply<unknown>;
+  apply?: ApplyAll<unknown>;
   outdates?: (frame: Frame) => boolean;
 }
 
@@ -23,11 +24,39 @@ declare module "@tanstack/react-query" {
 }
 
 export function liveQuery<T>(queryKey: QueryKey, load: (signal: AbortSignal) => Promise<T>, apply: Apply<T>) {
+  return burstQuery(queryKey, load, (data, frames) => frames.reduce(apply, data));
+}
+
+/** The same for data that is large: a burst of frames changes it once. */
+export function burstQuery<T>(
+  queryKey: QueryKey,
+  load: (signal: AbortSignal) => Promise<T>,
+  apply: ApplyAll<T>,
+) {
   return queryOptions({
     queryKey,
     queryFn: ({ signal }) => caughtUp(() => load(signal), apply),
-    meta: { apply: apply as Apply<unknown> },
-    staleTime: () => (link.state === "live" ? Number.POSITIVE_INFINITY : 0),
+    meta: { apply: apply as ApplyAll<unknown> },
+    staleTime: freshWhileLive,
+  });
+}
+
+/** For `staleTime`. */
+export function freshWhileLive(): number {
+  return link.state === "live" ? Number.POSITIVE_INFINITY : 0;
+}
+
+/** For what is too long for a frame, but has frames that say that it is to be loaded again. */
+export function pushedQuery<T>(
+  queryKey: QueryKey,
+  load: (signal: AbortSignal) => Promise<T>,
+  outdates: (frame: Frame) => boolean,
+) {
+  return queryOptions({
+    queryKey,
+    queryFn: ({ signal }) => load(signal),
+    meta: { outdates },
+    staleTime: freshWhileLive,
   });
 }
 
@@ -53,16 +82,17 @@ export function applyFrames(client: QueryClient, frames: readonly Frame[]): void
     const apply = query.meta?.apply;
     if (!apply || query.state.data === undefined) continue;
     const before = query.state.data;
-    const after = frames.reduce(apply, before);
+    const after = apply(before, frames);
     if (after !== before) client.setQueryData(query.queryKey, after);
   }
 }
 
-async function caughtUp<T>(load: () => Promise<T>, apply: Apply<T>): Promise<T> {
+/** What is loaded, with the frames that came meanwhile. */
+export async function caughtUp<T>(load: () => Promise<T>, apply: ApplyAll<T>): Promise<T> {
   const missed: Frame[] = [];
   const stop = link.onFrames((frames) => missed.push(...frames));
   try {
-    return missed.reduce(apply, await load());
+    return apply(await load(), missed);
   } finally {
     stop();
   }

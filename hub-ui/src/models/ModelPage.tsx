@@ -1,8 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { CircleCheck, CircleDashed, CircleDot, CircleX } from "lucide-react";
-import type { Device, ModelVersion } from "@/api/types";
-import { devicesQuery } from "@/devices/queries";
+import type { ModelVersion } from "@/api/types";
+import { type Fleet, fleetQuery } from "@/devices/fleet";
 import { bytes, count, metric } from "@/format";
 import { Rollouts } from "@/rollouts/Rollouts";
 import { RollOut } from "@/rollouts/start/RollOut";
@@ -29,13 +29,13 @@ export function ModelPage() {
 }
 
 function Versions({ versions }: { versions: ModelVersion[] }) {
-  const { data: devices } = useQuery(devicesQuery);
+  const { data: fleet } = useQuery(fleetQuery);
   const mayRollOut = useMay("models:operate");
   const promoted = versions.find((version) => version.promoted)?.version ?? null;
   return (
     <DataTable
       caption={t.model.caption}
-      columns={[...LEADING, ...metricColumns(versions), ...trailing(devices ?? [], promoted, mayRollOut)]}
+      columns={[...LEADING, ...metricColumns(versions), ...trailing(serving(fleet), promoted, mayRollOut)]}
       rows={[...versions].sort((one, other) => other.version - one.version)}
       rowKey={(version) => version.version}
     />
@@ -113,7 +113,7 @@ function metricColumns(versions: readonly ModelVersion[]): Column<ModelVersion>[
 }
 
 function trailing(
-  devices: readonly Device[],
+  devices: ReadonlyMap<string, number>,
   promoted: number | null,
   mayRollOut: boolean,
 ): Column<ModelVersion>[] {
@@ -122,7 +122,7 @@ function trailing(
       id: "devices",
       header: t.model.columns.devices,
       align: "right",
-      cell: (version) => count(devices.filter((device) => serves(device, version)).length),
+      cell: ({ model, version }) => count(devices.get(`${model}@${version}`) ?? 0),
     },
     {
       id: "from",
@@ -171,10 +171,11 @@ function trailing(
   ];
 }
 
-/** By its last report; a revoked device no longer counts. */
-function serves(device: Device, { model, version }: ModelVersion): boolean {
-  if (device.status === "revoked") return false;
-  return (device.reported?.serving ?? []).some(
-    (serving) => serving.model === model && serving.version === version,
-  );
+/** On how many devices each version answers, by their last reports; a revoked device no longer counts. */
+function serving(fleet: Fleet | undefined): Map<string, number> {
+  const devices = new Map<string, number>();
+  for (const device of fleet?.values() ?? [])
+    if (device.status !== "revoked")
+      for (const version of device.serving ?? []) devices.set(version, (devices.get(version) ?? 0) + 1);
+  return devices;
 }

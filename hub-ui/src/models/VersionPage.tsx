@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
-import type { Contributor, Deployment, Device, Lineage } from "@/api/types";
-import { devicesQuery } from "@/devices/queries";
+import type { Contributor, Deployment, Lineage } from "@/api/types";
+import { DeviceLink } from "@/devices/DeviceLink";
 import { bytes, count } from "@/format";
 import { RolloutState } from "@/rollouts/RolloutState";
 import { t } from "@/texts";
@@ -32,8 +32,6 @@ export function VersionPage() {
 }
 
 function Traced({ lineage }: { lineage: Lineage }) {
-  const { data: devices } = useQuery(devicesQuery);
-  const names = new Map((devices ?? []).map((device: Device) => [device.id, device.name]));
   const { contributors, deployments, rings = {} } = lineage;
   return (
     <>
@@ -42,7 +40,7 @@ function Traced({ lineage }: { lineage: Lineage }) {
         {contributors.length > 0 ? (
           <DataTable
             caption={t.lineage.contributorsCaption}
-            columns={contributorColumns(names)}
+            columns={CONTRIBUTORS}
             rows={contributors}
             rowKey={(each) => each.device_id}
           />
@@ -55,7 +53,7 @@ function Traced({ lineage }: { lineage: Lineage }) {
         {deployments.length > 0 ? (
           <DataTable
             caption={t.lineage.deploymentsCaption}
-            columns={deploymentColumns(names, rings)}
+            columns={deploymentColumns(rings)}
             rows={deployments}
             rowKey={(each) => each.device_id}
           />
@@ -101,46 +99,33 @@ function Facts({ lineage: { version, run, before, deployed, rollouts = [] } }: {
   );
 }
 
-function named<T extends { device_id: string }>(names: Map<string, string>): Column<T> {
+function named<T extends { device_id: string }>(): Column<T> {
   return {
     id: "device",
     header: t.lineage.columns.device,
     heading: true,
-    cell: ({ device_id }) => (
-      <Link
-        to="/devices/$id"
-        params={{ id: device_id }}
-        className="break-words font-medium text-accent hover:underline"
-      >
-        {names.get(device_id) ?? device_id}
-      </Link>
-    ),
+    cell: ({ device_id }) => <DeviceLink id={device_id} />,
   };
 }
 
-function contributorColumns(names: Map<string, string>): Column<Contributor>[] {
-  const words = t.lineage.columns;
-  return [
-    named<Contributor>(names),
-    { id: "rounds", header: words.rounds, align: "right", cell: ({ rounds }) => count(rounds) },
-    { id: "weight", header: words.weight, align: "right", cell: ({ weight }) => count(weight) },
-    {
-      id: "last",
-      header: words.last,
-      align: "right",
-      cell: ({ last_weight }) => (last_weight === null ? t.none : count(last_weight)),
-    },
-    { id: "size", header: words.size, align: "right", cell: ({ size }) => bytes(size) },
-  ];
-}
+const words = t.lineage.columns;
 
-function deploymentColumns(
-  names: Map<string, string>,
-  rings: Readonly<Record<string, string>>,
-): Column<Deployment>[] {
-  const words = t.lineage.columns;
+const CONTRIBUTORS: readonly Column<Contributor>[] = [
+  named<Contributor>(),
+  { id: "rounds", header: words.rounds, align: "right", cell: ({ rounds }) => count(rounds) },
+  { id: "weight", header: words.weight, align: "right", cell: ({ weight }) => count(weight) },
+  {
+    id: "last",
+    header: words.last,
+    align: "right",
+    cell: ({ last_weight }) => (last_weight === null ? t.none : count(last_weight)),
+  },
+  { id: "size", header: words.size, align: "right", cell: ({ size }) => bytes(size) },
+];
+
+function deploymentColumns(rings: Readonly<Record<string, string>>): Column<Deployment>[] {
   return [
-    named<Deployment>(names),
+    named<Deployment>(),
     { id: "ring", header: words.ring, cell: ({ device_id }) => rings[device_id] ?? t.none },
     { id: "since", header: words.since, cell: ({ since }) => <Ago at={since} /> },
   ];

@@ -1,7 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
-import type { Device, LateContribution } from "@/api/types";
-import { devicesQuery } from "@/devices/queries";
+import type { LateContribution } from "@/api/types";
+import { DeviceLink } from "@/devices/DeviceLink";
 import { bytes, count, duration } from "@/format";
 import { t } from "@/texts";
 import { type Column, DataTable } from "@/ui/DataTable";
@@ -13,7 +12,6 @@ import { lateQuery } from "./queries";
 /** Replies that came too late for their round; nothing where none did. */
 export function Late({ runId }: { runId: string }) {
   const query = useQuery(lateQuery(runId));
-  const { data: devices } = useQuery(devicesQuery);
   return (
     <Loaded query={query} silent>
       {({ kept, uploading, dropped }) =>
@@ -22,7 +20,7 @@ export function Late({ runId }: { runId: string }) {
             {kept.length > 0 && (
               <DataTable
                 caption={t.run.lateCaption}
-                columns={columns(devices ?? [])}
+                columns={COLUMNS}
                 rows={kept}
                 rowKey={(each) => each.message_id}
               />
@@ -36,52 +34,41 @@ export function Late({ runId }: { runId: string }) {
   );
 }
 
-function columns(devices: Device[]): Column<LateContribution>[] {
-  const names = new Map(devices.map((device) => [device.id, device.name]));
-  return [
-    {
-      id: "device",
-      header: t.run.lateColumns.device,
-      heading: true,
-      cell: ({ device_id }) => (
-        <Link
-          to="/devices/$id"
-          params={{ id: device_id }}
-          className="break-words font-medium text-accent hover:underline"
-        >
-          {names.get(device_id) ?? device_id}
-        </Link>
-      ),
-    },
-    {
-      id: "round",
-      header: t.run.columns.round,
-      cell: (each) => <Instruction of={each} />,
-    },
-    {
-      id: "when",
-      header: t.run.lateColumns.when,
-      cell: (each) => <Ago at={each.kept_at} />,
-    },
-    {
-      id: "why",
-      header: t.run.lateColumns.why,
-      cell: ({ reason }) => <span className="break-words text-muted">{reason}</span>,
-    },
-    {
-      id: "took",
-      header: t.run.columns.took,
-      align: "right",
-      cell: ({ seconds }) => <span className="whitespace-nowrap">{duration(seconds)}</span>,
-    },
-    {
-      id: "size",
-      header: t.run.lateColumns.size,
-      align: "right",
-      cell: ({ size }) => <span className="whitespace-nowrap">{bytes(size)}</span>,
-    },
-  ];
-}
+const COLUMNS: readonly Column<LateContribution>[] = [
+  {
+    id: "device",
+    header: t.run.lateColumns.device,
+    heading: true,
+    cell: ({ device_id }) => <DeviceLink id={device_id} />,
+  },
+  {
+    id: "round",
+    header: t.run.columns.round,
+    cell: (each) => <Instruction of={each} />,
+  },
+  {
+    id: "when",
+    header: t.run.lateColumns.when,
+    cell: (each) => <Ago at={each.kept_at} />,
+  },
+  {
+    id: "why",
+    header: t.run.lateColumns.why,
+    cell: ({ reason }) => <span className="break-words text-muted">{reason}</span>,
+  },
+  {
+    id: "took",
+    header: t.run.columns.took,
+    align: "right",
+    cell: ({ seconds }) => <span className="whitespace-nowrap">{duration(seconds)}</span>,
+  },
+  {
+    id: "size",
+    header: t.run.lateColumns.size,
+    align: "right",
+    cell: ({ size }) => <span className="whitespace-nowrap">{bytes(size)}</span>,
+  },
+];
 
 /** What it answers, as far as the hub knows. */
 function Instruction({ of: { round, phase } }: { of: LateContribution }) {

@@ -1,7 +1,6 @@
-import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import type { Device, Round } from "@/api/types";
-import { devicesQuery } from "@/devices/queries";
+import type { Round } from "@/api/types";
+import { useDeviceNames } from "@/devices/fleet";
 import { count, metric } from "@/format";
 import { t } from "@/texts";
 import { type Column, DataTable } from "@/ui/DataTable";
@@ -18,8 +17,8 @@ interface Props {
 
 /** One row per round, newest first. */
 export function RoundsTable({ rounds, charts, model }: Props) {
-  const { data: devices } = useQuery(devicesQuery);
-  const columns = [...before(devices ?? []), ...charts.flatMap(metricColumns), version(model)];
+  const name = useDeviceNames();
+  const columns = [...before(name), ...charts.flatMap(metricColumns), version(model)];
   const newestFirst = [...rounds].sort((one, other) => other.round - one.round);
   return (
     <DataTable
@@ -31,8 +30,7 @@ export function RoundsTable({ rounds, charts, model }: Props) {
   );
 }
 
-function before(devices: Device[]): Column<Round>[] {
-  const names = new Map(devices.map((device) => [device.id, device.name]));
+function before(name: (id: string) => string): Column<Round>[] {
   return [
     {
       id: "round",
@@ -58,16 +56,16 @@ function before(devices: Device[]): Column<Round>[] {
     {
       id: "answered",
       header: t.run.columns.answered,
-      cell: (round) => <Answered round={round} names={names} />,
+      cell: (round) => <Answered round={round} name={name} />,
     },
-    { id: "failed", header: t.run.columns.failed, cell: (round) => <Failures round={round} names={names} /> },
+    { id: "failed", header: t.run.columns.failed, cell: (round) => <Failures round={round} name={name} /> },
   ];
 }
 
 /** More devices than this are a number, not a row of dots. */
 const DOTS = 24;
 
-function Answered({ round, names }: { round: Round; names: Map<string, string> }) {
+function Answered({ round, name }: { round: Round; name: (id: string) => string }) {
   const answered = new Set(round.answered);
   const failed = new Set(round.failures.map((failure) => failure.device_id));
   return (
@@ -78,7 +76,7 @@ function Answered({ round, names }: { round: Round; names: Map<string, string> }
           {round.sampled.map((id) => (
             <span
               key={id}
-              title={names.get(id) ?? id}
+              title={name(id)}
               className={`h-3 w-1.5 rounded-xs ${failed.has(id) ? "bg-bad" : answered.has(id) ? "bg-ok" : "bg-line"}`}
             />
           ))}
@@ -91,10 +89,9 @@ function Answered({ round, names }: { round: Round; names: Map<string, string> }
 /** So many reasons are written out; the rest wait behind a click. */
 const REASONS = 2;
 
-function Failures({ round, names }: { round: Round; names: Map<string, string> }) {
+function Failures({ round, name }: { round: Round; name: (id: string) => string }) {
   const failures = round.failures.map((failure) => {
-    const device =
-      failure.device_id === null ? t.run.aDevice : (names.get(failure.device_id) ?? failure.device_id);
+    const device = failure.device_id === null ? t.run.aDevice : name(failure.device_id);
     return t.run.failure(device, t.run.phases[failure.phase], failure.reason);
   });
   const lines = round.void ? [round.void, ...failures] : failures;

@@ -1,8 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
 import { useState } from "react";
-import type { Device, Run } from "@/api/types";
-import { devicesQuery } from "@/devices/queries";
+import type { Run } from "@/api/types";
+import { DeviceLink } from "@/devices/DeviceLink";
+import { useDeviceNames } from "@/devices/fleet";
 import { brief, count } from "@/format";
 import { t } from "@/texts";
 import { type Column, DataTable } from "@/ui/DataTable";
@@ -15,7 +15,7 @@ import { nameOf, PARTS, type Part, type Spent, spentOn, type Work, worksOf } fro
 /** Where the time of a round went on each device: the latest one, or the one that is chosen. */
 export function TimeSpent({ run }: { run: Run }) {
   const query = useQuery(spansQuery(run));
-  const { data: devices } = useQuery(devicesQuery);
+  const name = useDeviceNames();
   const [chosen, choose] = useState("");
   return (
     <Section title={t.run.spent}>
@@ -25,14 +25,13 @@ export function TimeSpent({ run }: { run: Run }) {
           const work = works.find((each) => nameOf(each) === chosen) ?? works[0];
           if (!work) return <p className="text-muted">{isOver(run) ? t.run.nothingSpent : t.run.noSpent}</p>;
           const spent = spentOn(messages, work);
-          const name = naming(devices ?? []);
           return (
             <div className="space-y-3">
               <Choice works={works} chosen={work} choose={choose} />
               <Bars spent={spent} name={name} />
               <DataTable
                 caption={t.run.spentCaption(workText(work))}
-                columns={columns(name)}
+                columns={COLUMNS}
                 rows={spent}
                 rowKey={(each) => each.message}
               />
@@ -109,43 +108,33 @@ const COLOURS: Record<Part, string> = {
   settle: "bg-part-settle",
 };
 
-function columns(name: (id: string) => string): Column<Spent>[] {
-  return [
-    {
-      id: "device",
-      header: t.run.spentColumns.device,
-      heading: true,
-      cell: ({ device }) => (
-        <Link
-          to="/devices/$id"
-          params={{ id: device }}
-          className="break-words font-medium text-accent hover:underline"
-        >
-          {name(device)}
-        </Link>
-      ),
-    },
-    ...PARTS.map(
-      (part): Column<Spent> => ({
-        id: part,
-        header: t.run.parts[part],
-        align: "right",
-        cell: ({ parts }) => <Seconds of={parts[part]} />,
-      }),
-    ),
-    {
-      id: "total",
-      header: t.run.spentColumns.total,
+const COLUMNS: readonly Column<Spent>[] = [
+  {
+    id: "device",
+    header: t.run.spentColumns.device,
+    heading: true,
+    cell: ({ device }) => <DeviceLink id={device} />,
+  },
+  ...PARTS.map(
+    (part): Column<Spent> => ({
+      id: part,
+      header: t.run.parts[part],
       align: "right",
-      cell: ({ total }) => <Seconds of={total} />,
-    },
-    {
-      id: "fate",
-      header: t.run.spentColumns.fate,
-      cell: (each) => <span className="break-words text-muted">{fateText(each)}</span>,
-    },
-  ];
-}
+      cell: ({ parts }) => <Seconds of={parts[part]} />,
+    }),
+  ),
+  {
+    id: "total",
+    header: t.run.spentColumns.total,
+    align: "right",
+    cell: ({ total }) => <Seconds of={total} />,
+  },
+  {
+    id: "fate",
+    header: t.run.spentColumns.fate,
+    cell: (each) => <span className="break-words text-muted">{fateText(each)}</span>,
+  },
+];
 
 function Seconds({ of }: { of: number | undefined }) {
   return <span className="whitespace-nowrap">{of === undefined ? t.none : brief(of)}</span>;
@@ -169,9 +158,4 @@ function workText({ round, phase }: Work): string {
   return phase === "train" || phase === "evaluate"
     ? t.run.roundPhase(count(round), t.run.phases[phase])
     : count(round);
-}
-
-function naming(devices: Device[]): (id: string) => string {
-  const names = new Map(devices.map((device) => [device.id, device.name]));
-  return (id) => names.get(id) ?? id;
 }

@@ -1,9 +1,14 @@
 import { en, type Texts } from "./en";
 
-const catalogues: Record<string, Texts> = { en };
+export const LANGUAGES = { en: "English" } as const;
+export type Language = keyof typeof LANGUAGES;
+
+const catalogues: Record<Language, Texts> = { en };
 
 /** The reader's language where there is a catalogue for it, else English. */
-export const language =
-  navigator.languages.map((tag) => tag.split("-")[0] ?? "").find((tag) => tag in catalogues) ?? "en";
+export const language: Language =
+  navigator.languages
+    .map((tag) => tag.split("-")[0] ?? "")
+    .find((tag): tag is Language => tag in catalogues) ?? "en";
 
-export const t: Texts = catalogues[language] ?? en;
+export const t: Texts = catalogues[language];

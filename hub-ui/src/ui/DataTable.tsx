@@ -1,4 +1,4 @@
-import type { ReactNode } from "react";
+import type { ReactNode, Ref } from "react";
 
 export interface Column<T> {
   id: string;
@@ -26,37 +26,58 @@ export function DataTable<T>({ caption, columns, rows, rowKey }: Props<T>) {
     <div className="md:overflow-x-auto md:rounded-lg md:border md:border-line md:bg-surface md:shadow-card">
       <table role="table" className="block w-full md:table">
         <caption className="sr-only">{caption}</caption>
-        <thead role="rowgroup" className="sr-only md:not-sr-only md:table-header-group">
-          <tr role="row" className="md:border-line md:border-b">
-            {columns.map((column) => (
-              <th
-                key={column.id}
-                role="columnheader"
-                scope="col"
-                className={`whitespace-pre px-4 py-2.5 font-medium text-muted text-xs ${side(column)}`}
-              >
-                {column.header}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody role="rowgroup" className="block space-y-3 md:table-row-group">
+        <TableHead columns={columns} />
+        <tbody role="rowgroup" className="block md:table-row-group">
           {rows.map((row) => (
-            <tr
-              key={rowKey(row)}
-              role="row"
-              className="block rounded-lg border border-line bg-surface px-4 py-3 shadow-card md:table-row md:border-0 md:border-line md:border-b md:shadow-none md:last:border-b-0 md:hover:bg-raised/60"
-            >
-              {columns.map((column) => (
-                <Cell key={column.id} column={column}>
-                  {column.cell(row)}
-                </Cell>
-              ))}
-            </tr>
+            <Row key={rowKey(row)} columns={columns} row={row} />
           ))}
         </tbody>
       </table>
     </div>
+  );
+}
+
+export function TableHead<T>({ columns }: { columns: readonly Column<T>[] }) {
+  return (
+    <thead role="rowgroup" className="sr-only md:not-sr-only md:table-header-group">
+      <tr role="row" className="md:border-line md:border-b">
+        {columns.map((column) => (
+          <th
+            key={column.id}
+            role="columnheader"
+            scope="col"
+            className={`whitespace-pre px-4 py-2.5 font-medium text-muted text-xs ${side(column)}`}
+          >
+            {column.header}
+          </th>
+        ))}
+      </tr>
+    </thead>
+  );
+}
+
+interface RowProps<T> {
+  columns: readonly Column<T>[];
+  row: T;
+  /** In a table of which only a part is in the page: its place there, from 0. */
+  index?: number;
+  ref?: Ref<HTMLTableRowElement>;
+}
+
+export function Row<T>({ columns, row, index, ref }: RowProps<T>) {
+  return (
+    <tr
+      ref={ref}
+      role="row"
+      {...(index !== undefined && { "data-index": index, "aria-rowindex": index + 2 })}
+      className="mb-3 block rounded-lg border border-line bg-surface px-4 py-3 shadow-card last:mb-0 md:table-row md:rounded-none md:border-0 md:border-line md:border-b md:shadow-none md:last:border-b-0 md:hover:bg-raised/60"
+    >
+      {columns.map((column) => (
+        <Cell key={column.id} column={column}>
+          {column.cell(row)}
+        </Cell>
+      ))}
+    </tr>
   );
 }
 

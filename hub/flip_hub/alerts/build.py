@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from flip_hub.alerts.channels import Channel, Mail, Webhook
 from flip_hub.alerts.courier import Courier
-from flip_hub.alerts.service import AlertWatch
+from flip_hub.alerts.service import ALERTS_CHANGED, AlertWatch
 from flip_hub.alerts.sources.chain import ChainWatch
 from flip_hub.alerts.sources.look import Sources, Starts
 from flip_hub.alerts.sources.store import SourceStore
@@ -31,7 +31,9 @@ def build_alerts(settings: Settings, database: Database, live: LiveHub, superlin
     certificates = {"fleet": gateway_certificate(settings)} | ({} if api is None else {"hub": api})
     chain = ChainWatch(AuditStore(database), head_file(settings))
     sources = Sources(SourceStore(database, settings.alerts), settings.hub.state, certificates, superlink, chain)
-    courier = Courier(store, channels(settings), group_wait=settings.alerts.group_wait)
+    courier = Courier(
+        store, channels(settings), group_wait=settings.alerts.group_wait, changed=lambda: live.publish(ALERTS_CHANGED)
+    )
     watch = AlertWatch(store, sources, courier, live, settings.alerts, settings.hub.public_url)
     return AlertDuties(watch, courier)
 

@@ -7,7 +7,7 @@ nobody takes for a day is given up, and the log of notices says so.
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from msgspec.structs import replace
@@ -31,11 +31,20 @@ _BACKOFF = Backoff(first=2.0, most=600.0)
 
 
 class Courier:
-    def __init__(self, store: AlertStore, channels: Sequence[Channel], *, group_wait: float) -> None:
-        """`group_wait`: seconds that an alert waits for others, so that one notice tells them all."""
+    def __init__(
+        self,
+        store: AlertStore,
+        channels: Sequence[Channel],
+        *,
+        group_wait: float,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`group_wait`: seconds that an alert waits for others, so that one notice tells them all; `changed` is called
+        when something has become of a notice."""
         self._store = store
         self._channels = {channel.name: channel for channel in channels}
         self._group_wait = group_wait
+        self._changed = changed
 
     async def run(self) -> NoReturn:
         """Delivers, until it is cancelled. Raises `DatabaseDown`."""
@@ -74,16 +83,16 @@ class Courier:
             next_attempt = time.time() + _BACKOFF.delay(attempts)
             if attempts == 1:
                 log.warning("a notice is not taken", extra={"channel": channel.name, "error": str(error)})
-            await self._store.keep_notice(
-                replace(notice, attempts=attempts, next_attempt=next_attempt, error=str(error))
-            )
+            await self._keep(replace(notice, attempts=attempts, next_attempt=next_attempt, error=str(error)))
             return
         now = time.time()
-        await self._store.keep_notice(
-            replace(notice, attempts=attempts, state=NoticeState.DELIVERED, delivered_at=now, error="")
-        )
+        await self._keep(replace(notice, attempts=attempts, state=NoticeState.DELIVERED, delivered_at=now, error=""))
         log.info("notice delivered", extra={"channel": channel.name, "notice": notice.id, "subject": notice.subject})
 
     async def _give_up(self, notice: Notice, reason: str) -> None:
         log.error("a notice is given up", extra={"channel": notice.channel, "notice": notice.id, "reason": reason})
-        await self._store.keep_notice(replace(notice, state=NoticeState.GIVEN_UP, error=reason))
+        await self._keep(replace(notice, state=NoticeState.GIVEN_UP, error=reason))
+
+    async def _keep(self, notice: Notice) -> None:
+        await self._store.keep_notice(notice)
+        self._changed()

@@ -71,6 +71,7 @@ class AlertService:
             tag=request.tag,
         )
         await self._store.add_silence(silence)
+        self._live.publish(ALERTS_CHANGED)
         return silence
 
     async def end_silence(self, silence_id: str) -> Silence:
@@ -78,6 +79,7 @@ class AlertService:
         silence = await self._store.end_silence(silence_id, time.time())
         if silence is None:
             raise NotFound(f"no silence {silence_id[:80]!r}", hint="GET /api/v1/alert-silences lists them")
+        self._live.publish(ALERTS_CHANGED)
         return silence
 
     async def notices(self, wanted: Wanted) -> Page[Notice]:

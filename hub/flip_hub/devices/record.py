@@ -152,6 +152,7 @@ class DeviceRecord(Struct, frozen=True, kw_only=True):
             name=self.name,
             status=status,
             enrolled_at=self.enrolled_at,
+            enrolled_by=self.enrolled_by,
             last_seen=self.last_seen,
             agent_version=self.agent_version if self.reported is None else self.reported.agent_version,
             node_id=self.node_id,
@@ -173,7 +174,13 @@ class DeviceRecord(Struct, frozen=True, kw_only=True):
 
 def matching(sought: Sought, now: float, heartbeat: float) -> dict[str, Any]:
     """As a filter of the registry."""
-    fields = {"name": sought.name, "tags": sought.tag, "groups": sought.group, "site": sought.site}
+    fields = {
+        "name": sought.name,
+        "tags": sought.tag,
+        "groups": sought.group,
+        "site": sought.site,
+        "enrolled_by": sought.enrolled_by,
+    }
     status = {} if sought.status is None else having(sought.status, now, heartbeat)
     searched = {} if sought.search is None else holding(sought.search)
     given = {field: value for field, value in fields.items() if value is not None}

@@ -39,10 +39,13 @@ class DeviceController(Controller):
         tag: FromQuery[str | None] = None,
         group: FromQuery[str | None] = None,
         at_site: Annotated[str | None, QueryParameter(name="site")] = None,
+        enrolled_by: FromQuery[str | None] = None,
     ) -> Page[Device]:
         """Every device that was ever enrolled, by name. Each word of `search` stands in its name, its id or a model
-        that it serves."""
-        sought = Sought(status=status, name=name, search=search, tag=tag, group=group, site=at_site)
+        that it serves; `enrolled_by` is the id of an enrolment token."""
+        sought = Sought(
+            status=status, name=name, search=search, tag=tag, group=group, site=at_site, enrolled_by=enrolled_by
+        )
         return await devices.page(wanted, sought)
 
     @get("/{device:str}", guards=[needs(Permission.DEVICES_READ)])

@@ -55,6 +55,8 @@ class Device(Struct, frozen=True, kw_only=True):
     name: str
     status: DeviceStatus
     enrolled_at: float
+    enrolled_by: str
+    """Id of the enrolment token that it used; empty where that is not known."""
     last_seen: float | None
     agent_version: str
     node_id: str | None
@@ -94,6 +96,7 @@ class Sought(Struct, frozen=True, kw_only=True):
     tag: str | None = None
     group: str | None = None
     site: str | None = None
+    enrolled_by: str | None = None
 
 
 Label = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\w.:=/@+-]+$")]

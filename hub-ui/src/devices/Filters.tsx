@@ -1,0 +1,120 @@
+import { LayoutGrid, List, Search } from "lucide-react";
+import { useMemo } from "react";
+import { count } from "@/format";
+import { t } from "@/texts";
+import { LOOKS } from "./DeviceState";
+import { countByStatus, isFiltered, labelsOf, STATUSES } from "./filter";
+import type { Fleet } from "./fleet";
+import { SavedViews } from "./SavedViews";
+import { useDeviceFilter } from "./use-filter";
+
+const TEXT = {
+  ok: "text-ok",
+  warn: "text-warn",
+  bad: "text-bad",
+  accent: "text-accent",
+  muted: "text-muted",
+};
+
+const BOX =
+  "inline-flex h-9 items-center gap-1.5 rounded-md border border-line bg-surface px-2.5 hover:border-edge aria-pressed:border-accent aria-pressed:bg-accent-soft";
+
+/** What the page shows of the fleet, and how. */
+export function Filters({ fleet, shown }: { fleet: Fleet; shown: number }) {
+  const [filter, setFilter] = useDeviceFilter();
+  const counts = useMemo(() => countByStatus(fleet.values()), [fleet]);
+  const labels = useMemo(() => labelsOf(fleet.values()), [fleet]);
+  const { status: chosen, ...rest } = filter;
+  return (
+    <search className="mb-4 flex flex-wrap items-center gap-2">
+      <label className="relative w-full sm:w-64">
+        <span className="sr-only">{t.devices.search}</span>
+        <Search aria-hidden className="absolute top-2.5 left-2.5 size-4 text-muted" />
+        <input
+          type="search"
+          data-search
+          value={filter.q ?? ""}
+          placeholder={t.devices.search}
+          onChange={(event) => setFilter({ ...filter, q: event.target.value })}
+          className="h-9 w-full rounded-md border border-edge bg-surface pr-2 pl-8 placeholder:text-muted"
+        />
+      </label>
+      <fieldset className="flex flex-wrap gap-1.5">
+        <legend className="sr-only">{t.devices.status}</legend>
+        {STATUSES.filter((status) => counts[status] > 0 || chosen === status).map((status) => {
+          const { icon: Icon, tone } = LOOKS[status];
+          return (
+            <button
+              key={status}
+              type="button"
+              aria-pressed={chosen === status}
+              onClick={() => setFilter(chosen === status ? rest : { ...rest, status })}
+              className={BOX}
+            >
+              <Icon aria-hidden className={`size-4 ${TEXT[tone]}`} />
+              {t.devices.statuses[status]}
+              <span className="text-muted">{count(counts[status])}</span>
+            </button>
+          );
+        })}
+      </fieldset>
+      <LabelChoice kind="site" labels={labels.site} />
+      <LabelChoice kind="tag" labels={labels.tag} />
+      <LabelChoice kind="group" labels={labels.group} />
+      <SavedViews />
+      <div className="ml-auto flex items-center gap-3">
+        {isFiltered(filter) && <span className="text-muted">{t.devices.shown(count(shown))}</span>}
+        <ViewSwitch />
+      </div>
+    </search>
+  );
+}
+
+function LabelChoice({ kind, labels }: { kind: "site" | "tag" | "group"; labels: readonly string[] }) {
+  const [filter, setFilter] = useDeviceFilter();
+  const { [kind]: chosen, ...rest } = filter;
+  if (labels.length === 0 && chosen === undefined) return null;
+  const listed = chosen === undefined || labels.includes(chosen) ? labels : [chosen, ...labels];
+  return (
+    <select
+      aria-label={t.devices.labels[kind]}
+      value={chosen ?? ""}
+      onChange={(event) => setFilter(event.target.value ? { ...rest, [kind]: event.target.value } : rest)}
+      className={`h-9 max-w-44 rounded-md border bg-surface px-2 ${chosen ? "border-accent bg-accent-soft" : "border-line"}`}
+    >
+      <option value="">{t.devices.anyLabel[kind]}</option>
+      {listed.map((label) => (
+        <option key={label} value={label}>
+          {label}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+function ViewSwitch() {
+  const [{ view, ...rest }, setFilter] = useDeviceFilter();
+  return (
+    <fieldset className="flex">
+      <legend className="sr-only">{t.devices.view}</legend>
+      <button
+        type="button"
+        aria-pressed={view !== "map"}
+        onClick={() => setFilter(rest)}
+        className={`${BOX} rounded-r-none`}
+      >
+        <List aria-hidden className="size-4" />
+        {t.devices.asTable}
+      </button>
+      <button
+        type="button"
+        aria-pressed={view === "map"}
+        onClick={() => setFilter({ ...rest, view: "map" })}
+        className={`${BOX} -ml-px rounded-l-none`}
+      >
+        <LayoutGrid aria-hidden className="size-4" />
+        {t.devices.asMap}
+      </button>
+    </fieldset>
+  );
+}

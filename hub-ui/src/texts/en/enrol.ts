@@ -1,0 +1,53 @@
+import { clock, count, duration } from "@/format";
+
+/** What the page says that enrols devices. */
+export const enrol = {
+  action: "Enrol devices",
+  title: "Enrol devices",
+  first: "1. Make a token",
+  second: "2. Run one of these on the device",
+  third: "3. Wait for the device here",
+  uses: "How many devices",
+  usesHint: "Each uses it once, up to 1,000.",
+  lifetime: "Good for",
+  lifetimes: (seconds: number) => duration(seconds),
+  site: "Site",
+  siteHint: "That these devices get; may stay empty.",
+  tags: "Tags",
+  tagsHint: "With commas between them.",
+  create: "Make the token",
+  made: (uses: number, until: number) =>
+    `A token for ${uses === 1 ? "one device" : `${count(uses)} devices`}, good until ${clock(until, Date.now() / 1000)}.`,
+  another: "Another one",
+  ways: "Ways to install",
+  way: { apt: "Debian, Ubuntu", pip: "pip", installed: "Installed already" },
+  wayText: {
+    apt: "Where the package repository is set up: installs the agent, enrols it and starts it",
+    pip: "In a virtual environment of Python 3.11 or later",
+    installed: "The agent is on the device and waits to be enrolled",
+  },
+  fingerprint: "SHA-256 of this hub's certificate authority: the agent trusts no other",
+  noFingerprint: "This hub's certificate is not its own: the agent trusts what its system trusts.",
+  once: "The token is shown only now. Whoever has it can enrol a device.",
+  waiting: "Waiting for the device",
+  waitingMore: (here: string, total: string) => `${here} of ${total} are here`,
+  complete: (devices: string) =>
+    devices === "1" ? "The device is enrolled" : `All ${devices} devices are enrolled`,
+  tokens: "Tokens",
+  tokensCaption: "Enrolment tokens, newest first",
+  columns: {
+    token: "Token",
+    by: "Made by",
+    left: "Uses left",
+    given: "Gives",
+    until: "Good until",
+    revoke: "",
+  },
+  leftOf: (left: string, uses: string) => `${left} of ${uses}`,
+  revoked: "Revoked",
+  expired: "Expired",
+  revoke: "Revoke",
+  revokeName: (id: string) => `Revoke ${id}`,
+  revokeTitle: (id: string) => `Revoke ${id}?`,
+  revokeText: "No device enrols with it any more. Those that have stay enrolled.",
+};

@@ -1,0 +1,33 @@
+/** What the overview says. */
+export const overview = {
+  title: "Overview",
+  fleet: "Fleet",
+  mapLabel: (total: string, states: string) => `${total} devices: ${states}. Arrow keys move, Enter opens.`,
+  mapHelp: "One cell for each device, by site and name.",
+  asTable: "Show as a table",
+  backlog: "Waits on devices",
+  backlogText: (devices: string) => `events on ${devices} devices`,
+  noBacklog: "nothing waits for this hub",
+  dropped: "Dropped on devices",
+  droppedText: (devices: string) => `events on ${devices} devices, each declared`,
+  noneDropped: "nothing was lost",
+  runs: "Running",
+  noRuns: "No run is under way.",
+  alerts: "Open alerts",
+  noAlerts: "Nothing is wrong.",
+  allAlerts: (more: string) => `${more} more`,
+  changes: "Since your last visit",
+  firstVisit:
+    "This is your first visit with this browser: from now on you find here what has changed meanwhile.",
+  sinceWhen: "You were last here",
+  noChanges: "Nothing has changed.",
+  kinds: {
+    enrolled: (name: string) => `${name} was enrolled`,
+    silent: (name: string) => `${name} fell silent`,
+    alert: (title: string, name: string) => (name ? `${title}: ${name}` : title),
+    resolved: (title: string, name: string) => `Over: ${title}${name ? `: ${name}` : ""}`,
+    run: (app: string, state: string) => `${app}: ${state}`,
+    model: (name: string, version: string) => `${name} has version ${version}`,
+  },
+  more: (count: string) => `and ${count} more`,
+};

@@ -1,0 +1,46 @@
+/** What stands around every page, and on many. */
+export const shell = {
+  brand: "FLIP",
+  skip: "Skip to content",
+  notFound: { title: "No such page", text: "The address may be mistyped, or the thing it named is gone." },
+  loading: "Loading…",
+  retry: "Try again",
+  cancel: "Cancel",
+  close: "Close",
+  copy: "Copy",
+  copied: "Copied",
+  none: "–",
+  all: "All",
+
+  nav: {
+    label: "Main",
+    open: "Open menu",
+    close: "Close menu",
+    overview: "Overview",
+    devices: "Devices",
+    runs: "Runs",
+    models: "Models",
+    alerts: "Alerts",
+  },
+
+  link: {
+    label: "Link to the hub",
+    connecting: "Connecting",
+    live: "Live",
+    waiting: "Reconnecting",
+    connectingHint: "The link to the hub is being opened.",
+    liveHint: "Changes appear as they happen.",
+    waitingHint:
+      "The hub does not answer. What you see may be old; it is fetched again once the link is back.",
+  },
+
+  theme: { label: "Colours", system: "As the system", light: "Light", dark: "Dark" },
+
+  problem: {
+    unreachable: "The hub does not answer",
+    unreachableDetail: "No answer came from the hub at this address.",
+    unreachableHint: "Check that flip-hub serve is running and that this machine reaches it.",
+    unknown: (status: number) => `The hub answered with status ${status} and no explanation.`,
+    broken: "This page broke",
+  },
+};
