@@ -12,8 +12,9 @@ import socket
 from pathlib import Path
 
 from flip_agent.actions.actions import Actions
+from flip_agent.actions.follow import LogFollower
 from flip_agent.actions.ledger import ActionLedger
-from flip_agent.actions.performers import performers
+from flip_agent.actions.performers import own_log, performers
 from flip_agent.children import Children
 from flip_agent.desired_state import UNKNOWN, DesiredStatePoll, load_desired
 from flip_agent.enrolment import IdentityWatch
@@ -57,7 +58,7 @@ from flip_wire.actions import ActionResult
 from flip_wire.health import Repair
 from flip_wire.models import ModelAssignment, RolledBack
 from flip_wire.spans import Spans
-from flip_wire.telemetry import Priority
+from flip_wire.telemetry import LogLines, Priority
 
 log = logging.getLogger(__name__)
 
@@ -149,9 +150,10 @@ class Daemon:
             samples_lost=lambda: self._inference.samples_lost,
             network=lambda: self._budget.told(self._thrift.pace.value),
         )
+        self._log_follower = LogFollower(self._settings.state, self._tell_lines, others=own_log)
         self._actions = Actions(
             *(ActionLedger(self._settings.state), self._desired),
-            performers(self._settings.state, config, self._rollbacks),
+            performers(self._settings.state, config, self._rollbacks, self._reported, self._log_follower),
             restart=lambda: self._anew.set(True),
             tell=self._tell_action,
             hub_time=lambda: self._link.hub_time,
@@ -192,6 +194,7 @@ class Daemon:
             Service("starts", self._starts.run),
             Service("rollbacks", self._rollbacks.run),
             Service("actions", self._actions.run),
+            Service("log follower", self._log_follower.run),
             Service("thrift", self._thrift.run),
         ]
 
@@ -255,6 +258,9 @@ class Daemon:
 
     async def _tell_rollback(self, event: RolledBack, name: str) -> None:
         await self._outbox.append(Priority.ALERT, "rollback", event, once=name)
+
+    async def _tell_lines(self, lines: LogLines) -> None:
+        await self._outbox.append(Priority.LOG, "log", lines)
 
     async def _tell_action(self, result: ActionResult) -> None:
         await self._outbox.append(Priority.FEDERATION, "action", result, once=f"action {result.id}")

@@ -20,12 +20,13 @@ class Captured(Struct, frozen=True, kw_only=True):
     """Its last line on stderr."""
 
 
-async def captured(command: Sequence[str], *, within: float, most: int) -> Captured:
-    """`within` seconds and `most` bytes. Raises `Unavailable` when it cannot be started, takes longer, or says more."""
+async def captured(command: Sequence[str], *, within: float, most: int, given: bytes = b"") -> Captured:
+    """`within` seconds and `most` bytes; `given` is what it reads. Raises `Unavailable` when it cannot be started,
+    takes longer, or says more."""
     try:
         process = await asyncio.create_subprocess_exec(
             *command,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE if given else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -36,6 +37,8 @@ async def captured(command: Sequence[str], *, within: float, most: int) -> Captu
     try:
         async with asyncio.timeout(within), asyncio.TaskGroup() as group:
             complaints = group.create_task(_last(process.stderr))
+            if process.stdin is not None:
+                group.create_task(_give(process.stdin, given))
             out = await _bounded(process.stdout, most)
             if out is None:
                 process.kill()
@@ -51,6 +54,13 @@ async def captured(command: Sequence[str], *, within: float, most: int) -> Captu
         raise Unavailable(f"{command[0]} says more than {most} bytes")
     lines = complaints.result().decode(errors="replace").strip().splitlines()
     return Captured(status=status, out=out, complaint=lines[-1] if lines else "no reason given")
+
+
+async def _give(stream: asyncio.StreamWriter, content: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it ended without reading all of it
+        stream.write(content)
+        await stream.drain()
+        stream.close()
 
 
 async def _bounded(stream: asyncio.StreamReader, most: int) -> bytes | None:

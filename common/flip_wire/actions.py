@@ -12,6 +12,10 @@ MOST_LOG = 256 * 2**10
 """Bytes of logs, compressed, that come with a result."""
 MOST_TEXT = 8_000
 """Characters of what a result says."""
+MOST_INPUT = 64 * 2**10
+"""Characters of the request that a model is tried with."""
+FOLLOWED = 300.0
+"""Seconds."""
 
 
 class ActionKind(StrEnum):
@@ -22,6 +26,10 @@ class ActionKind(StrEnum):
     COLLECT_LOGS = "collect-logs"
     DOCTOR = "doctor"
     """Look for what is wrong; nothing is mended."""
+    FOLLOW_LOGS = "follow-logs"
+    """New lines of all its logs become events `log` for `FOLLOWED` seconds; done as soon as that has begun."""
+    TRY = "try"
+    """Have the model that it serves compute an answer."""
 
 
 class Action(Struct, frozen=True, kw_only=True):
@@ -31,8 +39,10 @@ class Action(Struct, frozen=True, kw_only=True):
     expires_at: float
     """By the hub's clock; it is not begun later."""
     model: str = ""
-    """To roll back; empty where the device has only one."""
+    """To roll back or try; empty where the device has only one."""
     reason: str = ""
+    input: str = ""
+    """To try a model with: as JSON, a request of the Open Inference Protocol, as its `infer` takes it."""
 
 
 class Outcome(StrEnum):

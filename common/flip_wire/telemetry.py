@@ -30,7 +30,7 @@ class Event(Struct, frozen=True, kw_only=True):
     seq: Seq
     kind: str
     """Names the Struct of the body: `health` HealthReport, `state` ReportedState, `session` SessionEvent,
-    `gap` Gap, `repair` Repair, `rollback` RolledBack, `spans` Spans, `action` ActionResult, `log` any JSON."""
+    `gap` Gap, `repair` Repair, `rollback` RolledBack, `spans` Spans, `action` ActionResult, `log` LogLines."""
     at: Stamp
     body: Raw
 
@@ -73,3 +73,13 @@ class SessionEvent(Struct, frozen=True, kw_only=True):
     `failed`."""
     detail: str = ""
     seconds: float = 0.0
+
+
+class LogLines(Struct, frozen=True, kw_only=True):
+    """New lines of one of a device's logs, while somebody follows them (`ActionKind.FOLLOW_LOGS`)."""
+
+    source: str
+    """Name of the file, or `journal`."""
+    lines: list[str]
+    left_out: int = 0
+    """Lines that were too many to be sent."""

@@ -5,7 +5,7 @@ A hub speaks with agents of its own version and of the one before: the hub is up
 
 from typing import Final
 
-WIRE_VERSION: Final = 4
+WIRE_VERSION: Final = 5
 OLDEST_SPOKEN: Final = WIRE_VERSION - 1
 
 HEADER: Final = "Flip-Wire"
@@ -22,4 +22,5 @@ HISTORY: Final = {
     "what feedback says of a served version and how long its answers took, what is left of a byte budget and until "
     "when, signed contributions, what a receipt weighs and where it stands in its run's chain, "
     "a version's parts that stay on devices, and what answers there in their place",
+    5: "2026-11-23: logs that are followed, and models that are tried",
 }

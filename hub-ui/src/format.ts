@@ -12,6 +12,7 @@ const dated = new Intl.DateTimeFormat(locale, {
   hour: "2-digit",
   minute: "2-digit",
 });
+const daily = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" });
 const full = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "medium" });
 const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "short" });
 
@@ -95,6 +96,16 @@ export function clock(at: number, now: number): string {
   const date = new Date(at * 1000);
   const today = date.toDateString() === new Date(now * 1000).toDateString();
   return (today ? short : dated).format(date);
+}
+
+/** "14:02". */
+export function timeOfDay(at: number): string {
+  return short.format(new Date(at * 1000));
+}
+
+/** "20 Nov". */
+export function day(at: number): string {
+  return daily.format(new Date(at * 1000));
 }
 
 export function moment(at: number): string {

@@ -8,7 +8,7 @@ import { theme } from "@/app/theme";
 import { link } from "@/live/link";
 import { applyFrames } from "@/live/query";
 import { session } from "@/session/session";
-import { language } from "@/texts";
+import { language } from "@/texts/language";
 import "./styles.css";
 
 document.documentElement.lang = language;

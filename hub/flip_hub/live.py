@@ -78,6 +78,8 @@ class RolloutChanged(Struct, frozen=True, kw_only=True, tag="rollout", tag_field
 class Listing(StrEnum):
     ACTIONS = "actions"
     """Of a device."""
+    EVENTS = "events"
+    """Of a device; not told of its health and state, which a frame of the device says."""
     GAPS = "gaps"
     """Of a device."""
     LATE = "late"

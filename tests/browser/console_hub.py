@@ -118,6 +118,7 @@ class Parts:
                 "runs": runs.service,
                 "rollouts": rollouts,
                 "lineage": lineage,
+                "participants": runs.participants,
                 "log_events": LogEvents(runs.service, control),
                 "late": Late(contributions, store, artifacts, core.live),
                 "run_contributions": RunContributions(contributions),

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from flip_hub.devices.schemas import Device, DeviceStatus
+from flip_hub.devices.schemas import Device, DeviceStatus, Difference
 from flip_hub.federation.schemas import Phase, Round, RoundFailure, Run, RunStatus
 from flip_hub.models.schemas import ModelVersion
 from flip_wire.fleet import DesiredState, DeviceId, ReportedState, RolloutFailure, ServingModel
@@ -21,6 +21,8 @@ MODEL: Final = "digits"
 RUNNING: Final = "run-5b1e77c09a3d"
 FINISHED: Final = "run-91c2d04e6f18"
 FAILED: Final = "run-0e4a6b8d2c71"
+FLOWER: Final = "7311290055418231040"
+"""Flower's number of the runs."""
 
 
 def device_id(index: int) -> DeviceId:
@@ -88,15 +90,32 @@ def device(
         health=report,
         events_accepted=48_211 - index * 1_377,
         events_dropped=report.dropped if report else 0,
-        differences=[],
+        differences=_differences(wanted, state),
         unknown_since=last_seen if status is DeviceStatus.UNKNOWN else None,
         wire_version=3,
-        site="",
-        tags=[],
+        site="aarhus" if "aarhus" in name else "",
+        tags=["lab", "gpu"] if "press" in name else [],
         groups=[],
         note="",
         clone=None,
     )
+
+
+def _differences(wanted: int | None, state: ReportedState | None) -> list[Difference]:
+    serving = {each.version for each in state.serving} if state else set[int]()
+    if wanted is None or wanted in serving:
+        return []
+    failure = next(iter(state.failures if state else []), None)
+    return [
+        Difference(
+            what="model",
+            name=MODEL,
+            wanted=str(wanted),
+            reported=", ".join(map(str, serving)),
+            since=NOW - HOUR,
+            because=failure.reason if failure else "",
+        )
+    ]
 
 
 def reported(version: int, training: str) -> ReportedState:
@@ -209,7 +228,7 @@ def run(
 ) -> Run:
     return Run(
         id=id,
-        flower_run_id="7311290055418231040",
+        flower_run_id=FLOWER,
         app=app,
         fab_hash=sha(app),
         status=status,

@@ -9,11 +9,13 @@ from typing import Any
 
 import fleet
 import msgspec
+import recorded_actions
 import recorded_alerts
 import recorded_events
 import recorded_late
 import recorded_rollouts
 import recorded_spans
+import recorded_vitals
 import uvicorn
 from litestar import Litestar, Request, Response, WebSocket, get, post, websocket
 from litestar.datastructures import Cookie
@@ -83,6 +85,9 @@ class RecordedHub:
         self.versions = {(each.model, each.version): each for each in fleet.versions()}
         self.fleet.events = {fleet.AILING: recorded_events.events()}
         self.fleet.gaps = {fleet.AILING: recorded_events.gaps()}
+        self.fleet.health = {fleet.AILING: recorded_vitals.vitals()}
+        self.fleet.actions = {fleet.AILING: recorded_actions.actions()}
+        self.fleet.contributions = {fleet.AILING: recorded_late.contributions()}
         self.late = {fleet.RUNNING: recorded_late.late_contributions()}
         self.seals = {fleet.RUNNING: recorded_late.seal(fleet.RUNNING, 12)}
         self.spans = {fleet.RUNNING: recorded_spans.spans()}

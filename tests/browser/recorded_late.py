@@ -1,6 +1,6 @@
 """Replies that came too late for their round, what became of the others, and where the chain of receipts ends."""
 
-from fleet import NOW, device_id
+from fleet import FLOWER, NOW, device_id
 
 from flip_hub.contributions.schemas import Contribution, LateContribution, LateCounts
 from flip_hub.receipts.chain import GENESIS, ReceiptSeal
@@ -45,6 +45,7 @@ def contribution(
 ) -> Contribution:
     return Contribution(
         message_id=f"message-{number}",
+        flower_run_id=FLOWER,
         device_id=device_id(number),
         round=2,
         phase="train",

@@ -1,6 +1,8 @@
-"""What a first visit loads stays small: the modules that the start page names, and the sign-in page behind them."""
+"""What a first visit loads stays small: the modules that the start page names, and the page behind them."""
 
 import re
+
+import pytest
 
 from flip_hub.console.site import STATIC
 
@@ -8,13 +10,14 @@ FIRST_LOAD = 150_000
 """Bytes of JavaScript, gzipped."""
 
 
-def test_a_first_visit_loads_little_javascript() -> None:
+@pytest.mark.parametrize("page", ["LoginPage", "OverviewPage", "DevicesPage", "RunsPage", "ModelsPage"])
+def test_a_first_visit_loads_little_javascript(page: str) -> None:
     index = (STATIC / "index.html").read_text()
     named = set(re.findall(r'(?:src|href)="/(assets/[^"]+\.js)"', index))
-    page = {file.relative_to(STATIC).as_posix() for file in STATIC.glob("assets/DevicesPage-*.js")}
+    modules = {file.relative_to(STATIC).as_posix() for file in STATIC.glob(f"assets/{page}-*.js")}
     assert named
-    assert page
-    first = reachable(named | page)
+    assert modules
+    first = reachable(named | modules)
     assert not any("LineChart" in name for name in first)
     assert sum((STATIC / f"{name}.gz").stat().st_size for name in first) <= FIRST_LOAD
 

@@ -9,7 +9,9 @@ import zstandard
 from agent_rig import Agent, until
 from fake_hub import FakeHub, started
 
+from flip_agent.actions.follow import LONGEST
 from flip_wire.actions import Action, ActionId, ActionResult, Outcome
+from flip_wire.telemetry import LogLines
 
 
 @pytest.fixture
@@ -104,3 +106,46 @@ def test_a_killed_agent_does_not_repeat_what_it_has_done(folder: Path, hub: Fake
             until(lambda: "act-later" in _results(hub), within=60)
     assert agent.log.read_text().count("action begins") == 1
     assert ActionId("act-once") in _results(hub)
+
+
+def test_its_logs_are_followed_for_a_while_as_they_are_written(folder: Path, hub: FakeHub) -> None:
+    agent = Agent(folder)
+    with started(hub):
+        agent.enrol(hub)
+        (agent.state / "logs").mkdir()
+        log = agent.state / "logs" / "serve.log"
+        log.write_text("written before\n")
+        hub.want(actions=[_action("follow", "follow-logs")])
+        with agent.running():
+            until(lambda: "written before" in _lines(hub, "serve.log"), within=30)
+            with log.open("a") as file:
+                file.write("written meanwhile\n" + "x" * 5000 + "\n" + "again\n" * 500)
+            until(lambda: "written meanwhile" in _lines(hub, "serve.log"), within=30)
+            until(lambda: _left_out(hub) > 0, within=30)
+            until(lambda: any("action begins" in line for line in _lines(hub, agent.log.name)), within=30)
+        assert max(map(len, _lines(hub, "serve.log"))) == LONGEST
+        assert _results(hub)["act-follow"].outcome is Outcome.DONE
+
+
+def test_a_model_is_tried_as_an_app_on_the_device_would(folder: Path, hub: FakeHub) -> None:
+    agent = Agent(folder)
+    with started(hub):
+        agent.enrol(hub)
+        hub.want(actions=[_action("try", "try", model="digits", input='{"inputs": []}'), _action("bare", "try")])
+        with agent.running():
+            until(lambda: len(_results(hub)) == 2, within=60)
+    assert _results(hub)["act-try"].outcome is Outcome.FAILED
+    assert "does not serve digits" in _results(hub)["act-try"].text
+    assert "nothing to try" in _results(hub)["act-bare"].text
+
+
+def _told_lines(hub: FakeHub) -> list[LogLines]:
+    return [msgspec.json.decode(event.body, type=LogLines) for event in hub.events if event.kind == "log"]
+
+
+def _lines(hub: FakeHub, source: str) -> list[str]:
+    return [line for told in _told_lines(hub) if told.source == source for line in told.lines]
+
+
+def _left_out(hub: FakeHub) -> int:
+    return sum(told.left_out for told in _told_lines(hub))

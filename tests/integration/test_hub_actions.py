@@ -128,3 +128,16 @@ async def test_what_cannot_be_asked_is_refused_with_the_way_out(hub: CoreHub) ->
     assert "revoked" in problem(await _ask(hub, device, kind="doctor"), 409).detail
     missing = await hub.http.get(f"/api/v1/devices/{device.id}/actions/act-none", headers=hub.as_user())
     problem(missing, 404)
+
+
+async def test_a_model_is_tried_with_an_input_and_nothing_else_has_one(hub: CoreHub) -> None:
+    device = await hub.enrol("tries")
+    inputs = {"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [0.5]}]}
+    made = await _ask(hub, device, kind="try", model="digits", input=inputs)
+    assert made.status_code == 201, made.text
+    desired = await _desired(hub, device)
+    assert desired is not None
+    assert msgspec.json.decode(desired.actions[0].input) == inputs
+    problem(await _ask(hub, device, kind="try", model="digits"), 422)
+    problem(await _ask(hub, device, kind="doctor", input=inputs), 422)
+    problem(await _ask(hub, device, kind="try", input={"inputs": ["x" * 70_000]}), 422)

@@ -20,7 +20,7 @@ from flip_wire.fleet import DesiredState
 
 log = logging.getLogger(__name__)
 
-REPEATABLE = frozenset({ActionKind.COLLECT_LOGS, ActionKind.DOCTOR})
+REPEATABLE = frozenset({ActionKind.COLLECT_LOGS, ActionKind.DOCTOR, ActionKind.FOLLOW_LOGS, ActionKind.TRY})
 """They only look."""
 WITHIN = 300.0
 """Seconds that an action may take."""

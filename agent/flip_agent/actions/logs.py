@@ -13,13 +13,14 @@ from pathlib import Path
 
 import zstandard
 
+from flip_agent.actions.logs_of_units import UNITS
 from flip_wire.actions import MOST_LOG
 
 _MOST_OF_EACH = 512 * 2**10
 """Bytes; halved until all of it is small enough."""
 _JOURNAL = (
     *("journalctl", "--no-pager", "--output=short-iso", "--lines=5000"),
-    *("--unit=flip-agent.service", "--unit=flip-train.service", "--unit=flip-inference@*.service"),
+    *UNITS,
 )
 _JOURNAL_WITHIN = 30.0
 """Seconds."""

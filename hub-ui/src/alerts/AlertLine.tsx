@@ -17,7 +17,7 @@ export function AlertLine({ alert }: { alert: Alert }) {
   return (
     <div className="flex items-start justify-between gap-3">
       <div className="min-w-0">
-        <Badge {...SEVERITY_LOOKS[severity]} title={t.alerts.severities[severity]}>
+        <Badge {...SEVERITY_LOOKS[severity]} title={t.severities[severity]}>
           {title}
         </Badge>
         <p className="ml-5.5 break-words text-muted text-xs">

@@ -3,7 +3,7 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { BellRing } from "lucide-react";
 import type { Alert } from "@/api/types";
 import { useMay } from "@/session/may";
-import { t } from "@/texts";
+import { t } from "@/texts/alerts";
 import { Badge } from "@/ui/Badge";
 import { Choices } from "@/ui/Choices";
 import { Confirm } from "@/ui/Confirm";
@@ -63,7 +63,7 @@ const COLUMNS: readonly Column<Alert>[] = [
     heading: true,
     cell: ({ severity, title, text }) => (
       <>
-        <Badge {...SEVERITY_LOOKS[severity]} title={t.alerts.severities[severity]}>
+        <Badge {...SEVERITY_LOOKS[severity]} title={t.severities[severity]}>
           {title}
         </Badge>
         <p className="ml-5.5 max-w-120 break-words text-muted text-xs">{text}</p>

@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { CircleCheck, CircleX, Clock, type LucideIcon } from "lucide-react";
 import type { Notice } from "@/api/types";
 import { count } from "@/format";
-import { t } from "@/texts";
+import { t } from "@/texts/alerts";
 import { Badge, type Tone } from "@/ui/Badge";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { Loaded } from "@/ui/Loaded";

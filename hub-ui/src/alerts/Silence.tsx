@@ -1,7 +1,7 @@
 import { useState } from "react";
 import type { Alert } from "@/api/types";
 import { duration } from "@/format";
-import { t } from "@/texts";
+import { t } from "@/texts/alerts";
 import { SelectField, TextField } from "@/ui/Field";
 import { FormDialog } from "@/ui/FormDialog";
 import { silence } from "./queries";

@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import type { AlertSilence } from "@/api/types";
 import { DeviceLink } from "@/devices/DeviceLink";
 import { useMay } from "@/session/may";
-import { t } from "@/texts";
+import { t } from "@/texts/alerts";
 import { Confirm } from "@/ui/Confirm";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { Loaded } from "@/ui/Loaded";

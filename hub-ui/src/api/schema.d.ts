@@ -1926,6 +1926,7 @@ export interface components {
          * @example {
          *       "expires_at": 1790000000,
          *       "id": "dev-3f9c2a71b5e4",
+         *       "input": "",
          *       "kind": "log",
          *       "model": "",
          *       "reason": ""
@@ -1934,6 +1935,8 @@ export interface components {
         Action: {
             expires_at: number;
             id: string;
+            /** @default  */
+            input: string;
             kind: string;
             /** @default  */
             model: string;
@@ -1944,10 +1947,11 @@ export interface components {
          * ActionKind
          * @enum {string}
          */
-        ActionKind: "restart" | "rollback" | "collect-logs" | "doctor";
+        ActionKind: "restart" | "rollback" | "collect-logs" | "doctor" | "follow-logs" | "try";
         /**
          * ActionRequest
          * @example {
+         *       "input": {},
          *       "kind": "restart",
          *       "lifetime": 3600,
          *       "model": "",
@@ -1955,6 +1959,9 @@ export interface components {
          *     }
          */
         ActionRequest: {
+            input?: {
+                [key: string]: unknown;
+            } | null;
             kind: components["schemas"]["ActionKind"];
             /** @default 3600 */
             lifetime: number;
@@ -2397,6 +2404,7 @@ export interface components {
          *         {
          *           "expires_at": 1790000000,
          *           "id": "dev-3f9c2a71b5e4",
+         *           "input": "",
          *           "kind": "log",
          *           "model": "",
          *           "reason": ""
@@ -2448,6 +2456,7 @@ export interface components {
          *           {
          *             "expires_at": 1790000000,
          *             "id": "dev-3f9c2a71b5e4",
+         *             "input": "",
          *             "kind": "log",
          *             "model": "",
          *             "reason": ""
@@ -2889,7 +2898,7 @@ export interface components {
          *       "name": "line-3-camera",
          *       "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJ1aWxkIHNlcnZlcidzIHB1YmxpYyBrZXkhISEh",
          *       "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl",
-         *       "wire_version": 4
+         *       "wire_version": 5
          *     }
          */
         EnrolRequest: {
@@ -2897,7 +2906,7 @@ export interface components {
             name: string;
             public_key: string;
             token: string;
-            /** @default 4 */
+            /** @default 5 */
             wire_version: number;
         };
         /**
@@ -8265,6 +8274,7 @@ export interface operations {
                      *         {
                      *           "expires_at": 1790000000,
                      *           "id": "dev-3f9c2a71b5e4",
+                     *           "input": "",
                      *           "kind": "log",
                      *           "model": "",
                      *           "reason": ""
@@ -8449,6 +8459,7 @@ export interface operations {
                      *             {
                      *               "expires_at": 1790000000,
                      *               "id": "dev-3f9c2a71b5e4",
+                     *               "input": "",
                      *               "kind": "log",
                      *               "model": "",
                      *               "reason": ""
@@ -8670,6 +8681,7 @@ export interface operations {
                      *           {
                      *             "expires_at": 1790000000,
                      *             "id": "dev-3f9c2a71b5e4",
+                     *             "input": "",
                      *             "kind": "log",
                      *             "model": "",
                      *             "reason": ""
@@ -8882,6 +8894,7 @@ export interface operations {
                      *           {
                      *             "expires_at": 1790000000,
                      *             "id": "dev-3f9c2a71b5e4",
+                     *             "input": "",
                      *             "kind": "log",
                      *             "model": "",
                      *             "reason": ""
@@ -9140,6 +9153,7 @@ export interface operations {
             content: {
                 /**
                  * @example {
+                 *       "input": {},
                  *       "kind": "restart",
                  *       "lifetime": 3600,
                  *       "model": "",
@@ -9311,6 +9325,7 @@ export interface operations {
                      *           {
                      *             "expires_at": 1790000000,
                      *             "id": "dev-3f9c2a71b5e4",
+                     *             "input": "",
                      *             "kind": "log",
                      *             "model": "",
                      *             "reason": ""
@@ -9805,6 +9820,7 @@ export interface operations {
                      *           {
                      *             "expires_at": 1790000000,
                      *             "id": "dev-3f9c2a71b5e4",
+                     *             "input": "",
                      *             "kind": "log",
                      *             "model": "",
                      *             "reason": ""
@@ -9974,7 +9990,7 @@ export interface operations {
                  *       "name": "line-3-camera",
                  *       "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJ1aWxkIHNlcnZlcidzIHB1YmxpYyBrZXkhISEh",
                  *       "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl",
-                 *       "wire_version": 4
+                 *       "wire_version": 5
                  *     }
                  */
                 "application/json": components["schemas"]["EnrolRequest"];

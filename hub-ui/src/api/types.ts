@@ -10,6 +10,9 @@ export type Device = Schemas["Device"];
 /** What is as its default says is left out. */
 export type DeviceBrief = Sparse<Schemas["DeviceBrief"], "id" | "name" | "status" | "enrolled_at">;
 export type HealthPoint = Schemas["HealthPoint"];
+export type Condition = Schemas["Condition"];
+export type Difference = Schemas["Difference"];
+export type ServingModel = Schemas["ServingModel"];
 export type DeviceAction = Schemas["DeviceAction"];
 export type ActionRequest = Sparse<Schemas["ActionRequest"], "kind">;
 export type EnrolmentToken = Schemas["EnrolmentToken"];

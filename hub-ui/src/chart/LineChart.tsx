@@ -1,7 +1,7 @@
 import { useEffect, useRef } from "react";
 import uPlot from "uplot";
 import { theme } from "@/app/theme";
-import { metric } from "@/format";
+import { day, metric, timeOfDay } from "@/format";
 import { colourOf } from "@/ui/colours";
 import "uplot/dist/uPlot.min.css";
 
@@ -13,8 +13,14 @@ export interface Line {
 }
 
 interface Props {
+  /** Whole numbers, or with `time` seconds since the epoch. */
   x: number[];
   lines: Line[];
+  time?: boolean;
+  /** Pixels. */
+  height?: number;
+  /** How a value of the vertical axis is written. */
+  value?: (value: number) => string;
   /** What the picture says, for those who do not see it. */
   label: string;
   /** Which point the pointer is at, or none. */
@@ -23,8 +29,9 @@ interface Props {
 
 const HEIGHT = 210;
 
-/** Lines over whole numbers; a missing value is a gap. Drawn by uPlot, drawn again when the colours change. */
-export function LineChart({ x, lines, label, onPoint }: Props) {
+/** Lines over whole numbers or time; a missing value is a gap. Drawn by uPlot, drawn again when the colours change. */
+export function LineChart(props: Props) {
+  const { x, lines, label, onPoint, time = false, height = HEIGHT, value = tickText } = props;
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const data = [x, ...lines.map((line) => line.values)] as uPlot.AlignedData;
@@ -39,14 +46,12 @@ export function LineChart({ x, lines, label, onPoint }: Props) {
     const draw = () => {
       plot.current?.destroy();
       plot.current = new uPlot(
-        options(element, lines, (index) => latest.current.onPoint(index)),
+        options(element, { lines, time, height, value }, (index) => latest.current.onPoint(index)),
         latest.current.data,
         element,
       );
     };
-    const size = new ResizeObserver(() =>
-      plot.current?.setSize({ width: element.clientWidth, height: HEIGHT }),
-    );
+    const size = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height }));
     draw();
     size.observe(element);
     const stop = theme.subscribe(draw);
@@ -60,12 +65,12 @@ export function LineChart({ x, lines, label, onPoint }: Props) {
 
   useEffect(() => plot.current?.setData(latest.current.data));
 
-  return <div ref={box} role="img" aria-label={label} style={{ minHeight: HEIGHT }} />;
+  return <div ref={box} role="img" aria-label={label} style={{ minHeight: height }} />;
 }
 
 function options(
   element: HTMLElement,
-  lines: Line[],
+  { lines, time, height, value }: Required<Pick<Props, "lines" | "time" | "height" | "value">>,
   onPoint: (index: number | null) => void,
 ): uPlot.Options {
   const colour = (name: string) => colourOf(element, name);
@@ -78,27 +83,34 @@ function options(
   };
   return {
     width: element.clientWidth,
-    height: HEIGHT,
+    height,
     padding: [8, 12, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { setScale: false }, points: { size: 8 } },
-    scales: { x: { time: false, range: (_, low, high) => around(low, high) } },
+    scales: { x: time ? { time } : { time, range: (_, low, high) => around(low, high) } },
     axes: [
-      { ...axis, grid: { show: false }, size: 26, incrs: WHOLE },
-      { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => tickText(tick)) },
+      { ...axis, grid: { show: false }, size: 26, ...(time ? { values: timeTexts } : { incrs: WHOLE }) },
+      { ...axis, size: 60, values: (_, ticks) => ticks.map(value) },
     ],
     series: [
       {},
       ...lines.map((line) => ({
         label: line.label,
         stroke: colour(line.colour),
-        width: 2,
-        points: { show: true, size: 6, fill: colour("surface") },
+        width: time ? 1.5 : 2,
+        points: { show: !time, size: 6, fill: colour("surface") },
         spanGaps: false,
       })),
     ],
     hooks: { setCursor: [(self) => onPoint(self.cursor.idx ?? null)] },
   };
+}
+
+const DAY = 24 * 3600;
+
+/** Days where the marks are days apart, else times of day. */
+function timeTexts(_: uPlot, at: number[], __: number, ___: number, apart: number): string[] {
+  return at.map(apart >= DAY ? day : timeOfDay);
 }
 
 const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];

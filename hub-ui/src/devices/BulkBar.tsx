@@ -1,9 +1,11 @@
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import type { DeviceBrief } from "@/api/types";
 import { count } from "@/format";
 import { t } from "@/texts";
 import { Button } from "@/ui/Button";
-import { BulkDialog, type Operation } from "./BulkDialog";
+import type { Operation } from "./BulkDialog";
+
+const BulkDialog = lazy(() => import("./BulkDialog").then((module) => ({ default: module.BulkDialog })));
 
 interface Props {
   shown: readonly DeviceBrief[];
@@ -46,7 +48,9 @@ export function BulkBar({ shown, selected, select }: Props) {
         {t.devices.bulk.none}
       </Button>
       {operation && (
-        <BulkDialog key={operation} operation={operation} devices={devices} close={() => operate(null)} />
+        <Suspense>
+          <BulkDialog key={operation} operation={operation} devices={devices} close={() => operate(null)} />
+        </Suspense>
       )}
     </section>
   );

@@ -1,7 +1,7 @@
 import { CircleCheck, CircleHelp, CircleSlash, type LucideIcon, TriangleAlert } from "lucide-react";
 import type { Device, DeviceStatus } from "@/api/types";
 import { bytes, clock } from "@/format";
-import { t } from "@/texts";
+import { t } from "@/texts/device";
 import { Badge, type Tone } from "@/ui/Badge";
 import { useNow } from "@/ui/Time";
 

@@ -1,26 +1,23 @@
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Cpu } from "lucide-react";
-import { useMemo, useState } from "react";
-import type { Device } from "@/api/types";
+import { lazy, Suspense, useMemo, useState } from "react";
 import { count } from "@/format";
 import { useMay } from "@/session/may";
 import { t } from "@/texts";
 import { Button, buttonLook } from "@/ui/Button";
 import { Command } from "@/ui/Command";
-import type { Column } from "@/ui/DataTable";
 import { Empty } from "@/ui/Empty";
-import { Loaded } from "@/ui/Loaded";
+import { Loaded, Waiting } from "@/ui/Loaded";
 import { Page } from "@/ui/Page";
-import { VirtualTable } from "@/ui/VirtualTable";
 import { BulkBar } from "./BulkBar";
-import { COLUMNS } from "./columns";
 import { Filters } from "./Filters";
 import { FleetMap } from "./FleetMap";
-import { type DeviceFilter, matching } from "./filter";
+import { matching } from "./filter";
 import { type Fleet, fleetQuery } from "./fleet";
-import { devicePagesQuery } from "./queries";
 import { useDeviceFilter } from "./use-filter";
+
+const DeviceTable = lazy(() => import("./DeviceTable").then((module) => ({ default: module.DeviceTable })));
 
 export function DevicesPage() {
   const query = useQuery(fleetQuery);
@@ -38,7 +35,7 @@ export function DevicesPage() {
 function EnrolLink() {
   return (
     <Link to="/enrol" className={buttonLook("main")}>
-      {t.enrol.action}
+      {t.enrolDevices}
     </Link>
   );
 }
@@ -61,61 +58,17 @@ function Devices({ fleet }: { fleet: Fleet }) {
       ) : (
         <>
           {mayOperate && <BulkBar shown={shown} selected={selected} select={select} />}
-          <Pages
-            filter={filter}
-            total={shown.length}
-            {...(mayOperate && { selection: { selected, select } })}
-          />
+          <Suspense fallback={<Waiting />}>
+            <DeviceTable
+              filter={filter}
+              total={shown.length}
+              {...(mayOperate && { selection: { selected, select } })}
+            />
+          </Suspense>
         </>
       )}
     </>
   );
-}
-
-export interface Selection {
-  selected: ReadonlySet<string>;
-  select: (ids: ReadonlySet<string>) => void;
-}
-
-function Pages({ filter, total, selection }: { filter: DeviceFilter; total: number; selection?: Selection }) {
-  const query = useInfiniteQuery(devicePagesQuery(filter));
-  const columns = selection ? [selecting(selection), ...COLUMNS] : COLUMNS;
-  return (
-    <Loaded query={query}>
-      {({ pages }) => (
-        <VirtualTable
-          caption={t.devices.caption}
-          columns={columns}
-          rows={pages.flatMap(({ devices }) => devices)}
-          rowKey={(device) => device.id}
-          total={total}
-          onEnd={query.fetchNextPage}
-        />
-      )}
-    </Loaded>
-  );
-}
-
-function selecting({ selected, select }: Selection): Column<Device> {
-  return {
-    id: "select",
-    header: t.devices.select,
-    cell: ({ id, name }) => (
-      <input
-        type="checkbox"
-        aria-label={t.devices.selectOne(name)}
-        checked={selected.has(id)}
-        onChange={() => select(toggled(selected, id))}
-        className="size-4 accent-accent-fill"
-      />
-    ),
-  };
-}
-
-function toggled(selected: ReadonlySet<string>, id: string): ReadonlySet<string> {
-  const after = new Set(selected);
-  if (!after.delete(id)) after.add(id);
-  return after;
 }
 
 function NoDevices() {
@@ -124,7 +77,7 @@ function NoDevices() {
     <Empty icon={Cpu} title={t.devices.empty.title} text={t.devices.empty.text}>
       {mayEnrol && (
         <Link to="/enrol" className={buttonLook("main")}>
-          {t.enrol.action}
+          {t.enrolDevices}
         </Link>
       )}
       <Command where={t.devices.empty.onHub} text="flip-hub enrolment-tokens create" />

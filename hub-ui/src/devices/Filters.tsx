@@ -1,12 +1,13 @@
 import { LayoutGrid, List, Search } from "lucide-react";
-import { useMemo } from "react";
+import { lazy, Suspense, useMemo } from "react";
 import { count } from "@/format";
 import { t } from "@/texts";
 import { LOOKS } from "./DeviceState";
 import { countByStatus, isFiltered, labelsOf, STATUSES } from "./filter";
 import type { Fleet } from "./fleet";
-import { SavedViews } from "./SavedViews";
 import { useDeviceFilter } from "./use-filter";
+
+const SavedViews = lazy(() => import("./SavedViews").then((module) => ({ default: module.SavedViews })));
 
 const TEXT = {
   ok: "text-ok",
@@ -61,7 +62,9 @@ export function Filters({ fleet, shown }: { fleet: Fleet; shown: number }) {
       <LabelChoice kind="site" labels={labels.site} />
       <LabelChoice kind="tag" labels={labels.tag} />
       <LabelChoice kind="group" labels={labels.group} />
-      <SavedViews />
+      <Suspense>
+        <SavedViews />
+      </Suspense>
       <div className="ml-auto flex items-center gap-3">
         {isFiltered(filter) && <span className="text-muted">{t.devices.shown(count(shown))}</span>}
         <ViewSwitch />

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import type { DeclaredGap } from "@/api/types";
 import { count } from "@/format";
-import { t } from "@/texts";
+import { t } from "@/texts/device";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { Loaded } from "@/ui/Loaded";
 import { Section } from "@/ui/Page";

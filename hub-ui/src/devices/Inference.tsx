@@ -1,6 +1,6 @@
 import type { Device, ModelTraffic } from "@/api/types";
 import { count, milliseconds } from "@/format";
-import { t } from "@/texts";
+import { t } from "@/texts/device";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { Section } from "@/ui/Page";
 

@@ -4,6 +4,7 @@ import { count } from "@/format";
 import { t } from "@/texts";
 import type { Column } from "@/ui/DataTable";
 import { Ago } from "@/ui/Time";
+import { USUAL } from "./Backlog";
 import { DeviceState } from "./DeviceState";
 import { Serving } from "./Serving";
 
@@ -37,7 +38,7 @@ export const COLUMNS: readonly Column<Device>[] = [
     id: "backlog",
     header: t.devices.columns.backlog,
     align: "right",
-    cell: (device) => <Backlog device={device} />,
+    cell: (device) => <BacklogCell device={device} />,
   },
   {
     id: "dropped",
@@ -66,10 +67,7 @@ function Training({ device }: { device: Device }) {
   );
 }
 
-/** A backlog up to this is a device between two heartbeats, not news. */
-const USUAL = 100;
-
-function Backlog({ device }: { device: Device }) {
+function BacklogCell({ device }: { device: Device }) {
   const report = device.health;
   if (!report || device.status === "revoked") return <span className="text-muted">{t.none}</span>;
   const oldest = report.outbox_oldest;

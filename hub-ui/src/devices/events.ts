@@ -1,6 +1,6 @@
 import type { DeviceEvent, Span } from "@/api/types";
 import { brief } from "@/format";
-import { t } from "@/texts";
+import { t } from "@/texts/device";
 
 /** The words of an event for people: its text, reason or step; nothing where it has none. */
 export function wordsOf(event: DeviceEvent): string {
@@ -29,7 +29,7 @@ function rolloutText([rollout, ...parts]: Span[]): string {
 /** What says every half minute how a device is stands on the page already, and a message's spans on its run's. */
 export function isNews(event: DeviceEvent): boolean {
   if (event.kind === "spans") return !(event.body as { message_id?: string }).message_id;
-  return event.kind !== "health" && event.kind !== "state";
+  return !["health", "state", "log"].includes(event.kind);
 }
 
 /** `offset`: seconds to add to the device's clock to get the hub's. */

@@ -22,3 +22,7 @@ export interface Labels {
 export function label(id: string, body: Labels): Promise<Device> {
   return answered(hub.PATCH("/api/v1/devices/{device}", { params: { path: { device: id } }, body }));
 }
+
+export function clearClone(id: string): Promise<Device> {
+  return answered(hub.DELETE("/api/v1/devices/{device}/clone", { params: { path: { device: id } } }));
+}

@@ -1,11 +1,12 @@
 import { type InfiniteData, infiniteQueryOptions } from "@tanstack/react-query";
 import { answered, hub, nextCursor } from "@/api/client";
-import type { DeclaredGap, Device, DeviceEvent } from "@/api/types";
-import type { Frame } from "@/live/frame";
-import { caughtUp, freshWhileLive, liveQuery, polledQuery } from "@/live/query";
+import type { Contribution, DeclaredGap, Device, DeviceAction, DeviceEvent, HealthPoint } from "@/api/types";
+import type { Frame, Listing } from "@/live/frame";
+import { caughtUp, freshWhileLive, liveQuery, pushedQuery } from "@/live/query";
 import { isNews } from "./events";
 import { byName, type DeviceFilter, fits } from "./filter";
 import { briefOf } from "./fleet";
+import { SPANS, type SpanName } from "./vitals/series";
 
 export const deviceQuery = (id: string) =>
   liveQuery<Device>(
@@ -100,21 +101,84 @@ function change(data: Pages, at: number, devices: (before: Device[]) => Device[]
 const NEWEST = 1000;
 const SHOWN = 50;
 
+/** A list of this device that is too long for a frame has grown. */
+function grew(of: Listing, id: string): (frame: Frame) => boolean {
+  return (frame) => frame.topic === "grew" && frame.data.of === of && frame.data.id === id;
+}
+
 /** The newest of a device that are news. */
 export const deviceEventsQuery = (id: string) =>
-  polledQuery<DeviceEvent[]>(["devices", id, "events"], async (signal) => {
-    const params = { path: { device: id }, query: { limit: NEWEST } };
-    const events = await answered(hub.GET("/api/v1/devices/{device}/events", { params, signal }));
-    return events.filter(isNews).slice(0, SHOWN);
-  });
+  pushedQuery<DeviceEvent[]>(
+    ["devices", id, "events"],
+    async (signal) => {
+      const params = { path: { device: id }, query: { limit: NEWEST } };
+      const events = await answered(hub.GET("/api/v1/devices/{device}/events", { params, signal }));
+      return events.filter(isNews).slice(0, SHOWN);
+    },
+    grew("events", id),
+  );
+
+/** Log lines that it has sent, newest first. */
+export const logLinesQuery = (id: string) =>
+  pushedQuery<DeviceEvent[]>(
+    ["devices", id, "log"],
+    (signal) => {
+      const params = { path: { device: id }, query: { limit: SHOWN, kind: "log" } };
+      return answered(hub.GET("/api/v1/devices/{device}/events", { params, signal }));
+    },
+    grew("events", id),
+  );
 
 /** What a device had to drop, newest first. */
 export const gapsQuery = (id: string) =>
-  polledQuery<DeclaredGap[]>(
+  pushedQuery<DeclaredGap[]>(
     ["devices", id, "gaps"],
     (signal) => {
       const params = { path: { device: id }, query: { limit: SHOWN } };
       return answered(hub.GET("/api/v1/devices/{device}/gaps", { params, signal }));
     },
-    (frame) => frame.topic === "grew" && frame.data.of === "gaps" && frame.data.id === id,
+    grew("gaps", id),
+  );
+
+/** What it was asked to do, newest first. */
+export const actionsQuery = (id: string) =>
+  pushedQuery<DeviceAction[]>(
+    ["devices", id, "actions"],
+    (signal) => {
+      const params = { path: { device: id }, query: { limit: SHOWN } };
+      return answered(hub.GET("/api/v1/devices/{device}/actions", { params, signal }));
+    },
+    grew("actions", id),
+  );
+
+/** What it contributed to runs, newest first. */
+export const deviceContributionsQuery = (id: string) =>
+  pushedQuery<Contribution[]>(
+    ["devices", id, "contributions"],
+    (signal) => {
+      const params = { path: { device: id }, query: { limit: SHOWN } };
+      return answered(hub.GET("/api/v1/devices/{device}/contributions", { params, signal }));
+    },
+    (frame) => frame.topic === "round" && frame.data.sampled.includes(id),
+  );
+
+export interface Vitals {
+  points: HealthPoint[];
+  since: number;
+  until: number;
+}
+
+/** Its health over a span that ends now; each of its heartbeats brings more of it. */
+export const vitalsQuery = (id: string, span: SpanName) =>
+  pushedQuery<Vitals>(
+    ["devices", id, "vitals", span],
+    async (signal) => {
+      const { seconds, step } = SPANS[span];
+      const until = Date.now() / 1000;
+      const since = until - seconds;
+      const params = { path: { device: id }, query: { since, step } };
+      const points = await answered(hub.GET("/api/v1/devices/{device}/health", { params, signal }));
+      return { points, since, until };
+    },
+    (frame) => frame.topic === "device" && frame.data.id === id,
   );

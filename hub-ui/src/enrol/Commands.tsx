@@ -1,6 +1,6 @@
 import { Tabs } from "@base-ui/react/tabs";
 import type { EnrolmentToken } from "@/api/types";
-import { t } from "@/texts";
+import { t } from "@/texts/enrol";
 import { Command } from "@/ui/Command";
 import { commandFor, WAYS } from "./commands";
 

@@ -1,7 +1,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import type { EnrolmentToken } from "@/api/types";
-import { t } from "@/texts";
+import { t } from "@/texts/enrol";
 import { BackLink } from "@/ui/BackLink";
 import { Button } from "@/ui/Button";
 import { Card } from "@/ui/Card";
@@ -17,7 +17,7 @@ import { Waiting } from "./Waiting";
 export function EnrolPage() {
   const [token, setToken] = useState<EnrolmentToken | null>(null);
   return (
-    <Page title={t.enrol.title} above={<BackLink to="/devices">{t.device.back}</BackLink>}>
+    <Page title={t.enrol.title} above={<BackLink to="/devices">{t.back.devices}</BackLink>}>
       <div className="max-w-4xl space-y-6">
         <Card title={t.enrol.first}>
           {token ? <Made token={token} again={() => setToken(null)} /> : <TokenForm made={setToken} />}

@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import type { ListedToken } from "@/api/types";
 import { queryClient } from "@/app/query-client";
 import { count } from "@/format";
-import { t } from "@/texts";
+import { t } from "@/texts/enrol";
 import { Confirm } from "@/ui/Confirm";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { Loaded } from "@/ui/Loaded";

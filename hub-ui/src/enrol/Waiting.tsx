@@ -4,7 +4,7 @@ import type { EnrolmentToken } from "@/api/types";
 import { DeviceLink } from "@/devices/DeviceLink";
 import { DeviceState } from "@/devices/DeviceState";
 import { count } from "@/format";
-import { t } from "@/texts";
+import { t } from "@/texts/enrol";
 import { Badge } from "@/ui/Badge";
 import { Loaded } from "@/ui/Loaded";
 import { Ago } from "@/ui/Time";

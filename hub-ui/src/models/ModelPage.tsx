@@ -7,7 +7,7 @@ import { bytes, count, metric } from "@/format";
 import { Rollouts } from "@/rollouts/Rollouts";
 import { RollOut } from "@/rollouts/start/RollOut";
 import { useMay } from "@/session/may";
-import { t } from "@/texts";
+import { t } from "@/texts/model";
 import { BackLink } from "@/ui/BackLink";
 import { Badge } from "@/ui/Badge";
 import { type Column, DataTable } from "@/ui/DataTable";
@@ -21,7 +21,7 @@ export function ModelPage() {
   const { name } = useParams({ from: "/signed-in/models/$name" });
   const query = useQuery(versionsQuery(name));
   return (
-    <Page title={name} above={<BackLink to="/models">{t.model.back}</BackLink>}>
+    <Page title={name} above={<BackLink to="/models">{t.back.models}</BackLink>}>
       <Loaded query={query}>{(versions) => <Versions versions={versions} />}</Loaded>
       <Rollouts model={name} />
     </Page>

@@ -1,5 +1,5 @@
 import type { ModelVersion } from "@/api/types";
-import { t } from "@/texts";
+import { t } from "@/texts/model";
 import { Confirm } from "@/ui/Confirm";
 import { promote } from "./queries";
 

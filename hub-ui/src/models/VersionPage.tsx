@@ -4,7 +4,7 @@ import type { Contributor, Deployment, Lineage } from "@/api/types";
 import { DeviceLink } from "@/devices/DeviceLink";
 import { bytes, count } from "@/format";
 import { RolloutState } from "@/rollouts/RolloutState";
-import { t } from "@/texts";
+import { t } from "@/texts/model";
 import { BackLink } from "@/ui/BackLink";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { Fact } from "@/ui/Fact";

@@ -131,7 +131,7 @@ function NoFleet() {
     <Empty icon={Cpu} title={t.devices.empty.title} text={t.devices.empty.text}>
       {mayEnrol && (
         <Link to="/enrol" className={buttonLook("main")}>
-          {t.enrol.action}
+          {t.enrolDevices}
         </Link>
       )}
       <Command where={t.devices.empty.onHub} text="flip-hub enrolment-tokens create" />

@@ -1,6 +1,6 @@
 import type { Rollout } from "@/api/types";
 import { useMay } from "@/session/may";
-import { t } from "@/texts";
+import { t } from "@/texts/rollouts";
 import { Confirm } from "@/ui/Confirm";
 import { type Decision, decide } from "./queries";
 

@@ -1,6 +1,6 @@
 import { CircleCheck, CircleX, Clock, type LucideIcon } from "lucide-react";
 import type { Check } from "@/api/types";
-import { t } from "@/texts";
+import { t } from "@/texts/rollouts";
 import { Badge, type Tone } from "@/ui/Badge";
 import { type Column, DataTable } from "@/ui/DataTable";
 

@@ -3,7 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { CircleCheck, CircleX, Clock, LoaderCircle, type LucideIcon, Undo2, Unplug } from "lucide-react";
 import type { RingDevice, Standing } from "@/api/types";
 import { count } from "@/format";
-import { t } from "@/texts";
+import { t } from "@/texts/rollouts";
 import { Badge, type Tone } from "@/ui/Badge";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { Loaded } from "@/ui/Loaded";

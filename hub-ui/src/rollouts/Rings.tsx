@@ -1,7 +1,7 @@
 import { Circle, CircleCheck, CircleDot, CircleX, type LucideIcon } from "lucide-react";
 import type { RingProgress, RingState } from "@/api/types";
 import { clock, count } from "@/format";
-import { t } from "@/texts";
+import { t } from "@/texts/rollouts";
 import { Badge, type Tone } from "@/ui/Badge";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { Ago, useNow } from "@/ui/Time";

@@ -1,7 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import type { Rollout } from "@/api/types";
 import { count, metric, milliseconds } from "@/format";
-import { t } from "@/texts";
+import { t } from "@/texts/rollouts";
 import { Fact } from "@/ui/Fact";
 import { ClockTime } from "@/ui/Time";
 

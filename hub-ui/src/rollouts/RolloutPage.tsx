@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
 import { CirclePause, CircleX } from "lucide-react";
 import type { Rollout } from "@/api/types";
-import { t } from "@/texts";
+import { t } from "@/texts/rollouts";
 import { BackLink } from "@/ui/BackLink";
 import { Callout } from "@/ui/Callout";
 import { Loaded } from "@/ui/Loaded";

@@ -1,6 +1,6 @@
 import { CircleCheck, CirclePause, CircleX, LoaderCircle, type LucideIcon } from "lucide-react";
 import type { RolloutStatus } from "@/api/types";
-import { t } from "@/texts";
+import { t } from "@/texts/rollouts";
 import { Badge, type Tone } from "@/ui/Badge";
 
 const LOOKS: Record<RolloutStatus, { tone: Tone; icon: LucideIcon; spinning?: boolean }> = {

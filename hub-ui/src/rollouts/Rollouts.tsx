@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { Rollout } from "@/api/types";
 import { count } from "@/format";
-import { t } from "@/texts";
+import { t } from "@/texts/rollouts";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { Loaded } from "@/ui/Loaded";
 import { Section } from "@/ui/Page";
@@ -18,9 +18,9 @@ export function Rollouts({ model }: { model: string }) {
     <Loaded query={query} silent>
       {(rollouts) =>
         rollouts.length > 0 && (
-          <Section title={t.model.rollouts}>
+          <Section title={t.rollouts.title}>
             <DataTable
-              caption={t.model.rolloutsCaption}
+              caption={t.rollouts.caption}
               columns={COLUMNS}
               rows={rollouts}
               rowKey={(rollout) => rollout.id}

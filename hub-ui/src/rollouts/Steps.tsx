@@ -1,5 +1,5 @@
 import type { Step } from "@/api/types";
-import { t } from "@/texts";
+import { t } from "@/texts/rollouts";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { ClockTime } from "@/ui/Time";
 

@@ -1,6 +1,6 @@
 /** What a page says of rings; without React. */
 import type { RingDevice, RingProgress, Standing } from "@/api/types";
-import { t } from "@/texts";
+import { t } from "@/texts/rollouts";
 
 const percent = new Intl.NumberFormat(globalThis.navigator?.languages ?? ["en"], {
   style: "percent",

@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import type { LateContribution } from "@/api/types";
 import { DeviceLink } from "@/devices/DeviceLink";
 import { bytes, count, duration } from "@/format";
-import { t } from "@/texts";
+import { t } from "@/texts/run";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { Loaded } from "@/ui/Loaded";
 import { Section } from "@/ui/Page";

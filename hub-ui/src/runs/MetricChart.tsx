@@ -1,6 +1,6 @@
 import { lazy, Suspense, useState } from "react";
 import { metric } from "@/format";
-import { t } from "@/texts";
+import { t } from "@/texts/run";
 import { type Column, DataTable } from "@/ui/DataTable";
 import type { Chart, Curve, Origin } from "./metrics";
 
@@ -48,7 +48,7 @@ export function MetricChart({ chart }: { chart: Chart }) {
         />
       </Suspense>
       <details className="mt-2">
-        <summary className="cursor-pointer text-muted text-xs">{t.run.data}</summary>
+        <summary className="cursor-pointer text-muted text-xs">{t.data}</summary>
         <div className="mt-2">
           <DataTable
             caption={t.run.chartCaption(chart.name)}

@@ -1,6 +1,6 @@
 import type { PrivacySpent } from "@/api/types";
 import { figure } from "@/format";
-import { t } from "@/texts";
+import { t } from "@/texts/run";
 import { Fact } from "@/ui/Fact";
 
 /** How much of a private run's budget is spent, and will be when all its rounds are done. */

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import type { ReceiptSeal, Run } from "@/api/types";
 import { count } from "@/format";
-import { t } from "@/texts";
+import { t } from "@/texts/run";
 import { Command } from "@/ui/Command";
 import { Fact } from "@/ui/Fact";
 import { Loaded } from "@/ui/Loaded";

@@ -2,7 +2,7 @@ import { Link } from "@tanstack/react-router";
 import type { Round } from "@/api/types";
 import { useDeviceNames } from "@/devices/fleet";
 import { count, metric } from "@/format";
-import { t } from "@/texts";
+import { t } from "@/texts/run";
 import { type Column, DataTable } from "@/ui/DataTable";
 import type { Chart } from "./metrics";
 import { Took } from "./Took";

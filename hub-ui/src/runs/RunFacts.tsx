@@ -1,6 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import type { Run } from "@/api/types";
-import { t } from "@/texts";
+import { t } from "@/texts/run";
 import { Fact } from "@/ui/Fact";
 import { ClockTime } from "@/ui/Time";
 import { Privacy } from "./Privacy";

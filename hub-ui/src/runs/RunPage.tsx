@@ -3,7 +3,7 @@ import { useParams } from "@tanstack/react-router";
 import { CircleX, TriangleAlert } from "lucide-react";
 import type { RunDetail } from "@/api/types";
 import { modelOfApp } from "@/models/name";
-import { t } from "@/texts";
+import { t } from "@/texts/run";
 import { BackLink } from "@/ui/BackLink";
 import { Callout } from "@/ui/Callout";
 import { Confirm } from "@/ui/Confirm";
@@ -30,7 +30,7 @@ export function RunPage() {
   return (
     <Page
       title={run?.app ?? id}
-      above={<BackLink to="/runs">{t.run.back}</BackLink>}
+      above={<BackLink to="/runs">{t.back.runs}</BackLink>}
       aside={run && <RunState status={run.status} />}
       actions={
         run &&

@@ -42,7 +42,7 @@ export function RunsPage() {
 function StartLink() {
   return (
     <Link to="/runs/new" className={buttonLook("main")}>
-      {t.start.action}
+      {t.startRun}
     </Link>
   );
 }

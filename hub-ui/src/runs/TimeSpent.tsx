@@ -4,7 +4,7 @@ import type { Run } from "@/api/types";
 import { DeviceLink } from "@/devices/DeviceLink";
 import { useDeviceNames } from "@/devices/fleet";
 import { brief, count } from "@/format";
-import { t } from "@/texts";
+import { t } from "@/texts/run";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { Loaded } from "@/ui/Loaded";
 import { Section } from "@/ui/Page";

@@ -3,7 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { CircleDashed } from "lucide-react";
 import type { Absent, Run } from "@/api/types";
 import { count } from "@/format";
-import { t } from "@/texts";
+import { t } from "@/texts/run";
 import { Callout } from "@/ui/Callout";
 import { ClockTime } from "@/ui/Time";
 import { turnoutQuery } from "./queries";

@@ -17,6 +17,11 @@ export function Loaded<T>({
   if (query.data !== undefined) return children(query.data);
   if (query.isError) return <Problems error={query.error} retry={() => void query.refetch()} />;
   if (silent) return null;
+  return <Waiting />;
+}
+
+/** In place of what is on its way. */
+export function Waiting() {
   return (
     <div role="status" aria-label={t.loading} className="animate-pulse-soft space-y-2.5">
       {["w-full", "w-11/12", "w-4/5"].map((width) => (

@@ -1,7 +1,7 @@
 """Actions as the API takes and shows them."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
@@ -29,8 +29,10 @@ OPEN = (ActionState.QUEUED, ActionState.DELIVERED)
 class ActionRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kind: ActionKind
     model: Annotated[str, Meta(max_length=128)] = ""
-    """To roll back; may be left out where the device serves one."""
+    """To roll back or try; may be left out where the device serves one."""
     reason: Annotated[str, Meta(max_length=500)] = ""
+    input: dict[str, Any] | None = None
+    """To try a model with: a request of the Open Inference Protocol (`inputs`), at most 64 KiB."""
     lifetime: float = 3600.0
     """Seconds until it is too late to begin, at most 30 days."""
 

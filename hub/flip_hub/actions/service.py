@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Sequence
 
+import msgspec
 import zstandard
 
 from flip_hub.actions.schemas import LONGEST_LIFETIME, ActionRequest, ActionState, DeviceAction
@@ -18,7 +19,7 @@ from flip_hub.devices.record import OpenAction
 from flip_hub.devices.service import DeviceService
 from flip_hub.live import ListGrew, Listing, LiveHub, More
 from flip_hub.problem import Conflict, NotFound, TooLarge, Unprocessable
-from flip_wire.actions import Action, ActionId, ActionKind, ActionResult, Outcome
+from flip_wire.actions import MOST_INPUT, Action, ActionId, ActionKind, ActionResult, Outcome
 from flip_wire.fleet import DeviceId
 
 MOST_OPEN = 16
@@ -47,8 +48,13 @@ class ActionService:
         """Raises `NotFound`, `Unprocessable`, or `Conflict` for a device that was revoked or has too many to do."""
         if not 0 < wanted.lifetime <= LONGEST_LIFETIME:
             raise Unprocessable("lifetime must be more than 0 seconds and at most 30 days", hint="3600 is an hour")
-        if wanted.model and wanted.kind is not ActionKind.ROLLBACK:
-            raise Unprocessable("only a rollback is of a model", hint="leave model out")
+        if wanted.model and wanted.kind not in (ActionKind.ROLLBACK, ActionKind.TRY):
+            raise Unprocessable("only a rollback and a trial are of a model", hint="leave model out")
+        if (wanted.input is not None) != (wanted.kind is ActionKind.TRY):
+            raise Unprocessable("a trial needs an input, and nothing else takes one", hint='{"inputs": [...]}')
+        given = "" if wanted.input is None else msgspec.json.encode(wanted.input).decode()
+        if len(given) > MOST_INPUT:
+            raise Unprocessable(f"an input of more than {MOST_INPUT} characters", hint="ask the device's own server")
         device = await self._devices.get(device_id)
         if device.revoked:
             raise Conflict(f"{device.name} is revoked", hint="it hears nothing any more")
@@ -66,7 +72,12 @@ class ActionService:
         )
         await self._store.add(action)
         sent = Action(
-            id=action.id, kind=action.kind, expires_at=action.expires_at, model=action.model, reason=action.reason
+            id=action.id,
+            kind=action.kind,
+            expires_at=action.expires_at,
+            model=action.model,
+            reason=action.reason,
+            input=given,
         )
         if not await self._devices.open_action(device_id, OpenAction(action=sent, since=now), MOST_OPEN):
             await self._store.expire(action, "the device had too many to do", now)

@@ -3,6 +3,10 @@
 import argparse
 import sys
 import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from flip_hub.actions.schemas import OPEN, ActionRequest, DeviceAction
 from flip_hub.client import HubApi
@@ -19,10 +23,11 @@ _LOOK_EVERY = 1.0
 def add_parser(add: AddParser) -> None:
     """Below `devices`."""
     action = add_group(add, "action", "have a device do something once")
-    asking = add_command(action, "ask", ask, "restart it, roll its model back, collect its logs, run its doctor")
+    asking = add_command(action, "ask", ask, "restart it, roll a model back or try it, look at its logs")
     asking.add_argument("id", metavar="DEVICE")
     asking.add_argument("kind", choices=[kind.value for kind in ActionKind])
-    asking.add_argument("--model", default="", metavar="NAME", help="to roll back, where the device serves several")
+    asking.add_argument("--model", default="", metavar="NAME", help="to roll back or try, where it serves several")
+    asking.add_argument("--input", type=Path, metavar="FILE", help='JSON to try a model with: {"inputs": [...]}')
     asking.add_argument("--reason", default="", metavar="TEXT")
     asking.add_argument("--lifetime", type=float, default=3600.0, metavar="SECONDS", help="until it is too late (3600)")
     asking.add_argument("--follow", action="store_true", help="wait for what comes of it")
@@ -40,13 +45,26 @@ def add_parser(add: AddParser) -> None:
 
 def ask(options: argparse.Namespace) -> None:
     wanted = ActionRequest(
-        kind=ActionKind(options.kind), model=options.model, reason=options.reason, lifetime=options.lifetime
+        kind=ActionKind(options.kind),
+        model=options.model,
+        reason=options.reason,
+        input=None if options.input is None else _input(options.input),
+        lifetime=options.lifetime,
     )
     with the_hub() as hub:
         action = hub.ask_action(options.id, wanted)
         if options.follow:
             action = _followed(hub, action)
     _show(options, action)
+
+
+def _input(path: Path) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except OSError as error:
+        raise Rejected(f"cannot read {path}: {error.strerror}") from error
+    except msgspec.MsgspecError as error:
+        raise Rejected(f"{path} is no JSON object: {error}", hint='it holds {"inputs": [...]}') from error
 
 
 def show_all(options: argparse.Namespace) -> None:

@@ -40,7 +40,7 @@ class ContributionController(Controller):
 class DeviceContributionController(Controller):
     path = "/api/v1/devices/{device:str}/contributions"
     tags = ("devices",)
-    guards = (needs(Permission.RUNS_READ), needs(Permission.DEVICES_READ))
+    guards = (needs(Permission.RUNS_READ),)
 
     @get()
     async def list_device_contributions(

@@ -22,6 +22,9 @@ from flip_wire.fleet import DeviceId
 from flip_wire.spans import Spans
 from flip_wire.telemetry import BatchAccepted, Gap
 
+_SHOWN = frozenset({"health", "state"})
+"""Kinds of events that a frame of their device tells."""
+
 
 class Results(Protocol):
     """Who keeps what came of actions."""
@@ -93,6 +96,8 @@ class TelemetryService:
         return BatchAccepted(priority=checked.batch.priority, up_to=max([event.seq for event in events]))
 
     def _tell(self, device_id: DeviceId, checked: CheckedBatch) -> None:
+        if any(event.kind not in _SHOWN for event in checked.batch.events):
+            self._live.publish(ListGrew(data=More(of=Listing.EVENTS, id=device_id)))
         if checked.of(Gap):
             self._live.publish(ListGrew(data=More(of=Listing.GAPS, id=device_id)))
         for run_id in {body.run_id for _, body in checked.of(Spans)} - {""}:

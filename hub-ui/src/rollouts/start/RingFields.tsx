@@ -1,6 +1,6 @@
 import { X } from "lucide-react";
 import { count } from "@/format";
-import { t } from "@/texts";
+import { t } from "@/texts/rollouts";
 import { IconButton } from "@/ui/Button";
 import { TextField } from "@/ui/Field";
 import type { RingRow } from "./request";

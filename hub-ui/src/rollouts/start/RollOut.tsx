@@ -1,7 +1,7 @@
 import { Dialog } from "@base-ui/react/dialog";
 import { useState } from "react";
 import type { ModelVersion } from "@/api/types";
-import { t } from "@/texts";
+import { t } from "@/texts/rollouts";
 import { buttonLook } from "@/ui/Button";
 import { RolloutForm } from "./RolloutForm";
 

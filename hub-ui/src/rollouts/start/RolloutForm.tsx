@@ -3,7 +3,7 @@ import { useMutation } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { type FormEvent, useEffect, useState } from "react";
 import { asProblem } from "@/api/problem";
-import { t } from "@/texts";
+import { t } from "@/texts/rollouts";
 import { Button, buttonLook } from "@/ui/Button";
 import { CheckField, TextField } from "@/ui/Field";
 import { Fold } from "@/ui/Fold";
@@ -69,7 +69,7 @@ export function RolloutForm({ model, version }: { model: string; version: number
                   label={words.gateFields[gate] ?? gate}
                   error={wrong[`gates.${gate}`]}
                   value={gates[gate] ?? ""}
-                  placeholder={t.start.byDefault(fallback)}
+                  placeholder={t.byDefault(fallback)}
                   inputMode="decimal"
                   onChange={(value) => setGates({ ...gates, [gate]: value })}
                 />

@@ -36,7 +36,7 @@ function Input({ field, form }: { field: Field; form: Form }) {
       {...words}
       value={value}
       onChange={change}
-      {...(fallback && { placeholder: t.start.byDefault(fallback) })}
+      {...(fallback && { placeholder: t.byDefault(fallback) })}
       {...(number && { inputMode: kind === "int" ? "numeric" : "decimal" })}
       required={field.required ?? false}
     />

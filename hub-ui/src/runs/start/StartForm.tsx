@@ -5,7 +5,7 @@ import { type FormEvent, useEffect, useState } from "react";
 import { asProblem } from "@/api/problem";
 import type { App, Run } from "@/api/types";
 import { count, figure } from "@/format";
-import { t } from "@/texts";
+import { t } from "@/texts/start";
 import { Button } from "@/ui/Button";
 import { Callout } from "@/ui/Callout";
 import { Fold } from "@/ui/Fold";

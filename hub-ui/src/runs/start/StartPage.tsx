@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Waypoints } from "lucide-react";
 import type { App } from "@/api/types";
-import { t } from "@/texts";
+import { t } from "@/texts/start";
 import { BackLink } from "@/ui/BackLink";
 import { Command } from "@/ui/Command";
 import { Empty } from "@/ui/Empty";
@@ -13,7 +13,7 @@ import { StartForm } from "./StartForm";
 export function StartPage() {
   const query = useQuery(appsQuery);
   return (
-    <Page title={t.start.title} above={<BackLink to="/runs">{t.run.back}</BackLink>}>
+    <Page title={t.start.title} above={<BackLink to="/runs">{t.back.runs}</BackLink>}>
       <Loaded query={query}>
         {(apps: App[]) =>
           apps.length === 0 ? (

@@ -1,5 +1,5 @@
 import type { StrategySchema } from "@/api/types";
-import { t } from "@/texts";
+import { t } from "@/texts/start";
 
 /** What a strategy does, and how much memory of the hub it takes. */
 export function StrategyNote({ strategy: { summary, source, need } }: { strategy: StrategySchema }) {

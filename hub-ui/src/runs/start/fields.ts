@@ -1,6 +1,6 @@
 /** The fields of the form that starts a run, each under the name that the hub knows it by; without React. */
 import type { App, Dataset, StrategyOption, StrategySchema } from "@/api/types";
-import { t } from "@/texts";
+import { t } from "@/texts/start";
 
 export type Kind = "int" | "float" | "str" | "bool" | "list" | "choice" | "group";
 

@@ -1,6 +1,6 @@
 /** What is in the form becomes a request, and the hub's refusal becomes a word at a field; without React. */
 import type { RunRequest } from "@/api/types";
-import { t } from "@/texts";
+import { t } from "@/texts/start";
 import { type Field, ON, type Values } from "./fields";
 
 type Tree = { [key: string]: unknown };

@@ -1,6 +1,6 @@
 /** The form's parts in their order; without React. */
 import type { App, Dataset, StrategySchema } from "@/api/types";
-import type { t } from "@/texts";
+import type { t } from "@/texts/start";
 import {
   appField,
   configuration,

@@ -4,7 +4,6 @@ export const alerts = {
   caption: "Alerts, newest first",
   which: "Which alerts",
   statuses: { open: "Open", resolved: "Over", all: "All" },
-  severities: { info: "Note", warning: "Warning", critical: "Critical" },
   none: { open: "Nothing is wrong", resolved: "Nothing was wrong yet", all: "Nothing was wrong yet" },
   noneText:
     "What goes wrong with devices, runs and the hub itself is listed here, and told by mail and webhook.",

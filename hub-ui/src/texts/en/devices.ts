@@ -1,4 +1,4 @@
-/** What the pages of devices say. */
+/** What the page of all devices says, and others of a device's state. */
 export const devices = {
   title: "Devices",
   caption: "Enrolled devices and what they report",
@@ -99,62 +99,4 @@ export const devices = {
     onDevice: "On the device",
     token: "TOKEN",
   },
-};
-
-export const device = {
-  back: "All devices",
-  since: "since",
-  mode: "Mode",
-  modes: { normal: "Normal", reduced: "Reduced", safe: "Safe mode" } as Record<string, string>,
-  temperature: "Temperature",
-  degrees: (celsius: number) => `${celsius} °C`,
-  memory: "Memory left",
-  disk: "Disk left",
-  network: "Left to send today",
-  leftToday: (left: string, limit: string) => `${left} of ${limit}`,
-  uses: { telemetry: "reports", models: "models", federation: "training" } as Record<string, string>,
-  passed: (uses: string) => `used: ${uses}`,
-  usedUp: (until: string, left: string) => `bytes used up until ${until}, ${left} left for alerts`,
-  clock: "Clock",
-  clockRight: "as the hub's",
-  clockBehind: (seconds: string) => `${seconds} s behind the hub's`,
-  clockAhead: (seconds: string) => `${seconds} s ahead of the hub's`,
-  inference: "Local inference",
-  trafficColumns: {
-    model: "Model",
-    requests: "Answers",
-    middle: "Median",
-    slowest: "Slowest 1 %",
-    refused: "Refused",
-    failed: "Failed",
-    swaps: "Swaps",
-  },
-  samplesLost: (what: string) => `Its sample store has let go: ${what}`,
-  lost: (number: string, what: string) => `${number} ${what}`,
-  swaps: (swaps: string, rollbacks: string | 0) =>
-    rollbacks === 0 ? swaps : `${swaps}, ${rollbacks} rolled back`,
-  gaps: "Dropped events",
-  gapColumns: { priority: "Class", when: "When", why: "Why", numbers: "Numbers", count: "Events" },
-  priorities: { 0: "Alerts", 1: "Training", 2: "Health", 3: "Logs" },
-  range: (first: string, last: string) => `${first} to ${last}`,
-  unknownCount: "unknown",
-  events: "Newest events",
-  noEvents: "It has sent no news yet.",
-  columns: { event: "Event", when: "When", what: "What" },
-  kinds: {
-    repair: "Repaired itself",
-    gap: "Events dropped",
-    condition: "Condition",
-    session: "Training",
-    spans: "Model rollout",
-    rollback: "Rolled back",
-  } as Record<string, string>,
-  rolledBack: (from: string, to: string, reason: string) => `${from} to ${to}: ${reason}`,
-  rollout: {
-    verify: "signature checked in",
-    fetch: "fetched in",
-    prepare: "checked in",
-    try: "tried in",
-    activate: "activated in",
-  } as Record<string, string>,
 };

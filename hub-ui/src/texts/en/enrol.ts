@@ -2,7 +2,6 @@ import { clock, count, duration } from "@/format";
 
 /** What the page says that enrols devices. */
 export const enrol = {
-  action: "Enrol devices",
   title: "Enrol devices",
   first: "1. Make a token",
   second: "2. Run one of these on the device",

@@ -1,5 +1,7 @@
 /** What the pages of rollouts say. */
 export const rollouts = {
+  title: "Rollouts",
+  caption: "Rollouts of this model, newest first",
   columns: {
     version: "Version",
     status: "Status",

@@ -11,6 +11,12 @@ export const shell = {
   copied: "Copied",
   none: "–",
   all: "All",
+  data: "Data",
+  byDefault: (value: string) => `${value} unless you say otherwise`,
+  back: { devices: "All devices", runs: "All runs", models: "All models" },
+  enrolDevices: "Enrol devices",
+  startRun: "Start a run",
+  severities: { info: "Note", warning: "Warning", critical: "Critical" },
 
   nav: {
     label: "Main",

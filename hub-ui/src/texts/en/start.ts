@@ -99,7 +99,6 @@ const fields: Record<string, Words> = {
 };
 
 export const start = {
-  action: "Start a run",
   title: "Start a run",
   submit: "Start",
   submitting: "Starting…",
@@ -118,7 +117,6 @@ export const start = {
     updates: "Updates and the model",
   },
   set: (count: string) => `${count} set`,
-  byDefault: (value: string) => `${value} unless you say otherwise`,
   needed: "This is needed.",
   notWhole: "A whole number is needed.",
   tooLarge: "This form takes no number of more than 53 bits.",

@@ -1,0 +1,17 @@
+/** In which language the console speaks; English is in the bundle, another one is fetched when it is spoken. */
+export const LANGUAGES = { en: "English" } as const;
+export type Language = keyof typeof LANGUAGES;
+
+const KEY = "flip.language";
+
+/** What somebody has chosen in this browser, else the reader's own language where there are texts for it. */
+export const language: Language =
+  [localStorage.getItem(KEY) ?? "", ...navigator.languages]
+    .map((tag) => tag.split("-")[0] ?? "")
+    .find((tag): tag is Language => tag in LANGUAGES) ?? "en";
+
+/** The page begins anew in that language. */
+export function speak(chosen: Language): void {
+  localStorage.setItem(KEY, chosen);
+  location.reload();
+}

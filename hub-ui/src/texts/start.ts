@@ -1,0 +1,4 @@
+import { t as core } from ".";
+import { start } from "./en/start";
+
+export const t = { ...core, start };
