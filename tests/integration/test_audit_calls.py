@@ -141,3 +141,27 @@ async def test_the_command_line_lists_the_audit_and_names_the_entry_that_was_cha
     assert ended.value.code == 1
     assert "entry 1 was changed" in capsys.readouterr().err
     await entries.replace_one({"_id": 1}, before or {})
+
+
+async def test_an_entry_says_what_was_changed_from_what_to_what(hub: CoreHub) -> None:
+    device = await hub.enrol("labelled")
+    patch = {"site": "north", "tags": ["gpu"], "note": ""}
+    answer = await hub.http.patch(f"/api/v1/devices/{device.id}", json=patch, headers=hub.as_user())
+    assert answer.status_code == 200, answer.text
+    [entry] = await audit(hub, subject=device.id, action="PATCH /api/v1/devices/{device}")
+    assert msgspec.json.decode(entry.changes) == [["site", "", "north"], ["tags", [], ["gpu"]]]
+    verdict = await hub.http.get("/api/v1/audit/verification", headers=hub.as_user())
+    assert verdict.json()["broken"] is None, "with entries that tell no changes, and one that does"
+    told = entry.changes.replace("north", "south")
+    await hub.mongo.database["audit"].update_one({"_id": entry.seq}, {"$set": {"changes": told}})
+    verdict = await hub.http.get("/api/v1/audit/verification", headers=hub.as_user())
+    assert verdict.json()["broken"]["seq"] == entry.seq
+    await hub.mongo.database["audit"].update_one({"_id": entry.seq}, {"$set": {"changes": entry.changes}})
+
+
+async def test_what_an_account_was_is_told_beside_what_it_is(hub: CoreHub) -> None:
+    made = {"username": "grace", "role": "viewer", "password": "a long enough one"}
+    assert (await hub.post("/api/v1/users", made, hub.as_user())).status_code == 201
+    await hub.http.patch("/api/v1/users/grace", json={"role": "operator"}, headers=hub.as_user())
+    [entry] = await audit(hub, subject="grace", action="PATCH /api/v1/users/{username}")
+    assert msgspec.json.decode(entry.changes) == [["role", "viewer", "operator"]]

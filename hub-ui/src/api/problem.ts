@@ -7,6 +7,10 @@ export class Problem extends Error {
     readonly title: string,
     readonly detail: string,
     readonly hint = "",
+    /** Of the request, as the hub's logs and traces name it. */
+    readonly traceId = "",
+    /** Seconds after which it may be asked again; 0 where the hub does not say. */
+    readonly retryAfter = 0,
   ) {
     super(detail);
   }
@@ -28,6 +32,8 @@ export async function problemOf(response: Response): Promise<Problem> {
     field("title") || response.statusText || String(response.status),
     field("detail") || t.problem.unknown(response.status),
     field("hint"),
+    field("trace_id"),
+    Number(response.headers.get("Retry-After")) || 0,
   );
 }
 

@@ -393,6 +393,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/auth/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListRoles
+         * @description What each role may, from the one that may least on.
+         */
+        get: operations["ApiV1AuthRolesListRoles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/sessions": {
         parameters: {
             query?: never;
@@ -1368,6 +1388,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run_id}/contributions/traffic": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListTraffic
+         * @description How many bytes came in for each round.
+         */
+        get: operations["ApiV1RunsRunIdContributionsTrafficListTraffic"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run_id}/late": {
         parameters: {
             query?: never;
@@ -2213,6 +2253,23 @@ export interface components {
             others: components["schemas"]["Candidate"][];
         };
         /**
+         * ChainVerdict
+         * @example {
+         *       "broken": {
+         *         "seq": 1,
+         *         "what": "what"
+         *       },
+         *       "end": {
+         *         "hash": "0000000000000000000000000000000000000000000000000000000000000000",
+         *         "seq": 0
+         *       }
+         *     }
+         */
+        ChainVerdict: {
+            broken: components["schemas"]["Broken"] | null;
+            end: components["schemas"]["Link"];
+        };
+        /**
          * Check
          * @example {
          *       "gate": "gate",
@@ -2226,7 +2283,7 @@ export interface components {
             /** @default true */
             judged: boolean;
             text: string;
-            verdict: components["schemas"]["rollouts_schemas_Verdict"];
+            verdict: components["schemas"]["Verdict"];
         };
         /**
          * Clone
@@ -2984,6 +3041,7 @@ export interface components {
          *       "address": "",
          *       "at": 0.5,
          *       "before": "before",
+         *       "changes": "",
          *       "detail": "",
          *       "hash": "hash",
          *       "refused": false,
@@ -2999,6 +3057,8 @@ export interface components {
             address: string;
             at: number;
             before: string;
+            /** @default  */
+            changes: string;
             /** @default  */
             detail: string;
             hash: string;
@@ -4735,6 +4795,19 @@ export interface components {
          */
         Role: "viewer" | "operator" | "admin";
         /**
+         * RoleGrant
+         * @example {
+         *       "permissions": [
+         *         "account:manage"
+         *       ],
+         *       "role": "viewer"
+         *     }
+         */
+        RoleGrant: {
+            permissions: components["schemas"]["Permission"][];
+            role: components["schemas"]["Role"];
+        };
+        /**
          * Rollout
          * @example {
          *       "before": 1,
@@ -5003,6 +5076,19 @@ export interface components {
             quorum: number;
             /** @default 3600 */
             wait: number;
+        };
+        /**
+         * RoundTraffic
+         * @example {
+         *       "replies": 1,
+         *       "round": 1,
+         *       "size": 44212
+         *     }
+         */
+        RoundTraffic: {
+            replies: number;
+            round: number;
+            size: number;
         };
         /**
          * Run
@@ -5980,6 +6066,11 @@ export interface components {
             upload: string;
         };
         /**
+         * Verdict
+         * @enum {string}
+         */
+        Verdict: "passed" | "waiting" | "failed";
+        /**
          * VersionRequest
          * @example {
          *       "graph": "graph",
@@ -6070,28 +6161,6 @@ export interface components {
         WorkNotice: {
             run_id: string;
         };
-        /**
-         * Verdict
-         * @example {
-         *       "broken": {
-         *         "seq": 1,
-         *         "what": "what"
-         *       },
-         *       "end": {
-         *         "hash": "0000000000000000000000000000000000000000000000000000000000000000",
-         *         "seq": 0
-         *       }
-         *     }
-         */
-        audit_verification_Verdict: {
-            broken: components["schemas"]["Broken"] | null;
-            end: components["schemas"]["Link"];
-        };
-        /**
-         * Verdict
-         * @enum {string}
-         */
-        rollouts_schemas_Verdict: "passed" | "waiting" | "failed";
     };
     responses: {
         /** @description The request is not understood. */
@@ -7279,6 +7348,7 @@ export interface operations {
                      *         "address": "",
                      *         "at": 0.5,
                      *         "before": "before",
+                     *         "changes": "",
                      *         "detail": "",
                      *         "hash": "hash",
                      *         "refused": false,
@@ -7296,6 +7366,8 @@ export interface operations {
                         address: string;
                         at?: number;
                         before?: string;
+                        /** @default  */
+                        changes: string;
                         /** @default  */
                         detail: string;
                         hash?: string;
@@ -7352,7 +7424,7 @@ export interface operations {
                      *       }
                      *     }
                      */
-                    "application/json": components["schemas"]["audit_verification_Verdict"];
+                    "application/json": components["schemas"]["ChainVerdict"];
                 };
             };
             /** @description It has not changed since the `ETag` that was sent. */
@@ -7641,6 +7713,50 @@ export interface operations {
             413: components["responses"]["RequestEntityTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["UnprocessableEntity"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1AuthRolesListRoles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "permissions": [
+                     *           "account:manage"
+                     *         ],
+                     *         "role": "viewer"
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["RoleGrant"][];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
             429: components["responses"]["TooManyRequests"];
             503: components["responses"]["ServiceUnavailable"];
         };
@@ -13018,6 +13134,52 @@ export interface operations {
                         taken?: number;
                         weight?: number | null;
                     }[];
+                };
+            };
+            /** @description It has not changed since the `ETag` that was sent. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    ApiV1RunsRunIdContributionsTrafficListTraffic: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    /** @description Send it back as `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "replies": 1,
+                     *         "round": 1,
+                     *         "size": 44212
+                     *       }
+                     *     ]
+                     */
+                    "application/json": components["schemas"]["RoundTraffic"][];
                 };
             };
             /** @description It has not changed since the `ETag` that was sent. */

@@ -1,7 +1,9 @@
-import { LogOut, Menu, Monitor, Moon, Sun, X } from "lucide-react";
+import { Link } from "@tanstack/react-router";
+import { LogOut, Menu, Monitor, Moon, Search, Sun, X } from "lucide-react";
 import { useSyncExternalStore } from "react";
 import { session } from "@/session/session";
 import { t } from "@/texts";
+import { LANGUAGES, language, nextLanguage } from "@/texts/language";
 import { IconButton } from "@/ui/Button";
 import { LinkStatus } from "./LinkStatus";
 import { Brand, NAVIGATION } from "./Navigation";
@@ -9,7 +11,13 @@ import { theme } from "./theme";
 
 const THEME_ICONS = { system: Monitor, light: Sun, dark: Moon };
 
-export function Header({ menuOpen, onMenu }: { menuOpen: boolean; onMenu: () => void }) {
+interface Props {
+  menuOpen: boolean;
+  onMenu: () => void;
+  onPalette: () => void;
+}
+
+export function Header({ menuOpen, onMenu, onPalette }: Props) {
   const user = useSyncExternalStore(session.subscribe, session.get);
   return (
     <header className="flex h-14 items-center gap-1 border-line border-b bg-surface px-4 md:col-start-2 md:bg-transparent md:px-8">
@@ -17,13 +25,18 @@ export function Header({ menuOpen, onMenu }: { menuOpen: boolean; onMenu: () => 
       <LinkStatus />
       <div className="ml-auto flex min-w-0 items-center gap-0.5">
         {user && (
-          <span
-            className="hidden truncate px-2 text-muted sm:inline"
+          <Link
+            to="/account"
+            className="hidden truncate rounded-md px-2 py-1.5 text-muted hover:bg-raised hover:text-ink sm:inline"
             title={t.login.signedInAs(user.username)}
           >
             {user.username}
-          </span>
+          </Link>
         )}
+        <IconButton label={t.palette.title} onClick={onPalette}>
+          <Search />
+        </IconButton>
+        <LanguageSwitch />
         <ThemeSwitch />
         <IconButton label={t.login.signOut} onClick={() => void session.signOut()}>
           <LogOut />
@@ -39,6 +52,15 @@ export function Header({ menuOpen, onMenu }: { menuOpen: boolean; onMenu: () => 
         </IconButton>
       </div>
     </header>
+  );
+}
+
+/** Shows the language that is spoken; pressed, the console begins anew in the next one. */
+function LanguageSwitch() {
+  return (
+    <IconButton label={`${t.palette.language}: ${LANGUAGES[language]}`} onClick={nextLanguage}>
+      <span className="font-semibold text-xs uppercase">{language}</span>
+    </IconButton>
   );
 }
 

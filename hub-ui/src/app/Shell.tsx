@@ -1,12 +1,20 @@
 import { Outlet, useRouterState } from "@tanstack/react-router";
-import { useEffect, useRef, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useRef, useState } from "react";
 import { t } from "@/texts";
 import { Header } from "./Header";
 import { Navigation } from "./Navigation";
+import { useShortcuts } from "./shortcuts";
+
+const Palette = lazy(() => import("@/palette/Palette").then((module) => ({ default: module.Palette })));
+const Help = lazy(() => import("@/palette/Help").then((module) => ({ default: module.Help })));
 
 /** Everything around a page: skip link, header, navigation at the left or, on a narrow screen, behind a button. */
 export function Shell() {
   const [menuOpen, setMenuOpen] = useState(false);
+  const [over, setOver] = useState<"palette" | "help" | null>(null);
+  const openPalette = useCallback(() => setOver("palette"), []);
+  const openHelp = useCallback(() => setOver("help"), []);
+  useShortcuts({ openPalette, openHelp });
   const main = useRef<HTMLElement>(null);
   const path = useRouterState({ select: (state) => state.resolvedLocation?.pathname });
   const shown = useRef(path);
@@ -26,7 +34,7 @@ export function Shell() {
       >
         {t.skip}
       </a>
-      <Header menuOpen={menuOpen} onMenu={() => setMenuOpen(!menuOpen)} />
+      <Header menuOpen={menuOpen} onMenu={() => setMenuOpen(!menuOpen)} onPalette={openPalette} />
       <Navigation open={menuOpen} />
       <main
         id="main"
@@ -36,6 +44,10 @@ export function Shell() {
       >
         <Outlet />
       </main>
+      <Suspense>
+        {over === "palette" && <Palette close={() => setOver(null)} openHelp={openHelp} />}
+        {over === "help" && <Help close={() => setOver(null)} />}
+      </Suspense>
     </div>
   );
 }

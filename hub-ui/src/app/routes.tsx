@@ -7,7 +7,9 @@ import {
   redirect,
 } from "@tanstack/react-router";
 import { alertSearch } from "@/alerts/status";
+import { auditSearch } from "@/audit/queries";
 import { deviceFilter } from "@/devices/filter";
+import { compareSearch } from "@/runs/compare/search";
 import { session } from "@/session/session";
 import { Problems } from "@/ui/Problems";
 import { NotFound } from "./NotFound";
@@ -79,6 +81,13 @@ const startRun = createRoute({
   component: lazyRouteComponent(() => import("@/runs/start/StartPage"), "StartPage"),
 });
 
+const compareRuns = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/runs/compare",
+  validateSearch: compareSearch,
+  component: lazyRouteComponent(() => import("@/runs/compare/ComparePage"), "ComparePage"),
+});
+
 const run = createRoute({
   getParentRoute: () => signedIn,
   path: "/runs/$id",
@@ -109,6 +118,37 @@ const rollout = createRoute({
   component: lazyRouteComponent(() => import("@/rollouts/RolloutPage"), "RolloutPage"),
 });
 
+const audit = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/audit",
+  validateSearch: auditSearch,
+  component: lazyRouteComponent(() => import("@/audit/AuditPage"), "AuditPage"),
+});
+
+const users = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/users",
+  component: lazyRouteComponent(() => import("@/people/UsersPage"), "UsersPage"),
+});
+
+const settings = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/settings",
+  component: lazyRouteComponent(() => import("@/system/SettingsPage"), "SettingsPage"),
+});
+
+const system = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/system",
+  component: lazyRouteComponent(() => import("@/system/SystemPage"), "SystemPage"),
+});
+
+const account = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/account",
+  component: lazyRouteComponent(() => import("@/account/AccountPage"), "AccountPage"),
+});
+
 const confirm = createRoute({
   getParentRoute: () => signedIn,
   path: "/confirm/$code",
@@ -126,11 +166,17 @@ export const router = createRouter({
       alerts,
       runs,
       startRun,
+      compareRuns,
       run,
       models,
       model,
       version,
       rollout,
+      audit,
+      users,
+      settings,
+      system,
+      account,
       confirm,
     ]),
   ]),

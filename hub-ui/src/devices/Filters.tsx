@@ -1,7 +1,8 @@
-import { LayoutGrid, List, Search } from "lucide-react";
+import { LayoutGrid, List } from "lucide-react";
 import { lazy, Suspense, useMemo } from "react";
 import { count } from "@/format";
 import { t } from "@/texts";
+import { SearchField } from "@/ui/Field";
 import { LOOKS } from "./DeviceState";
 import { countByStatus, isFiltered, labelsOf, STATUSES } from "./filter";
 import type { Fleet } from "./fleet";
@@ -28,18 +29,11 @@ export function Filters({ fleet, shown }: { fleet: Fleet; shown: number }) {
   const { status: chosen, ...rest } = filter;
   return (
     <search className="mb-4 flex flex-wrap items-center gap-2">
-      <label className="relative w-full sm:w-64">
-        <span className="sr-only">{t.devices.search}</span>
-        <Search aria-hidden className="absolute top-2.5 left-2.5 size-4 text-muted" />
-        <input
-          type="search"
-          data-search
-          value={filter.q ?? ""}
-          placeholder={t.devices.search}
-          onChange={(event) => setFilter({ ...filter, q: event.target.value })}
-          className="h-9 w-full rounded-md border border-edge bg-surface pr-2 pl-8 placeholder:text-muted"
-        />
-      </label>
+      <SearchField
+        label={t.devices.search}
+        value={filter.q ?? ""}
+        onChange={(q) => setFilter({ ...filter, q })}
+      />
       <fieldset className="flex flex-wrap gap-1.5">
         <legend className="sr-only">{t.devices.status}</legend>
         {STATUSES.filter((status) => counts[status] > 0 || chosen === status).map((status) => {

@@ -1,13 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
-import { useEffect, useRef } from "react";
 import type { Device } from "@/api/types";
 import { clock } from "@/format";
 import { useMay } from "@/session/may";
 import { t } from "@/texts/device";
 import { Button } from "@/ui/Button";
+import { LogBox } from "@/ui/LogBox";
 import { Section } from "@/ui/Page";
 import { useNow } from "@/ui/Time";
-import { followLogs, type LogLine, linesOf } from "./logs";
+import { followLogs, linesOf } from "./logs";
 import { actionsQuery, logLinesQuery } from "./queries";
 
 /** The newest lines of the device's logs, as they come in after somebody has asked for them. */
@@ -38,30 +38,10 @@ export function LiveLogs({ device }: { device: Device }) {
               : t.device.following(clock(until, now))}
         </span>
       </div>
-      {(asked || lines.length > 0) && <Lines lines={lines} />}
+      {(asked || lines.length > 0) && <LogBox label={t.device.logs} lines={lines} empty={t.device.noLines} />}
     </Section>
   );
 }
 
 /** Seconds, as the agent has it. */
 const FOLLOWED = 300;
-
-function Lines({ lines }: { lines: readonly LogLine[] }) {
-  const box = useRef<HTMLPreElement>(null);
-  const count = lines.length;
-  useEffect(() => {
-    if (box.current && count > 0) box.current.scrollTop = box.current.scrollHeight;
-  }, [count]);
-  return (
-    <pre
-      ref={box}
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: so that a keyboard can scroll it
-      tabIndex={0}
-      role="log"
-      aria-label={t.device.logs}
-      className="max-h-96 overflow-auto rounded-md border border-line bg-raised p-3 font-mono text-xs"
-    >
-      {lines.length === 0 ? t.device.noLines : lines.map(({ key, text }) => <div key={key}>{text}</div>)}
-    </pre>
-  );
-}

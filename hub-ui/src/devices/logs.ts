@@ -1,26 +1,22 @@
 /** Lines of a device's logs, which it sends as events of the kind `log` while somebody follows them. */
 import type { DeviceAction, DeviceEvent } from "@/api/types";
+import { count } from "@/format";
+import { t } from "@/texts/device";
 import { ask } from "./operations";
-
-export interface LogLine {
-  key: string;
-  text: string;
-}
 
 /** `flip_wire.telemetry.LogLines`. */
 interface Body {
   source?: string;
   lines?: string[];
+  left_out?: number;
 }
 
 /** In the order in which they were written; the hub gives the newest event first. */
-export function linesOf(events: readonly DeviceEvent[]): LogLine[] {
-  return events.toReversed().flatMap(({ epoch, seq, body }) => {
-    const { source = "", lines = [] } = body as Body;
-    return lines.map((line, index) => ({
-      key: `${epoch} ${seq} ${index}`,
-      text: source ? `${source}  ${line}` : line,
-    }));
+export function linesOf(events: readonly DeviceEvent[]): string[] {
+  return events.toReversed().flatMap(({ body }) => {
+    const { source = "", lines = [], left_out = 0 } = body as Body;
+    const told = left_out > 0 ? [...lines, t.device.leftOut(count(left_out))] : lines;
+    return told.map((line) => (source ? `${source}  ${line}` : line));
   });
 }
 

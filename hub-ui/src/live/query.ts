@@ -60,6 +60,11 @@ export function pushedQuery<T>(
   });
 }
 
+/** For what few people change, and few look at: loaded when its page is opened. */
+export function loadedQuery<T>(queryKey: QueryKey, load: (signal: AbortSignal) => Promise<T>) {
+  return queryOptions({ queryKey, queryFn: ({ signal }) => load(signal) });
+}
+
 /** For what no frame carries: loaded again when a frame says that there is more, and now and then while it is shown. */
 export function polledQuery<T>(
   queryKey: QueryKey,

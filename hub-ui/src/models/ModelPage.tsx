@@ -16,12 +16,18 @@ import { Page } from "@/ui/Page";
 import { Ago } from "@/ui/Time";
 import { Promote } from "./Promote";
 import { versionsQuery } from "./queries";
+import { UploadVersion } from "./UploadVersion";
 
 export function ModelPage() {
   const { name } = useParams({ from: "/signed-in/models/$name" });
   const query = useQuery(versionsQuery(name));
+  const mayUpload = useMay("models:operate");
   return (
-    <Page title={name} above={<BackLink to="/models">{t.back.models}</BackLink>}>
+    <Page
+      title={name}
+      above={<BackLink to="/models">{t.back.models}</BackLink>}
+      actions={mayUpload && <UploadVersion model={name} />}
+    >
       <Loaded query={query}>{(versions) => <Versions versions={versions} />}</Loaded>
       <Rollouts model={name} />
     </Page>

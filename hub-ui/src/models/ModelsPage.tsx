@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { Boxes } from "lucide-react";
 import type { Model } from "@/api/types";
 import { count } from "@/format";
+import { useMay } from "@/session/may";
 import { t } from "@/texts";
 import { Command } from "@/ui/Command";
 import { type Column, DataTable } from "@/ui/DataTable";
@@ -11,11 +12,13 @@ import { Loaded } from "@/ui/Loaded";
 import { Page } from "@/ui/Page";
 import { Ago } from "@/ui/Time";
 import { modelsQuery } from "./queries";
+import { UploadVersion } from "./UploadVersion";
 
 export function ModelsPage() {
   const query = useQuery(modelsQuery);
+  const mayUpload = useMay("models:operate");
   return (
-    <Page title={t.models.title}>
+    <Page title={t.models.title} actions={mayUpload && <UploadVersion />}>
       <Loaded query={query}>
         {(models) =>
           models.length === 0 ? (

@@ -11,7 +11,9 @@ import { Fact } from "@/ui/Fact";
 import { Loaded } from "@/ui/Loaded";
 import { Page, Section } from "@/ui/Page";
 import { Ago } from "@/ui/Time";
+import { LineagePicture } from "./LineagePicture";
 import { lineageQuery } from "./queries";
+import { TryIt } from "./try/TryIt";
 
 /** A version traced: its run, the devices whose updates are in it, its rollouts, and where it runs. */
 export function VersionPage() {
@@ -25,6 +27,7 @@ export function VersionPage() {
           {name}
         </BackLink>
       }
+      actions={query.data && <TryIt version={query.data.version} />}
     >
       <Loaded query={query}>{(lineage) => <Traced lineage={lineage} />}</Loaded>
     </Page>
@@ -35,7 +38,10 @@ function Traced({ lineage }: { lineage: Lineage }) {
   const { contributors, deployments, rings = {} } = lineage;
   return (
     <>
-      <Facts lineage={lineage} />
+      <LineagePicture lineage={lineage} />
+      <div className="mt-4">
+        <Facts lineage={lineage} />
+      </div>
       <Section title={t.lineage.contributors}>
         {contributors.length > 0 ? (
           <DataTable

@@ -1,5 +1,5 @@
-import { answered, everything, hub } from "@/api/client";
-import type { Lineage, Model, ModelVersion } from "@/api/types";
+import { answered, everything, hub, sparse } from "@/api/client";
+import type { Lineage, Model, ModelVersion, VersionRequest } from "@/api/types";
 import { upsert } from "@/live/frame";
 import { liveQuery, polledQuery } from "@/live/query";
 
@@ -30,6 +30,18 @@ export const lineageQuery = (name: string, version: number) =>
       }),
     ),
   );
+
+/** What describes the files of a version that is uploaded. */
+export type Described = Partial<Omit<VersionRequest, "weights" | "graph">>;
+
+export function register(
+  name: string,
+  body: Described & { weights: string; graph?: string },
+): Promise<ModelVersion> {
+  return answered(
+    hub.POST("/api/v1/models/{name}/versions", { params: { path: { name } }, body: sparse(body) }),
+  );
+}
 
 export function promote({ model, version }: ModelVersion): Promise<ModelVersion> {
   return answered(

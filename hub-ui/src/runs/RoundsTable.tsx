@@ -1,13 +1,16 @@
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import type { Round } from "@/api/types";
+import type { LateContribution, Round, RoundTraffic } from "@/api/types";
 import { useDeviceNames } from "@/devices/fleet";
-import { count, metric } from "@/format";
+import { bytes, count, metric } from "@/format";
 import { t } from "@/texts/run";
 import { type Column, DataTable } from "@/ui/DataTable";
 import type { Chart } from "./metrics";
+import { lateQuery, trafficQuery } from "./queries";
 import { Took } from "./Took";
 
 interface Props {
+  runId: string;
   rounds: Round[];
   /** Whose curves become columns. */
   charts: Chart[];
@@ -16,9 +19,16 @@ interface Props {
 }
 
 /** One row per round, newest first. */
-export function RoundsTable({ rounds, charts, model }: Props) {
+export function RoundsTable({ runId, rounds, charts, model }: Props) {
   const name = useDeviceNames();
-  const columns = [...before(name), ...charts.flatMap(metricColumns), version(model)];
+  const { data: traffic } = useQuery(trafficQuery(runId));
+  const { data: late } = useQuery(lateQuery(runId));
+  const columns = [
+    ...before(name),
+    ...arrivals(traffic ?? [], late?.kept ?? []),
+    ...charts.flatMap(metricColumns),
+    version(model),
+  ];
   const newestFirst = [...rounds].sort((one, other) => other.round - one.round);
   return (
     <DataTable
@@ -59,6 +69,25 @@ function before(name: (id: string) => string): Column<Round>[] {
       cell: (round) => <Answered round={round} name={name} />,
     },
     { id: "failed", header: t.run.columns.failed, cell: (round) => <Failures round={round} name={name} /> },
+  ];
+}
+
+/** What came in for each round: in time, and later. */
+function arrivals(traffic: readonly RoundTraffic[], late: readonly LateContribution[]): Column<Round>[] {
+  const sizes = new Map(traffic.map(({ round, size }) => [round, size]));
+  const columns: Column<Round>[] = [
+    {
+      id: "received",
+      header: t.run.columns.received,
+      align: "right",
+      cell: ({ round }) => <span className="whitespace-nowrap">{bytes(sizes.get(round) ?? 0)}</span>,
+    },
+  ];
+  if (late.length === 0) return columns;
+  const came = (round: number) => late.filter((each) => each.round === round).length;
+  return [
+    { id: "late", header: t.run.columns.late, align: "right", cell: ({ round }) => count(came(round)) },
+    ...columns,
   ];
 }
 

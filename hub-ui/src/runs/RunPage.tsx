@@ -6,7 +6,6 @@ import { modelOfApp } from "@/models/name";
 import { t } from "@/texts/run";
 import { BackLink } from "@/ui/BackLink";
 import { Callout } from "@/ui/Callout";
-import { Confirm } from "@/ui/Confirm";
 import { Loaded } from "@/ui/Loaded";
 import { Page, Section } from "@/ui/Page";
 import { Contributions } from "./Contributions";
@@ -14,10 +13,12 @@ import { Late } from "./Late";
 import { MetricChart } from "./MetricChart";
 import { charts as chartsOf } from "./metrics";
 import { isOver } from "./progress";
-import { runQuery, stopRun } from "./queries";
+import { runQuery } from "./queries";
 import { Receipts } from "./Receipts";
 import { RoundsTable } from "./RoundsTable";
+import { RunControls } from "./RunControls";
 import { RunFacts } from "./RunFacts";
+import { RunLogs } from "./RunLogs";
 import { RunProgress } from "./RunProgress";
 import { RunState } from "./RunState";
 import { TimeSpent } from "./TimeSpent";
@@ -32,20 +33,7 @@ export function RunPage() {
       title={run?.app ?? id}
       above={<BackLink to="/runs">{t.back.runs}</BackLink>}
       aside={run && <RunState status={run.status} />}
-      actions={
-        run &&
-        !isOver(run) && (
-          <Confirm
-            label={t.run.stop}
-            name={`${t.run.stop} ${run.id}`}
-            title={t.run.stopTitle(run.id)}
-            text={t.run.stopText}
-            action={`${t.run.stop} ${run.id}`}
-            tone="danger"
-            run={() => stopRun(run.id)}
-          />
-        )
-      }
+      actions={run && <RunControls run={run} />}
     >
       <Loaded query={query}>{(detail) => <Detail {...detail} />}</Loaded>
     </Page>
@@ -85,13 +73,19 @@ function Detail({ run, rounds }: RunDetail) {
         {rounds.length === 0 ? (
           <p className="text-muted">{isOver(run) ? t.run.noRoundEver : t.run.noRounds}</p>
         ) : (
-          <RoundsTable rounds={rounds} charts={charts.slice(0, TABLED)} model={modelOfApp(run.app)} />
+          <RoundsTable
+            runId={run.id}
+            rounds={rounds}
+            charts={charts.slice(0, TABLED)}
+            model={modelOfApp(run.app)}
+          />
         )}
       </Section>
       <TimeSpent run={run} />
       <Contributions runId={run.id} />
       <Receipts run={run} />
       <Late runId={run.id} />
+      <RunLogs runId={run.id} />
     </>
   );
 }

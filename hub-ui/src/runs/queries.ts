@@ -5,12 +5,13 @@ import type {
   LateCounts,
   MessageSpans,
   ReceiptSeal,
+  RoundTraffic,
   Run,
   RunDetail,
   Turnout,
 } from "@/api/types";
 import { upsert } from "@/live/frame";
-import { liveQuery, polledQuery } from "@/live/query";
+import { liveQuery, polledQuery, pushedQuery } from "@/live/query";
 
 export const runsQuery = liveQuery<Run[]>(
   ["runs"],
@@ -98,6 +99,25 @@ export const spansQuery = ({ id, flower_run_id }: Run) =>
     },
     (frame) => frame.topic === "grew" && frame.data.of === "spans" && frame.data.id === flower_run_id,
   );
+
+/** How many bytes came in for each round. */
+export const trafficQuery = (id: string) =>
+  pushedQuery<RoundTraffic[]>(
+    ["runs", id, "traffic"],
+    (signal) =>
+      answered(
+        hub.GET("/api/v1/runs/{run_id}/contributions/traffic", { params: { path: { run_id: id } }, signal }),
+      ),
+    (frame) => frame.topic === "round" && frame.data.run_id === id,
+  );
+
+export function pauseRun(id: string): Promise<Run> {
+  return answered(hub.POST("/api/v1/runs/{run_id}/pause", { params: { path: { run_id: id } } }));
+}
+
+export function resumeRun(id: string): Promise<Run> {
+  return answered(hub.POST("/api/v1/runs/{run_id}/resume", { params: { path: { run_id: id } } }));
+}
 
 export function stopRun(id: string): Promise<Run> {
   return answered(hub.POST("/api/v1/runs/{run_id}/stop", { params: { path: { run_id: id } } }));

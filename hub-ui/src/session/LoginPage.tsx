@@ -3,10 +3,12 @@ import { useSearch } from "@tanstack/react-router";
 import { type FormEvent, type InputHTMLAttributes, type ReactNode, useEffect } from "react";
 import { answered, hub } from "@/api/client";
 import type { Session } from "@/api/types";
+import { duration } from "@/format";
 import { t } from "@/texts";
 import { Button, buttonLook } from "@/ui/Button";
 import { Problems } from "@/ui/Problems";
 import { session } from "./session";
+import { useWait } from "./wait";
 
 /** The way in; a session that starts here makes the router go on to the page that was wanted. */
 export function LoginPage() {
@@ -46,14 +48,15 @@ function Login({ provider }: { provider: string }) {
       ),
     onSuccess: (started: Session) => session.start(started),
   });
+  const wait = useWait(login.error);
   return (
     <Form onFields={login.mutate}>
       {next && !login.error && <p className="text-muted">{t.login.again}</p>}
       {login.error && <Problems error={login.error} />}
       <Field label={t.login.username} name="username" autoComplete="username" />
       <Field label={t.login.password} name="password" type="password" autoComplete="current-password" />
-      <Button type="submit" tone="main" className="min-h-10 w-full" disabled={login.isPending}>
-        {login.isPending ? t.login.submitting : t.login.submit}
+      <Button type="submit" tone="main" className="min-h-10 w-full" disabled={login.isPending || wait > 0}>
+        {wait > 0 ? t.login.wait(duration(wait)) : login.isPending ? t.login.submitting : t.login.submit}
       </Button>
       {provider && (
         <>

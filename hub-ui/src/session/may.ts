@@ -10,8 +10,13 @@ const meQuery = (username: string) =>
     staleTime: Number.POSITIVE_INFINITY,
   });
 
+/** What whoever is signed in may do, by the hub's word. */
+export function usePermissions(): readonly Permission[] {
+  const { data } = useQuery(meQuery(session.get()?.username ?? ""));
+  return data?.permissions ?? [];
+}
+
 /** Whether whoever is signed in may do that. The hub decides anyway; this only hides what it would refuse. */
 export function useMay(permission: Permission): boolean {
-  const { data } = useQuery(meQuery(session.get()?.username ?? ""));
-  return data?.permissions.includes(permission) ?? false;
+  return usePermissions().includes(permission);
 }

@@ -10,8 +10,9 @@ export const language: Language =
     .map((tag) => tag.split("-")[0] ?? "")
     .find((tag): tag is Language => tag in LANGUAGES) ?? "en";
 
-/** The page begins anew in that language. */
-export function speak(chosen: Language): void {
-  localStorage.setItem(KEY, chosen);
+/** The page begins anew in the next language. */
+export function nextLanguage(): void {
+  const all = Object.keys(LANGUAGES) as Language[];
+  localStorage.setItem(KEY, all[(all.indexOf(language) + 1) % all.length] ?? language);
   location.reload();
 }

@@ -1,3 +1,4 @@
+import { Search } from "lucide-react";
 import type { ReactNode } from "react";
 
 export interface Choice {
@@ -42,6 +43,63 @@ export function TextField({
         spellCheck={false}
         onChange={(event) => onChange(event.target.value)}
         className={LOOK}
+      />
+    </Labelled>
+  );
+}
+
+export function PasswordField({
+  id,
+  label,
+  value,
+  onChange,
+  current = false,
+}: Words & Editing & { current?: boolean }) {
+  return (
+    <Labelled id={id} label={label}>
+      <input
+        id={id}
+        type="password"
+        required
+        {...(!current && { minLength: 12 })}
+        value={value}
+        autoComplete={current ? "current-password" : "new-password"}
+        onChange={(event) => onChange(event.target.value)}
+        className={LOOK}
+      />
+    </Labelled>
+  );
+}
+
+/** What a list is searched by; `/` leads to the first one of a page. */
+export function SearchField({ label, value, onChange }: Editing & { label: string }) {
+  return (
+    <label className="relative w-full sm:w-64">
+      <span className="sr-only">{label}</span>
+      <Search aria-hidden className="absolute top-2.5 left-2.5 size-4 text-muted" />
+      <input
+        type="search"
+        data-search
+        value={value}
+        placeholder={label}
+        onChange={(event) => onChange(event.target.value)}
+        className="h-9 w-full rounded-md border border-edge bg-surface pr-2 pl-8 placeholder:text-muted"
+      />
+    </label>
+  );
+}
+
+export function TextAreaField({ id, label, hint, error, value, onChange }: Words & Editing) {
+  return (
+    <Labelled id={id} label={label} hint={hint} error={error}>
+      <textarea
+        {...described(id, hint, error)}
+        id={id}
+        value={value}
+        rows={6}
+        spellCheck={false}
+        onChange={(event) => onChange(event.target.value)}
+        className="w-full rounded-md border border-edge bg-surface px-2.5 py-2 font-mono text-xs aria-invalid:border-bad"
       />
     </Labelled>
   );

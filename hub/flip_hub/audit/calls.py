@@ -13,6 +13,7 @@ import msgspec
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from msgspec import Struct
 
+from flip_hub.audit.changes import Change, gathered, told
 from flip_hub.audit.service import Audit
 from flip_hub.mongo import DatabaseDown
 from flip_hub.problem import PROBLEM_JSON, RETRY_AFTER, problem_of
@@ -37,17 +38,21 @@ class AuditedCalls:
         self._audit = audit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answering = _Answer(scope, send, self._audit) if scope["type"] == "http" else _Socket(scope, send, self._audit)
-        await self._app(scope, receive, answering)
+        if scope["type"] != "http":
+            await self._app(scope, receive, _Socket(scope, send, self._audit))
+            return
+        with gathered() as changes:
+            await self._app(scope, receive, _Answer(scope, send, self._audit, changes))
 
 
 class _Answer:
     """Holds the beginning of an answer back until its first part is there, and the call is noted."""
 
-    def __init__(self, scope: Any, send: Send, audit: Audit) -> None:
+    def __init__(self, scope: Any, send: Send, audit: Audit, changes: list[Change]) -> None:
         self._call = _Call(scope)
         self._send = send
         self._audit = audit
+        self._changes = changes
         self._start: Any = None
 
     async def __call__(self, message: Message) -> None:
@@ -65,7 +70,7 @@ class _Answer:
             self._call.refuse(self._audit, f"{status} {_problem(content).detail}")
         else:
             try:
-                await self._call.note(self._audit, content, str(status))
+                await self._call.note(self._audit, content, str(status), told(self._changes))
             except DatabaseDown as error:
                 start, body = _unavailable(error)
         await self._send(start)
@@ -109,9 +114,11 @@ class _Call:
         routine = any(self._method == method and path.startswith(prefix) for method, prefix in ROUTINE)
         return routine or path.startswith(MACHINES)
 
-    async def note(self, audit: Audit, answer: bytes, detail: str) -> None:
+    async def note(self, audit: Audit, answer: bytes, detail: str, changes: str) -> None:
         subject = self._subject or _made(answer)
-        await audit.note(self._action, actor=self._actor, subject=subject, detail=detail, address=self._address)
+        await audit.note(
+            self._action, actor=self._actor, subject=subject, detail=detail, address=self._address, changes=changes
+        )
 
     def refuse(self, audit: Audit, detail: str) -> None:
         audit.refuse(

@@ -2,6 +2,8 @@
 
     hash = SHA-256("flip-audit-1\\n" + JSON array of `seq`, the fields of `Note` in their order, `before`)
 
+`changes` is left out of the array where it is empty, as it is in entries of before it was there.
+
 So an entry that is changed, removed or put in between no longer fits what comes after it.
 """
 
@@ -36,6 +38,8 @@ class Note(Struct, frozen=True, kw_only=True):
     """Where the call came from."""
     trace_id: str = ""
     """Of the request, as the logs and the answer name it."""
+    changes: str = ""
+    """What was changed: JSON, `[[FIELD, OLD, NEW], ...]`; empty where that is not told."""
 
 
 class Entry(Note, frozen=True, kw_only=True):
@@ -74,4 +78,5 @@ def digest(entry: Entry) -> str:
 
 
 def _said(entry: Entry) -> tuple[object, ...]:
-    return astuple(entry)[: len(Note.__struct_fields__)]
+    said = astuple(entry)[: len(Note.__struct_fields__)]
+    return said if entry.changes else said[:-1]

@@ -2,13 +2,13 @@
 
 from flip_hub.audit.build import head_file
 from flip_hub.audit.store import AuditStore
-from flip_hub.audit.verification import Verdict, verify_chain
+from flip_hub.audit.verification import ChainVerdict, verify_chain
 from flip_hub.mongo import DatabaseDown, Mongo
 from flip_hub.settings import Settings
 from flip_runtime.errors import Unavailable
 
 
-async def inspect_audit(settings: Settings) -> Verdict:
+async def inspect_audit(settings: Settings) -> ChainVerdict:
     """Raises `Unavailable` when the registry is away, `Corrupt` when the head is not this hub's."""
     head = head_file(settings).load()  # before the chain: it grows
     mongo = Mongo(settings.mongo)

@@ -10,7 +10,7 @@ from flip_hub.api.pages import Page, Wanted
 from flip_hub.audit.entry import LONGEST, Entry
 from flip_hub.audit.schemas import Sought
 from flip_hub.audit.service import Audit
-from flip_hub.audit.verification import Verdict
+from flip_hub.audit.verification import ChainVerdict
 from flip_hub.auth.guards import needs
 from flip_hub.auth.permissions import Permission
 
@@ -40,6 +40,6 @@ class AuditController(Controller):
         return await audit.page(sought, wanted)
 
     @get("/verification")
-    async def verify_audit(self, audit: NamedDependency[Audit]) -> Verdict:
+    async def verify_audit(self, audit: NamedDependency[Audit]) -> ChainVerdict:
         """Whether the whole chain is as the hub wrote it, against the head that this hub keeps outside the registry."""
         return await audit.verify()

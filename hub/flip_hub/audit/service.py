@@ -12,13 +12,15 @@ from collections import deque
 from collections.abc import Callable
 from itertools import islice
 
+from msgspec.structs import replace
+
 from flip_hub.api.pages import Page, Wanted
 from flip_hub.audit.entry import LONGEST, Entry, Link, Note, chained, link
 from flip_hub.audit.head import HeadFile
 from flip_hub.audit.refusals import Refusals
 from flip_hub.audit.schemas import Sought
 from flip_hub.audit.store import AuditStore
-from flip_hub.audit.verification import Verdict, verify_chain
+from flip_hub.audit.verification import ChainVerdict, verify_chain
 from flip_hub.mongo import DatabaseDown
 from flip_runtime.trace import current_trace_id
 
@@ -63,9 +65,10 @@ class Audit:
         detail: str = "",
         refused: bool = False,
         address: str = "",
+        changes: str = "",
     ) -> None:
         """Raises `DatabaseDown`: then it is owed."""
-        self._owe(self._noted(action, actor, subject, detail, refused, address))
+        self._owe(replace(self._noted(action, actor, subject, detail, refused, address), changes=changes))
         await self._settle()
 
     def refuse(self, action: str, *, actor: str, subject: str = "", detail: str = "", address: str = "") -> None:
@@ -78,7 +81,7 @@ class Audit:
         """Newest first."""
         return await self._store.page(sought, wanted)
 
-    async def verify(self) -> Verdict:
+    async def verify(self) -> ChainVerdict:
         """The whole chain. Raises `Corrupt` when the head is not this hub's."""
         head = await asyncio.to_thread(self._head.load)  # before the chain: it grows
         return await verify_chain(self._store, head)

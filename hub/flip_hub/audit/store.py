@@ -39,7 +39,7 @@ class AuditStore:
     async def holds(self, notes: Sequence[Note]) -> list[bool]:
         """Of each, whether it is among the newest entries: looked at when an answer of the registry was lost."""
         found = self._entries.find().sort("_id", DESCENDING).limit(10 * len(notes))
-        said = {tuple(document[name] for name in _NOTE) async for document in found}
+        said = {tuple(document.get(name, "") for name in _NOTE) async for document in found}
         return [tuple(getattr(note, name) for name in _NOTE) in said for note in notes]
 
     async def page(self, sought: Sought, wanted: Wanted) -> Page[Entry]:

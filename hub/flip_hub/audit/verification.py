@@ -20,7 +20,7 @@ class Broken(Struct, frozen=True, kw_only=True):
     """In words for people."""
 
 
-class Verdict(Struct, frozen=True, kw_only=True):
+class ChainVerdict(Struct, frozen=True, kw_only=True):
     end: Link
     """As far as the chain is whole."""
     broken: Broken | None
@@ -32,14 +32,14 @@ class Documents(Protocol):
         ...
 
 
-async def verify_chain(store: Documents, head: Link | None) -> Verdict:
+async def verify_chain(store: Documents, head: Link | None) -> ChainVerdict:
     """`head`: how far the chain went at least."""
     verification = Verification(head)
     async for document in store.documents():
         broken = verification.take(document)
         if broken is not None:
-            return Verdict(end=verification.end, broken=broken)
-    return Verdict(end=verification.end, broken=verification.finish())
+            return ChainVerdict(end=verification.end, broken=broken)
+    return ChainVerdict(end=verification.end, broken=verification.finish())
 
 
 class Verification:

@@ -11,8 +11,19 @@ from flip_hub.auth.callers import Caller
 from flip_hub.auth.cookies import NAME, AnyRequest, no_cookie, refresh_cookie, refresh_token_of
 from flip_hub.auth.first_admin import FirstAdmin
 from flip_hub.auth.guards import anyone_known, needs
-from flip_hub.auth.permissions import Permission
-from flip_hub.auth.schemas import Ended, Login, Me, OpenSession, PasswordChange, Refresh, Session, Setup, Ways
+from flip_hub.auth.permissions import GRANTS, Permission, Role
+from flip_hub.auth.schemas import (
+    Ended,
+    Login,
+    Me,
+    OpenSession,
+    PasswordChange,
+    Refresh,
+    RoleGrant,
+    Session,
+    Setup,
+    Ways,
+)
 from flip_hub.auth.service import AuthService, Client
 from flip_hub.problem import Unauthorized
 from flip_hub.settings import Settings
@@ -82,6 +93,11 @@ class AuthController(Controller):
     async def read_me(self, me: NamedDependency[Me]) -> Me:
         """Whose token this is, and what it allows."""
         return me
+
+    @get("/roles", guards=[anyone_known], sync_to_thread=False)
+    def list_roles(self) -> list[RoleGrant]:
+        """What each role may, from the one that may least on."""
+        return [RoleGrant(role=role, permissions=sorted(GRANTS[role])) for role in Role]
 
     @get("/sessions", guards=[needs(Permission.ACCOUNT)])
     async def list_sessions(

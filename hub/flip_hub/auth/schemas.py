@@ -68,6 +68,11 @@ class Me(Struct, frozen=True, kw_only=True):
         return permission in self.permissions
 
 
+class RoleGrant(Struct, frozen=True, kw_only=True):
+    role: Role
+    permissions: list[Permission]
+
+
 class OpenSession(Struct, frozen=True, kw_only=True):
     """A login that goes on."""
 

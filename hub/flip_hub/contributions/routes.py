@@ -10,7 +10,7 @@ from flip_hub.auth.permissions import Permission
 from flip_hub.contributions.late import Late
 from flip_hub.contributions.receipts import Receipts
 from flip_hub.contributions.run_contributions import RunContributions
-from flip_hub.contributions.schemas import Contribution, LateContribution, LateCounts
+from flip_hub.contributions.schemas import Contribution, LateContribution, LateCounts, RoundTraffic
 from flip_hub.devices.service import DeviceService
 from flip_hub.federation.service import RunService
 from flip_hub.receipts.chain import DeviceKeys, ReceiptEntry, ReceiptSeal, SealKey
@@ -35,6 +35,16 @@ class ContributionController(Controller):
         """What each device was asked, what it sent, and what has become of that; the newest round first."""
         run = (await runs.detail(run_id)).run
         return await run_contributions.of_run(run, wanted, device, phase)
+
+    @get("/traffic")
+    async def list_traffic(
+        self,
+        runs: NamedDependency[RunService],
+        run_contributions: NamedDependency[RunContributions],
+        run_id: FromPath[str],
+    ) -> list[RoundTraffic]:
+        """How many bytes came in for each round."""
+        return await run_contributions.traffic((await runs.detail(run_id)).run)
 
 
 class DeviceContributionController(Controller):

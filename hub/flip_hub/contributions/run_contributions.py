@@ -1,7 +1,7 @@
 """What devices contributed to runs: instruction, reply and receipt put together."""
 
 from flip_hub.api.pages import Page, Wanted
-from flip_hub.contributions.schemas import Contribution, Instructed, LateContribution
+from flip_hub.contributions.schemas import Contribution, Instructed, LateContribution, RoundTraffic
 from flip_hub.contributions.store import ContributionStore
 from flip_hub.federation.schemas import Run
 from flip_wire.contributions import Fate
@@ -17,6 +17,10 @@ class RunContributions:
     ) -> Page[Contribution]:
         """The newest round first."""
         return await self._told(await self._store.of_run(run.numbers, wanted, device_id, phase))
+
+    async def traffic(self, run: Run) -> list[RoundTraffic]:
+        """Of its rounds, the first one first."""
+        return await self._store.traffic(run.numbers)
 
     async def of_device(self, device_id: DeviceId, wanted: Wanted) -> Page[Contribution]:
         """Of all runs, what was asked last first."""

@@ -82,6 +82,15 @@ class Instructed(Struct, frozen=True, kw_only=True):
     """Of that entry."""
 
 
+class RoundTraffic(Struct, frozen=True, kw_only=True):
+    """What came in for a round: updates, as they travelled."""
+
+    round: int
+    replies: int
+    size: int
+    """Bytes."""
+
+
 class Contributor(Struct, frozen=True, kw_only=True):
     """A device whose results went into a version."""
 

@@ -9,7 +9,7 @@ from pymongo import ASCENDING, DESCENDING, UpdateOne
 
 from flip_hub.api.pages import Order, Page, Wanted
 from flip_hub.contributions.room import Upload
-from flip_hub.contributions.schemas import Contributor, Instructed, LateContribution, LateRecord
+from flip_hub.contributions.schemas import Contributor, Instructed, LateContribution, LateRecord, RoundTraffic
 from flip_hub.federation.schemas import Phase
 from flip_hub.mongo import Database, Document
 from flip_hub.receipts.chain import ReceiptEntry
@@ -82,6 +82,22 @@ class ContributionStore:
         """Of all runs, the newest first."""
         where = {"device_id": device_id}
         return await _LATEST.read(self._instructions, where, wanted, lambda found: msgspec.convert(found, Instructed))
+
+    async def traffic(self, flower_run_ids: Sequence[str]) -> list[RoundTraffic]:
+        """Of each round of which something is known, the first one first."""
+        pipeline = [
+            {"$match": {"flower_run_id": {"$in": list(flower_run_ids)}, "round": {"$gt": 0}}},
+            {
+                "$group": {
+                    "_id": "$round",
+                    "replies": {"$sum": {"$cond": [{"$gt": ["$content.size", None]}, 1, 0]}},
+                    "size": {"$sum": "$content.size"},
+                }
+            },
+            {"$sort": {"_id": 1}},
+        ]
+        found = self._instructions.aggregate(pipeline)
+        return [msgspec.convert({**each, "round": each["_id"]}, RoundTraffic) async for each in found]
 
     async def contributors(self, flower_run_ids: Sequence[str], until: int, most: int) -> list[Contributor]:
         """To the results of a run's rounds up to that one, who brought most first."""

@@ -9,7 +9,10 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from flip_hub.api.pages import Page, Wanted
+from flip_hub.audit.changes import changed
 from flip_hub.cluster.bus import Bus, Topic
 from flip_hub.devices.announcements import Announcements
 from flip_hub.devices.brief import DeviceBrief
@@ -110,7 +113,11 @@ class DeviceService:
 
     async def patch(self, device_id: DeviceId, patch: DevicePatch) -> Device:
         """Raises `NotFound`."""
-        return await self._change(await self._store.patch(device_id, patch))
+        before = await self._read(device_id)
+        device = await self._change(await self._store.patch(device_id, patch))
+        for name in msgspec.to_builtins(patch):
+            changed(name, getattr(before, name), getattr(device, name))
+        return device
 
     async def clear_clone(self, device_id: DeviceId) -> Device:
         """An operator has stopped one of the two; it is flagged again if that is not so. Raises `NotFound`."""

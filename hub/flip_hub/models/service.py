@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from flip_hub.api.pages import Page, Wanted
 from flip_hub.artifacts.artifacts import Artifacts
+from flip_hub.audit.changes import changed
 from flip_hub.devices.service import DeviceService
 from flip_hub.live import LiveHub, ModelVersionChanged
 from flip_hub.models.schemas import Model, ModelVersion
@@ -152,6 +153,7 @@ class ModelService:
         """It is told as the promoted one."""
         model, version = assignment.model, assignment.version
         before = await self._store.promoted(model)
+        changed("promoted", before, version)
         await self._store.promote(model, version)
         if before is not None and before != version:
             await self._publish(model, before)

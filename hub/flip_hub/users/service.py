@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from flip_hub.api_tokens.store import ApiTokenStore
+from flip_hub.audit.changes import changed
 from flip_hub.auth.passwords import Passwords
 from flip_hub.auth.permissions import Role
 from flip_hub.cluster.bus import Bus, Topic
@@ -34,7 +35,10 @@ class UserService:
             await self._set_role(user, change.role)
         if change.disabled is not None and change.disabled is not user.disabled:
             await self._set_disabled(user, change.disabled)
-        return _account(await self._known(username))
+        after = await self._known(username)
+        changed("role", user.role, after.role)
+        changed("disabled", user.disabled, after.disabled)
+        return _account(after)
 
     async def set_password(self, username: str, password: str) -> Account:
         """Raises `NotFound`, or `Conflict` for an account of the provider's."""

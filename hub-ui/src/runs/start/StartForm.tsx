@@ -1,7 +1,7 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { CircleCheck } from "lucide-react";
-import { type FormEvent, useEffect, useState } from "react";
+import { type FormEvent, type ReactNode, useEffect, useState } from "react";
 import { asProblem } from "@/api/problem";
 import type { App, Run } from "@/api/types";
 import { count, figure } from "@/format";
@@ -10,6 +10,7 @@ import { Button } from "@/ui/Button";
 import { Callout } from "@/ui/Callout";
 import { Fold } from "@/ui/Fold";
 import { Problems } from "@/ui/Problems";
+import { Eligible } from "./Eligible";
 import { Fields, type Form } from "./Fields";
 import { type Field, METRIC, PROMOTE, type Values } from "./fields";
 import { checkRun, datasetsQuery, startRun, strategiesQuery } from "./queries";
@@ -67,7 +68,12 @@ export function StartForm({ apps }: { apps: App[] }) {
   return (
     <form onSubmit={submit} noValidate className="max-w-4xl space-y-3">
       {sections.map((section) => (
-        <Part key={section.id} section={section} form={form}>
+        <Part
+          key={section.id}
+          section={section}
+          form={form}
+          {...(section.id === "devices" && { below: <Eligible values={values} /> })}
+        >
           {section.id === "options" && strategy && <StrategyNote strategy={strategy} />}
         </Part>
       ))}
@@ -88,7 +94,14 @@ export function StartForm({ apps }: { apps: App[] }) {
   );
 }
 
-function Part({ section, form, children }: { section: Section; form: Form; children: React.ReactNode }) {
+interface PartProps {
+  section: Section;
+  form: Form;
+  children: ReactNode;
+  below?: ReactNode;
+}
+
+function Part({ section, form, children, below }: PartProps) {
   const { id, fields, folded } = section;
   const title = t.start.sections[id];
   if (fields.length === 0) return null;
@@ -108,6 +121,7 @@ function Part({ section, form, children }: { section: Section; form: Form; child
     >
       {children}
       <Fields fields={fields} form={form} />
+      {below}
     </Fold>
   );
 }

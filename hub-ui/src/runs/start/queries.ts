@@ -1,7 +1,8 @@
-import { queryOptions } from "@tanstack/react-query";
+import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { answered, everything, hub } from "@/api/client";
-import type { App, Dataset, Run, RunRequest, StrategySchema } from "@/api/types";
+import type { App, Candidates, Dataset, Run, RunRequest, StrategySchema } from "@/api/types";
 import { polledQuery } from "@/live/query";
+import { ON, type Values } from "./fields";
 
 /** Newest first. */
 export const appsQuery = polledQuery<App[]>(["apps"], (signal) =>
@@ -27,3 +28,41 @@ export function startRun(body: RunRequest): Promise<Run> {
 export function checkRun(body: RunRequest): Promise<Run> {
   return answered(hub.POST("/api/v1/runs/check", { body }));
 }
+
+export interface CandidateFilter {
+  app?: string;
+  tags?: string[];
+  sites?: string[];
+  on_mains?: boolean;
+  unmetered?: boolean;
+  least_samples?: number;
+}
+
+/** What of the form decides which devices take part. */
+export function filterOf(values: Values): CandidateFilter {
+  const list = (path: string) =>
+    (values[path] ?? "")
+      .split(",")
+      .map((each) => each.trim())
+      .filter(Boolean);
+  const tags = list("plan.filter.tags");
+  const sites = list("plan.filter.sites");
+  const least = Number(values["plan.filter.least_samples"] ?? 0);
+  return {
+    ...(values.fab_hash && { app: values.fab_hash }),
+    ...(tags.length > 0 && { tags }),
+    ...(sites.length > 0 && { sites }),
+    ...(values["plan.filter.on_mains"] === ON && { on_mains: true }),
+    ...(values["plan.filter.unmetered"] === ON && { unmetered: true }),
+    ...(Number.isInteger(least) && least > 0 && { least_samples: least }),
+  };
+}
+
+/** Whom a run with this filter could count on now. */
+export const candidatesQuery = (filter: CandidateFilter) =>
+  queryOptions<Candidates>({
+    queryKey: ["runs", "candidates", filter],
+    queryFn: ({ signal }) =>
+      answered(hub.GET("/api/v1/runs/candidates", { params: { query: filter }, signal })),
+    placeholderData: keepPreviousData,
+  });

@@ -102,6 +102,7 @@ export const device = {
   following: (until: string) => `Its logs come in until ${until}`,
   followQueued: "It follows as soon as the device hears of it",
   followText: "For five minutes its new log lines come here. They are telemetry: what is dropped is counted.",
+  leftOut: (lines: string) => `(${lines} lines more than can be sent)`,
   noLines: "No line has come yet.",
   edit: "Edit labels",
   labels: "Labels",

@@ -24,4 +24,18 @@ export const lineage = {
     ring: "Ring",
     since: "Since",
   },
+  picture: {
+    label: "Where it comes from, and where it went",
+    devices: "Devices",
+    contributed: "whose updates are in it",
+    run: "Made by",
+    uploaded: "It was uploaded",
+    after: "after",
+    version: "Version",
+    brought: "Brought",
+    atOnce: "to every device at once",
+    notYet: "to no device yet",
+    serves: "Served",
+    serving: "devices serve it",
+  },
 };

@@ -11,6 +11,7 @@ export const login = {
   again: "Your session is over. Sign in to go on where you were.",
   provider: (name: string) => `Sign in with ${name}`,
   or: "or",
+  wait: (seconds: string) => `Try again in ${seconds}`,
   setupLead: "Nobody has an account on this hub yet. Make the first one, an admin's.",
   code: "Set-up code",
   codeHint: "It is in the file setup.code in the hub's state folder.",

@@ -12,6 +12,7 @@ export const shell = {
   none: "–",
   all: "All",
   data: "Data",
+  sent: (sent: string, size: string) => `${sent} of ${size}`,
   byDefault: (value: string) => `${value} unless you say otherwise`,
   back: { devices: "All devices", runs: "All runs", models: "All models" },
   enrolDevices: "Enrol devices",
@@ -27,6 +28,26 @@ export const shell = {
     runs: "Runs",
     models: "Models",
     alerts: "Alerts",
+    openAlerts: "open alerts",
+    administration: "Administration",
+    users: "Users",
+    audit: "Audit",
+    system: "System",
+    settings: "Settings",
+    account: "Your account",
+  },
+
+  palette: {
+    title: "Go to or do anything",
+    hint: "A page, a device, a run, a model…",
+    found: "Found",
+    nothing: "Nothing is called so.",
+    kinds: { page: "Page", act: "Do", device: "Device", run: "Run", model: "Model" },
+    compare: "Compare runs",
+    theme: "Change the colours",
+    language: "Change the language",
+    shortcuts: "Keyboard shortcuts",
+    search: "Search on this page",
   },
 
   link: {
@@ -48,5 +69,6 @@ export const shell = {
     unreachableHint: "Check that flip-hub serve is running and that this machine reaches it.",
     unknown: (status: number) => `The hub answered with status ${status} and no explanation.`,
     broken: "This page broke",
+    trace: "Trace",
   },
 };

@@ -137,6 +137,18 @@ export const start = {
     `This will cost ε ${planned} of a budget of ${budget}, for δ ${delta}.`,
   priceUnknown: "What this will cost is not known before the app says how many rounds it has.",
   nothingWrong: "The hub would start this run as it is.",
+  able: (devices: string) =>
+    devices === "1" ? "One device would train now" : `${devices} devices would train now`,
+  notAble: (absent: string, barred: string) =>
+    `${absent} more would once they are back or free; ${barred} are left out by what is chosen here.`,
+  whyNot: "Which, and why",
+  moreOthers: (others: string) => `and ${others} more`,
+  absences: {
+    revoked: "revoked",
+    unknown: "not heard of now",
+    "safe mode": "in safe mode",
+    held: "its governor holds training",
+  },
   choices: {
     promote: { best: "The best version is promoted", none: "Nothing is promoted" },
     start: { "": "The app's own arrays", model: "A registered model", run: "An earlier run" },
