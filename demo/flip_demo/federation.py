@@ -26,15 +26,17 @@ READY_WITHIN = 90.0
 class Federation:
     """Use `running()`; then `api` is logged in and every device is enrolled and known to be well."""
 
-    def __init__(self, layout: Layout, ports: Ports, names: Sequence[str] = DEVICES) -> None:
-        """As many devices, by these names, as `ports` has for inference."""
+    def __init__(self, layout: Layout, ports: Ports, names: Sequence[str] = DEVICES, admin: str | None = ADMIN) -> None:
+        """As many devices, by these names, as `ports` has for inference. Without an `admin` somebody has to make the
+        first one, and to enrol devices: then there are none."""
+        self._admin = admin
         self.layout = layout
         self.ports = ports
         self.mongod = Process("mongod", mongod_command(ports.mongo, layout.mongo), layout.root)
         self.hub = Process("hub", _flip("hub", "serve", "--config", str(layout.hub_config)), layout.root)
         self.devices = {
             name: Process(f"agent-{name}", self._agent(name, "run"), layout.root)
-            for name, _ in zip(names, ports.inference, strict=False)
+            for name, _ in zip(names if admin else (), ports.inference, strict=False)
         }
         self.api = HubApi(self.url)
 
@@ -65,13 +67,14 @@ class Federation:
                 say("starting the hub and Flower's SuperLink")
                 start(self.hub)
                 await _until(self._hub_ready, "the hub", self.hub)
-                await self._log_in()
+                if self._admin is not None:
+                    await self._log_in()
                 for name in self.devices:
                     await self._enrol(name, say)
                 if self.devices:
                     say(f"starting {len(self.devices)} agents")
-                start(*self.devices.values())
-                await _until(self._devices_well, "every device", *self.devices.values())
+                    start(*self.devices.values())
+                    await _until(self._devices_well, "every device", *self.devices.values())
                 yield
             finally:
                 await self._stop(tasks)
@@ -93,7 +96,7 @@ class Federation:
             f"[control]\nport = {ports.control}\n\n"
             "[apps]\nhub_signs = true\n\n[devices]\nheartbeat = 5\n"
         )
-        for name, port in zip(self.devices, ports.inference, strict=True):
+        for name, port in zip(self.devices, ports.inference, strict=False):
             layout.device_config(name).write_text(
                 f'[agent]\nstate = "{layout.device(name)}"\nheartbeat = 5\n\n[inference]\nport = {port}\n\n'
                 # load, battery and heat are of the one machine that all devices of the demo share
@@ -102,13 +105,16 @@ class Federation:
             )
 
     def _hub_init(self) -> list[str]:
-        options = ["--config", str(self.layout.hub_config), "--admin", ADMIN]
-        return _flip("hub", "init", *options, "--password-file", str(self.layout.password))
+        options = ["--config", str(self.layout.hub_config)]
+        if self._admin is None:
+            return _flip("hub", "init", *options, "--no-admin")
+        return _flip("hub", "init", *options, "--admin", self._admin, "--password-file", str(self.layout.password))
 
     async def _log_in(self) -> None:
+        assert self._admin is not None
         password = self.layout.password.read_text().strip()
         self.api.close()
-        self.api = await asyncio.to_thread(HubApi.logged_in, self.url, ADMIN, password)
+        self.api = await asyncio.to_thread(HubApi.logged_in, self.url, self._admin, password)
 
     async def _enrol(self, name: str, say: Callable[[str], None]) -> None:
         """As a person would, with a token from the hub; again where its address or its keys have changed."""

@@ -64,3 +64,19 @@ test("a token that is over is renewed before a call, once for many calls", async
   expect(await Promise.all([session.token(), session.token()])).toEqual(["b", "b"]);
   expect(asked).toHaveLength(1);
 });
+
+test("a change that begins another session keeps whoever is signed in so, whatever is refused meanwhile", async () => {
+  session.start(signedIn("a"));
+  let answer = (_: ReturnType<typeof signedIn>) => {};
+  const changing = session.replace(() => new Promise((resolve) => (answer = resolve)));
+  await vi.advanceTimersByTimeAsync(0);
+  session.refused("a");
+  const renewed = session.renew();
+  answer(signedIn("b"));
+  await changing;
+  expect(await renewed).toBe(true);
+  expect(session.get()?.token).toBe("b");
+  expect(asked).toEqual([]);
+  session.refused("a");
+  expect(session.get()?.token).toBe("b");
+});

@@ -22,9 +22,15 @@ from flip_hub.artifacts.folder import FolderArtifacts
 from flip_hub.auth.passwords import Passwords
 from flip_hub.auth.permissions import Role
 from flip_hub.cluster.bus import Bus
+from flip_hub.cluster.lease import ALONE
 from flip_hub.contributions.late import Late
 from flip_hub.contributions.receipts import Receipts
-from flip_hub.contributions.routes import ContributionController, LateController, ReceiptController
+from flip_hub.contributions.routes import (
+    ContributionController,
+    DeviceContributionController,
+    LateController,
+    ReceiptController,
+)
 from flip_hub.contributions.run_contributions import RunContributions
 from flip_hub.contributions.store import ContributionStore
 from flip_hub.core import Core
@@ -42,6 +48,7 @@ from flip_hub.federation.standby import Standby
 from flip_hub.federation.store import RunStore
 from flip_hub.federation.strategy_routes import StrategyController
 from flip_hub.federation.upstream import Upstream
+from flip_hub.health import Health
 from flip_hub.lineage.routes import LineageController
 from flip_hub.lineage.service import LineageService
 from flip_hub.models.routes import ModelController
@@ -54,12 +61,19 @@ from flip_hub.rollouts.routes import RolloutController
 from flip_hub.rollouts.service import RolloutService
 from flip_hub.rollouts.store import RolloutStore
 from flip_hub.settings import Settings
+from flip_hub.system.routes import SystemController
+from flip_hub.system.service import System
+from flip_hub.system.shown_settings import shown_settings
 from flip_hub.users.store import UserStore, new_user
 from flip_wire.models import GRAPH, WEIGHTS, FileRef, Manifest, Probe, Tensor
 from integration.hub_parts import fab_of
 from integration.scripted_control import ScriptedControl
 
 PASSWORD = "correct horse"
+
+
+async def _well() -> str:
+    return ""
 
 
 class ScriptedNodes(Nodes):
@@ -123,13 +137,22 @@ class Parts:
                 "late": Late(contributions, store, artifacts, core.live),
                 "run_contributions": RunContributions(contributions),
                 "receipts": receipts,
+                "system": System(
+                    settings,
+                    shown_settings(settings, {"hub.port": "/etc/flip/hub.toml", "mongo.url": "FLIP_MONGO__URL"}),
+                    mongo=mongo,
+                    health=Health({"mongo": mongo.missing, "superlink": _well, "disk": _well}),
+                    live=core.live,
+                    telemetry=core.telemetry,
+                    leading=ALONE,
+                ),
             },
         )
 
 
 _ROUTES: list[ControllerRouterHandler] = [
     *(AppController, RunController, StrategyController, ContributionController, LateController, ReceiptController),
-    *(ModelController, RolloutController, LineageController),
+    *(ModelController, RolloutController, LineageController, DeviceContributionController, SystemController),
 ]
 
 

@@ -7,6 +7,7 @@ import fleet
 from litestar import Request, get
 from litestar.params import FromQuery
 from litestar.types import ControllerRouterHandler
+from msgspec.structs import replace
 
 from flip_hub.alerts.routes import AlertStatus
 from flip_hub.alerts.schemas import Alert, Notice, NoticeState, Silence
@@ -46,6 +47,20 @@ def _alert(
     )
 
 
+def _notice(subject: str, channel: str, state: NoticeState, attempts: int) -> Notice:
+    return Notice(
+        id=f"notice-{channel}",
+        channel=channel,
+        state=state,
+        made_at=fleet.NOW - 2400,
+        opened=[],
+        resolved=[],
+        subject=subject,
+        text="",
+        attempts=attempts,
+    )
+
+
 class RecordedAlerts:
     def __init__(self, guard: Guard) -> None:
         self.known: list[Alert] = []
@@ -75,17 +90,8 @@ class RecordedAlerts:
             recorded._guard(request)
             if not recorded.known:
                 return []
-            common = {"made_at": fleet.NOW - 2400, "opened": [], "resolved": [], "text": ""}
-            told = Notice(
-                **common,
-                id="n-1",
-                channel="mail",
-                state=NoticeState.DELIVERED,
-                subject="Device has little disk: press-line-3",
-                attempts=1,
-            )
+            told = _notice("Device has little disk: press-line-3", "mail", NoticeState.DELIVERED, 1)
             error = "hooks.example answers 502"
-            lost = Notice(**common, id="n-2", channel="webhook", subject="Device is silent", attempts=4, error=error)
-            return [told, lost]
+            return [told, replace(_notice("Device is silent", "webhook", NoticeState.WAITING, 4), error=error)]
 
         return [listed, silences, notices]

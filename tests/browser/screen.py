@@ -9,13 +9,13 @@ from playwright.async_api import Page as AsyncPage
 from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 Theme = Literal["light", "dark"]
+THEMES: tuple[Theme, ...] = ("light", "dark")
 
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "hub-ui" / "screenshots"
 """Every page, light and dark, wide and narrow, for people to look at."""
 
 WIDE = ViewportSize(width=1280, height=800)
-PHONE = ViewportSize(width=390, height=844)
 NARROW = ViewportSize(width=360, height=740)
 PATIENCE = 15_000
 """Milliseconds that a condition on the page may take to come true, on a machine that is busy with other tests."""
@@ -51,13 +51,17 @@ def photograph(page: Page, name: str) -> None:
 
 
 async def photographed(page: AsyncPage, name: str) -> None:
-    """As `photograph`, of a page that an asyncio test has opened; and nothing on it scrolls sideways."""
-    for size in (WIDE, PHONE):
-        await page.set_viewport_size(size)
-        await page.screenshot(path=SCREENSHOTS / f"{name}-{size['width']}.png", full_page=True)
-        await page.evaluate(f"window.axe ?? (() => {{ {AXE} }})()")
-        _nothing_wrong(await page.evaluate(_AXE_RUN))
-        assert await page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    """As `photograph`, of a page that an asyncio test has opened, light, dark, wide and narrow; and nothing on it
+    scrolls sideways."""
+    for theme in THEMES:
+        await page.emulate_media(color_scheme=theme)
+        for size in (WIDE, NARROW):
+            await page.set_viewport_size(size)
+            await page.screenshot(path=SCREENSHOTS / f"{name}-{theme}-{size['width']}.png", full_page=True)
+            await page.evaluate(f"window.axe ?? (() => {{ {AXE} }})()")
+            _nothing_wrong(await page.evaluate(_AXE_RUN))
+            assert await page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    await page.emulate_media(color_scheme="light")
     await page.set_viewport_size(WIDE)
 
 

@@ -47,9 +47,11 @@ function Password() {
   const [old, setOld] = useState("");
   const [next, setNext] = useState("");
   const change = useMutation({
-    mutationFn: () => answered(hub.POST("/api/v1/auth/password", { body: { old, new: next, cookie: true } })),
-    onSuccess: (started) => {
-      session.start(started);
+    mutationFn: () =>
+      session.replace(() =>
+        answered(hub.POST("/api/v1/auth/password", { body: { old, new: next, cookie: true } })),
+      ),
+    onSuccess: () => {
       setOld("");
       setNext("");
     },

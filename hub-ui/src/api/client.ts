@@ -17,9 +17,10 @@ hub.use({
     if (request.method !== "GET") request.headers.set("traceparent", newTraceparent());
     return request;
   },
-  async onResponse({ response, schemaPath }) {
+  async onResponse({ request, response, schemaPath }) {
     if (response.ok) return;
-    if (response.status === 401 && !WAYS_IN.includes(schemaPath)) session.end();
+    if (response.status === 401 && !WAYS_IN.includes(schemaPath))
+      session.refused(request.headers.get("Authorization")?.replace("Bearer ", "") ?? "");
     throw await problemOf(response);
   },
   onError({ error }) {

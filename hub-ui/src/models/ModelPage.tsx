@@ -36,12 +36,12 @@ export function ModelPage() {
 
 function Versions({ versions }: { versions: ModelVersion[] }) {
   const { data: fleet } = useQuery(fleetQuery);
-  const mayRollOut = useMay("models:operate");
+  const mayOperate = useMay("models:operate");
   const promoted = versions.find((version) => version.promoted)?.version ?? null;
   return (
     <DataTable
       caption={t.model.caption}
-      columns={[...LEADING, ...metricColumns(versions), ...trailing(serving(fleet), promoted, mayRollOut)]}
+      columns={[...LEADING, ...metricColumns(versions), ...trailing(serving(fleet), promoted, mayOperate)]}
       rows={[...versions].sort((one, other) => other.version - one.version)}
       rowKey={(version) => version.version}
     />
@@ -121,7 +121,7 @@ function metricColumns(versions: readonly ModelVersion[]): Column<ModelVersion>[
 function trailing(
   devices: ReadonlyMap<string, number>,
   promoted: number | null,
-  mayRollOut: boolean,
+  mayOperate: boolean,
 ): Column<ModelVersion>[] {
   return [
     {
@@ -167,9 +167,10 @@ function trailing(
       align: "right",
       cell: (version) =>
         version.deployable &&
-        !version.promoted && (
+        !version.promoted &&
+        mayOperate && (
           <span className="inline-flex flex-wrap justify-end gap-2 md:flex-nowrap">
-            {mayRollOut && <RollOut version={version} />}
+            <RollOut version={version} />
             {!version.withdrawn && <Promote version={version} promoted={promoted} />}
           </span>
         ),

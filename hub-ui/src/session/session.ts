@@ -53,6 +53,27 @@ class SessionStore {
     return this.renewing;
   }
 
+  /** For a change that ends this session and begins another: nothing is renewed, and nobody signed out, meanwhile. */
+  async replace(change: () => Promise<Session>): Promise<void> {
+    await this.token(); // the change shall not have to renew it
+    const changing = change().then((session) => this.set(session));
+    const over = changing
+      .then(
+        () => true,
+        () => false,
+      )
+      .finally(() => {
+        this.renewing = null;
+      });
+    this.renewing = over;
+    await changing;
+  }
+
+  /** The hub has refused this token; one that was replaced meanwhile says nothing. */
+  refused(token: string): void {
+    if (!this.renewing && this.current?.token === token) this.end();
+  }
+
   async signOut(): Promise<void> {
     this.end();
     await ask("POST", "/logout");

@@ -9,11 +9,12 @@ import { Loaded } from "@/ui/Loaded";
 import { Page } from "@/ui/Page";
 import { appsQuery } from "./queries";
 import { StartForm } from "./StartForm";
+import { UploadApp } from "./UploadApp";
 
 export function StartPage() {
   const query = useQuery(appsQuery);
   return (
-    <Page title={t.start.title} above={<BackLink to="/runs">{t.back.runs}</BackLink>}>
+    <Page title={t.start.title} above={<BackLink to="/runs">{t.back.runs}</BackLink>} actions={<UploadApp />}>
       <Loaded query={query}>
         {(apps: App[]) =>
           apps.length === 0 ? (

@@ -20,6 +20,11 @@ export const datasetsQuery = polledQuery<Dataset[]>(["datasets"], (signal) =>
   everything((query) => hub.GET("/api/v1/datasets", { params: { query }, signal })),
 );
 
+/** Of a FAB that was uploaded before. */
+export function takeUploadedApp(upload: string): Promise<App> {
+  return answered(hub.POST("/api/v1/apps/uploaded", { body: { upload } }));
+}
+
 export function startRun(body: RunRequest): Promise<Run> {
   return answered(hub.POST("/api/v1/runs", { body }));
 }

@@ -121,8 +121,13 @@ export const start = {
   notWhole: "A whole number is needed.",
   tooLarge: "This form takes no number of more than 53 bits.",
   notNumber: "A number is needed.",
+  upload: "Upload an app",
+  uploadText:
+    "A Flower App Bundle, as flwr build makes it. Devices run it once a key that they trust has signed it.",
+  file: "App (.fab)",
   noApps: "No apps yet",
-  noAppsText: "An app is uploaded from a terminal, once; then it can be started here as often as you like.",
+  noAppsText:
+    "An app is uploaded once, here or from a terminal; then it can be started as often as you like.",
   ownStrategy: "The app's own",
   source: "Where it is described",
   streams: (updates: string) =>
