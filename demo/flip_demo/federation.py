@@ -28,15 +28,15 @@ class Federation:
 
     def __init__(self, layout: Layout, ports: Ports, names: Sequence[str] = DEVICES, admin: str | None = ADMIN) -> None:
         """As many devices, by these names, as `ports` has for inference. Without an `admin` somebody has to make the
-        first one, and to enrol devices: then there are none."""
+        first one, and to enrol and start the devices."""
         self._admin = admin
         self.layout = layout
         self.ports = ports
         self.mongod = Process("mongod", mongod_command(ports.mongo, layout.mongo), layout.root)
         self.hub = Process("hub", _flip("hub", "serve", "--config", str(layout.hub_config)), layout.root)
         self.devices = {
-            name: Process(f"agent-{name}", self._agent(name, "run"), layout.root)
-            for name, _ in zip(names if admin else (), ports.inference, strict=False)
+            name: Process(f"agent-{name}", self.agent(name, "run"), layout.root)
+            for name, _ in zip(names, ports.inference, strict=False)
         }
         self.api = HubApi(self.url)
 
@@ -69,16 +69,19 @@ class Federation:
                 await _until(self._hub_ready, "the hub", self.hub)
                 if self._admin is not None:
                     await self._log_in()
-                for name in self.devices:
-                    await self._enrol(name, say)
-                if self.devices:
-                    say(f"starting {len(self.devices)} agents")
-                    start(*self.devices.values())
-                    await _until(self._devices_well, "every device", *self.devices.values())
+                    await self._start_devices(start, say)
                 yield
             finally:
                 await self._stop(tasks)
                 self.api.close()
+
+    async def _start_devices(self, start: Callable[..., None], say: Callable[[str], None]) -> None:
+        for name in self.devices:
+            await self._enrol(name, say)
+        if self.devices:
+            say(f"starting {len(self.devices)} agents")
+        start(*self.devices.values())
+        await _until(self._devices_well, "every device", *self.devices.values())
 
     async def reload_hub(self) -> None:
         """Restarts the hub whenever its Python changes; for development."""
@@ -136,11 +139,12 @@ class Federation:
         token_file.write_text(token.token)
         try:
             options = ["--token-file", str(token_file), "--name", name, *([] if identity is None else ["--again"])]
-            await run_to_end(f"enrol-{name}", self._agent(name, "enrol", self.url, *options), self.layout.root)
+            await run_to_end(f"enrol-{name}", self.agent(name, "enrol", self.url, *options), self.layout.root)
         finally:
             token_file.unlink()
 
-    def _agent(self, name: str, command: str, *arguments: str) -> list[str]:
+    def agent(self, name: str, command: str, *arguments: str) -> list[str]:
+        """The command line of that device's agent."""
         return _flip("agent", command, *arguments, "--config", str(self.layout.device_config(name)))
 
     async def _hub_ready(self) -> bool:

@@ -57,7 +57,8 @@ def performers(
     async def try_model(action: Action) -> Done:
         if not action.input:
             raise Rejected("there is nothing to try the model with")
-        url = _served(reported.state.value, action.model).url
+        served = _served(reported.state.value, action.model)
+        url = f"{served.url.rstrip('/')}/v2/models/{served.model}/infer"
         command = [sys.executable, "-m", "flip_agent.actions.trial", url, *([] if config is None else [str(config)])]
         end = await captured(command, within=_TRIAL_WITHIN, most=_MOST_ANSWER, given=action.input.encode())
         text = end.out.decode(errors="replace").strip()

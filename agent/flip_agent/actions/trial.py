@@ -1,8 +1,8 @@
 """Asks the inference server on this device for one answer, in a short-lived process: as an app on the device would.
 
-`python -m flip_agent.actions.trial URL [CONFIG]` reads a request of the Open Inference Protocol and prints the answer.
-The token, and the certificate that the server shows, are those of the configuration. Its status is 0 for an answer, 1
-for a refusal.
+`python -m flip_agent.actions.trial URL [CONFIG]`, with the URL of a model's `infer`, reads a request of the Open
+Inference Protocol and prints the answer. The token, and the certificate that the server shows, are those of the
+configuration. Its status is 0 for an answer, 1 for a refusal.
 """
 
 import http.client
@@ -32,7 +32,7 @@ def asked(url: str, request: bytes, where: InferenceSection) -> tuple[int, bytes
     else:
         connection = http.client.HTTPConnection(host, port, timeout=WITHIN)
     try:
-        connection.request("POST", f"{address.path}/infer", request, headers)
+        connection.request("POST", address.path, request, headers)
         answer = connection.getresponse()
         return answer.status, answer.read()
     finally:

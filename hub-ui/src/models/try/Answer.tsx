@@ -14,7 +14,7 @@ const SHOWN = 10;
 export function Answer({ asked, labels }: { asked: DeviceAction; labels: readonly string[] }) {
   const { data: actions = [] } = useQuery(actionsQuery(asked.device));
   const action = actions.find(({ id }) => id === asked.id) ?? asked;
-  const { state, text = "" } = action;
+  const { state, text = "", exit_status } = action;
   if (state === "queued" || state === "delivered")
     return (
       <div role="status">
@@ -24,11 +24,12 @@ export function Answer({ asked, labels }: { asked: DeviceAction; labels: readonl
       </div>
     );
   const scores = scoresOf(text, labels);
-  if (state !== "done" || scores.length === 0)
+  const failed = state !== "done" || (exit_status ?? 0) !== 0;
+  if (failed || scores.length === 0)
     return (
       <p
         role="status"
-        className={`whitespace-pre-wrap break-words ${state === "done" ? "font-mono text-xs" : "text-bad"}`}
+        className={`whitespace-pre-wrap break-words ${failed ? "text-bad" : "font-mono text-xs"}`}
       >
         {text}
       </p>
