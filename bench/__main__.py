@@ -30,6 +30,7 @@ NAMES = (
     "secagg",
     "aggregate",
     "late",
+    "console",
 )
 ROOT = Path(__file__).parents[1]
 WITHIN = 1800.0

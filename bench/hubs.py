@@ -114,6 +114,14 @@ class BenchHub:
             await asyncio.to_thread(local.add_user, account)
             return (await asyncio.to_thread(hub.login, role.value, password)).token
 
+    async def add_admin(self, name: str) -> str:
+        """The password of somebody who may do everything."""
+        password = secrets.token_hex(16)
+        account = NewAccount(username=name, role=Role.ADMIN, password=password)
+        with PeopleApi.on_this_machine(self.settings.hub.admin_socket) as local:
+            await asyncio.to_thread(local.add_user, account)
+        return password
+
     async def _answers(self) -> bool:
         trusted = ssl.create_default_context(cadata=self.ca) if self._tls else True
         try:

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 from recorded_hub import RecordedHub
-from screen import CHROMIUM_ARGUMENTS, PATIENCE, WIDE, chromium
+from screen import PATIENCE, WIDE
 
+from bench.browser import CHROMIUM_ARGUMENTS, chromium
 from flip_hub.auth.cookies import NAME
 from flip_hub.console.site import STATIC
 

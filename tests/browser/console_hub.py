@@ -8,8 +8,9 @@ from pathlib import Path
 
 from litestar.types import ControllerRouterHandler
 from playwright.async_api import Page, async_playwright, expect
-from screen import CHROMIUM_ARGUMENTS, PATIENCE, WIDE, chromium
+from screen import PATIENCE, WIDE
 
+from bench.browser import CHROMIUM_ARGUMENTS, chromium
 from core_hub import CoreHub, running_core
 from flip_hub.api.pages import Wanted
 from flip_hub.apps.keys import AppKeys

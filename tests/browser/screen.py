@@ -1,17 +1,15 @@
 """The browser, its sizes, and what is asked of every page."""
 
-import shutil
-from pathlib import Path
 from typing import Any, Literal
 
-import pytest
 from playwright.async_api import Page as AsyncPage
 from playwright.sync_api import Locator, Page, ViewportSize, expect
+
+from bench.browser import AXE_RUN, ROOT, axe_loaded, violations
 
 Theme = Literal["light", "dark"]
 THEMES: tuple[Theme, ...] = ("light", "dark")
 
-ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "hub-ui" / "screenshots"
 """Every page, light and dark, wide and narrow, for people to look at."""
 
@@ -20,34 +18,12 @@ NARROW = ViewportSize(width=360, height=740)
 PATIENCE = 15_000
 """Milliseconds that a condition on the page may take to come true, on a machine that is busy with other tests."""
 
-AXE = (ROOT / "hub-ui" / "node_modules" / "axe-core" / "axe.min.js").read_text()
-LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-_AXE_RUN = f"axe.run(document, {{runOnly: {LEVELS}, resultTypes: ['violations']}})"
-
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-def chromium() -> str:
-    """Debian's."""
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.fail("chromium is missing; scripts/setup test installs it")
-    return path
-
 
 def photograph(page: Page, name: str) -> None:
     """Keeps a picture, and finds nothing wrong with what it shows."""
     page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
-    page.evaluate(f"window.axe ?? (() => {{ {AXE} }})()")
-    _nothing_wrong(page.evaluate(_AXE_RUN))
+    page.evaluate(axe_loaded())
+    _nothing_wrong(page.evaluate(AXE_RUN))
 
 
 async def photographed(page: AsyncPage, name: str) -> None:
@@ -58,19 +34,15 @@ async def photographed(page: AsyncPage, name: str) -> None:
         for size in (WIDE, NARROW):
             await page.set_viewport_size(size)
             await page.screenshot(path=SCREENSHOTS / f"{name}-{theme}-{size['width']}.png", full_page=True)
-            await page.evaluate(f"window.axe ?? (() => {{ {AXE} }})()")
-            _nothing_wrong(await page.evaluate(_AXE_RUN))
+            await page.evaluate(axe_loaded())
+            _nothing_wrong(await page.evaluate(AXE_RUN))
             assert await page.evaluate("document.documentElement.scrollWidth") <= size["width"]
     await page.emulate_media(color_scheme="light")
     await page.set_viewport_size(WIDE)
 
 
 def _nothing_wrong(found: dict[str, Any]) -> None:
-    assert [
-        f"{violation['id']}: {node['html'][:160]} {node['failureSummary'][:300]}"
-        for violation in found["violations"]
-        for node in violation["nodes"]
-    ] == []
+    assert violations(found) == []
 
 
 def sign_in(page: Page, password: str) -> None:

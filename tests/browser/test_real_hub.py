@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, async_playwright, expect
-from screen import CHROMIUM_ARGUMENTS, PATIENCE, chromium
+from screen import PATIENCE
 
+from bench.browser import CHROMIUM_ARGUMENTS, chromium
 from core_hub import CoreHub, running_core
 from flip_hub.auth.passwords import Passwords
 from flip_hub.auth.permissions import Role

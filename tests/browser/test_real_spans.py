@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import async_playwright, expect
-from screen import CHROMIUM_ARGUMENTS, PATIENCE, ROOT, chromium
+from screen import PATIENCE
 
+from bench.browser import CHROMIUM_ARGUMENTS, ROOT, chromium
 from federation import small_federation, start_run
 
 APP = ROOT / "tests" / "apps" / "counting"

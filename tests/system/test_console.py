@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
-from browser.screen import CHROMIUM_ARGUMENTS, PATIENCE, ROOT, WIDE, chromium
+from bench.browser import CHROMIUM_ARGUMENTS, ROOT, chromium
+from browser.screen import PATIENCE, WIDE
 from federation import appears
 from flip_demo import digits
 from flip_demo.federation import Federation
