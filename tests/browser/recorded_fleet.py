@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
+import fleet
 import msgspec
 from litestar import Request, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
@@ -74,13 +75,13 @@ class RecordedFleet:
     def ask(self, device_id: str, asked: ActionRequest) -> DeviceAction:
         self.asked.append((device_id, asked))
         action = DeviceAction(
-            id=ActionId(f"act-{len(self.asked):012x}"),
+            id=ActionId(f"act-a{len(self.asked):011x}"),
             device=DeviceId(device_id),
             kind=asked.kind,
             state=ActionState.QUEUED,
             asked_by="admin",
-            asked_at=self.device(device_id).enrolled_at,
-            expires_at=self.device(device_id).enrolled_at + asked.lifetime,
+            asked_at=fleet.NOW,
+            expires_at=fleet.NOW + asked.lifetime,
             model=asked.model,
             reason=asked.reason,
         )

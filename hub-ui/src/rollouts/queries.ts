@@ -1,7 +1,7 @@
 import { answered, everything, hub } from "@/api/client";
 import type { RingDevice, Rollout, RolloutRequest } from "@/api/types";
 import { upsert } from "@/live/frame";
-import { liveQuery, polledQuery } from "@/live/query";
+import { liveQuery, pushedQuery } from "@/live/query";
 
 /** Of one model, newest first. */
 export const rolloutsQuery = (model: string) =>
@@ -22,7 +22,7 @@ export const rolloutQuery = (id: string) =>
   );
 
 export const ringDevicesQuery = (id: string) =>
-  polledQuery<RingDevice[]>(
+  pushedQuery<RingDevice[]>(
     ["rollouts", id, "devices"],
     (signal) =>
       everything((query) =>

@@ -50,7 +50,7 @@ interface Late extends LateCounts {
 
 /** Replies that no round took; they may come after the run's end. */
 export const lateQuery = (id: string) =>
-  polledQuery<Late>(
+  pushedQuery<Late>(
     ["runs", id, "late"],
     async (signal) => {
       const path = { run_id: id };
@@ -67,7 +67,7 @@ const NEWEST = 40;
 
 /** What became of the newest contributions. */
 export const contributionsQuery = (id: string) =>
-  polledQuery<Contribution[]>(
+  pushedQuery<Contribution[]>(
     ["runs", id, "contributions"],
     (signal) => {
       const params = { path: { run_id: id }, query: { limit: NEWEST } };
@@ -78,7 +78,7 @@ export const contributionsQuery = (id: string) =>
 
 /** Of the chain of its receipts, as it is now. */
 export const sealQuery = (id: string) =>
-  polledQuery<ReceiptSeal>(
+  pushedQuery<ReceiptSeal>(
     ["runs", id, "receipts"],
     (signal) =>
       answered(hub.GET("/api/v1/runs/{run_id}/receipts/seal", { params: { path: { run_id: id } }, signal })),
@@ -91,7 +91,7 @@ const MESSAGES = 500;
 
 /** Where the time went on the devices, the message that ended last first. */
 export const spansQuery = ({ id, flower_run_id }: Run) =>
-  polledQuery<MessageSpans[]>(
+  pushedQuery<MessageSpans[]>(
     ["runs", id, "spans"],
     (signal) => {
       const params = { path: { run_id: id }, query: { limit: MESSAGES } };

@@ -1,11 +1,11 @@
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { answered, everything, hub } from "@/api/client";
 import type { App, Candidates, Dataset, Run, RunRequest, StrategySchema } from "@/api/types";
-import { polledQuery } from "@/live/query";
+import { loadedQuery } from "@/live/query";
 import { ON, type Values } from "./fields";
 
 /** Newest first. */
-export const appsQuery = polledQuery<App[]>(["apps"], (signal) =>
+export const appsQuery = loadedQuery<App[]>(["apps"], (signal) =>
   everything((query) => hub.GET("/api/v1/apps", { params: { query }, signal })),
 );
 
@@ -16,7 +16,7 @@ export const strategiesQuery = queryOptions<StrategySchema[]>({
   staleTime: Number.POSITIVE_INFINITY,
 });
 
-export const datasetsQuery = polledQuery<Dataset[]>(["datasets"], (signal) =>
+export const datasetsQuery = loadedQuery<Dataset[]>(["datasets"], (signal) =>
   everything((query) => hub.GET("/api/v1/datasets", { params: { query }, signal })),
 );
 
