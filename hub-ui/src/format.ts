@@ -1,6 +1,9 @@
 /** Numbers, sizes and times for people, through Intl. Times are seconds since the Unix epoch, as on the wire. */
+import { language } from "@/texts/language";
 
-const locale = globalThis.navigator?.languages ?? ["en"];
+/** The reader's own way of writing the language that is spoken: British or American dates, for example. */
+const own = navigator.languages.filter((tag) => tag.split("-")[0] === language);
+const locale = own.length > 0 ? own : [language];
 
 const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
 const fine = new Intl.NumberFormat(locale, { minimumFractionDigits: 4, maximumFractionDigits: 4 });

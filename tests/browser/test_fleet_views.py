@@ -156,3 +156,22 @@ def test_a_viewer_can_do_nothing_with_devices(hub: RecordedHub, visit: Visit) ->
     expect(
         page.get_by_role("main").get_by_role("button", name=re.compile("Revoke|Restart|Roll|Follow|Edit"))
     ).to_have_count(0)
+
+
+def test_the_console_speaks_german_too(hub: RecordedHub, visit: Visit) -> None:
+    hub.fill()
+    page = visit("/devices")
+    linked(page)
+    page.get_by_role("button", name="Change the language: English").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Geräte")
+    assert page.evaluate("document.documentElement.lang") == "de"
+    expect(row(page, "orchard-gateway")).to_contain_text("Unbekannt seit")
+    photograph(page, "devices-german")
+    page.goto("/")
+    expect(page.get_by_text("Alles ist in Ordnung.").or_(page.get_by_text("Offene Alarme")).first).to_be_visible()
+    page.goto(f"/devices/{fleet.AILING}")
+    expect(page.get_by_role("heading", name="Live-Logs")).to_be_visible()
+    page.goto("/alerts")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Alarme")
+    page.get_by_role("button", name="Sprache ändern: Deutsch").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Alerts")

@@ -1,4 +1,11 @@
 import { t as core } from ".";
-import { alerts } from "./en/alerts";
+import * as alertsTexts from "./en/alerts";
+import { spoken } from "./language";
 
-export const t = { ...core, alerts };
+const english = { ...alertsTexts };
+const texts = await spoken(english, async () => {
+  const [alerts] = await Promise.all([import("./de/alerts")]);
+  return { ...alerts };
+});
+
+export const t = { ...core, ...texts };

@@ -1,4 +1,11 @@
 import { t as core } from ".";
-import { audit } from "./en/audit";
+import * as auditTexts from "./en/audit";
+import { spoken } from "./language";
 
-export const t = { ...core, audit };
+const english = { ...auditTexts };
+const texts = await spoken(english, async () => {
+  const [audit] = await Promise.all([import("./de/audit")]);
+  return { ...audit };
+});
+
+export const t = { ...core, ...texts };

@@ -1,5 +1,12 @@
 import { t as core } from ".";
-import { device } from "./en/device";
-import { run } from "./en/run";
+import * as deviceTexts from "./en/device";
+import * as runTexts from "./en/run";
+import { spoken } from "./language";
 
-export const t = { ...core, device, run };
+const english = { ...deviceTexts, ...runTexts };
+const texts = await spoken(english, async () => {
+  const [device, run] = await Promise.all([import("./de/device"), import("./de/run")]);
+  return { ...device, ...run };
+});
+
+export const t = { ...core, ...texts };

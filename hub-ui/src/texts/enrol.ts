@@ -1,4 +1,11 @@
 import { t as core } from ".";
-import { enrol } from "./en/enrol";
+import * as enrolTexts from "./en/enrol";
+import { spoken } from "./language";
 
-export const t = { ...core, enrol };
+const english = { ...enrolTexts };
+const texts = await spoken(english, async () => {
+  const [enrol] = await Promise.all([import("./de/enrol")]);
+  return { ...enrol };
+});
+
+export const t = { ...core, ...texts };

@@ -1,5 +1,5 @@
 /** In which language the console speaks; English is in the bundle, another one is fetched when it is spoken. */
-export const LANGUAGES = { en: "English" } as const;
+export const LANGUAGES = { en: "English", de: "Deutsch" } as const;
 export type Language = keyof typeof LANGUAGES;
 
 const KEY = "flip.language";
@@ -9,6 +9,11 @@ export const language: Language =
   [localStorage.getItem(KEY) ?? "", ...navigator.languages]
     .map((tag) => tag.split("-")[0] ?? "")
     .find((tag): tag is Language => tag in LANGUAGES) ?? "en";
+
+/** The texts in the language that is spoken: those in English, or what `de` fetches. */
+export async function spoken<T>(en: T, de: () => Promise<T>): Promise<T> {
+  return language === "en" ? en : de();
+}
 
 /** The page begins anew in the next language. */
 export function nextLanguage(): void {

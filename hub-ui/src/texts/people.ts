@@ -1,4 +1,11 @@
 import { t as core } from ".";
-import { account, tokens, users } from "./en/people";
+import * as peopleTexts from "./en/people";
+import { spoken } from "./language";
 
-export const t = { ...core, users, tokens, account };
+const english = { ...peopleTexts };
+const texts = await spoken(english, async () => {
+  const [people] = await Promise.all([import("./de/people")]);
+  return { ...people };
+});
+
+export const t = { ...core, ...texts };

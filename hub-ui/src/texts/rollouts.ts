@@ -1,5 +1,12 @@
 import { t as core } from ".";
-import { rolloutStart } from "./en/rollout-start";
-import { rollout, rollouts } from "./en/rollouts";
+import * as rolloutStartTexts from "./en/rollout-start";
+import * as rolloutsTexts from "./en/rollouts";
+import { spoken } from "./language";
 
-export const t = { ...core, rollouts, rollout, rolloutStart };
+const english = { ...rolloutStartTexts, ...rolloutsTexts };
+const texts = await spoken(english, async () => {
+  const [rolloutStart, rollouts] = await Promise.all([import("./de/rollout-start"), import("./de/rollouts")]);
+  return { ...rolloutStart, ...rollouts };
+});
+
+export const t = { ...core, ...texts };

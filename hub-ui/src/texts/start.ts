@@ -1,4 +1,11 @@
 import { t as core } from ".";
-import { start } from "./en/start";
+import * as startTexts from "./en/start";
+import { spoken } from "./language";
 
-export const t = { ...core, start };
+const english = { ...startTexts };
+const texts = await spoken(english, async () => {
+  const [start] = await Promise.all([import("./de/start")]);
+  return { ...start };
+});
+
+export const t = { ...core, ...texts };

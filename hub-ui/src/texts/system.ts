@@ -1,4 +1,11 @@
 import { t as core } from ".";
-import { settings, system } from "./en/system";
+import * as systemTexts from "./en/system";
+import { spoken } from "./language";
 
-export const t = { ...core, system, settings };
+const english = { ...systemTexts };
+const texts = await spoken(english, async () => {
+  const [system] = await Promise.all([import("./de/system")]);
+  return { ...system };
+});
+
+export const t = { ...core, ...texts };

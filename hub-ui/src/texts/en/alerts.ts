@@ -29,7 +29,7 @@ export const alerts = {
   },
   silences: "Silences",
   silencesCaption: "Silences that are not over, the one that ends last first",
-  silenceColumns: { why: "Why", what: "What", by: "By", until: "Until", end: "" },
+  silenceColumns: { why: "Why", what: "What", by: "By", until: "Until", end: "End" },
   anyRule: "any alert",
   endSilence: "End",
   endSilenceName: (why: string) => `End the silence ${why}`,

@@ -91,7 +91,7 @@ export const device = {
   noLog: "Nothing came with it.",
   models: "Models",
   modelsCaption: "What it serves, and since when",
-  modelColumns: { model: "Model", since: "Since", url: "Address on the device", back: "" },
+  modelColumns: { model: "Model", since: "Since", url: "Address on the device", back: "Back" },
   goBack: "Roll back",
   goBackName: (model: string) => `Roll ${model} back on this device`,
   goBackTitle: (model: string, name: string) => `Roll ${model} back on ${name}?`,

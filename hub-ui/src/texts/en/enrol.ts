@@ -40,7 +40,7 @@ export const enrol = {
     left: "Uses left",
     given: "Gives",
     until: "Good until",
-    revoke: "",
+    revoke: "Revoke",
   },
   leftOf: (left: string, uses: string) => `${left} of ${uses}`,
   revoked: "Revoked",

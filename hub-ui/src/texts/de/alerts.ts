@@ -1,0 +1,52 @@
+/** What the page of alerts says. */
+export const alerts = {
+  title: "Alarme",
+  caption: "Alarme, die neuesten zuerst",
+  which: "Welche Alarme",
+  statuses: { open: "Offen", resolved: "Vorbei", all: "Alle" },
+  none: {
+    open: "Alles ist in Ordnung",
+    resolved: "Noch war nichts in Unordnung",
+    all: "Noch war nichts in Unordnung",
+  },
+  noneText:
+    "Was bei Geräten, Läufen und dem Hub selbst schiefgeht, steht hier und wird per Mail und Webhook gemeldet.",
+  columns: { alert: "Alarm", of: "Von", since: "Seit", state: "Stand", decisions: "Entscheiden" },
+  over: "vorbei",
+  nobody: "niemand kümmert sich",
+  looksAfter: (name: string) => `${name} kümmert sich,`,
+  acknowledge: "Darum kümmern",
+  acknowledgeName: (title: string, of: string) => `Um ${title} kümmern: ${of}`,
+  acknowledgeTitle: "Kümmern Sie sich darum?",
+  acknowledgeText: (title: string, of: string) => `${title}: ${of}. Andere sehen, dass Sie es tun.`,
+  silence: "Stummschalten",
+  silenceName: (title: string, of: string) => `${title} stummschalten: ${of}`,
+  silenceText: "Was darunter fällt, steht weiter hier, aber keine Mail und kein Webhook meldet es.",
+  silenceWhat: "Was",
+  silenceLong: "Wie lange",
+  silenceWhy: "Warum",
+  reach: {
+    this: (title: string, of: string) => `${title}, nur von ${of}`,
+    rule: (title: string) => `${title}, von allen`,
+    device: (name: string) => `Alles von ${name}`,
+    tag: (title: string, tag: string) => `${title}, von Geräten mit dem Tag ${tag}`,
+  },
+  silences: "Stummschaltungen",
+  silencesCaption: "Stummschaltungen, die noch gelten, die am längsten gelten zuerst",
+  silenceColumns: { why: "Warum", what: "Was", by: "Von", until: "Bis", end: "Ende" },
+  anyRule: "jeder Alarm",
+  endSilence: "Beenden",
+  endSilenceName: (why: string) => `Stummschaltung beenden: ${why}`,
+  endSilenceTitle: "Diese Stummschaltung beenden?",
+  endSilenceText: (why: string) =>
+    `„${why}“. Was sie zurückgehalten hat, wird wieder gemeldet, wenn es noch so ist.`,
+  notices: "Per Mail und Webhook gemeldet",
+  noticesCaption: "Die neuesten Meldungen",
+  noticeColumns: { subject: "Meldung", channel: "Über", when: "Verfasst", state: "Stand" },
+  channels: { mail: "Mail", webhook: "Webhook" } as Record<string, string>,
+  noticeStates: { waiting: "Wartet", delivered: "Zugestellt", "given up": "Aufgegeben" } as Record<
+    string,
+    string
+  >,
+  attempts: (attempts: string, error: string) => `nach ${attempts} Versuchen: ${error}`,
+};
