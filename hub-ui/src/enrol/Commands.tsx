@@ -32,7 +32,7 @@ export function Commands({ token }: { token: EnrolmentToken }) {
           <code className="break-all font-mono text-[0.8125rem]">{token.ca_sha256}</code>
         </div>
       ) : (
-        <p className="text-muted text-xs">{t.enrol.noFingerprint}</p>
+        location.protocol === "https:" && <p className="text-muted text-xs">{t.enrol.noFingerprint}</p>
       )}
       <p className="text-muted text-xs">{t.enrol.once}</p>
     </div>

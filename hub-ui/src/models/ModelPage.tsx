@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { CircleCheck, CircleDashed, CircleDot, CircleX } from "lucide-react";
+import { lazy, Suspense } from "react";
 import type { ModelVersion } from "@/api/types";
 import { type Fleet, fleetQuery } from "@/devices/fleet";
 import { bytes, count, metric } from "@/format";
@@ -16,7 +17,10 @@ import { Page } from "@/ui/Page";
 import { Ago } from "@/ui/Time";
 import { Promote } from "./Promote";
 import { versionsQuery } from "./queries";
-import { UploadVersion } from "./UploadVersion";
+
+const UploadVersion = lazy(() =>
+  import("./UploadVersion").then((module) => ({ default: module.UploadVersion })),
+);
 
 export function ModelPage() {
   const { name } = useParams({ from: "/signed-in/models/$name" });
@@ -26,7 +30,13 @@ export function ModelPage() {
     <Page
       title={name}
       above={<BackLink to="/models">{t.back.models}</BackLink>}
-      actions={mayUpload && <UploadVersion model={name} />}
+      actions={
+        mayUpload && (
+          <Suspense>
+            <UploadVersion model={name} />
+          </Suspense>
+        )
+      }
     >
       <Loaded query={query}>{(versions) => <Versions versions={versions} />}</Loaded>
       <Rollouts model={name} />

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Boxes } from "lucide-react";
+import { lazy, Suspense } from "react";
 import type { Model } from "@/api/types";
 import { count } from "@/format";
 import { useMay } from "@/session/may";
@@ -12,13 +13,25 @@ import { Loaded } from "@/ui/Loaded";
 import { Page } from "@/ui/Page";
 import { Ago } from "@/ui/Time";
 import { modelsQuery } from "./queries";
-import { UploadVersion } from "./UploadVersion";
+
+const UploadVersion = lazy(() =>
+  import("./UploadVersion").then((module) => ({ default: module.UploadVersion })),
+);
 
 export function ModelsPage() {
   const query = useQuery(modelsQuery);
   const mayUpload = useMay("models:operate");
   return (
-    <Page title={t.models.title} actions={mayUpload && <UploadVersion />}>
+    <Page
+      title={t.models.title}
+      actions={
+        mayUpload && (
+          <Suspense>
+            <UploadVersion />
+          </Suspense>
+        )
+      }
+    >
       <Loaded query={query}>
         {(models) =>
           models.length === 0 ? (

@@ -5,7 +5,6 @@ import { t } from "@/texts/model";
 import { TextField } from "@/ui/Field";
 import { FormDialog } from "@/ui/FormDialog";
 import { FileField } from "@/uploads/FileField";
-import { upload } from "@/uploads/upload";
 import { type Described, register } from "./queries";
 
 type Part = "weights" | "graph";
@@ -20,6 +19,7 @@ export function UploadVersion({ model }: { model?: string }) {
   const send = async (part: Part) => {
     const file = files[part];
     if (!file) return undefined;
+    const { upload } = await import("@/uploads/upload");
     return (await upload(file, (bytes) => setSent((before) => ({ ...before, [part]: bytes })))).id;
   };
   const run = async () => {

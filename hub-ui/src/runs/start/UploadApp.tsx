@@ -3,7 +3,6 @@ import { queryClient } from "@/app/query-client";
 import { t } from "@/texts/start";
 import { FormDialog } from "@/ui/FormDialog";
 import { FileField } from "@/uploads/FileField";
-import { upload } from "@/uploads/upload";
 import { appsQuery, takeUploadedApp } from "./queries";
 
 /** An app as `flwr build` packs it: from now on runs of it can be started here. */
@@ -20,6 +19,7 @@ export function UploadApp() {
       ready={file !== null}
       run={async () => {
         if (!file) return;
+        const { upload } = await import("@/uploads/upload");
         const { id } = await upload(file, setSent);
         await takeUploadedApp(id);
         setSent(undefined);
