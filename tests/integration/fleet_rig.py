@@ -80,6 +80,7 @@ class Registry:
             name=f"device {len(self.devices)}",
             status=DeviceStatus.OK,
             enrolled_at=0.0,
+            enrolled_by="",
             last_seen=None,
             agent_version="",
             node_id=None,

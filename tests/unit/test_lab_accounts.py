@@ -52,6 +52,7 @@ def device(folder: Path, number: int, finished: str) -> VirtualDevice:
 
 def contribution(message: str, fate: Fate, *, kept_late: bool = False) -> Contribution:
     return Contribution(
+        flower_run_id="1",
         message_id=message,
         device_id=DeviceId("dev-1"),
         round=1,
