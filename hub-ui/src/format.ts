@@ -20,7 +20,14 @@ const full = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "me
 const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "short" });
 
 const byte = new Intl.NumberFormat(locale, { style: "unit", unit: "byte", unitDisplay: "long" });
+const oneDecimal = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const tenth = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
+
+const share = new Intl.NumberFormat(locale, {
+  style: "percent",
+  minimumFractionDigits: 1,
+  maximumFractionDigits: 1,
+});
 
 const SIZES = ["KiB", "MiB", "GiB", "TiB"];
 const MINUTE = 60;
@@ -34,6 +41,16 @@ export function count(value: number): string {
 /** A metric: four decimals where that says something, four digits where the number is large. */
 export function metric(value: number): string {
   return Math.abs(value) < 10 ? fine.format(value) : coarse.format(value);
+}
+
+/** "62.5 %", of a share of 1. */
+export function percent(value: number): string {
+  return share.format(value);
+}
+
+/** "0.3", one decimal. */
+export function tenths(value: number): string {
+  return oneDecimal.format(value);
 }
 
 /** Four digits that count, and very small numbers as powers of ten: "4.377", "1e-5". */

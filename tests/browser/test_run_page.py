@@ -133,7 +133,7 @@ def test_contributions_are_listed_with_their_share_and_why_they_were_refused(hub
     hub.fill()
     hub.contributions[fleet.FINISHED] = recorded_late.contributions()
     page = visit(f"/runs/{fleet.FINISHED}")
-    counted = row(page, "62.5 %")
+    counted = row(page, "62.5%")
     expect(counted).to_contain_text("2, training")
     expect(counted).to_contain_text("counted in round 3")
     expect(counted).to_contain_text("yes, receipt 7")

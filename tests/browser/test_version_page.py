@@ -44,7 +44,7 @@ async def test_a_promoted_version_leads_to_its_devices_and_each_update_to_its_fa
     await expect(devices.get_by_role("row")).to_have_count(3)
     await expect(devices.get_by_role("row").filter(has_text="press-line-1")).to_contain_text("64")
     await photographed(page, "version")
-    await page.locator("dl").get_by_role("link", name="tiny 1.2.0, round 1").click()
+    await page.get_by_role("link", name="tiny 1.2.0, round 1").click()
     await page.wait_for_url(f"**/runs/{run.id}")
     fates = page.get_by_role("table", name="What became of what devices sent")
     await expect(fates.get_by_role("row").filter(has_text="press-line-1")).to_contain_text("counted")

@@ -12,9 +12,11 @@ from hub_parts import HubParts, fab_of, hub_parts
 
 from flip_hub.api.pages import Wanted
 from flip_hub.artifacts.folder import FolderArtifacts
+from flip_hub.contributions.run_contributions import RunContributions
 from flip_hub.contributions.schemas import LateCounts
+from flip_hub.contributions.store import ContributionStore
 from flip_hub.federation.plan import Plan
-from flip_hub.federation.schemas import MessagesPushed, Run, RunRequest
+from flip_hub.federation.schemas import MessagesPushed, ReplyContent, ReplyReceived, Run, RunRequest
 from flip_hub.federation.secure.schemas import SecureAggregation
 from flip_hub.problem import Conflict, NotFound, TooLarge, TooMany
 from flip_runtime.errors import Rejected
@@ -299,6 +301,27 @@ async def test_only_the_device_that_a_message_was_written_to_answers_it_late(hub
         await Reply(run, "m1").announce(hub, other)
     await hub.devices.node_activated(ONE, "11")  # Flower has given it another number since
     await Reply(run, "m1").announce(hub, ONE)
+
+
+async def test_what_a_device_gave_and_what_each_round_weighed_is_known_over_all_runs(hub: HubParts, run: Run) -> None:
+    other = await hub.runs.start(RunRequest(fab_hash=run.fab_hash))
+    for number, flower in enumerate((run.flower_run_id, other.flower_run_id), start=1):
+        for round in (1, 2):
+            message = f"m{number}{round}"
+            sent = MessagesPushed(round=round, phase="train", nodes=["1"], messages=[message])
+            content = ReplyContent(sha256="a" * 64, size=1000 * number * round, weight=5.0)
+            got = ReplyReceived(round=round, phase="train", node="1", error="", message=message, content=content)
+            await hub.reports.take(flower, sent)
+            await hub.reports.take(flower, got)
+    known = RunContributions(ContributionStore(hub.mongo.database))
+    given = (await known.of_device(ONE, Wanted())).items
+    assert {each.flower_run_id for each in given} == {run.flower_run_id, other.flower_run_id}
+    assert [each.sent_at for each in given] == sorted((each.sent_at for each in given), reverse=True)
+    assert (await known.of_device(OTHER, Wanted())).items == []
+    assert [(each.round, each.replies, each.size) for each in await known.traffic(other)] == [
+        (1, 1, 2000),
+        (2, 1, 4000),
+    ]
 
 
 def stored(folder: Path) -> int:

@@ -95,3 +95,20 @@ async def test_flowers_own_supernode_is_sent_nothing_but_what_the_strategy_wrote
     run = await hub.runs.start(RunRequest(fab_hash=app.fab_hash))
     facts = {each.device_id: each.agent for each in await hub.participants.nodes(run.flower_run_id)}
     assert facts == {"dev-one": True, "dev-two": False, "dev-three": True}
+
+
+async def test_who_would_train_now_and_why_not_the_others(hub: HubParts) -> None:
+    ids = {each.name: each.id for each in await hub.devices.records()}
+    await hub.devices.patch(ids["one"], DevicePatch(tags=["ward"]))
+    await hub.devices.patch(ids["two"], DevicePatch(tags=["ward"]))
+    await hub.mongo.database["devices"].update_one({"name": "two"}, {"$set": {"last_seen": 1.0}})
+    async with hub.http() as http:
+        found = (await http.get("/api/v1/runs/candidates", params={"tags": ["ward", "lab"]})).json()
+        assert (found["able"], found["absent"], found["barred"]) == (1, 1, 1)
+        away, out = found["others"]
+        assert (away["name"], away["barred"], away["absence"]) == ("two", "", "unknown")
+        assert (out["name"], out["barred"]) == ("three", "it has none of the tags ward, lab")
+        everybody = (await http.get("/api/v1/runs/candidates")).json()
+        assert (everybody["able"], everybody["absent"], everybody["barred"]) == (2, 1, 0)
+        assert (await http.get("/api/v1/runs/candidates", params={"app": "f" * 64})).status_code == 404
+        assert (await http.get("/api/v1/runs/candidates", params={"least_samples": "-1"})).status_code == 400

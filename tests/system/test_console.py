@@ -45,6 +45,7 @@ async def test_a_federation_is_set_up_used_and_mended_by_the_console_alone(folde
                 await _enrol(page, federation, group, agents)
                 await _train(page, folder)
                 await _try_and_roll_back(page)
+                await _follow_logs(page)
                 await _lose_the_link(page, federation)
                 await _revoke(page)
                 await _look_as_a_viewer(page)
@@ -138,6 +139,16 @@ async def _try_and_roll_back(page: Page) -> None:
         row = page.get_by_role("row").filter(has_text=name)
         await expect(row).to_contain_text(f"digits@{other}", timeout=SLOW)
         await expect(row).not_to_contain_text("wanted")
+
+
+async def _follow_logs(page: Page) -> None:
+    """What the device writes comes to the page, and what it contributed stands there."""
+    await page.get_by_role("link", name="north").click()
+    await page.get_by_role("button", name="Follow logs").click()
+    await expect(page.get_by_role("log", name="Live logs")).to_contain_text("action begins", timeout=SLOW)
+    given = page.get_by_role("table", name="What it was asked in runs")
+    await expect(given.get_by_role("row").filter(has_text="digits").first).to_contain_text("counted")
+    await page.get_by_role("link", name="Devices", exact=True).click()
 
 
 async def _lose_the_link(page: Page, federation: Federation) -> None:

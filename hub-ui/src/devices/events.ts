@@ -1,5 +1,5 @@
 import type { DeviceEvent, Span } from "@/api/types";
-import { brief } from "@/format";
+import { brief, tenths } from "@/format";
 import { t } from "@/texts/device";
 
 /** The words of an event for people: its text, reason or step; nothing where it has none. */
@@ -34,7 +34,7 @@ export function isNews(event: DeviceEvent): boolean {
 
 /** `offset`: seconds to add to the device's clock to get the hub's. */
 export function clockText(offset: number): string {
-  const seconds = Math.abs(offset).toFixed(1);
-  if (seconds === "0.0") return t.device.clockRight;
+  const seconds = tenths(Math.abs(offset));
+  if (seconds === tenths(0)) return t.device.clockRight;
   return offset > 0 ? t.device.clockBehind(seconds) : t.device.clockAhead(seconds);
 }

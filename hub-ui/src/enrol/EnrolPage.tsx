@@ -1,6 +1,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import type { EnrolmentToken } from "@/api/types";
+import { Needs } from "@/session/Needs";
 import { t } from "@/texts/enrol";
 import { BackLink } from "@/ui/BackLink";
 import { Button } from "@/ui/Button";
@@ -18,22 +19,24 @@ export function EnrolPage() {
   const [token, setToken] = useState<EnrolmentToken | null>(null);
   return (
     <Page title={t.enrol.title} above={<BackLink to="/devices">{t.back.devices}</BackLink>}>
-      <div className="max-w-4xl space-y-6">
-        <Card title={t.enrol.first}>
-          {token ? <Made token={token} again={() => setToken(null)} /> : <TokenForm made={setToken} />}
-        </Card>
-        {token && (
-          <>
-            <Card title={t.enrol.second}>
-              <Commands token={token} />
-            </Card>
-            <Card title={t.enrol.third}>
-              <Waiting token={token} />
-            </Card>
-          </>
-        )}
-        <Tokens />
-      </div>
+      <Needs permission="devices:enrol">
+        <div className="max-w-4xl space-y-6">
+          <Card title={t.enrol.first}>
+            {token ? <Made token={token} again={() => setToken(null)} /> : <TokenForm made={setToken} />}
+          </Card>
+          {token && (
+            <>
+              <Card title={t.enrol.second}>
+                <Commands token={token} />
+              </Card>
+              <Card title={t.enrol.third}>
+                <Waiting token={token} />
+              </Card>
+            </>
+          )}
+          <Tokens />
+        </div>
+      </Needs>
     </Page>
   );
 }

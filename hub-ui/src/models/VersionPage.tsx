@@ -7,7 +7,6 @@ import { RolloutState } from "@/rollouts/RolloutState";
 import { t } from "@/texts/model";
 import { BackLink } from "@/ui/BackLink";
 import { type Column, DataTable } from "@/ui/DataTable";
-import { Fact } from "@/ui/Fact";
 import { Loaded } from "@/ui/Loaded";
 import { Page, Section } from "@/ui/Page";
 import { Ago } from "@/ui/Time";
@@ -39,9 +38,7 @@ function Traced({ lineage }: { lineage: Lineage }) {
   return (
     <>
       <LineagePicture lineage={lineage} />
-      <div className="mt-4">
-        <Facts lineage={lineage} />
-      </div>
+      <Rollouts rollouts={lineage.rollouts ?? []} />
       <Section title={t.lineage.contributors}>
         {contributors.length > 0 ? (
           <DataTable
@@ -71,37 +68,24 @@ function Traced({ lineage }: { lineage: Lineage }) {
   );
 }
 
-function Facts({ lineage: { version, run, before, deployed, rollouts = [] } }: { lineage: Lineage }) {
+/** Where several rollouts have brought it, all of them: the picture shows the latest. */
+function Rollouts({ rollouts }: { rollouts: NonNullable<Lineage["rollouts"]> }) {
+  if (rollouts.length < 2) return null;
   return (
-    <div className="rounded-lg border border-line bg-surface px-4 py-3 shadow-card">
-      <dl className="flex flex-wrap gap-x-10 gap-y-3">
-        <Fact name={t.lineage.run}>
-          {run ? (
-            <Link to="/runs/$id" params={{ id: run.id }} className="text-accent hover:underline">
-              {t.lineage.round(run.app, count(version.manifest.round))}
-            </Link>
-          ) : (
-            t.lineage.noRun
-          )}
-        </Fact>
-        {before !== null && <Fact name={t.lineage.before}>{t.models.version(before)}</Fact>}
-        <Fact name={t.lineage.deployed}>{count(deployed)}</Fact>
-        {rollouts.length > 0 && (
-          <Fact name={t.lineage.rollouts}>
-            {rollouts.map(({ id, status }) => (
-              <Link
-                key={id}
-                to="/rollouts/$id"
-                params={{ id }}
-                className="mr-4 inline-block text-accent hover:underline"
-              >
-                <RolloutState status={status} />
-              </Link>
-            ))}
-          </Fact>
-        )}
-      </dl>
-    </div>
+    <Section title={t.lineage.rollouts}>
+      <ul className="flex flex-wrap gap-x-6 gap-y-2">
+        {rollouts.map(({ id, status, started_at }) => (
+          <li key={id}>
+            <Link to="/rollouts/$id" params={{ id }} className="hover:underline">
+              <RolloutState status={status} />
+            </Link>{" "}
+            <span className="text-muted text-xs">
+              <Ago at={started_at} />
+            </span>
+          </li>
+        ))}
+      </ul>
+    </Section>
   );
 }
 

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import type { Contribution } from "@/api/types";
 import { DeviceLink } from "@/devices/DeviceLink";
-import { bytes, count } from "@/format";
+import { bytes, count, percent } from "@/format";
 import { t } from "@/texts/run";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { Loaded } from "@/ui/Loaded";
@@ -78,7 +78,3 @@ const COLUMNS: readonly Column<Contribution>[] = [
     cell: ({ reason }) => <span className="break-words text-muted">{reason}</span>,
   },
 ];
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(1)}\u00a0%`;
-}

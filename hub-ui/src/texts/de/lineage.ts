@@ -2,13 +2,9 @@
 export const lineage = {
   trace: (version: string) => `Woher Version ${version} kommt`,
   title: (model: string, version: string) => `${model} ${version}`,
-  run: "Gemacht von",
   round: (app: string, round: string) => `${app}, Runde ${round}`,
-  noRun: "keinem Lauf, den dieser Hub kennt",
-  before: "Die Version des Laufs davor",
   receipts:
     "Was aus jedem Update wurde, und was sein Gerät unterschrieben hat, steht auf der Seite des Laufs.",
-  deployed: "Geräte, die sie bedienen",
   contributors: "Geräte, deren Updates darin sind",
   contributorsCaption: "Geräte, deren Updates in diese Version eingingen, wer am meisten brachte zuerst",
   noContributors: "Der Hub kennt kein Gerät, dessen Updates darin sind.",

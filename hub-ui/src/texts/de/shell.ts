@@ -6,6 +6,11 @@ export const shell = {
     title: "Diese Seite gibt es nicht",
     text: "Die Adresse ist vertippt, oder was sie nennt, ist nicht mehr da.",
   },
+  notAllowed: {
+    title: "Ihre Rolle erlaubt das nicht",
+    text: (permission: string) =>
+      `Es braucht das Recht ${permission}. Ein Admin kann Ihnen eine Rolle geben, die es hat.`,
+  },
   loading: "Lädt…",
   retry: "Noch einmal versuchen",
   cancel: "Abbrechen",

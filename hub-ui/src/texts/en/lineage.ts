@@ -2,12 +2,8 @@
 export const lineage = {
   trace: (version: string) => `Where version ${version} comes from`,
   title: (model: string, version: string) => `${model} ${version}`,
-  run: "Made by",
   round: (app: string, round: string) => `${app}, round ${round}`,
-  noRun: "no run that this hub knows",
-  before: "The run's version before",
   receipts: "What became of each update, and what its device has signed, is on the run's page.",
-  deployed: "Devices that serve it",
   contributors: "Devices whose updates are in it",
   contributorsCaption: "Devices whose updates went into this version, who brought most first",
   noContributors: "The hub knows of no device whose updates are in it.",

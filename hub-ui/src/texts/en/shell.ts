@@ -3,6 +3,11 @@ export const shell = {
   brand: "FLIP",
   skip: "Skip to content",
   notFound: { title: "No such page", text: "The address may be mistyped, or the thing it named is gone." },
+  notAllowed: {
+    title: "Your role does not allow this",
+    text: (permission: string) =>
+      `It needs the permission ${permission}. An admin can give you a role that has it.`,
+  },
   loading: "Loading…",
   retry: "Try again",
   cancel: "Cancel",
