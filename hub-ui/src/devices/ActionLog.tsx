@@ -7,6 +7,7 @@ import { useMay } from "@/session/may";
 import { t } from "@/texts/device";
 import { buttonLook } from "@/ui/Button";
 import { Loaded } from "@/ui/Loaded";
+import { BACKDROP, POPUP } from "@/ui/popup";
 
 /** The text that came with an action's result, behind a button, for who may read it. */
 export function ActionLog({ action }: { action: DeviceAction }) {
@@ -20,8 +21,10 @@ export function ActionLog({ action }: { action: DeviceAction }) {
         {t.device.showLog}
       </Dialog.Trigger>
       <Dialog.Portal>
-        <Dialog.Backdrop className="fixed inset-0 z-40 bg-backdrop" />
-        <Dialog.Popup className="-translate-x-1/2 -translate-y-1/2 fixed top-1/2 left-1/2 z-50 flex max-h-[calc(100dvh-2rem)] w-[min(60rem,calc(100vw-2rem))] flex-col rounded-xl border border-line bg-surface p-5 shadow-dialog">
+        <Dialog.Backdrop className={BACKDROP} />
+        <Dialog.Popup
+          className={`${POPUP} flex max-h-[calc(100dvh-2rem)] w-[min(60rem,calc(100vw-2rem))] flex-col`}
+        >
           <Dialog.Title className="mb-3 font-semibold text-base">{what}</Dialog.Title>
           {open && <Text action={action} />}
           <div className="mt-4 flex justify-end">

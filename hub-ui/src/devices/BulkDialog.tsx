@@ -5,6 +5,7 @@ import { count } from "@/format";
 import { t } from "@/texts";
 import { Button, buttonLook } from "@/ui/Button";
 import { TextField } from "@/ui/Field";
+import { BACKDROP, POPUP } from "@/ui/popup";
 import { forEachOf, type Progress } from "./bulk";
 import { ask, label, revoke } from "./operations";
 
@@ -44,8 +45,10 @@ export function BulkDialog({ operation, devices, close }: Props) {
   return (
     <AlertDialog.Root open onOpenChange={(open) => !open && (progress === null || over) && close()}>
       <AlertDialog.Portal>
-        <AlertDialog.Backdrop className="fixed inset-0 z-40 bg-backdrop" />
-        <AlertDialog.Popup className="-translate-x-1/2 -translate-y-1/2 fixed top-1/2 left-1/2 z-50 max-h-[90dvh] w-[min(30rem,calc(100vw-2rem))] overflow-y-auto rounded-xl border border-line bg-surface p-5 shadow-dialog">
+        <AlertDialog.Backdrop className={BACKDROP} />
+        <AlertDialog.Popup
+          className={`${POPUP} max-h-[90dvh] w-[min(30rem,calc(100vw-2rem))] overflow-y-auto`}
+        >
           <form onSubmit={(event) => void start(event)} className="space-y-4">
             <div>
               <AlertDialog.Title className="font-semibold text-base">{title}</AlertDialog.Title>

@@ -3,6 +3,7 @@ import { ACCOUNT, ADMINISTRATION, PAGES } from "@/app/pages";
 import { usePermissions } from "@/session/may";
 import { t } from "@/texts";
 import { buttonLook } from "@/ui/Button";
+import { BACKDROP, POPUP } from "@/ui/popup";
 
 /** What the keyboard does. */
 export function Help({ close }: { close: () => void }) {
@@ -17,8 +18,10 @@ export function Help({ close }: { close: () => void }) {
   return (
     <Dialog.Root open onOpenChange={(stays) => !stays && close()}>
       <Dialog.Portal>
-        <Dialog.Backdrop className="fixed inset-0 z-40 bg-backdrop" />
-        <Dialog.Popup className="-translate-x-1/2 -translate-y-1/2 fixed top-1/2 left-1/2 z-50 max-h-[calc(100dvh-2rem)] w-[min(28rem,calc(100vw-2rem))] overflow-y-auto rounded-xl border border-line bg-surface p-5 shadow-dialog">
+        <Dialog.Backdrop className={BACKDROP} />
+        <Dialog.Popup
+          className={`${POPUP} max-h-[calc(100dvh-2rem)] w-[min(28rem,calc(100vw-2rem))] overflow-y-auto`}
+        >
           <Dialog.Title className="mb-3 font-semibold text-base">{t.palette.shortcuts}</Dialog.Title>
           <dl className="space-y-1.5">
             {keys.map(([pressed, does]) => (

@@ -10,6 +10,7 @@ import { usePermissions } from "@/session/may";
 import { session } from "@/session/session";
 import { t } from "@/texts";
 import { nextLanguage } from "@/texts/language";
+import { BACKDROP } from "@/ui/popup";
 import { type Found, find } from "./commands";
 
 interface Props {
@@ -38,7 +39,7 @@ export function Palette({ close, openHelp }: Props) {
   return (
     <Dialog.Root open onOpenChange={(stays) => !stays && close()}>
       <Dialog.Portal>
-        <Dialog.Backdrop className="fixed inset-0 z-40 bg-backdrop" />
+        <Dialog.Backdrop className={BACKDROP} />
         <Dialog.Popup
           aria-label={t.palette.title}
           className="-translate-x-1/2 fixed top-[12dvh] left-1/2 z-50 w-[min(36rem,calc(100vw-2rem))] overflow-hidden rounded-xl border border-line bg-surface shadow-dialog"

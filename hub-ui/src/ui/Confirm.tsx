@@ -2,6 +2,7 @@ import { AlertDialog } from "@base-ui/react/alert-dialog";
 import { type UseMutationResult, useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { t } from "@/texts";
+import { BACKDROP, POPUP } from "@/ui/popup";
 import { Button, buttonLook, type Tone } from "./Button";
 import { Problems } from "./Problems";
 
@@ -34,8 +35,8 @@ export function Confirm({ label, name, title, text, action, tone = "main", run }
         {label}
       </AlertDialog.Trigger>
       <AlertDialog.Portal>
-        <AlertDialog.Backdrop className="fixed inset-0 z-40 bg-backdrop" />
-        <AlertDialog.Popup className="-translate-x-1/2 -translate-y-1/2 fixed top-1/2 left-1/2 z-50 w-[min(28rem,calc(100vw-2rem))] rounded-xl border border-line bg-surface p-5 shadow-dialog">
+        <AlertDialog.Backdrop className={BACKDROP} />
+        <AlertDialog.Popup className={`${POPUP} w-[min(28rem,calc(100vw-2rem))]`}>
           <AlertDialog.Title className="font-semibold text-base">{title}</AlertDialog.Title>
           <AlertDialog.Description className="mt-1.5 text-muted">{text}</AlertDialog.Description>
           {act.error && (

@@ -2,6 +2,7 @@ import { Dialog } from "@base-ui/react/dialog";
 import { type UseMutationResult, useMutation } from "@tanstack/react-query";
 import { type FormEvent, type ReactNode, useState } from "react";
 import { t } from "@/texts";
+import { BACKDROP, POPUP } from "@/ui/popup";
 import { Button, buttonLook, type Tone } from "./Button";
 import { Problems } from "./Problems";
 
@@ -55,8 +56,10 @@ export function FormDialog(props: Props) {
         {label}
       </Dialog.Trigger>
       <Dialog.Portal>
-        <Dialog.Backdrop className="fixed inset-0 z-40 bg-backdrop" />
-        <Dialog.Popup className="-translate-x-1/2 -translate-y-1/2 fixed top-1/2 left-1/2 z-50 max-h-[calc(100dvh-2rem)] w-[min(32rem,calc(100vw-2rem))] overflow-y-auto rounded-xl border border-line bg-surface p-5 shadow-dialog">
+        <Dialog.Backdrop className={BACKDROP} />
+        <Dialog.Popup
+          className={`${POPUP} max-h-[calc(100dvh-2rem)] w-[min(32rem,calc(100vw-2rem))] overflow-y-auto`}
+        >
           <Dialog.Title className="font-semibold text-base">{title}</Dialog.Title>
           {text && <Dialog.Description className="mt-1.5 text-muted">{text}</Dialog.Description>}
           <form onSubmit={submit} className="mt-4 space-y-4">

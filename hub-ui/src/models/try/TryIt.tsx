@@ -10,6 +10,7 @@ import { Button, buttonLook } from "@/ui/Button";
 import { Choices } from "@/ui/Choices";
 import { SelectField, TextAreaField } from "@/ui/Field";
 import { Problems } from "@/ui/Problems";
+import { BACKDROP, POPUP } from "@/ui/popup";
 import { Answer } from "./Answer";
 import { DrawPad } from "./DrawPad";
 import { exampleOf, inputOf, numbersIn, requestOf, type Spec, scaleOf, sideOf, sizeOf } from "./input";
@@ -29,8 +30,10 @@ export function TryIt({ version }: { version: ModelVersion }) {
     <Dialog.Root open={open} onOpenChange={setOpen}>
       <Dialog.Trigger className={buttonLook("plain")}>{t.model.try.action}</Dialog.Trigger>
       <Dialog.Portal>
-        <Dialog.Backdrop className="fixed inset-0 z-40 bg-backdrop" />
-        <Dialog.Popup className="-translate-x-1/2 -translate-y-1/2 fixed top-1/2 left-1/2 z-50 max-h-[calc(100dvh-2rem)] w-[min(38rem,calc(100vw-2rem))] overflow-y-auto rounded-xl border border-line bg-surface p-5 shadow-dialog">
+        <Dialog.Backdrop className={BACKDROP} />
+        <Dialog.Popup
+          className={`${POPUP} max-h-[calc(100dvh-2rem)] w-[min(38rem,calc(100vw-2rem))] overflow-y-auto`}
+        >
           <Dialog.Title className="font-semibold text-base">{t.model.try.title(served)}</Dialog.Title>
           <Dialog.Description className="mt-1.5 text-muted">{t.model.try.text}</Dialog.Description>
           <Trial
