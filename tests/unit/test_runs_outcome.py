@@ -60,6 +60,7 @@ def device(status: DeviceStatus) -> Device:
         "name": "one",
         "status": status,
         "enrolled_at": 1.0,
+        "enrolled_by": "",
         "last_seen": None,
         "agent_version": "0",
         "node_id": None,
