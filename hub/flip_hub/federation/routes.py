@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import ServerSentEvent
 
+from flip_hub.api.describe import REFUSES
 from flip_hub.api.pages import Page, Wanted
 from flip_hub.apps.service import AppService
 from flip_hub.auth.callers import Caller
@@ -50,7 +51,7 @@ class RunController(Controller):
         """Newest first."""
         return await runs.runs(wanted, status)
 
-    @get("/candidates", guards=[needs(Permission.RUNS_READ)])
+    @get("/candidates", guards=[needs(Permission.RUNS_READ)], opt={REFUSES: (404,)})
     async def list_candidates(
         self,
         participants: NamedDependency[Participants],
