@@ -1,5 +1,6 @@
 """How the recorded hub answers about devices and what is asked of them."""
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
@@ -74,14 +75,15 @@ class RecordedFleet:
 
     def ask(self, device_id: str, asked: ActionRequest) -> DeviceAction:
         self.asked.append((device_id, asked))
+        now = time.time()
         action = DeviceAction(
             id=ActionId(f"act-a{len(self.asked):011x}"),
             device=DeviceId(device_id),
             kind=asked.kind,
             state=ActionState.QUEUED,
             asked_by="admin",
-            asked_at=fleet.NOW,
-            expires_at=fleet.NOW + asked.lifetime,
+            asked_at=now,
+            expires_at=now + asked.lifetime,
             model=asked.model,
             reason=asked.reason,
         )
