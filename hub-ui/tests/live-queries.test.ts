@@ -1,11 +1,11 @@
-import { QueryClient } from "@tanstack/react-query";
+import { QueryClient, QueryObserver } from "@tanstack/react-query";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Device } from "@/api/types";
 import { fleetQuery, withDevices } from "@/devices/fleet";
 import { devicePagesQuery, deviceQuery, placed } from "@/devices/queries";
 import type { Frame } from "@/live/frame";
 import { link } from "@/live/link";
-import { applyFrames, liveQuery } from "@/live/query";
+import { applyFrames, gatheredQuery, liveQuery, pushedQuery } from "@/live/query";
 import { modelsQuery, versionsQuery } from "@/models/queries";
 import { lateQuery, runQuery, runsQuery } from "@/runs/queries";
 import { device, fleetOf, round, run, version } from "./things";
@@ -14,7 +14,10 @@ let client: QueryClient;
 beforeEach(() => {
   client = new QueryClient();
 });
-afterEach(() => vi.restoreAllMocks());
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
 
 test("a device's frame reaches the fleet, the device's own page and the page of the list", () => {
   const other = device({ id: "dev-000000000002", name: "wind" });
@@ -104,6 +107,46 @@ test("a list that grew is loaded again, and no other", () => {
   applyFrames(client, [{ topic: "grew", data: { of: "late", id: "run-000000000001" } }]);
   const outdated = [grown, other].map(({ queryKey }) => client.getQueryState(queryKey)?.isInvalidated);
   expect(outdated).toEqual([true, false]);
+});
+
+test("a list that grew while it was first loaded is loaded again", async () => {
+  const answers = ["old", "new"];
+  const query = pushedQuery(
+    ["grows"],
+    async () => {
+      const answer = answers.shift();
+      if (answer === "old") applyFrames(client, [{ topic: "lagged" }]);
+      return answer;
+    },
+    (frame) => frame.topic === "lagged",
+  );
+  const seen: unknown[] = [];
+  const stop = new QueryObserver(client, query).subscribe(({ data }) => seen.push(data));
+  await vi.waitFor(() => expect(seen.at(-1)).toBe("new"));
+  stop();
+});
+
+test("what many frames change a little is loaded again once, seconds after the first of them", async () => {
+  vi.useFakeTimers();
+  let loads = 0;
+  const query = gatheredQuery(
+    ["gathers"],
+    async () => ++loads,
+    (frame) => frame.topic === "lagged",
+  );
+  const stop = new QueryObserver(client, query).subscribe(() => {});
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(loads).toBe(1);
+  for (let second = 0; second < 4; second++) {
+    applyFrames(client, [{ topic: "lagged" }]);
+    await vi.advanceTimersByTimeAsync(1000);
+  }
+  expect(loads).toBe(1);
+  await vi.advanceTimersByTimeAsync(2000);
+  expect(loads).toBe(2);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(loads).toBe(2);
+  stop();
 });
 
 test("an answer that was overtaken by a frame is brought up to date", async () => {

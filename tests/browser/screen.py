@@ -21,6 +21,7 @@ PATIENCE = 15_000
 
 def photograph(page: Page, name: str) -> None:
     """Keeps a picture, and finds nothing wrong with what it shows."""
+    page.locator("h1").first.wait_for()
     page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
     page.evaluate(axe_loaded())
     _nothing_wrong(page.evaluate(AXE_RUN))
@@ -29,6 +30,7 @@ def photograph(page: Page, name: str) -> None:
 async def photographed(page: AsyncPage, name: str) -> None:
     """As `photograph`, of a page that an asyncio test has opened, light, dark, wide and narrow; and nothing on it
     scrolls sideways."""
+    await page.locator("h1").first.wait_for()
     for theme in THEMES:
         await page.emulate_media(color_scheme=theme)
         for size in (WIDE, NARROW):

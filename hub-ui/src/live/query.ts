@@ -2,12 +2,14 @@
  * Queries that stay true by themselves. Each names how a frame changes its data; the link applies every frame to all
  * cached data, and a load that was overtaken by frames applies those too, so that an older answer never wins.
  */
-import { type QueryClient, type QueryKey, queryOptions } from "@tanstack/react-query";
+import { type Query, type QueryClient, type QueryKey, queryOptions } from "@tanstack/react-query";
 import type { Frame } from "./frame";
 import { link } from "./link";
 
 /** Milliseconds: half a heartbeat of a device. */
 const EVERY = 15_000;
+/** Milliseconds for which frames are gathered that each change little of something large. */
+const GATHERED = 5_000;
 
 type Apply<T> = (data: T, frame: Frame) => T;
 type ApplyAll<T> = (data: T, frames: readonly Frame[]) => T;
@@ -15,6 +17,8 @@ type ApplyAll<T> = (data: T, frames: readonly Frame[]) => T;
 interface LiveMeta extends Record<string, unknown> {
   apply?: ApplyAll<unknown>;
   outdates?: (frame: Frame) => boolean;
+  /** It is then loaded again after a while, and not at once. */
+  gathers?: boolean;
 }
 
 declare module "@tanstack/react-query" {
@@ -65,31 +69,42 @@ export function loadedQuery<T>(queryKey: QueryKey, load: (signal: AbortSignal) =
   return queryOptions({ queryKey, queryFn: ({ signal }) => load(signal) });
 }
 
-/** For what no frame carries: loaded again when a frame says that there is more, and now and then while it is shown. */
-export function polledQuery<T>(
+/** For what is made of many things that change all the time: loaded again some seconds after the first of them has. */
+export function gatheredQuery<T>(
   queryKey: QueryKey,
   load: (signal: AbortSignal) => Promise<T>,
-  outdates: (frame: Frame) => boolean = () => false,
+  outdates: (frame: Frame) => boolean,
 ) {
   return queryOptions({
-    queryKey,
-    queryFn: ({ signal }) => load(signal),
-    refetchInterval: EVERY,
-    meta: { outdates },
+    ...pushedQuery(queryKey, load, outdates),
+    meta: { outdates, gathers: true },
+    refetchInterval: (query) => query.state.isInvalidated && GATHERED,
   });
+}
+
+/** For gauges, which no frame tells of: loaded again now and then while they are shown. */
+export function polledQuery<T>(queryKey: QueryKey, load: (signal: AbortSignal) => Promise<T>) {
+  return queryOptions({ queryKey, queryFn: ({ signal }) => load(signal), refetchInterval: EVERY });
 }
 
 export function applyFrames(client: QueryClient, frames: readonly Frame[]): void {
   for (const query of client.getQueryCache().getAll()) {
-    const outdates = query.meta?.outdates;
-    if (outdates && frames.some(outdates))
-      void client.invalidateQueries({ queryKey: query.queryKey, exact: true });
+    if (query.meta?.outdates && frames.some(query.meta.outdates)) outdated(client, query);
     const apply = query.meta?.apply;
     if (!apply || query.state.data === undefined) continue;
     const before = query.state.data;
     const after = apply(before, frames);
     if (after !== before) client.setQueryData(query.queryKey, after);
   }
+}
+
+function outdated(client: QueryClient, { queryKey, meta, state }: Query): void {
+  const again = () =>
+    client.invalidateQueries({ queryKey, exact: true, refetchType: meta?.gathers ? "none" : "active" });
+  // a first load goes on, whatever outdates it, and what it brings would count as new
+  if (state.data === undefined && state.fetchStatus === "fetching")
+    void client.ensureQueryData({ queryKey }).then(again, () => undefined);
+  else void again();
 }
 
 /** What is loaded, with the frames that came meanwhile. */

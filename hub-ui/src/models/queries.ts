@@ -1,7 +1,7 @@
 import { answered, everything, hub, sparse } from "@/api/client";
 import type { Lineage, Model, ModelVersion, VersionRequest } from "@/api/types";
 import { upsert } from "@/live/frame";
-import { liveQuery, polledQuery } from "@/live/query";
+import { gatheredQuery, liveQuery } from "@/live/query";
 
 export const modelsQuery = liveQuery<Model[]>(
   ["models"],
@@ -22,13 +22,18 @@ export const versionsQuery = (name: string) =>
 
 /** The run and the devices that a version comes from, and those that serve it. */
 export const lineageQuery = (name: string, version: number) =>
-  polledQuery<Lineage>(["models", name, "lineage", version], (signal) =>
-    answered(
-      hub.GET("/api/v1/models/{name}/versions/{version}/lineage", {
-        params: { path: { name, version } },
-        signal,
-      }),
-    ),
+  gatheredQuery<Lineage>(
+    ["models", name, "lineage", version],
+    (signal) =>
+      answered(
+        hub.GET("/api/v1/models/{name}/versions/{version}/lineage", {
+          params: { path: { name, version } },
+          signal,
+        }),
+      ),
+    (frame) =>
+      frame.topic === "device" ||
+      ((frame.topic === "model" || frame.topic === "rollout") && frame.data.model === name),
   );
 
 /** What describes the files of a version that is uploaded. */

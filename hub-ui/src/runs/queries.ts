@@ -11,7 +11,7 @@ import type {
   Turnout,
 } from "@/api/types";
 import { upsert } from "@/live/frame";
-import { liveQuery, polledQuery, pushedQuery } from "@/live/query";
+import { gatheredQuery, liveQuery, pushedQuery } from "@/live/query";
 
 export const runsQuery = liveQuery<Run[]>(
   ["runs"],
@@ -37,12 +37,16 @@ export const runQuery = (id: string) =>
 
 /** Whom the run can count on now; null once it has ended. */
 export const turnoutQuery = (id: string) =>
-  polledQuery<Turnout | null>(["runs", id, "turnout"], async (signal) => {
-    const detail = await answered(
-      hub.GET("/api/v1/runs/{run_id}", { params: { path: { run_id: id } }, signal }),
-    );
-    return detail.turnout ?? null;
-  });
+  gatheredQuery<Turnout | null>(
+    ["runs", id, "turnout"],
+    async (signal) => {
+      const detail = await answered(
+        hub.GET("/api/v1/runs/{run_id}", { params: { path: { run_id: id } }, signal }),
+      );
+      return detail.turnout ?? null;
+    },
+    (frame) => frame.topic === "device" || (frame.topic === "run" && frame.data.id === id),
+  );
 
 interface Late extends LateCounts {
   kept: LateContribution[];

@@ -10,6 +10,9 @@ export interface Column<T> {
   heading?: boolean;
 }
 
+/** Columns that fit a usual screen with air between them. */
+const ROOMY = 9;
+
 interface Props<T> {
   caption: string;
   columns: readonly Column<T>[];
@@ -24,7 +27,7 @@ interface Props<T> {
 export function DataTable<T>({ caption, columns, rows, rowKey }: Props<T>) {
   return (
     <div className="md:overflow-x-auto md:rounded-lg md:border md:border-line md:bg-surface md:shadow-card">
-      <table role="table" className="block w-full md:table">
+      <table role="table" data-dense={columns.length > ROOMY} className="group block w-full md:table">
         <caption className="sr-only">{caption}</caption>
         <TableHead columns={columns} />
         <tbody role="rowgroup" className="block md:table-row-group">
@@ -46,7 +49,7 @@ export function TableHead<T>({ columns }: { columns: readonly Column<T>[] }) {
             key={column.id}
             role="columnheader"
             scope="col"
-            className={`whitespace-pre px-4 py-2.5 font-medium text-muted text-xs ${side(column)}`}
+            className={`whitespace-pre px-4 py-2.5 font-medium text-muted text-xs group-data-[dense=true]:px-2.5 ${side(column)}`}
           >
             {column.header}
           </th>
@@ -84,7 +87,10 @@ export function Row<T>({ columns, row, index, ref }: RowProps<T>) {
 function Cell<T>({ column, children }: { column: Column<T>; children: ReactNode }) {
   if (column.heading) {
     return (
-      <td role="cell" className="block pb-1.5 align-top md:table-cell md:px-4 md:py-2.5">
+      <td
+        role="cell"
+        className="block pb-1.5 align-top md:table-cell md:px-4 md:py-2.5 md:group-data-[dense=true]:px-2.5"
+      >
         {children}
       </td>
     );
@@ -93,7 +99,7 @@ function Cell<T>({ column, children }: { column: Column<T>; children: ReactNode 
   return (
     <td
       role="cell"
-      className={`${display} justify-between gap-4 py-1 align-top md:table-cell md:px-4 md:py-2.5 ${side(column)}`}
+      className={`${display} justify-between gap-4 py-1 align-top md:table-cell md:px-4 md:py-2.5 md:group-data-[dense=true]:px-2.5 ${side(column)}`}
     >
       <span aria-hidden className="shrink-0 text-muted md:hidden">
         {column.header}

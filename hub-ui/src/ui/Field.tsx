@@ -74,7 +74,7 @@ export function PasswordField({
 /** What a list is searched by; `/` leads to the first one of a page. */
 export function SearchField({ label, value, onChange }: Editing & { label: string }) {
   return (
-    <label className="relative w-full sm:w-64">
+    <label className="relative w-full sm:w-64 sm:max-w-64 sm:grow sm:basis-44">
       <span className="sr-only">{label}</span>
       <Search aria-hidden className="absolute top-2.5 left-2.5 size-4 text-muted" />
       <input

@@ -32,6 +32,7 @@ export function ComparePage() {
   const { runs } = useSearch({ from: "/signed-in/runs/compare" });
   const results = useQueries({ queries: runs.map((id) => runQuery(id)) });
   const details = results.map(({ data }) => data).filter((data) => data !== undefined);
+  const curves = overlays(details);
   const error = results.find((result) => result.isError)?.error;
   return (
     <Page title={t.run.compareTitle} above={<BackLink to="/runs">{t.back.runs}</BackLink>}>
@@ -42,8 +43,9 @@ export function ComparePage() {
       ) : (
         <>
           <Section title={t.run.curves}>
+            {curves.length === 0 && <p className="text-muted">{t.run.noCurves}</p>}
             <div className="grid gap-4 lg:grid-cols-2">
-              {overlays(details).map((overlay) => (
+              {curves.map((overlay) => (
                 <Chart key={overlay.name} overlay={overlay} details={details} />
               ))}
             </div>
