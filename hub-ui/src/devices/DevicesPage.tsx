@@ -6,6 +6,7 @@ import { count } from "@/format";
 import { useMay } from "@/session/may";
 import { t } from "@/texts";
 import { Button, buttonLook } from "@/ui/Button";
+import { Choices } from "@/ui/Choices";
 import { Command } from "@/ui/Command";
 import { Empty } from "@/ui/Empty";
 import { Loaded, Waiting } from "@/ui/Loaded";
@@ -24,11 +25,35 @@ export function DevicesPage() {
   const mayEnrol = useMay("devices:enrol");
   const total = query.data && <span className="text-muted">{t.devices.summary(count(query.data.size))}</span>;
   return (
-    <Page title={t.devices.title} aside={total} actions={mayEnrol && <EnrolLink />}>
+    <Page
+      title={t.devices.title}
+      aside={total}
+      actions={
+        <>
+          <ViewSwitch />
+          {mayEnrol && <EnrolLink />}
+        </>
+      }
+    >
       <Loaded query={query}>
         {(fleet) => (fleet.size === 0 ? <NoDevices /> : <Devices fleet={fleet} />)}
       </Loaded>
     </Page>
+  );
+}
+
+function ViewSwitch() {
+  const [{ view, ...rest }, setFilter] = useDeviceFilter();
+  return (
+    <Choices
+      label={t.devices.view}
+      choices={[
+        { value: "table", label: t.devices.asTable },
+        { value: "map", label: t.devices.asMap },
+      ]}
+      value={view ?? "table"}
+      onChange={(chosen) => setFilter(chosen === "map" ? { ...rest, view: "map" } : rest)}
+    />
   );
 }
 

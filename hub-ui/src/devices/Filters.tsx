@@ -1,4 +1,3 @@
-import { LayoutGrid, List } from "lucide-react";
 import { lazy, Suspense, useMemo } from "react";
 import { count } from "@/format";
 import { t } from "@/texts";
@@ -59,10 +58,7 @@ export function Filters({ fleet, shown }: { fleet: Fleet; shown: number }) {
       <Suspense>
         <SavedViews />
       </Suspense>
-      <div className="ml-auto flex items-center gap-3">
-        {isFiltered(filter) && <span className="text-muted">{t.devices.shown(count(shown))}</span>}
-        <ViewSwitch />
-      </div>
+      {isFiltered(filter) && <span className="ml-auto text-muted">{t.devices.shown(count(shown))}</span>}
     </search>
   );
 }
@@ -86,32 +82,5 @@ function LabelChoice({ kind, labels }: { kind: "site" | "tag" | "group"; labels:
         </option>
       ))}
     </select>
-  );
-}
-
-function ViewSwitch() {
-  const [{ view, ...rest }, setFilter] = useDeviceFilter();
-  return (
-    <fieldset className="flex">
-      <legend className="sr-only">{t.devices.view}</legend>
-      <button
-        type="button"
-        aria-pressed={view !== "map"}
-        onClick={() => setFilter(rest)}
-        className={`${BOX} rounded-r-none`}
-      >
-        <List aria-hidden className="size-4" />
-        {t.devices.asTable}
-      </button>
-      <button
-        type="button"
-        aria-pressed={view === "map"}
-        onClick={() => setFilter({ ...rest, view: "map" })}
-        className={`${BOX} -ml-px rounded-l-none`}
-      >
-        <LayoutGrid aria-hidden className="size-4" />
-        {t.devices.asMap}
-      </button>
-    </fieldset>
   );
 }
