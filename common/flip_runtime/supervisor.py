@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from flip_runtime.backoff import Backoff
+from flip_runtime.cancellation import in_own_task
 from flip_runtime.errors import ConfigError, Fatal
 
 log = logging.getLogger(__name__)
@@ -38,13 +39,11 @@ async def _keep_running(service: Service) -> None:
     while True:
         started = loop.time()
         try:
-            await service.run()
+            await in_own_task(service.run)
             return
         except (Fatal, ConfigError):
             raise
         except Exception as error:  # the one place: whatever a service raises is its failure, not everybody's
-            if _is_cancelled():  # a TaskGroup raises what its tasks raised last, and not that it was told to end
-                raise asyncio.CancelledError from error
             failures = 1 if loop.time() - started > service.settled_after else failures + 1
             delay = service.backoff.delay(failures)
             log.exception(
@@ -52,8 +51,3 @@ async def _keep_running(service: Service) -> None:
                 extra={"service": service.name, "error": str(error), "failures": failures, "restart_in": delay},
             )
             await asyncio.sleep(delay)
-
-
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

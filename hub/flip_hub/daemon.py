@@ -253,9 +253,11 @@ def _leave_alone() -> None:
 
 async def _until_signalled(settings: Settings, sources: Mapping[str, str]) -> None:
     serving = asyncio.create_task(serve(settings, sources))
+    stopping = asyncio.Event()
 
     def stop() -> None:
-        if not serving.cancelling():
+        if not stopping.is_set():
+            stopping.set()
             log.info("stopping")
             serving.cancel()
 

@@ -12,6 +12,7 @@ from pymongo.write_concern import WriteConcern
 
 from flip_hub.settings import MongoSection
 from flip_runtime.backoff import Backoff
+from flip_runtime.cancellation import in_own_task
 from flip_runtime.errors import ConfigError, Unavailable
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class Mongo:
         while not self.prepared.is_set():
             await self._wait_reachable()
             try:
-                await make(self.database)
+                await in_own_task(lambda: make(self.database))
                 self.prepared.set()
             except (DatabaseDown, Unavailable):
                 await asyncio.sleep(PAUSE)
@@ -76,7 +77,7 @@ class Mongo:
         await self.prepared.wait()
         while True:
             try:
-                return await run()
+                return await in_own_task(run)
             except DatabaseDown:
                 await asyncio.sleep(PAUSE)
                 await self._wait_reachable()

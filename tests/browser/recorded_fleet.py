@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
-import fleet
 import msgspec
 from litestar import Request, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter

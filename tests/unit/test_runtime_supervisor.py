@@ -78,3 +78,21 @@ def test_backoff_doubles_its_ceiling_up_to_the_limit() -> None:
     backoff = Backoff(first=1, most=300)
     assert [backoff.ceiling(n) for n in (1, 2, 3, 9, 10, 1000)] == [1, 2, 4, 256, 300, 300]
     assert backoff.delay(3, draw=lambda: 0.5) == 2
+
+
+@pytest.mark.asyncio
+async def test_a_service_of_which_a_part_fails_is_run_again() -> None:
+    runs = 0
+
+    async def part() -> None:
+        if runs < 3:
+            raise OSError("not yet")
+
+    async def parts() -> None:
+        nonlocal runs
+        runs += 1
+        async with asyncio.TaskGroup() as group:
+            group.create_task(part())
+
+    await supervise([Service("of parts", parts, QUICK)])
+    assert runs == 3

@@ -18,6 +18,7 @@ from typing import NoReturn, Protocol
 from flip_hub.cluster.store import Holder, LeaseStore
 from flip_hub.mongo import DatabaseDown, Mongo
 from flip_hub.settings import ClusterSection
+from flip_runtime.cancellation import in_own_task
 from flip_runtime.errors import ConfigError, Fatal, Unavailable
 
 log = logging.getLogger(__name__)
@@ -138,19 +139,19 @@ class Lease:
         fence = threading.Timer(self._settings.lease / 4, self._end_process)
         fence.daemon = True
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._renew(fence))
-                await duties()
-                raise _Lost("its duties have ended")
+            await in_own_task(lambda: self._on_duty(duties, fence))
         except* (Fatal, ConfigError) as errors:
             raise errors.exceptions[0] from None
         except* _Lost as lost:
             log.warning("this hub runs the federation no more", extra={"reason": str(lost.exceptions[0])})
         finally:
             fence.cancel()
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():  # which a TaskGroup forgets when its tasks raise
-            raise asyncio.CancelledError
+
+    async def _on_duty(self, duties: Duties, fence: threading.Timer) -> NoReturn:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._renew(fence))
+            await duties()
+            raise _Lost("its duties have ended")
 
     async def _renew(self, fence: threading.Timer) -> NoReturn:
         try:

@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 from flip_hub.cluster.bus import Bus, Topic
 from flip_hub.settings import RedisSection
 from flip_runtime.backoff import Backoff
+from flip_runtime.cancellation import in_own_task
 from flip_runtime.config import secret_of
 from flip_runtime.errors import ConfigError, Unavailable
 
@@ -113,6 +114,8 @@ class RedisLink:
         self._origin = secrets.token_bytes(_ORIGIN)
         self._queue: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(_LONGEST_QUEUE)
         self._connected = False
+        self._failures = 0
+        """In a row."""
 
     def offer(self, topic: Topic, payload: bytes) -> None:
         if not self._connected:
@@ -124,23 +127,26 @@ class RedisLink:
 
     async def run(self) -> NoReturn:
         """Until it is cancelled; goes on when Redis is back."""
-        backoff, failures = Backoff(first=0.2, most=2.0), 0
+        backoff = Backoff(first=0.2, most=2.0)
         while True:
             try:
-                async with self._client.pubsub(ignore_subscribe_messages=True) as listener:
-                    await listener.subscribe(*(self._channel(name) for name in (*Topic, _GAP)))
-                    if failures:
-                        log.info("Redis is reachable")
-                    failures = 0
-                    await self._exchange(listener)
+                await in_own_task(self._follow)
             except* (RedisError, OSError) as errors:
-                if not failures:
+                if not self._failures:
                     log.warning("Redis is not reachable, waiting for it", extra={"reason": str(errors.exceptions[0])})
-                failures += 1
+                self._failures += 1
             finally:
                 self._connected = False
                 self._forget_queue()
-            await asyncio.sleep(backoff.delay(failures))
+            await asyncio.sleep(backoff.delay(self._failures))
+
+    async def _follow(self) -> None:
+        async with self._client.pubsub(ignore_subscribe_messages=True) as listener:
+            await listener.subscribe(*(self._channel(name) for name in (*Topic, _GAP)))
+            if self._failures:
+                log.info("Redis is reachable")
+            self._failures = 0
+            await self._exchange(listener)
 
     async def _exchange(self, listener: PubSub) -> None:
         """Whoever could not be heard may have missed something, here and there."""
