@@ -66,7 +66,7 @@ class Hub:
                 await until(lambda: other.lease.held)
                 await stack.enter_async_context(self.running())
                 await until(lambda: refusal(self) != "" and "https://" in refusal(self))
-            await until(lambda: self.lease.held)
+            await until(lambda: self.lease.held and f"{self._name} begins" in self._duties)
             yield
 
     async def _work(self) -> None:

@@ -1,33 +1,23 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { Contribution } from "@/api/types";
-import { bytes, count } from "@/format";
+import { ContributionTable, FATE, ROUND, SENT, WHY } from "@/runs/ContributionTable";
 import { runsQuery } from "@/runs/queries";
 import { t } from "@/texts/device";
-import { type Column, DataTable } from "@/ui/DataTable";
-import { Loaded } from "@/ui/Loaded";
-import { Section } from "@/ui/Page";
+import type { Column } from "@/ui/DataTable";
 import { Ago } from "@/ui/Time";
 import { deviceContributionsQuery } from "./queries";
 
-/** What the device was asked in runs, and what became of that; nothing before the first. */
+/** What the device was asked in runs, newest first. */
 export function Contributions({ id }: { id: string }) {
   const query = useQuery(deviceContributionsQuery(id));
   return (
-    <Loaded query={query} silent>
-      {(contributions) =>
-        contributions.length > 0 && (
-          <Section title={t.device.contributions}>
-            <DataTable
-              caption={t.device.contributionsCaption}
-              columns={COLUMNS}
-              rows={contributions}
-              rowKey={(each) => each.message_id}
-            />
-          </Section>
-        )
-      }
-    </Loaded>
+    <ContributionTable
+      title={t.device.contributions}
+      caption={t.device.contributionsCaption}
+      query={query}
+      columns={COLUMNS}
+    />
   );
 }
 
@@ -42,8 +32,6 @@ function OfRun({ number }: { number: string }) {
   );
 }
 
-const words = t.run.contributionColumns;
-
 const COLUMNS: readonly Column<Contribution>[] = [
   {
     id: "run",
@@ -51,30 +39,13 @@ const COLUMNS: readonly Column<Contribution>[] = [
     heading: true,
     cell: ({ flower_run_id }) => <OfRun number={flower_run_id} />,
   },
-  {
-    id: "round",
-    header: t.run.columns.round,
-    cell: ({ round, phase }) =>
-      phase === "train" || phase === "evaluate"
-        ? t.run.roundPhase(count(round), t.run.phases[phase])
-        : count(round),
-  },
-  { id: "fate", header: words.fate, cell: ({ fate }) => t.run.receiptFates[fate] },
+  ROUND,
+  FATE,
   {
     id: "when",
     header: t.device.actionColumns.asked,
     cell: ({ sent_at }) => (sent_at > 0 ? <Ago at={sent_at} /> : t.none),
   },
-  {
-    id: "sent",
-    header: words.sent,
-    align: "right",
-    cell: ({ size, received_at }) =>
-      received_at === null ? <span className="text-muted">{t.none}</span> : bytes(size),
-  },
-  {
-    id: "why",
-    header: words.why,
-    cell: ({ reason }) => <span className="break-words text-muted">{reason}</span>,
-  },
+  SENT,
+  WHY,
 ];

@@ -1,31 +1,22 @@
 import { useQuery } from "@tanstack/react-query";
 import type { Contribution } from "@/api/types";
 import { DeviceLink } from "@/devices/DeviceLink";
-import { bytes, count, percent } from "@/format";
+import { count, percent } from "@/format";
 import { t } from "@/texts/run";
-import { type Column, DataTable } from "@/ui/DataTable";
-import { Loaded } from "@/ui/Loaded";
-import { Section } from "@/ui/Page";
+import type { Column } from "@/ui/DataTable";
+import { ContributionTable, FATE, ROUND, SENT, WHY } from "./ContributionTable";
 import { contributionsQuery } from "./queries";
 
-/** What became of the newest contributions, as their devices have signed them; nothing before the first. */
+/** The newest of the run, as their devices have signed them. */
 export function Contributions({ runId }: { runId: string }) {
   const query = useQuery(contributionsQuery(runId));
   return (
-    <Loaded query={query} silent>
-      {(contributions) =>
-        contributions.length > 0 && (
-          <Section title={t.run.contributions}>
-            <DataTable
-              caption={t.run.contributionsCaption}
-              columns={COLUMNS}
-              rows={contributions}
-              rowKey={(each) => each.message_id}
-            />
-          </Section>
-        )
-      }
-    </Loaded>
+    <ContributionTable
+      title={t.run.contributions}
+      caption={t.run.contributionsCaption}
+      query={query}
+      columns={COLUMNS}
+    />
   );
 }
 
@@ -36,33 +27,15 @@ const COLUMNS: readonly Column<Contribution>[] = [
     heading: true,
     cell: ({ device_id }) => <DeviceLink id={device_id} />,
   },
-  {
-    id: "round",
-    header: t.run.columns.round,
-    cell: ({ round, phase }) =>
-      phase === "train" || phase === "evaluate"
-        ? t.run.roundPhase(count(round), t.run.phases[phase])
-        : count(round),
-  },
-  {
-    id: "fate",
-    header: t.run.contributionColumns.fate,
-    cell: ({ fate, round, taken }) =>
-      taken > round ? t.run.countedIn(count(taken)) : t.run.receiptFates[fate],
-  },
+  ROUND,
+  FATE,
   {
     id: "share",
     header: t.run.contributionColumns.share,
     align: "right",
     cell: ({ share }) => (share === null ? <span className="text-muted">{t.none}</span> : percent(share)),
   },
-  {
-    id: "sent",
-    header: t.run.contributionColumns.sent,
-    align: "right",
-    cell: ({ size, received_at }) =>
-      received_at === null ? <span className="text-muted">{t.none}</span> : bytes(size),
-  },
+  SENT,
   {
     id: "signed",
     header: t.run.contributionColumns.signed,
@@ -72,9 +45,5 @@ const COLUMNS: readonly Column<Contribution>[] = [
       </span>
     ),
   },
-  {
-    id: "why",
-    header: t.run.contributionColumns.why,
-    cell: ({ reason }) => <span className="break-words text-muted">{reason}</span>,
-  },
+  WHY,
 ];
