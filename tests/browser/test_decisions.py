@@ -6,10 +6,12 @@ import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import pytest_asyncio
 from console_hub import ConsoleHub, console_hub
 from playwright.async_api import expect
+from safetensors.numpy import save_file
 from screen import photographed
 
 from core_hub import new_device
@@ -109,7 +111,7 @@ async def test_a_run_is_paused_resumed_and_compared_with_another(hub: ConsoleHub
 async def test_a_version_that_was_made_elsewhere_is_brought_to_the_hub(hub: ConsoleHub, folder: Path) -> None:
     page = hub.page
     weights, description, broken = folder / "w.safetensors", folder / "about.json", folder / "broken.json"
-    weights.write_bytes(b"w" * 9 * 2**20)
+    save_file({"w": np.zeros(9 * 2**20, dtype=np.uint8)}, weights)
     description.write_text(json.dumps({"metrics": {"accuracy": 0.91}, "labels": ["no", "yes"]}))
     broken.write_text("{")
     await page.goto("/models")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import fleet
 import pytest
 import recorded_rollouts
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from recorded_hub import RecordedHub
 from screen import NARROW, WIDE, photograph
 
@@ -25,6 +25,7 @@ FILLED = {
     "rollout": (f"/rollouts/{recorded_rollouts.UNDER_WAY}", "Went back"),
     "rollout-failed": (f"/rollouts/{recorded_rollouts.TAKEN_BACK}", "Why it was rolled back"),
     "missing": ("/runs/run-000000000000", "There is no run"),
+    "no-page": ("/no/such/page", "The address may be mistyped"),
 }
 EMPTY = {
     "login": ("/login", "Sign in"),
@@ -62,3 +63,21 @@ def look_at(page: Page, text: str, name: str) -> None:
             page.set_viewport_size(size)
             photograph(page, f"{name}-{theme}-{size['width']}")
             assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+
+
+def test_no_page_scrolls_sideways_on_the_narrowest_screen_with_longer_words(hub: RecordedHub, visit: Visit) -> None:
+    """320 px: a wide screen at 400 %, which the WCAG want to be usable (1.4.10)."""
+    hub.fill()
+    page = visit("/", size={"width": 320, "height": 640})
+    page.evaluate("localStorage.setItem('flip.language', 'de')")
+    wider: list[str] = []
+    for path, _ in FILLED.values():
+        page.goto(path)
+        page.locator("h1").first.wait_for()
+        page.wait_for_function("() => !document.querySelector('.bg-raised.animate-pulse-soft')")
+        if page.evaluate("document.documentElement.scrollWidth") > 320:
+            wider.append(path)
+    assert wider == []
+    page.get_by_role("button", name="Menü öffnen").click()
+    page.get_by_role("link", name="Konto").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Ihr Konto")

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
+import onnx
 import pytest
 import pytest_asyncio
 from hub_parts import SIGNER, HubParts, fab_of, hub_parts
+from safetensors.numpy import save
 
 from core_hub import problem
 from flip_hub.apps.signatures import load_public_key
@@ -26,6 +29,19 @@ UPLOADS, APPS, VERSIONS, DATASETS = (
 )
 SPEAKS = {"Tus-Resumable": TUS}
 CONTENT = os.urandom(300_000)
+WEIGHTS = save({"scale": np.arange(75_000, dtype=np.float32)})
+
+
+def graph(*taken: str) -> bytes:
+    """Of a model that takes these tensors from its weights."""
+    x, y = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in ("x", "y")]
+    outside = [
+        onnx.TensorProto(name=name, data_type=onnx.TensorProto.FLOAT, data_location=onnx.TensorProto.EXTERNAL)
+        for name in taken
+    ]
+    identity = onnx.helper.make_node("Identity", ["x"], ["y"])
+    made = onnx.helper.make_model(onnx.helper.make_graph([identity], "tiny", [x], [y], outside))
+    return made.SerializeToString()
 
 
 @pytest_asyncio.fixture
@@ -84,13 +100,13 @@ async def test_an_upload_that_is_no_app_stays_and_none_is_made(hub: HubParts) ->
 
 async def test_uploaded_weights_and_graph_become_a_signed_version_that_is_promoted(hub: HubParts) -> None:
     async with hub.http() as http:
-        asked = version_of(await upload(http, CONTENT), await upload(http, b"graph"))
+        asked = version_of(await upload(http, WEIGHTS), await upload(http, graph("scale")))
         made = await http.post(VERSIONS, json=asked)
         assert made.status_code == 201, made.text
         assert (made.json()["version"], made.json()["deployable"], made.json()["promoted"]) == (1, True, False)
         assert await uploads(http) == []
         weights = await http.get(f"{VERSIONS}/1/files/weights.safetensors")
-        assert weights.content == CONTENT
+        assert weights.content == WEIGHTS
         promoted = await http.post(f"{VERSIONS}/1/promote")
         assert promoted.status_code == 200, promoted.text
     (wanted,) = (await hub.devices.desired()).models
@@ -101,12 +117,35 @@ async def test_uploaded_weights_and_graph_become_a_signed_version_that_is_promot
 
 async def test_a_version_whose_graph_is_not_whole_is_not_made_and_its_weights_stay(hub: HubParts) -> None:
     async with hub.http() as http:
-        weights = await upload(http, CONTENT)
+        weights = await upload(http, WEIGHTS)
         begun = await http.post(UPLOADS, headers={**SPEAKS, "Upload-Length": "10"})
         refused = await http.post(VERSIONS, json=version_of(weights, begun.json()["id"]))
         assert "0 of 10 bytes" in problem(refused, 409).detail
         problem(await http.get(VERSIONS), 404)
         assert set(await uploads(http)) == {weights, begun.json()["id"]}
+
+
+@pytest.mark.parametrize(
+    ("weights", "model", "says"),
+    [
+        (b"", None, "no safetensors"),
+        (CONTENT, None, "no safetensors"),
+        (WEIGHTS[:-4], None, "no safetensors"),
+        (save({}), None, "no tensor"),
+        (WEIGHTS, b"", "no ONNX"),
+        (WEIGHTS, CONTENT, "no ONNX"),
+        (WEIGHTS, graph("scale", "shift"), "do not hold: shift"),
+    ],
+)
+async def test_what_is_no_model_becomes_no_version_and_stays(
+    hub: HubParts, weights: bytes, model: bytes | None, says: str
+) -> None:
+    async with hub.http() as http:
+        brought = [await upload(http, content) for content in (weights, model) if content is not None]
+        refused = await http.post(VERSIONS, json=version_of(brought[0], brought[1] if model is not None else None))
+        assert says in problem(refused, 422).detail
+        problem(await http.get(VERSIONS), 404)
+        assert set(await uploads(http)) == set(brought)
 
 
 async def test_another_s_upload_becomes_nothing(hub: HubParts) -> None:

@@ -23,11 +23,11 @@ export function Header({ menuOpen, onMenu, onPalette }: Props) {
     <header className="flex h-14 items-center gap-1 border-line border-b bg-surface px-4 md:col-start-2 md:bg-transparent md:px-8">
       <Brand className="mr-3 flex md:hidden" />
       <LinkStatus />
-      <div className="ml-auto flex min-w-0 items-center gap-0.5">
+      <div className="ml-auto flex shrink-0 items-center gap-0.5">
         {user && (
           <Link
             to="/account"
-            className="hidden truncate rounded-md px-2 py-1.5 text-muted hover:bg-raised hover:text-ink sm:inline"
+            className="hidden max-w-48 truncate rounded-md px-2 py-1.5 text-muted hover:bg-raised hover:text-ink sm:inline"
             title={t.login.signedInAs(user.username)}
           >
             {user.username}

@@ -25,10 +25,10 @@ export function LinkStatus() {
       role="status"
       aria-label={t.link.label}
       title={look.hint}
-      className={`flex items-center gap-2 ${look.text}`}
+      className={`flex min-w-0 items-center gap-2 ${look.text}`}
     >
-      <span aria-hidden className={`size-2.5 rounded-full border-2 ${look.dot}`} />
-      {t.link[state]}
+      <span aria-hidden className={`size-2.5 shrink-0 rounded-full border-2 ${look.dot}`} />
+      <span className="truncate">{t.link[state]}</span>
     </p>
   );
 }

@@ -4,7 +4,7 @@ import { openAlertsQuery } from "@/alerts/queries";
 import { count } from "@/format";
 import { usePermissions } from "@/session/may";
 import { t } from "@/texts";
-import { ADMINISTRATION, PAGES, type PageEntry } from "./pages";
+import { ACCOUNT, ADMINISTRATION, PAGES, type PageEntry } from "./pages";
 
 export const NAVIGATION = "navigation";
 
@@ -27,6 +27,9 @@ export function Navigation({ open }: { open: boolean }) {
             <Pages pages={administration} />
           </>
         )}
+        <div className="mt-5 sm:hidden">
+          <Pages pages={allowed([ACCOUNT])} />
+        </div>
       </nav>
     </div>
   );
@@ -69,7 +72,7 @@ export function Brand({ className }: { className: string }) {
   return (
     <div className={`items-center gap-2.5 ${className}`}>
       <img src="/flip.svg" alt="" className="size-6" />
-      <span className="font-semibold text-base tracking-tight">{t.brand}</span>
+      <span className="font-semibold text-base tracking-tight max-[22rem]:hidden">{t.brand}</span>
     </div>
   );
 }

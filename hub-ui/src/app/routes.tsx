@@ -15,7 +15,7 @@ import { Problems } from "@/ui/Problems";
 import { NotFound } from "./NotFound";
 import { Shell } from "./Shell";
 
-const root = createRootRoute({ notFoundComponent: NotFound });
+const root = createRootRoute();
 
 const login = createRoute({
   getParentRoute: () => root,
@@ -155,6 +155,9 @@ const confirm = createRoute({
   component: lazyRouteComponent(() => import("@/session/ConfirmPage"), "ConfirmPage"),
 });
 
+/** Whatever no other line names. */
+const missing = createRoute({ getParentRoute: () => signedIn, path: "$", component: NotFound });
+
 export const router = createRouter({
   routeTree: root.addChildren([
     login,
@@ -178,6 +181,7 @@ export const router = createRouter({
       system,
       account,
       confirm,
+      missing,
     ]),
   ]),
   defaultPreload: "intent",

@@ -22,7 +22,7 @@ export function Page({ title, above, aside, actions, children }: Props) {
       <div className="mb-5 flex flex-wrap items-center gap-x-3 gap-y-2">
         <h1 className="min-w-0 break-words font-semibold text-xl tracking-tight">{title}</h1>
         {aside}
-        {actions && <div className="ml-auto flex gap-2">{actions}</div>}
+        {actions && <div className="ml-auto flex flex-wrap justify-end gap-2">{actions}</div>}
       </div>
       {children}
     </>

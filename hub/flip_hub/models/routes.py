@@ -14,6 +14,7 @@ from flip_hub.auth.guards import device_guard, needs
 from flip_hub.auth.permissions import Permission
 from flip_hub.auth.schemas import Me
 from flip_hub.models.deltas import Deltas
+from flip_hub.models.inspection import inspect_files
 from flip_hub.models.schemas import Model, ModelVersion, VersionRequest
 from flip_hub.models.service import ModelService
 from flip_hub.problem import NotFound
@@ -57,6 +58,10 @@ class ModelController(Controller):
     ) -> ModelVersion:
         """Of files that were uploaded before (`POST /api/v1/uploads`); the hub signs it, as it does those of runs."""
         models.check_name(name)
+        await inspect_files(
+            await uploads.file(me.username, data.weights),
+            None if data.graph is None else await uploads.file(me.username, data.graph),
+        )
         weights = await uploads.store(me.username, data.weights, artifacts)
         graph = None if data.graph is None else await uploads.store(me.username, data.graph, artifacts)
         made = await models.register(

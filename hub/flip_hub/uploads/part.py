@@ -38,6 +38,11 @@ class Part:
         write_file(self._about, msgspec.json.encode(record))
 
     @property
+    def path(self) -> Path:
+        """Of the bytes."""
+        return self._bytes
+
+    @property
     def record(self) -> UploadRecord | None:
         """None when there is no such upload."""
         try:

@@ -101,6 +101,10 @@ class Uploads:
             await artifacts.put_stream(upload.sha256, part.content())
         return upload
 
+    async def file(self, owner: str, upload_id: str) -> Path:
+        """Of a finished one, to be looked at. Raises `NotFound`, `Conflict`."""
+        return self._finished(owner, upload_id, self._largest)[0].path
+
     async def read(self, owner: str, upload_id: str, most: int) -> bytes:
         """The content of a small one. Raises `NotFound`, `Conflict`, `TooLarge`."""
         part, _ = self._finished(owner, upload_id, most)
