@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,7 +12,6 @@ from flip_demo.layout import DEVICES, Layout, Ports
 from flip_demo.mongod import mongod_command
 from flip_demo.processes import Process, run_to_end
 from flip_hub.client import HubApi
-from flip_hub.devices.schemas import DeviceStatus
 from flip_hub.enrolment.schemas import EnrolmentTokenRequest
 from flip_runtime.child import port_open
 from flip_runtime.errors import FlipError, Unavailable
@@ -24,7 +24,7 @@ READY_WITHIN = 90.0
 
 
 class Federation:
-    """Use `running()`; then `api` is logged in and every device is enrolled and known to be well."""
+    """Use `running()`; then `api` is logged in and every device is enrolled and has been heard of."""
 
     def __init__(self, layout: Layout, ports: Ports, names: Sequence[str] = DEVICES, admin: str | None = ADMIN) -> None:
         """As many devices, by these names, as `ports` has for inference. Without an `admin` somebody has to make the
@@ -80,15 +80,22 @@ class Federation:
             await self._enrol(name, say)
         if self.devices:
             say(f"starting {len(self.devices)} agents")
+        since = time.time()
         start(*self.devices.values())
-        await _until(self._devices_well, "every device", *self.devices.values())
+        await _until(lambda: self._devices_speak(since), "every device", *self.devices.values())
 
-    async def reload_hub(self) -> None:
-        """Restarts the hub whenever its Python changes; for development."""
+    async def reload_hub(self, watching: Callable[[], None]) -> None:
+        """Restarts the hub whenever its Python changes, from the call of `watching` on; for development."""
         from watchfiles import PythonFilter, awatch  # of the extra `demo`
 
-        async for _ in awatch(*SOURCES, watch_filter=PythonFilter()):
-            await self.hub.child.stop()
+        begun = False
+        # the first thing that it yields, edits or not, is the only sign that it watches
+        async for edits in awatch(*SOURCES, watch_filter=PythonFilter(), rust_timeout=500, yield_on_timeout=True):
+            if not begun:
+                begun = True
+                watching()
+            if edits:
+                await self.hub.child.stop()
 
     def _write_configuration(self) -> None:
         layout, ports = self.layout, self.ports
@@ -150,9 +157,11 @@ class Federation:
     async def _hub_ready(self) -> bool:
         return await asyncio.to_thread(self.api.ready)
 
-    async def _devices_well(self) -> bool:
+    async def _devices_speak(self, since: float) -> bool:
+        """One that has something to complain of, from the last time perhaps, is there all the same."""
         devices = await asyncio.to_thread(self.api.devices)
-        return {d.name for d in devices if d.status is DeviceStatus.OK} >= set(self.devices)
+        speaking = {each.name for each in devices if each.last_seen is not None and each.last_seen >= since}
+        return speaking >= set(self.devices)
 
     async def _stop(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         """Devices first, so that they can say goodbye; each process's own service waits for its end."""

@@ -72,9 +72,11 @@ class Journey:
                 run_seconds=round(time.monotonic() - started, 1),
                 reason="" if worst >= 0.90 else f"a device serves an accuracy of {worst:.3f}, below 0.90",
             )
-            if stay:
+            if stay and reload:
+                await federation.reload_hub(lambda: self._invite(federation))
+            elif stay:
                 self._invite(federation)
-                await (federation.reload_hub() if reload else asyncio.Event().wait())
+                await asyncio.Event().wait()
             return result
 
     def _give_out_data(self) -> Split:

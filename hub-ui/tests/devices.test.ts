@@ -90,6 +90,11 @@ test("a rollback says from which version to which, and why", () => {
   expect(isNews(event("rollback", body))).toBe(true);
 });
 
+test("an action says what came of it, and not its whole answer", () => {
+  const body = { id: "act-1", outcome: "failed", exit_status: 1, text: "ok\nmissing", at: 0, log: "" };
+  expect(wordsOf(event("action", body))).toBe("act-1: Failed");
+});
+
 test("a repair says what was repaired", () => {
   expect(wordsOf(event("repair", { code: "disk-low", text: "old logs removed" }))).toBe(
     "disk-low: old logs removed",

@@ -31,6 +31,12 @@ test("what the governor paused of the training is waiting", () => {
   expect(spent?.total).toBe(12);
 });
 
+test("an error that was delivered is no result", () => {
+  const spans = [span("message", 3), { ...span("train", 3), error: "out of memory" }];
+  const [spent] = spentOn([message("a", 1, "train", spans)], { round: 1, phase: "train" });
+  expect(spent).toMatchObject({ fate: "failed", error: "out of memory" });
+});
+
 test("without a root the machine was restarted meanwhile", () => {
   const [spent] = spentOn([message("a", 1, "train", [span("receive", 1)])], { round: 1, phase: "train" });
   expect(spent).toMatchObject({ interrupted: true, fate: "", parts: { receive: 1 } });

@@ -18,6 +18,7 @@ from flip_hub.auth.routes import AuthController
 from flip_hub.auth.service import AuthService
 from flip_hub.auth.sessions import Sessions
 from flip_hub.auth.setup_code import SetupCode
+from flip_hub.auth.store import SessionStore
 from flip_hub.auth.terminal_login import TerminalLogins
 from flip_hub.auth.terminal_routes import TerminalLoginController
 from flip_hub.auth.tokens import Tokens
@@ -50,7 +51,8 @@ class People(Struct, frozen=True, kw_only=True):
 
 def build_people(settings: Settings, database: Database, shared: Shared, tokens: Tokens, audit: Audit) -> People:
     users, api_token_store = UserStore(database), ApiTokenStore(database)
-    sessions = Sessions(shared.volatile, settings.auth)
+    kept = shared.volatile if settings.redis.url else SessionStore(database)
+    sessions = Sessions(kept, settings.auth)
     passwords, lockout = Passwords(), Lockout(shared.volatile)
     auth = AuthService(users, sessions, tokens, passwords, lockout, shared.bus, audit)
     accounts = UserService(users, api_token_store, passwords, shared.bus)

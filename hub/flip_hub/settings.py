@@ -58,7 +58,8 @@ class RedisSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """What several hub processes share; a single one needs none."""
 
     url: str = ""
-    """`redis://HOST:PORT/0`, or `rediss://` with TLS. Without it sessions and limits are in this process's memory."""
+    """`redis://HOST:PORT/0`, or `rediss://` with TLS. Without it limits are in this process's memory, and sessions in
+    the registry."""
     password_file: Path | None = None
     prefix: str = "flip"
     """Of its keys: hubs of different federations may share a Redis."""

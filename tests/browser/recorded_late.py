@@ -32,11 +32,12 @@ def late(round: int, phase: str, reason: str, at: float, *, seconds: float, size
 
 
 def contributions() -> list[Contribution]:
-    """One that counts, in a later round than its own, and one that is refused."""
+    """One that counts, in a later round than its own, one that is refused, and one that is no result."""
     refused = "a replayed receipt: what is signed was given before, for another instruction"
     return [
         contribution(3, Fate.ACCEPTED, share=0.625, entry=7),
         contribution(2, Fate.REFUSED, reason=refused, entry=5),
+        contribution(1, Fate.ACCEPTED, reason="the ClientApp ran out of memory", entry=4),
     ]
 
 
@@ -53,13 +54,13 @@ def contribution(
         received_at=NOW - 30,
         fate=fate,
         reason=reason,
-        counts=fate is Fate.ACCEPTED,
+        counts=fate is Fate.ACCEPTED and not reason,
         kept_late=False,
         sha256="a" * 64,
         size=4_812,
         weight=120.0,
         share=share,
-        taken=3 if fate is Fate.ACCEPTED else 0,
+        taken=3 if fate is Fate.ACCEPTED and not reason else 0,
         signed=True,
         entry=entry,
     )

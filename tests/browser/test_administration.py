@@ -95,6 +95,7 @@ async def test_the_audit_shows_what_was_changed_and_that_its_chain_is_whole(hub:
     await dialog.get_by_label("Tags").fill("gpu, lab")
     await dialog.get_by_role("button", name="Save").click()
     await expect(page.get_by_text("hall 2")).to_be_visible()
+    await hub.core.core.audit.note("POST /api/v1/apps", actor="ada", subject="4e7cc872" * 8)
     await page.goto("/audit")
     entry = page.get_by_role("row").filter(has_text="PATCH /api/v1/devices/{device}")
     await expect(entry).to_contain_text("ada")

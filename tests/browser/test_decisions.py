@@ -78,7 +78,7 @@ async def test_a_device_that_enrols_turns_the_page_green(hub: ConsoleHub) -> Non
     assert answer.status_code == 201, answer.text
     await expect(page.get_by_text("The device is enrolled")).to_be_visible()
     await expect(page.get_by_role("listitem").filter(has_text="press-line-9")).to_be_visible()
-    await expect(page.get_by_role("row").filter(has_text="hall-2")).to_contain_text("0 of 1")
+    await expect(page.get_by_role("row").filter(has_text="hall-2")).to_contain_text("Used up")
     await photographed(page, "enrolled")
 
 

@@ -60,6 +60,7 @@ def test_a_map_leads_to_its_devices_by_pointer_and_by_keyboard(hub: RecordedHub,
     page = visit("/devices?view=map&status=ok")
     chart = page.get_by_role("application")
     expect(chart).to_have_accessible_name(re.compile("^3 devices: 3 Healthy"))
+    expect(page.get_by_role("button", name="Views")).to_be_visible()
     chart.hover(position={"x": 10, "y": 10})
     expect(page.get_by_text("clinic-aarhus-02")).to_be_visible()
     chart.focus()

@@ -80,7 +80,9 @@ def test_where_the_time_went_is_told_in_bars_and_in_numbers_as_soon_as_devices_t
     bar = page.get_by_role("img", name="clinic-aarhus-02: Receive 0.6 secs, Train 14 secs, Deliver 0.9 secs")
     expect(bar).to_be_visible()
     page.get_by_role("combobox", name="Round").select_option("1, training")
-    expect(page.get_by_role("table", name="round 1, training")).to_contain_text("the ClientApp ran out of memory")
+    expect(page.get_by_role("table", name="round 1, training")).to_contain_text(
+        "failed: the ClientApp ran out of memory"
+    )
 
 
 def test_a_run_is_watched_to_its_end(hub: RecordedHub, visit: Visit) -> None:
@@ -138,6 +140,26 @@ def test_contributions_are_listed_with_their_share_and_why_they_were_refused(hub
     expect(counted).to_contain_text("counted in round 3")
     expect(counted).to_contain_text("yes, receipt 7")
     expect(row(page, "a replayed receipt")).to_contain_text("refused")
+    expect(row(page, "out of memory")).to_contain_text("failed")
+
+
+def test_a_run_that_ended_before_its_first_round_says_so(hub: RecordedHub, visit: Visit) -> None:
+    hub.fill()
+    run = hub.runs[fleet.RUNNING]
+    hub.runs[run.id] = msgspec.structs.replace(
+        run, status=RunStatus.FAILED, round=0, eta=None, finished_at=fleet.NOW, reason="no such layer"
+    )
+    hub.rounds = {key: each for key, each in hub.rounds.items() if key[0] != run.id}
+    page = visit(f"/runs/{run.id}")
+    expect(page.get_by_text("Ended before its first round", exact=True)).to_be_visible()
+    expect(page.get_by_text("nothing was promoted")).to_be_visible()
+
+
+def test_a_run_that_made_no_model_says_so_in_the_list(hub: RecordedHub, visit: Visit) -> None:
+    hub.fill()
+    run = hub.runs[fleet.FINISHED]
+    hub.runs[run.id] = msgspec.structs.replace(run, promoted_version=None, warning="this run made no model")
+    expect(row(visit("/runs"), run.id)).to_contain_text("this run made no model")
 
 
 def test_where_the_chain_of_receipts_ends_is_shown_and_how_it_is_checked(hub: RecordedHub, visit: Visit) -> None:

@@ -36,10 +36,14 @@ async def hub(folder: Path, mongo_url: str) -> AsyncGenerator[ConsoleHub]:
 async def test_a_promoted_version_leads_to_its_devices_and_each_update_to_its_fate(hub: ConsoleHub) -> None:
     page = hub.page
     run = await a_round(hub)
-    await hub.parts.models.promote("tiny", 1)
     await page.goto("/models/tiny")
     await page.get_by_role("link", name="Where version 1 comes from").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("tiny 1")
+    picture = page.get_by_role("list", name="Where it comes from, and where it went")
+    await expect(picture).to_contain_text("not promoted now")
+    await hub.parts.models.promote("tiny", 1)
+    await page.reload()
+    await expect(picture).to_contain_text("to every device at once")
     devices = page.get_by_role("table", name="Devices whose updates went into this version")
     await expect(devices.get_by_role("row")).to_have_count(3)
     await expect(devices.get_by_role("row").filter(has_text="press-line-1")).to_contain_text("64")

@@ -80,6 +80,7 @@ async def test_ctrl_c_leaves_nothing_and_a_second_demo_finds_the_earlier_registr
         answer = await client.post(url, content=(folder / "image.json").read_bytes())
     assert answer.json()["labels"][0] in "0123456789"
     await everything_can_be_traced(Layout(folder))
+    await a_device_has_something_to_complain_of(Layout(folder))
     process.send_signal(signal.SIGINT)
     async with asyncio.timeout(60):
         assert await process.wait() == 0
@@ -87,7 +88,7 @@ async def test_ctrl_c_leaves_nothing_and_a_second_demo_finds_the_earlier_registr
 
     _, out, err = await finished("--check", "--root", str(folder), "--rounds", "1")
     assert (folder / "admin-password").read_text().strip() == password
-    assert "version 3 is the best" in err, out + err  # numbered after the two versions of the first demo
+    assert "version 4 is the best" in err, out + err  # numbered after the versions of the first demo
     assert left_of(folder) == []
 
 
@@ -118,6 +119,24 @@ async def everything_can_be_traced(demo: Layout) -> None:
             assert (receipt.fate, receipt.entry, receipt.hash, receipt.weight) in (chained, at_once)
     trained = [each.weight for each in entries if each.phase == "train" and each.round == 1]
     assert sum(weight or 0.0 for weight in trained) == pytest.approx(1.0)
+
+
+async def a_device_has_something_to_complain_of(demo: Layout) -> None:
+    """One more version comes to all, and one device goes back from it."""
+    options = ("examples/digits", "--config", "num-server-rounds=1", "--follow")
+    started = await flip_hub(demo.root, "runs", "start", *options, state=demo.hub)
+    assert "version 3 promoted" in started.stdout, started
+    device = str(demo.device_config("north"))
+    command = ("models", "rollback", "digits", "--reason", "worse", "--config", device)
+    async with asyncio.timeout(60):
+        while await flip_agent(*command) != 0:
+            await asyncio.sleep(0.2)
+
+
+async def flip_agent(*command: str) -> int:
+    program = Path(sys.executable).with_name("flip-agent")
+    process = await asyncio.create_subprocess_exec(program, *command, stderr=asyncio.subprocess.DEVNULL)
+    return await process.wait()
 
 
 async def told(demo: Layout, name: str, count: int) -> list[KeptReceipt]:

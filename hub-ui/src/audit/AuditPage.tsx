@@ -141,7 +141,9 @@ const COLUMNS: readonly Column<AuditEntry>[] = [
   {
     id: "subject",
     header: t.audit.columns.subject,
-    cell: ({ subject }) => <span className="break-words font-mono text-[0.8125rem]">{subject}</span>,
+    cell: ({ subject }) => (
+      <span className="wrap-anywhere font-mono text-[0.8125rem] md:inline-block md:min-w-40">{subject}</span>
+    ),
   },
   {
     id: "detail",

@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Cpu } from "lucide-react";
 import { lazy, Suspense, useMemo, useState } from "react";
+import type { DeviceBrief } from "@/api/types";
 import { count } from "@/format";
 import { useMay } from "@/session/may";
 import { t } from "@/texts";
@@ -14,7 +15,7 @@ import { Page } from "@/ui/Page";
 import { BulkBar } from "./BulkBar";
 import { Filters } from "./Filters";
 import { FleetMap } from "./FleetMap";
-import { matching } from "./filter";
+import { isFiltered, matching } from "./filter";
 import { type Fleet, fleetQuery } from "./fleet";
 import { useDeviceFilter } from "./use-filter";
 
@@ -22,12 +23,15 @@ const DeviceTable = lazy(() => import("./DeviceTable").then((module) => ({ defau
 
 export function DevicesPage() {
   const query = useQuery(fleetQuery);
+  const [filter] = useDeviceFilter();
+  const shown = useMemo(() => query.data && matching(query.data, filter), [query.data, filter]);
   const mayEnrol = useMay("devices:enrol");
-  const total = query.data && <span className="text-muted">{t.devices.summary(count(query.data.size))}</span>;
+  const total = query.data && t.devices.summary(count(query.data.size));
+  const chosen = shown && isFiltered(filter) && t.devices.shown(count(shown.length));
   return (
     <Page
       title={t.devices.title}
-      aside={total}
+      aside={<span className="text-muted">{[total, chosen].filter(Boolean).join(", ")}</span>}
       actions={
         <>
           <ViewSwitch />
@@ -36,7 +40,7 @@ export function DevicesPage() {
       }
     >
       <Loaded query={query}>
-        {(fleet) => (fleet.size === 0 ? <NoDevices /> : <Devices fleet={fleet} />)}
+        {(fleet) => (fleet.size === 0 ? <NoDevices /> : <Devices fleet={fleet} shown={shown ?? []} />)}
       </Loaded>
     </Page>
   );
@@ -65,14 +69,13 @@ function EnrolLink() {
   );
 }
 
-function Devices({ fleet }: { fleet: Fleet }) {
+function Devices({ fleet, shown }: { fleet: Fleet; shown: DeviceBrief[] }) {
   const [filter, setFilter] = useDeviceFilter();
-  const shown = useMemo(() => matching(fleet, filter), [fleet, filter]);
   const [selected, select] = useState<ReadonlySet<string>>(new Set());
   const mayOperate = useMay("devices:operate");
   return (
     <>
-      <Filters fleet={fleet} shown={shown.length} />
+      <Filters fleet={fleet} />
       {shown.length === 0 ? (
         <div className="rounded-lg border border-line border-dashed px-5 py-8 text-center text-muted">
           <p className="mb-3">{t.devices.noMatch}</p>

@@ -1,6 +1,8 @@
+import { Bookmark } from "lucide-react";
 import { lazy, Suspense, useMemo } from "react";
 import { count } from "@/format";
 import { t } from "@/texts";
+import { buttonLook } from "@/ui/Button";
 import { SearchField } from "@/ui/Field";
 import { LOOKS } from "./DeviceState";
 import { countByStatus, isFiltered, labelsOf, STATUSES } from "./filter";
@@ -21,7 +23,7 @@ const BOX =
   "inline-flex h-9 items-center gap-1.5 rounded-md border border-line bg-surface px-2.5 hover:border-edge aria-pressed:border-accent aria-pressed:bg-accent-soft";
 
 /** What the page shows of the fleet, and how. */
-export function Filters({ fleet, shown }: { fleet: Fleet; shown: number }) {
+export function Filters({ fleet }: { fleet: Fleet }) {
   const [filter, setFilter] = useDeviceFilter();
   const counts = useMemo(() => countByStatus(fleet.values()), [fleet]);
   const labels = useMemo(() => labelsOf(fleet.values()), [fleet]);
@@ -55,11 +57,20 @@ export function Filters({ fleet, shown }: { fleet: Fleet; shown: number }) {
       <LabelChoice kind="site" labels={labels.site} />
       <LabelChoice kind="tag" labels={labels.tag} />
       <LabelChoice kind="group" labels={labels.group} />
-      <Suspense>
+      <Suspense fallback={isFiltered(filter) && <PlaceOfViews />}>
         <SavedViews />
       </Suspense>
-      {isFiltered(filter) && <span className="ml-auto text-muted">{t.devices.shown(count(shown))}</span>}
     </search>
+  );
+}
+
+/** As large as the button that is on its way, so that nothing below it moves. */
+function PlaceOfViews() {
+  return (
+    <span aria-hidden className={`${buttonLook("plain")} invisible h-9`}>
+      <Bookmark className="size-4" />
+      {t.devices.views.title}
+    </span>
   );
 }
 

@@ -7,6 +7,7 @@ export function wordsOf(event: DeviceEvent): string {
   if (typeof event.body !== "object" || event.body === null) return "";
   if (event.kind === "spans") return rolloutText((event.body as { spans: Span[] }).spans);
   if (event.kind === "rollback") return rollbackText(event.body as RolledBack);
+  if (event.kind === "action") return actionText(event.body as ActionEnded);
   const body = event.body as Record<string, unknown>;
   const words = [body.code, body.title, body.step, body.text, body.reason, body.detail];
   return words.filter((word) => typeof word === "string" && word !== "").join(": ");
@@ -17,6 +18,13 @@ type RolledBack = { model: string; version: number; to_version: number; reason: 
 
 function rollbackText({ model, version, to_version, reason }: RolledBack): string {
   return t.device.rolledBack(t.devices.serves(model, version), t.devices.serves(model, to_version), reason);
+}
+
+/** `flip_wire.actions.ActionResult`: what came of it in full stands with the action. */
+type ActionEnded = { id: string; outcome: "done" | "failed" | "expired" };
+
+function actionText({ id, outcome }: ActionEnded): string {
+  return `${id}: ${t.device.actionStates[outcome]}`;
 }
 
 function rolloutText([rollout, ...parts]: Span[]): string {

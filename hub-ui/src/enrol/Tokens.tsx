@@ -61,9 +61,10 @@ const COLUMNS: readonly Column<ListedToken>[] = [
   { id: "revoke", header: t.enrol.columns.revoke, align: "right", cell: (token) => <Revoke token={token} /> },
 ];
 
-function Until({ token: { expires_at, revoked_at } }: { token: ListedToken }) {
+function Until({ token: { expires_at, revoked_at, left } }: { token: ListedToken }) {
   const now = useNow();
   if (revoked_at !== null) return <span className="text-bad">{t.enrol.revoked}</span>;
+  if (left === 0) return <span className="text-muted">{t.enrol.usedUp}</span>;
   return expires_at > now ? (
     <ClockTime at={expires_at} />
   ) : (

@@ -49,7 +49,7 @@ export function LineagePicture({ lineage }: { lineage: Lineage }) {
         ) : version.promoted ? (
           words.atOnce
         ) : (
-          words.notYet
+          words.notNow
         )}
       </Step>
       <Step title={words.serves} last>

@@ -38,17 +38,23 @@ export function ContributionTable({ title, caption, query, columns }: Props) {
 export const ROUND: Column<Contribution> = {
   id: "round",
   header: t.run.columns.round,
-  cell: ({ round, phase }) =>
-    phase === "train" || phase === "evaluate"
-      ? t.run.roundPhase(count(round), t.run.phases[phase])
-      : count(round),
+  cell: ({ round, phase }) => (
+    <span className="whitespace-nowrap">
+      {phase === "train" || phase === "evaluate"
+        ? t.run.roundPhase(count(round), t.run.phases[phase])
+        : count(round)}
+    </span>
+  ),
 };
 
 export const FATE: Column<Contribution> = {
   id: "fate",
   header: words.fate,
-  cell: ({ fate, round, taken }) =>
-    taken > round ? t.run.countedIn(count(taken)) : t.run.receiptFates[fate],
+  cell: ({ fate, counts, round, taken }) => {
+    if (taken > round) return t.run.countedIn(count(taken));
+    // The hub has accepted it, but it says why there is no result.
+    return fate === "accepted" && !counts ? t.run.noResult : t.run.receiptFates[fate];
+  },
 };
 
 export const SENT: Column<Contribution> = {
@@ -56,7 +62,11 @@ export const SENT: Column<Contribution> = {
   header: words.sent,
   align: "right",
   cell: ({ size, received_at }) =>
-    received_at === null ? <span className="text-muted">{t.none}</span> : bytes(size),
+    received_at === null ? (
+      <span className="text-muted">{t.none}</span>
+    ) : (
+      <span className="whitespace-nowrap">{bytes(size)}</span>
+    ),
 };
 
 export const WHY: Column<Contribution> = {

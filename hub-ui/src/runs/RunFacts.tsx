@@ -54,5 +54,6 @@ function AtTheEnd({ run }: { run: Run }) {
       </Link>
     );
   if (run.promoted_version !== null) return t.runs.promoted(run.promoted_version);
+  if (isOver(run)) return t.run.promotedNothing;
   return t.run.promote[run.promote] ?? run.promote;
 }

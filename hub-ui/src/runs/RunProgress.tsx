@@ -67,7 +67,7 @@ function segment(index: number, done: number, run: Run, fill: string): string {
 }
 
 function position(run: Run): string {
-  if (run.round === 0) return t.runs.notStarted;
+  if (run.round === 0) return isOver(run) ? t.runs.noRound : t.runs.notStarted;
   return run.rounds === null
     ? t.runs.round(count(run.round))
     : t.runs.roundOf(count(run.round), count(run.rounds));

@@ -80,6 +80,8 @@ function Result({ run }: { run: Run }) {
       </p>
     );
   if (run.promoted_version !== null) return t.runs.promoted(run.promoted_version);
+  if (run.warning)
+    return <p className="line-clamp-2 max-w-80 text-warn text-xs md:min-w-48">{run.warning}</p>;
   return <span className="text-muted">{t.none}</span>;
 }
 

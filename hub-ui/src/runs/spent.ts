@@ -53,13 +53,15 @@ function spentOf({ message_id, device_id, spans }: MessageSpans): Spent {
     parts[part] = span.duration - paused;
     if (paused > 0) parts.wait = (parts.wait ?? 0) + paused;
   }
+  const error = spans.find((span) => span.error)?.error ?? "";
+  const fate = root?.attributes?.fate ?? "";
   return {
     message: message_id,
     device: device_id,
     parts,
     total: Object.values(parts).reduce((sum, seconds) => sum + seconds, 0),
-    fate: root?.attributes?.fate ?? "",
+    fate: error && fate === "delivered" ? "failed" : fate, // what was delivered says why there is no result
     interrupted: !root || spans.some((span) => span.attributes?.interrupted !== undefined),
-    error: spans.find((span) => span.error)?.error ?? "",
+    error,
   };
 }

@@ -8,11 +8,11 @@ theft: for `LEEWAY` seconds the same token gives the same successor.
 import asyncio
 import secrets
 import time
+from typing import Protocol
 
 import msgspec
 from msgspec import Struct
 
-from flip_hub.cluster.volatile import Volatile
 from flip_hub.problem import Unauthorized
 from flip_hub.settings import AuthSection
 
@@ -43,15 +43,29 @@ class SessionRecord(Struct, frozen=True, kw_only=True):
     agent: str
 
 
+class Values(Protocol):
+    """Where sessions are kept: as in `flip_hub.cluster.volatile.Volatile`, so Redis will do."""
+
+    async def get(self, key: str) -> bytes | None: ...
+
+    async def put(self, key: str, value: bytes, seconds: float) -> None: ...
+
+    async def add(self, key: str, value: bytes, seconds: float) -> bool: ...
+
+    async def remove(self, *keys: str) -> None: ...
+
+    async def count(self, key: str, seconds: float) -> int: ...
+
+
 class Sessions:
-    def __init__(self, volatile: Volatile, lifetimes: AuthSection) -> None:
-        self._volatile = volatile
+    def __init__(self, values: Values, lifetimes: AuthSection) -> None:
+        self._values = values
         self._lifetimes = lifetimes
 
     async def begin(self, username: str, stamp: str, address: str, agent: str) -> tuple[str, SessionRecord]:
         session, now = secrets.token_hex(12), time.time()
-        slot = await self._volatile.count(f"sessions:{username}", _COUNTED) % MOST
-        before = await self._volatile.get(_slot(username, slot))
+        slot = await self._values.count(f"sessions:{username}", _COUNTED) % MOST
+        before = await self._values.get(_slot(username, slot))
         if before is not None:
             await self.end(before.decode())
         record = SessionRecord(
@@ -65,17 +79,17 @@ class Sessions:
             address=address,
             agent=agent,
         )
-        await self._volatile.put(_slot(username, slot), session.encode(), self._lifetimes.session_lifetime)
+        await self._values.put(_slot(username, slot), session.encode(), self._lifetimes.session_lifetime)
         await self._keep(session, record)
         return session, record
 
     async def get(self, session: str) -> SessionRecord | None:
-        kept = await self._volatile.get(_key(session))
+        kept = await self._values.get(_key(session))
         return None if kept is None else msgspec.json.decode(kept, type=SessionRecord)
 
     async def of(self, username: str) -> dict[str, SessionRecord]:
         """Those that have not ended, by id."""
-        slots = await asyncio.gather(*(self._volatile.get(_slot(username, slot)) for slot in range(MOST)))
+        slots = await asyncio.gather(*(self._values.get(_slot(username, slot)) for slot in range(MOST)))
         ids = [slot.decode() for slot in slots if slot is not None]
         records = await asyncio.gather(*map(self.get, ids))
         return {session: record for session, record in zip(ids, records, strict=True) if record is not None}
@@ -87,25 +101,25 @@ class Sessions:
             raise ended()
         turned = f"turned:{session}:{turn}"
         if turn == record.turn:
-            if await self._volatile.add(turned, b"", LEEWAY):
+            if await self._values.add(turned, b"", LEEWAY):
                 following = msgspec.structs.replace(record, turn=turn + 1, used_at=time.time())
                 await self._keep(session, following)
-                if await self._volatile.get(_gone(session)) is not None:
-                    await self._volatile.remove(_key(session))
+                if await self._values.get(_gone(session)) is not None:
+                    await self._values.remove(_key(session))
                     raise ended()
-        elif await self._volatile.get(turned) is None:
+        elif await self._values.get(turned) is None:
             await self.end(session)
             raise Reused("this refresh token was used before", hint="the session has ended: log in again")
         return msgspec.structs.replace(record, turn=turn + 1)
 
     async def end(self, session: str) -> None:
         """The mark first: a refresh at the same moment must not bring it back."""
-        await self._volatile.put(_gone(session), b"", _GONE)
-        await self._volatile.remove(_key(session))
+        await self._values.put(_gone(session), b"", _GONE)
+        await self._values.remove(_key(session))
 
     async def _keep(self, session: str, record: SessionRecord) -> None:
         lasts = min(self._lifetimes.session_idle, record.ends_at - time.time())
-        await self._volatile.put(_key(session), msgspec.json.encode(record), max(1.0, lasts))
+        await self._values.put(_key(session), msgspec.json.encode(record), max(1.0, lasts))
 
 
 def ended() -> Unauthorized:

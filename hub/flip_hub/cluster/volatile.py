@@ -1,7 +1,8 @@
-"""Values that live for seconds to weeks and may be lost with what holds them: sessions, limits, idempotency keys.
+"""Values that live for seconds to weeks and may be lost with what holds them: limits, idempotency keys, sessions.
 
-One hub keeps them in its memory (`Memory`), several in Redis (`flip_hub.cluster.redis`). Nothing that was promised to
-anybody is kept here alone: losing it costs a new login or a new attempt.
+One hub keeps them in its memory (`Memory`; its sessions in the registry: `flip_hub.auth.store`), several in Redis
+(`flip_hub.cluster.redis`). Nothing that was promised to anybody is kept here alone: losing it costs a new login or a
+new attempt.
 """
 
 import time

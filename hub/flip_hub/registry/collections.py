@@ -225,12 +225,15 @@ ALERTS = (
 )
 
 CLUSTER = (Collection(name="leases", schema=shape(Holder, _id="string")),)
+SESSIONS = (
+    Collection(name="sessions", schema=fields(_id="string", expires_at="date"), indexes=(kept("expires_at", 0),)),
+)
 
-PASSING = (*CLUSTER,)
+PASSING = (*CLUSTER, *SESSIONS)
 """Says what is at this moment: in no backup."""
 REGISTRY = Collection(name="registry")
 """Holds the schema version, and the lock of who makes the registry; it is there before any other."""
 COLLECTIONS = (
     *(*PEOPLE, *DEVICES, *ACTIONS, *TELEMETRY, *FEDERATION, *CONTRIBUTIONS, *MODELS),
-    *(*AUDIT, *ALERTS, *CLUSTER),
+    *(*AUDIT, *ALERTS, *CLUSTER, *SESSIONS),
 )

@@ -154,6 +154,7 @@ export const device = {
     session: "Training",
     spans: "Modell-Rollout",
     rollback: "Zurückgerollt",
+    action: "Aktion",
   } as Record<string, string>,
   rolledBack: (from: string, to: string, reason: string) => `${from} auf ${to}: ${reason}`,
   rollout: {

@@ -46,6 +46,7 @@ export const enrol = {
   leftOf: (left: string, uses: string) => `${left} von ${uses}`,
   revoked: "Gesperrt",
   expired: "Abgelaufen",
+  usedUp: "Verbraucht",
   revoke: "Sperren",
   revokeName: (id: string) => `${id} sperren`,
   revokeTitle: (id: string) => `${id} sperren?`,

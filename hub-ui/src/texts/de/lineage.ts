@@ -31,7 +31,7 @@ export const lineage = {
     version: "Version",
     brought: "Gebracht",
     atOnce: "allen Geräten auf einmal",
-    notYet: "noch keinem Gerät",
+    notNow: "zurzeit nicht freigegeben",
     serves: "Bedient",
     serving: "Geräte bedienen sie",
   },

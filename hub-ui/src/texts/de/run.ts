@@ -7,6 +7,7 @@ export const run = {
   soFar: "Bisher",
   metric: "Entscheidet über das Beste",
   promotes: "Am Ende",
+  promotedNothing: "wurde nichts freigegeben",
   promote: { best: "wird die beste Version freigegeben", none: "wird nichts freigegeben" } as Record<
     string,
     string
@@ -110,6 +111,7 @@ export const run = {
     why: "Warum",
   },
   receiptFates: { pending: "erwartet", accepted: "gezählt", late: "zu spät", refused: "abgelehnt" },
+  noResult: "fehlgeschlagen",
   countedIn: (round: string) => `gezählt in Runde ${round}`,
   signed: (entry: string) => (entry ? `ja, Beleg ${entry}` : "ja"),
   unsigned: "nein",

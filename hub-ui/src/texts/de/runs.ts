@@ -21,6 +21,7 @@ export const runs = {
   roundOf: (round: string, rounds: string) => `Runde ${round} von ${rounds}`,
   round: (round: string) => `Runde ${round}`,
   notStarted: "Wartet auf seine erste Runde",
+  noRound: "Endete vor seiner ersten Runde",
   left: (time: string) => `noch etwa ${time}`,
   progress: "Fortschritt des Laufs",
   promoted: (version: number) => `Version ${version} freigegeben`,

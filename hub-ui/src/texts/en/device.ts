@@ -151,6 +151,7 @@ export const device = {
     session: "Training",
     spans: "Model rollout",
     rollback: "Rolled back",
+    action: "Action",
   } as Record<string, string>,
   rolledBack: (from: string, to: string, reason: string) => `${from} to ${to}: ${reason}`,
   rollout: {

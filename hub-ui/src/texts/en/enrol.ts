@@ -45,6 +45,7 @@ export const enrol = {
   leftOf: (left: string, uses: string) => `${left} of ${uses}`,
   revoked: "Revoked",
   expired: "Expired",
+  usedUp: "Used up",
   revoke: "Revoke",
   revokeName: (id: string) => `Revoke ${id}`,
   revokeTitle: (id: string) => `Revoke ${id}?`,

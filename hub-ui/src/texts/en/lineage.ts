@@ -30,7 +30,7 @@ export const lineage = {
     version: "Version",
     brought: "Brought",
     atOnce: "to every device at once",
-    notYet: "to no device yet",
+    notNow: "not promoted now",
     serves: "Served",
     serving: "devices serve it",
   },

@@ -21,6 +21,7 @@ export const runs = {
   roundOf: (round: string, rounds: string) => `Round ${round} of ${rounds}`,
   round: (round: string) => `Round ${round}`,
   notStarted: "Waits for its first round",
+  noRound: "Ended before its first round",
   left: (time: string) => `about ${time} left`,
   progress: "Progress of the run",
   promoted: (version: number) => `version ${version} promoted`,
