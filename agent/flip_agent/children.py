@@ -23,6 +23,7 @@ from msgspec import Struct
 from flip_agent.instances import DEFAULT
 from flip_agent.reported import Reported
 from flip_agent.watched import Watched
+from flip_agent.work import work_waits
 from flip_runtime.backoff import Backoff
 from flip_runtime.child import Child
 from flip_runtime.errors import ConfigError, Unavailable
@@ -30,8 +31,6 @@ from flip_wire.fleet import DesiredState
 
 log = logging.getLogger(__name__)
 
-_CUT_OFF = "session.db-wal"
-"""SQLite leaves it in the state folder only when `train` has not closed its file."""
 LOG_LIMIT = 4 * 2**20
 """Bytes of a log file; the part before it is kept once, as NAME.log.1."""
 _STOP_WITHIN = 5.0
@@ -83,12 +82,7 @@ class Children:
                 group.create_task(self._keep("serve" if instance == DEFAULT else f"serve {instance}", _always))
 
     async def run_train(self) -> None:
-        await self._keep("train", self._work)
-
-    async def _work(self) -> None:
-        if not (self._state / _CUT_OFF).exists():
-            await self._desired.until(lambda desired: bool(desired.work))
-        await self._reported.in_session.until(lambda there: not there)  # one that a person started
+        await self._keep("train", lambda: work_waits(self._state, self._desired, self._reported))
 
     async def _keep(self, name: str, wanted: Callable[[], Awaitable[None]]) -> None:
         """Starts it whenever it is wanted; after a failure later and later. `name`: subcommand, and its argument."""

@@ -25,7 +25,7 @@ from flip_agent.health.hardware import Hardware
 from flip_agent.health.health import Health
 from flip_agent.health.inspection import Inspection
 from flip_agent.hub.client import HubClient
-from flip_agent.hub.link import HubLink
+from flip_agent.hub.link import HubLink, sentences
 from flip_agent.identity import Identity
 from flip_agent.inference_peers import InferencePeers
 from flip_agent.instances import Instances
@@ -50,6 +50,7 @@ from flip_agent.settings import Settings
 from flip_agent.start_counter import Mode, StartCounter
 from flip_agent.state_folder import make_state_folder, owned
 from flip_agent.systemd import Notifier
+from flip_agent.units import Units
 from flip_agent.uplink import SEND_WITHIN, Uplink
 from flip_agent.watched import Watched, first_of, run_until
 from flip_runtime.errors import Unavailable
@@ -128,14 +129,21 @@ class Daemon:
             p99=lambda: self._inference.p99,
             used_up=lambda: self._thrift.used_up.value,
         )
-        self._children = Children(self._settings.state, config, instances.names, self._desired, self._reported)
+        self._others = (
+            Children(self._settings.state, config, instances.names, self._desired, self._reported)
+            if self._settings.supervise
+            else Units(
+                *(self._settings.state, self._settings.sockets, lambda: self._inference.missing),
+                *(self._desired, self._reported),
+            )
+        )
         self._inspection = Inspection(
             [
                 *machine_checks(lambda: self._live.now, hardware, self._desired),
                 *daemon_checks(
                     lambda: self._live.now,
                     *(self._link, self._desired, self._reported, self._inference, self._live.refused),
-                    self._children.failing,
+                    self._others.failing,
                     self._thrift.used_up,
                 ),
             ],
@@ -179,7 +187,7 @@ class Daemon:
         """Takes a changed configuration over, as far as that is possible at once."""
         self._notifier.reloading()
         self._live.reload()
-        self._children.try_again()
+        self._others.try_again()
         self._notifier.ready()
 
     def _services(self) -> list[Service]:
@@ -187,7 +195,8 @@ class Daemon:
         return [
             Service("outbox", self._outbox.run),
             Service("local server", self._local.run),
-            Service("notifier", lambda: self._notifier.run(self._link.state, parts)),
+            Service("status", lambda: self._notifier.tell_status(sentences(self._link.state))),
+            Service("watchdog", lambda: self._notifier.feed_watchdog(parts)),
             Service("enrolment", self._enrolment.run),
             Service("hub", self._follow_identity),
             Service("inspection", self._inspection.run),
@@ -201,13 +210,11 @@ class Daemon:
     def _optional_services(self, mode: Mode) -> list[Service]:
         if mode is not Mode.NORMAL:
             return []
-        services = [Service("governor", self._governor.run)]
-        if self._settings.supervise:
-            services += [
-                Service("serve", self._children.run_serve),
-                Service("train", self._children.run_train),
-            ]
-        return services
+        return [
+            Service("governor", self._governor.run),
+            Service("serve", self._others.run_serve),
+            Service("train", self._others.run_train),
+        ]
 
     def _hub_services(self, hub: HubClient, identity: Identity) -> list[Service]:
         return [

@@ -1,4 +1,5 @@
-"""What systemd is told, as datagrams to `$NOTIFY_SOCKET` (sd_notify(3)); without that variable, nothing."""
+"""What systemd is told, as datagrams to `$NOTIFY_SOCKET` (sd_notify(3)), and the sockets that it holds for this process
+(sd_listen_fds(3)); without their variables, nothing."""
 
 import asyncio
 import contextlib
@@ -6,13 +7,14 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
-from flip_agent.hub.link import LinkState
 from flip_agent.progress import Progress
-from flip_agent.watched import Watched
 
 log = logging.getLogger(__name__)
+
+_FIRST_SOCKET = 3
+"""SD_LISTEN_FDS_START."""
 
 
 class Notifier:
@@ -31,17 +33,13 @@ class Notifier:
     def stopping(self) -> None:
         self._tell("STOPPING=1\nSTATUS=stopping")
 
-    async def run(self, link: Watched[LinkState], parts: Sequence[Progress]) -> None:
-        """Passes on how things stand with the hub, and shows the watchdog that loop and parts make progress."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._follow(link))
-            group.create_task(self._feed_watchdog(parts))
+    async def tell_status(self, sentences: AsyncIterator[str]) -> None:
+        """Each of them, for `systemctl status`."""
+        async for sentence in sentences:
+            self._tell(f"STATUS={sentence}")
 
-    async def _follow(self, link: Watched[LinkState]) -> None:
-        async for state in link.values():
-            self._tell(f"STATUS={state.sentence}")
-
-    async def _feed_watchdog(self, parts: Sequence[Progress]) -> None:
+    async def feed_watchdog(self, parts: Sequence[Progress]) -> None:
+        """While this loop turns and no part is stuck."""
         stuck: list[str] = []
         while self._watchdog:
             before, stuck = stuck, [part.name for part in parts if part.stuck]
@@ -59,3 +57,15 @@ class Notifier:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagram:
             datagram.connect(address)
             datagram.sendall(message.encode())
+
+
+def inherited_sockets() -> list[socket.socket]:
+    """Those that a `.socket` unit holds, listening; connections wait in them while the service restarts."""
+    count, owner = os.environ.pop("LISTEN_FDS", "0"), os.environ.pop("LISTEN_PID", "")
+    os.environ.pop("LISTEN_FDNAMES", None)
+    if owner != str(os.getpid()):
+        return []
+    sockets = [socket.socket(fileno=_FIRST_SOCKET + number) for number in range(int(count))]
+    for each in sockets:
+        each.set_inheritable(False)
+    return sockets

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import AsyncIterator
 from enum import Enum, auto
 
 from msgspec import Struct
@@ -68,3 +69,9 @@ class HubLink:
         news = phase is not before.phase
         self.state.set(LinkState(phase=phase, since=time.time() if news else before.since, detail=detail))
         return news
+
+
+async def sentences(state: Watched[LinkState]) -> AsyncIterator[str]:
+    """How things stand, and again after each change."""
+    async for each in state.values():
+        yield each.sentence

@@ -36,6 +36,8 @@ _PIPELINE_LIMIT = 16
 class Connection(asyncio.Protocol):
     whole_within: ClassVar[float] = 30.0
     """Seconds."""
+    lingers: ClassVar[float] = 0.5
+    """Seconds that an idle connection stays open when the server is to end: its client may just be sending."""
     most: ClassVar[int] = 1024
     """Connections at the same time; a request on one more is refused, and twice as many are not even heard."""
 
@@ -78,6 +80,8 @@ class Connection(asyncio.Protocol):
         """To be written when all that is due is answered."""
         self._deaf = False
         """Nothing more is heard: this side has ended."""
+        self._leaving = False
+        """The server is to end; the next answer is the last one here."""
         self._since = 0.0
         """When the request began that is arriving, or when the connection became idle."""
         self._timer: Any = None
@@ -125,11 +129,12 @@ class Connection(asyncio.Protocol):
         self._parser = None  # it holds this object
 
     def shutdown(self) -> None:
-        """After the answers that are due."""
-        if self._deaf or self._newest is None or self._newest.complete:
-            self._transport.close()
-        else:
+        """After the answers that are due, and the one to a request that may be on its way right now."""
+        self._leaving = True
+        if self._newest is not None and not self._newest.complete:
             self._newest.keep_alive = False
+        else:
+            self._loop.call_later(self.lingers, self._leave)
 
     # ---- what the parser tells; what is raised here ends `feed_data` ----
 
@@ -158,7 +163,7 @@ class Connection(asyncio.Protocol):
         exchange = self._newest = Exchange(
             self,
             self._head.scope(parser.get_method(), version, self._about),
-            keep_alive=version != "1.0" and parser.should_keep_alive(),
+            keep_alive=version != "1.0" and parser.should_keep_alive() and not self._leaving,
             expects_continue=version != "1.0" and self._head.expects_continue,
         )
         whole: Any = exchange.answer
@@ -299,6 +304,10 @@ class Connection(asyncio.Protocol):
                 self._waiting.remove(broken)
         if self._answering is None or self._answering is broken:
             self._part()
+
+    def _leave(self) -> None:
+        if self._answering is None and not self._arriving:
+            self._transport.close()
 
     def _part(self) -> None:
         """The last words; then what is still being sent is read away, because the client might not see them else."""

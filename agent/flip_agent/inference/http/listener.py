@@ -15,6 +15,7 @@ from litestar.types import ASGIApp
 
 from flip_agent.inference.http.connection import Connection
 from flip_agent.settings import InferenceSection
+from flip_agent.systemd import inherited_sockets
 from flip_runtime.errors import ConfigError
 
 STOP_WITHIN = 10
@@ -23,12 +24,14 @@ _BACKLOG = 1024
 
 
 def listen(where: InferenceSection) -> socket.socket:
-    """Raises `ConfigError` when it must not or cannot listen there."""
+    """The socket that systemd holds, or one of its own. Raises `ConfigError` when it must not or cannot listen."""
     if where.token_file is None and not is_loopback(where.host):
         raise ConfigError(
             f"inference.host {where.host} is no loopback address, and anybody on that network could use the models",
             hint="set inference.token_file to a file with a secret, or inference.host to 127.0.0.1",
         )
+    if held := inherited_sockets():
+        return _taken_over(held, where)
     listener = socket.socket(socket.AF_INET6 if ":" in where.host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -40,6 +43,23 @@ def listen(where: InferenceSection) -> socket.socket:
         raise ConfigError(
             f"cannot listen on port {where.port} of {where.host}: {reason}", hint="set inference.port to a free port"
         ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _taken_over(held: list[socket.socket], where: InferenceSection) -> socket.socket:
+    """Another address than the settings' would be open though they do not say so."""
+    listener, *others = held
+    for other in others:
+        other.close()
+    address, port = listener.getsockname()[:2] if listener.family != socket.AF_UNIX else (listener.getsockname(), 0)
+    wanted = "127.0.0.1" if where.host == "localhost" else where.host
+    if others or (address, port) != (wanted, where.port):
+        listener.close()
+        raise ConfigError(
+            f"systemd listens on {address}:{port}, but inference says {where.host}:{where.port}",
+            hint="set ListenStream= of the flip-inference@ socket to the latter: systemctl edit, an empty line first",
+        )
     listener.setblocking(False)
     return listener
 
