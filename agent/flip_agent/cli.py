@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from flip_agent.owner import become_owner
 from flip_agent.settings import Settings
 from flip_agent.version import AGENT_VERSION
 from flip_runtime.config import load_config
@@ -17,12 +18,17 @@ DEFAULT_CONFIG = Path("/etc/flip/agent.toml")
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 78 for configuration, 3 when `status` or `models` finds no daemon, 1 for other errors and what
     is ill."""
-    options = _parser().parse_args(arguments)
+    options = command_line().parse_args(arguments)
     try:
+        if options.command == "rollback":
+            return _rollback()
         config = options.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
         if options.command == "doctor":
             return _doctor(options, config)
-        return _COMMANDS[options.command](options, load_config(Settings, config), config)
+        settings = load_config(Settings, config)
+        if options.command != "enrol":  # which reads what may be root's first
+            become_owner(settings.agent.state)
+        return _COMMANDS[options.command](options, settings, config)
     except FlipError as error:
         print(f"flip-agent: {error}", file=sys.stderr)
         return error.exit_status if isinstance(error, ConfigError) else 1
@@ -30,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """Also the source of the manual page and of the shell's completion."""
     parser = argparse.ArgumentParser(prog="flip-agent", description="The FLIP agent of this device.")
     parser.add_argument("--version", action="version", version=AGENT_VERSION)
     shared = argparse.ArgumentParser(add_help=False)
@@ -58,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true")
     doctor.add_argument("--fix", action="store_true", help="mend what can be mended")
     _add_models(commands.add_parser("models", parents=[shared], help="what is served, and back to the version before"))
+    commands.add_parser("rollback", help="back to the package version before, without network (Debian package)")
     return parser
 
 
@@ -102,9 +110,10 @@ def _enrol(options: argparse.Namespace, settings: Settings, config: Path | None)
     from flip_agent.enrolment import earlier, enrol
     from flip_agent.state_folder import make_state_folder
 
-    make_state_folder(settings.agent.state)
     token = options.token or _read(options.token_file).strip()
     ca = None if options.ca is None else _authority(options.ca)
+    become_owner(settings.agent.state)
+    make_state_folder(settings.agent.state)
     replaced = earlier(settings.agent.state)
     identity = enrol(
         *(settings.agent.state, options.url, token),
@@ -202,10 +211,16 @@ def _doctor(options: argparse.Namespace, config: Path | None) -> int:
     except ConfigError as error:
         verdicts = [Verdict(subject="configuration", state=Severity.CRITICAL, text=str(error))]
     else:
+        become_owner(settings.agent.state)
         configuration = Verdict(subject="configuration", state="ok", text=str(config or "the defaults"))
         verdicts = [configuration, *examine(settings, load_desired, fix=options.fix, say=_say)]
     print(msgspec.json.encode(verdicts).decode() if options.json else render(verdicts))
     return 0 if all(verdict.good for verdict in verdicts) else 1
+
+
+def _rollback() -> int:
+    """The package's launcher does it, before any Python of a version that may be broken."""
+    raise ConfigError("this flip-agent is not of the Debian package", hint="pip install flip-edge==VERSION goes back")
 
 
 _COMMANDS = {

@@ -42,6 +42,7 @@ from flip_agent.models.store import ModelStore
 from flip_agent.network.build import day_budget, thrift
 from flip_agent.outbox.last_chance import delivered
 from flip_agent.outbox.outbox import Outbox
+from flip_agent.probation import Probation
 from flip_agent.progress import Progress
 from flip_agent.receipts import ReceiptFile
 from flip_agent.reported import Reported
@@ -201,6 +202,7 @@ class Daemon:
             Service("hub", self._follow_identity),
             Service("inspection", self._inspection.run),
             Service("starts", self._starts.run),
+            Service("probation", self._prove),
             Service("rollbacks", self._rollbacks.run),
             Service("actions", self._actions.run),
             Service("log follower", self._log_follower.run),
@@ -258,6 +260,11 @@ class Daemon:
                 only=None if mode is Mode.NORMAL else self._store.knows,
             )
             await run_until(self._starts.mode.other_than(mode), rollout.run())
+
+    async def _prove(self) -> None:
+        if (package := self._settings.package) is not None:
+            enrolled = self._enrolment.identity
+            await Probation(package, self._settings.sockets, self._starts.settled, self._link, enrolled).run()
 
     async def _tell_spans(self, spans: Spans) -> None:
         with contextlib.suppress(Unavailable):  # the disk is full of alerts: a measurement is lost, nothing else

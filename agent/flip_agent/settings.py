@@ -19,6 +19,8 @@ class AgentSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Seconds between health events."""
     supervise: bool = True
     """Start `serve` and `train` as child processes; systemd does it where this is off."""
+    package: Path | None = None
+    """Where root's part of the Debian package keeps what it says of updates; none: this is no such package."""
     machine: Path = Path("/")
     """Where `sys` and `proc` of the machine lie: another folder in a container that is given them."""
 

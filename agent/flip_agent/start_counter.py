@@ -62,6 +62,8 @@ class StartCounter:
         self.failures = _read(self._path)
         """Before this start."""
         self.mode = Watched(mode_after(self.failures))
+        self.settled = Watched(False)
+        """Whether this start was a good one."""
 
     @contextmanager
     def counted(self) -> Generator[None]:
@@ -86,6 +88,7 @@ class StartCounter:
             self.mode.set(Mode.NORMAL)
         await asyncio.sleep(self._pace.settled_after)
         self._write(0)
+        self.settled.set(True)
 
     def _write(self, unsettled: int) -> None:
         try:

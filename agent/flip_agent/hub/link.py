@@ -41,6 +41,8 @@ class HubLink:
         self.state = Watched(LinkState(phase=Phase.WAITING, since=time.time(), detail="waiting for enrolment"))
         self.clock_offset = 0.0
         """Seconds to add to this device's clock to get the hub's."""
+        self.heard_of = False
+        """Whether any answer has come since the start."""
 
     @property
     def hub_time(self) -> float:
@@ -51,6 +53,7 @@ class HubLink:
 
     def heard(self, hub_time: float | None) -> None:
         """An answer came in; `hub_time` is its header `Flip-Time`."""
+        self.heard_of = self.heard_of or hub_time is not None
         if hub_time is not None:
             self.clock_offset = hub_time - time.time()
 
