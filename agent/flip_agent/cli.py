@@ -5,12 +5,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from flip_agent.owner import become_owner
 from flip_agent.settings import Settings
 from flip_agent.version import AGENT_VERSION
 from flip_runtime.config import load_config
 from flip_runtime.errors import ConfigError, FlipError
 from flip_runtime.logs import configure_logs
+from flip_runtime.owner import become_owner
 
 DEFAULT_CONFIG = Path("/etc/flip/agent.toml")
 

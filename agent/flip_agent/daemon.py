@@ -43,19 +43,19 @@ from flip_agent.network.build import day_budget, thrift
 from flip_agent.outbox.last_chance import delivered
 from flip_agent.outbox.outbox import Outbox
 from flip_agent.probation import Probation
-from flip_agent.progress import Progress
+from flip_agent.progress import Progress, stuck
 from flip_agent.receipts import ReceiptFile
 from flip_agent.reported import Reported
 from flip_agent.restart import begin_anew, others_restart_it
 from flip_agent.settings import Settings
 from flip_agent.start_counter import Mode, StartCounter
 from flip_agent.state_folder import make_state_folder, owned
-from flip_agent.systemd import Notifier
 from flip_agent.units import Units
 from flip_agent.uplink import SEND_WITHIN, Uplink
 from flip_agent.watched import Watched, first_of, run_until
 from flip_runtime.errors import Unavailable
 from flip_runtime.supervisor import Service, supervise
+from flip_runtime.systemd import Notifier
 from flip_wire.actions import ActionResult
 from flip_wire.health import Repair
 from flip_wire.models import ModelAssignment, RolledBack
@@ -197,7 +197,7 @@ class Daemon:
             Service("outbox", self._outbox.run),
             Service("local server", self._local.run),
             Service("status", lambda: self._notifier.tell_status(sentences(self._link.state))),
-            Service("watchdog", lambda: self._notifier.feed_watchdog(parts)),
+            Service("watchdog", lambda: self._notifier.feed_watchdog(lambda: stuck(parts))),
             Service("enrolment", self._enrolment.run),
             Service("hub", self._follow_identity),
             Service("inspection", self._inspection.run),

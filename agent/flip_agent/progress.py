@@ -1,7 +1,7 @@
 """Whether a part that works step by step is stuck in one. Waiting for work, or for a better time, is no step."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 
 
@@ -24,3 +24,8 @@ class Progress:
     @property
     def stuck(self) -> bool:
         return self._began is not None and time.monotonic() - self._began > self.within
+
+
+def stuck(parts: Iterable[Progress]) -> list[str]:
+    """Names of those that are."""
+    return [part.name for part in parts if part.stuck]

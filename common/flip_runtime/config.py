@@ -144,5 +144,13 @@ def _names(names: Iterable[str]) -> str:
 
 def _path(kind: type[Any], value: Any) -> Any:
     if kind is Path and isinstance(value, str):
-        return Path(value)
+        return _credential(Path(value))
     raise NotImplementedError(kind)
+
+
+def _credential(path: Path) -> Path:
+    """A name without a folder may be a secret that systemd gives this service (systemd.exec(5), LoadCredential=)."""
+    given = os.environ.get("CREDENTIALS_DIRECTORY")
+    if given and path.parent == Path() and (credential := Path(given) / path).is_file():
+        return credential
+    return path

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class ApiServer:
-    """`on_stop` ends long polls, which would otherwise use up the time there is."""
+    """`on_stop` ends long polls, which would otherwise use up the time there is; `ready` is called once it listens."""
 
     def __init__(
         self,
@@ -28,6 +28,7 @@ class ApiServer:
         certificate: ServerCertificate | None = None,
         account: RequestAccount | None = None,
         front: DeviceFront | None = None,
+        ready: Callable[[], None] = lambda: None,
     ) -> None:
         self._app = app
         self._settings = settings
@@ -35,6 +36,7 @@ class ApiServer:
         self._certificate = certificate
         self._account = account
         self._front = front
+        self._ready = ready
 
     async def run(self) -> None:
         """Until it is cancelled. Raises `ConfigError` when the port is taken, `Unavailable` when it ends by itself."""
@@ -48,6 +50,7 @@ class ApiServer:
                 proxies=self._settings.proxies,
             )
             log.info("api ready", extra={"url": self._settings.public_url})
+            self._ready()
             await serve(config, listener, self._on_stop, self._certificate)
 
     def _application(self) -> TracedApp:

@@ -39,7 +39,7 @@ GROUPS = (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Exit status 78 for configuration, 1 for other errors: one line each, never a traceback."""
-    options = _parser().parse_args(arguments)
+    options = command_line().parse_args(arguments)
     command: Command = options.command
     try:
         command(options)
@@ -52,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(0) from None
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """Also the source of the manual page and of the shell's completion."""
     parser = argparse.ArgumentParser(prog="flip-hub", description="The hub of a FLIP federation.")
     parser.add_argument("--version", action="version", version=version("flip-edge"))
     add = parser.add_subparsers(required=True, metavar="COMMAND").add_parser

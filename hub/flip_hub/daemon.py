@@ -79,6 +79,7 @@ from flip_hub.telemetry.routes import RunSpansController
 from flip_hub.telemetry.run_spans import RunSpans
 from flip_runtime.owned_folder import owned
 from flip_runtime.supervisor import Service, supervise
+from flip_runtime.systemd import Notifier
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +117,7 @@ def _owning(state: Path) -> AbstractContextManager[None]:
 
 
 async def serve(settings: Settings, sources: Mapping[str, str]) -> None:
+    notifier = Notifier()
     mongo = Mongo(settings.mongo)
     core = build_core(settings, mongo.database)
     live, devices = core.live, core.devices
@@ -222,11 +224,13 @@ async def serve(settings: Settings, sources: Mapping[str, str]) -> None:
             mailboxes.wake_all()
 
     front = core.front(settings.hub, mongo.prepared, watched.requests)
+    api = ApiServer(app, settings.hub, devices.close, certificate, watched.requests, front, notifier.ready)
     _leave_alone()
     await supervise(
         [
             Service("registry", lambda: mongo.prepare(prepare_registry)),
-            Service("api", ApiServer(app, settings.hub, devices.close, certificate, watched.requests, front).run),
+            Service("api", api.run),
+            Service("watchdog", notifier.feed_watchdog),
             Service("admin", AdminSocket(app, settings.hub.admin_socket).run),
             Service("set-up", lambda: mongo.keep_running(core.people.first_admin.offer)),
             Service("uploads", core.uploads.keep_tidy),

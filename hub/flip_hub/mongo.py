@@ -13,6 +13,7 @@ from pymongo.write_concern import WriteConcern
 from flip_hub.settings import MongoSection
 from flip_runtime.backoff import Backoff
 from flip_runtime.cancellation import in_own_task
+from flip_runtime.config import secret_of
 from flip_runtime.errors import ConfigError, Unavailable
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Mongo:
         try:
             self._client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
                 settings.url,
+                password=_password(settings),
                 serverSelectionTimeoutMS=AWAY_AFTER,
                 connectTimeoutMS=AWAY_AFTER,
                 socketTimeoutMS=30_000,
@@ -112,3 +114,13 @@ class Mongo:
 
     def close(self) -> None:
         self._client.close()
+
+
+def _password(settings: MongoSection) -> str | None:
+    if settings.password_file is None:
+        return None
+    if "@" not in settings.url:
+        raise ConfigError(
+            "mongo.password_file is of no user", hint="write the user into mongo.url: mongodb://USER@HOST"
+        )
+    return secret_of(settings.password_file, "mongo.password_file")

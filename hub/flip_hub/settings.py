@@ -45,6 +45,9 @@ class HubSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class MongoSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     url: str = "mongodb://127.0.0.1:27017"
+    """With the user in it, where there is one: `mongodb://flip@HOST/?authSource=admin`."""
+    password_file: Path | None = None
+    """Of that user."""
     database: str = "flip"
     pool: Annotated[int, Meta(ge=1, le=1000)] = 32
     """Connections at most."""

@@ -17,9 +17,9 @@ from flip_agent.inference.instance import Instance
 from flip_agent.instances import Instances
 from flip_agent.memory import give_memory_back, hoard_nothing
 from flip_agent.settings import InferenceSection, Settings
-from flip_agent.systemd import Notifier
 from flip_runtime.errors import ConfigError, Fatal
 from flip_runtime.supervisor import Service, supervise
+from flip_runtime.systemd import Notifier
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ async def _serve(
     notifier.ready()
     try:
         async with asyncio.TaskGroup() as group:
-            watchdog = Service("watchdog", lambda: notifier.feed_watchdog([]))
+            watchdog = Service("watchdog", notifier.feed_watchdog)
             beside = group.create_task(supervise([*instance.services(), watchdog]))
             await server.serve(sockets=[listener])
             beside.cancel()

@@ -8,6 +8,7 @@ from flip_hub.commands.parsing import AddParser, add_command, add_config
 from flip_hub.settings import Settings
 from flip_runtime.config import load_config, load_with_sources
 from flip_runtime.logs import configure_logs
+from flip_runtime.owner import become_owner
 
 
 def add_parser(add: AddParser) -> None:
@@ -26,12 +27,14 @@ def init(options: argparse.Namespace) -> None:
     from flip_hub.founding import found_hub
 
     settings = load_config(Settings, options.config)
+    become_owner(settings.hub.state)
     for line in found_hub(settings, options.admin, options.password_file):
         say(line)
 
 
 def serve(options: argparse.Namespace) -> None:
     settings, sources = load_with_sources(Settings, options.config)
+    become_owner(settings.hub.state)
     configure_logs(json=settings.logs.json, level=settings.logs.level)
     from flip_hub.daemon import run_hub  # imports Flower: seconds that no other command should wait
 

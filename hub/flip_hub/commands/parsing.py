@@ -10,6 +10,8 @@ import msgspec
 from flip_hub.federation.plan import Value
 from flip_runtime.errors import Rejected
 
+DEFAULT_CONFIG = Path("/etc/flip/hub.toml")
+
 Command = Callable[[argparse.Namespace], None]
 AddParser = Callable[..., argparse.ArgumentParser]
 """`add_parser` of argparse's subparsers."""
@@ -27,7 +29,9 @@ def add_group(add: AddParser, name: str, text: str) -> AddParser:
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, metavar="FILE", help="hub.toml; FLIP_SECTION__KEY sets single values")
+    there = DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None
+    text = f"by default {DEFAULT_CONFIG}, if it exists; FLIP_SECTION__KEY sets single values"
+    parser.add_argument("--config", type=Path, metavar="FILE", default=there, help=text)
 
 
 def add_json(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:

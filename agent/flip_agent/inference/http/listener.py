@@ -15,8 +15,8 @@ from litestar.types import ASGIApp
 
 from flip_agent.inference.http.connection import Connection
 from flip_agent.settings import InferenceSection
-from flip_agent.systemd import inherited_sockets
 from flip_runtime.errors import ConfigError
+from flip_runtime.systemd import inherited_sockets
 
 STOP_WITHIN = 10
 """Seconds for what is in flight after SIGTERM."""

@@ -1,4 +1,4 @@
-"""Root at the command line becomes the agent's user: no file of the agent's gets to belong to root."""
+"""Root at the command line becomes the program's own user: no file of the program's gets to belong to root."""
 
 import os
 import pwd

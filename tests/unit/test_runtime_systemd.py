@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from flip_agent.hub.link import HubLink, sentences
-from flip_agent.progress import Progress
-from flip_agent.systemd import Notifier
+from flip_agent.progress import Progress, stuck
+from flip_runtime.systemd import Notifier
 
 
 class Systemd:
@@ -57,7 +57,7 @@ async def test_ready_status_and_watchdog_arrive_as_datagrams(systemd: Systemd) -
     notifier = Notifier()
     notifier.ready()
     telling = ticking(asyncio.create_task(notifier.tell_status(sentences(HubLink().state))))
-    with telling, ticking(asyncio.create_task(notifier.feed_watchdog([]))):
+    with telling, ticking(asyncio.create_task(notifier.feed_watchdog())):
         heard = [await asyncio.to_thread(systemd.hears) for _ in range(4)]
     assert heard[0] == "READY=1"
     assert heard[1].startswith("STATUS=waiting for enrolment")
@@ -67,7 +67,10 @@ async def test_ready_status_and_watchdog_arrive_as_datagrams(systemd: Systemd) -
 @pytest.mark.asyncio
 async def test_the_watchdog_hears_nothing_while_a_part_is_stuck_in_a_step(systemd: Systemd) -> None:
     committer, uplink = Progress("committer", within=0.0), Progress("uplink", within=3600.0)
-    with ticking(asyncio.create_task(Notifier().feed_watchdog([committer, uplink]))), uplink.step():
+    with (
+        ticking(asyncio.create_task(Notifier().feed_watchdog(lambda: stuck([committer, uplink])))),
+        uplink.step(),
+    ):
         assert await asyncio.to_thread(systemd.hears) == "WATCHDOG=1"
         with committer.step():
             await asyncio.sleep(0.05)  # what was on its way

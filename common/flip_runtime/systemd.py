@@ -7,9 +7,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
-
-from flip_agent.progress import Progress
+from collections.abc import AsyncIterator, Callable, Sequence
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +36,11 @@ class Notifier:
         async for sentence in sentences:
             self._tell(f"STATUS={sentence}")
 
-    async def feed_watchdog(self, parts: Sequence[Progress]) -> None:
-        """While this loop turns and no part is stuck."""
+    async def feed_watchdog(self, stuck_parts: Callable[[], Sequence[str]] = tuple) -> None:
+        """While this loop turns, and no part of the program is stuck: `stuck_parts` are the names of those."""
         stuck: list[str] = []
         while self._watchdog:
-            before, stuck = stuck, [part.name for part in parts if part.stuck]
+            before, stuck = stuck, list(stuck_parts())
             if not stuck:
                 self._tell("WATCHDOG=1")
             elif stuck != before:

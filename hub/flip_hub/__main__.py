@@ -1,0 +1,3 @@
+from flip_hub.cli import main
+
+main()
