@@ -43,7 +43,7 @@ class Mongo:
         try:
             self._client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
                 settings.url,
-                password=_password(settings),
+                **_secret(settings),
                 serverSelectionTimeoutMS=AWAY_AFTER,
                 connectTimeoutMS=AWAY_AFTER,
                 socketTimeoutMS=30_000,
@@ -116,11 +116,12 @@ class Mongo:
         self._client.close()
 
 
-def _password(settings: MongoSection) -> str | None:
+def _secret(settings: MongoSection) -> dict[str, Any]:
+    """Options of the client."""
     if settings.password_file is None:
-        return None
+        return {}
     if "@" not in settings.url:
         raise ConfigError(
             "mongo.password_file is of no user", hint="write the user into mongo.url: mongodb://USER@HOST"
         )
-    return secret_of(settings.password_file, "mongo.password_file")
+    return {"password": secret_of(settings.password_file, "mongo.password_file")}

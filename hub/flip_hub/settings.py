@@ -9,6 +9,8 @@ from flip_hub.auth.permissions import Role
 from flip_hub.rollouts.terms import Gates, Ring
 from flip_runtime.ranges import LogLevel, Patience, Period, Port, Share
 
+_EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104  what is asked for is recognised here
+
 Lifetime = Annotated[float, Meta(ge=60, le=366 * 86400)]
 
 
@@ -31,7 +33,8 @@ class HubSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     private_key: Path | None = None
     """PEM, of `certificate`."""
     url: str = ""
-    """Of the console as people's browsers reach it, without a path; by default made of `host` and `port`."""
+    """Of the console as people's browsers reach it, without a path; by default made of `host`, or the first of `names`
+    where that is every interface, and `port`."""
 
     @property
     def admin_socket(self) -> Path:
@@ -40,7 +43,8 @@ class HubSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def public_url(self) -> str:
-        return self.url.rstrip("/") or f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"
+        host = next(iter(self.names), self.host) if self.host in _EVERYWHERE else self.host
+        return self.url.rstrip("/") or f"{'https' if self.tls else 'http'}://{host}:{self.port}"
 
 
 class MongoSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -169,7 +169,19 @@ class Machine:
                 self._cgroups.append(Path(f"{top}{path.rstrip('/')}") / f"flip-{self.name}")
         return self._cgroups
 
+    def _end_earlier(self) -> None:
+        """A machine of that name which a killed test run has left behind."""
+        deadline = time.monotonic() + 30
+        while left := [pid for folder in self._own_cgroups() for pid in _members(folder)]:
+            if time.monotonic() > deadline:
+                raise Failed(f"processes of an earlier machine {self.name} do not end: {left}")
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.1)
+
     def _remove(self) -> None:
+        self._end_earlier()
         run("umount", self.root, check=False)
         for folder in self._own_cgroups():
             for path in sorted((p for p in folder.rglob("*") if p.is_dir()), reverse=True):
@@ -177,3 +189,12 @@ class Machine:
             if folder.is_dir():
                 folder.rmdir()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _members(cgroup: Path) -> list[int]:
+    """Processes in it and below."""
+    found: list[int] = []
+    for path in (cgroup, *cgroup.rglob("*")):
+        with contextlib.suppress(OSError):
+            found += [int(line) for line in (path / "cgroup.procs").read_text().split()]
+    return [pid for pid in found if pid > 0]

@@ -25,6 +25,14 @@ class Packages:
             run(self._sources / "packaging" / "build", name, *options, within=1800)
         return path
 
+    def torch(self) -> Path:
+        found = list(self._folder.glob("flip-agent-torch_*.deb"))
+        if not found:
+            options = ("--arch", "amd64", "--fast", "--out", self._folder)
+            run(self._sources / "packaging" / "build", "flip-agent-torch", *options, within=1800)
+        (path,) = found or self._folder.glob("flip-agent-torch_*.deb")
+        return path
+
     def broken(self, version: str, file: str = "flip_agent/daemon.py") -> Path:
         """A flip-agent that ends as soon as it imports that file."""
         path = self._folder / "broken" / f"flip-agent_{version}_amd64.deb"

@@ -21,7 +21,7 @@ def main() -> int:
             stage.mkdir(parents=True)
             try:
                 if name == TORCH:
-                    made = pack_torch(ARCHES[arch], stage, options.out)
+                    made = pack_torch(ARCHES[arch], stage, options.out, options.fast)
                 else:
                     made = pack_program(PROGRAMS[name], options.version, ARCHES[arch], stage, options.out, options.fast)
             except subprocess.CalledProcessError as error:

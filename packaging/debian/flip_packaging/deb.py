@@ -30,7 +30,7 @@ def pack_program(program: Program, version: str, arch: Arch, stage: Path, out: P
             **_common(program.name, version, arch, f"{program.summary}\n{program.description}"),
             "depends": [*_PYTHONS, "init-system-helpers (>= 1.52)", "systemd (>= 252)"],
             "recommends": list(program.recommends),
-            "suggests": [TORCH],
+            "suggests": [] if TORCH in program.recommends else [TORCH],
             "contents": _contents(tree, program),
             "scripts": scripts,
         },
@@ -40,7 +40,7 @@ def pack_program(program: Program, version: str, arch: Arch, stage: Path, out: P
     )
 
 
-def pack_torch(arch: Arch, stage: Path, out: Path) -> Path:
+def pack_torch(arch: Arch, stage: Path, out: Path, fast: bool) -> Path:
     """Its version is torch's: an upgrade of the agent does not bring it again."""
     tree = stage / "tree"
     torch_tree(arch, tree)
@@ -53,7 +53,7 @@ def pack_torch(arch: Arch, stage: Path, out: Path) -> Path:
         "depends": _PYTHONS,
         "contents": _contents(tree, None),
     }
-    return _pack(package, stage, out, fast=False)
+    return _pack(package, stage, out, fast)
 
 
 def _common(name: str, version: str, arch: Arch, description: str) -> dict[str, Any]:

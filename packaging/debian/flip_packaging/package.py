@@ -43,8 +43,8 @@ class Program(Struct, frozen=True, kw_only=True):
     """Units that start with the machine."""
     restarted: tuple[str, ...]
     """Units, or patterns of them, that an upgrade restarts, in this order."""
-    links: dict[str, str] = {}
-    """Symbolic links: what is there, and where it points to."""
+    programs_of: tuple[str, ...] = ()
+    """Distributions whose commands it runs by name."""
 
 
 _COMMON = ("common/flip_wire", "common/flip_runtime", "common/flip_update")
@@ -76,6 +76,26 @@ AGENT = Program(
     ),
     restarted=("flip-inference@*.service", "flip-train.service", "flip-agent.service"),
 )
-PROGRAMS = {each.name: each for each in (AGENT,)}
+HUB = Program(
+    name="flip-hub",
+    summary="hub of a federated learning platform for edge devices",
+    description=(
+        "Runs Flower's SuperLink behind a gateway, keeps devices, runs and models in\n"
+        "MongoDB, and serves the API and the web console. MongoDB comes from its own\n"
+        "repository. Install flip-agent-torch too where apps need torch."
+    ),
+    extra="hub",
+    own=(*_COMMON, "hub/flip_hub"),
+    module="flip_hub",
+    user="flip-hub",
+    state=Path("/var/lib/flip-hub"),
+    config=Path("/etc/flip/hub.toml"),
+    recommends=("flip-agent-torch",),
+    units=("flip-hub.service",),
+    enabled=("flip-hub.service",),
+    restarted=("flip-hub.service",),
+    programs_of=("flwr",),
+)
+PROGRAMS = {each.name: each for each in (AGENT, HUB)}
 TORCH = "flip-agent-torch"
 NAMES = (*PROGRAMS, TORCH)

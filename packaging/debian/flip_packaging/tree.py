@@ -1,5 +1,6 @@
 """The files of a package as they lie on a device, in a folder that nfpm packs."""
 
+import configparser
 import gzip
 import re
 import shutil
@@ -21,22 +22,21 @@ def program_tree(program: Program, version: str, arch: Arch, left_out: list[str]
     _own_code(program, version, site)
     (site / f"{TORCH}.pth").write_text(f"{TORCH_PATH}\n")
     _environment(slot)
+    for distribution in program.programs_of:
+        _commands(site, distribution, slot / "bin")
     share = root / "usr" / "share"
     _write(share / "man" / "man1" / f"{program.name}.1.gz", _gzip(manual_page(program, version)))
     _write(share / "bash-completion" / "completions" / program.name, bash_completion(program).encode())
     _documents(program.name, version, site, root)
     own = DEBIAN / program.name
     _fill(DEBIAN / "scripts" / "launch", root / "usr" / "bin" / program.name, _words(program, version), mode=0o755)
-    for script in sorted((own / "lib").glob("*")):
+    for script in (DEBIAN / "scripts" / "rollback", *sorted((own / "lib").glob("*"))):
         _fill(script, root / "usr" / "lib" / program.name / script.name, _words(program, version), mode=0o755)
     for kind in ("sysusers", "tmpfiles"):
         _write(root / "usr" / "lib" / f"{kind}.d" / f"{program.name}.conf", (own / f"{kind}.conf").read_bytes())
     _write(root / program.config.relative_to("/"), (own / program.config.name).read_bytes(), mode=0o640)
     for unit in program.units:
         _write(root / "lib" / "systemd" / "system" / unit, (ROOT / "systemd" / unit).read_bytes())
-    for link, target in program.links.items():
-        (root / link.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
-        (root / link.lstrip("/")).symlink_to(target)
 
 
 def torch_tree(arch: Arch, root: Path) -> None:
@@ -75,6 +75,17 @@ def _environment(slot: Path) -> None:
     (slot / "bin").mkdir()
     (slot / "bin" / "python3").symlink_to(f"/usr/bin/python{PYTHON}")
     (slot / "pyvenv.cfg").write_text("home = /usr/bin\ninclude-system-site-packages = false\n")
+
+
+def _commands(site: Path, distribution: str, folder: Path) -> None:
+    """That find their Python beside themselves, wherever the slot is."""
+    (points,) = site.glob(f"{distribution}-*.dist-info/entry_points.txt")
+    parser = configparser.ConfigParser()
+    parser.read(points)
+    for name, target in parser["console_scripts"].items():
+        module, _, function = target.partition(":")
+        code = f"import sys; from {module} import {function}; sys.argv[0] = '{name}'; sys.exit({function}())"
+        _write(folder / name, f'#!/bin/sh\nexec "${{0%/*}}/python3" -P -c "{code}" "$@"\n'.encode(), 0o755)
 
 
 def _documents(name: str, version: str, site: Path, root: Path) -> None:
