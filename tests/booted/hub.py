@@ -21,9 +21,6 @@ names = ["{address}", "localhost"]
 
 [apps]
 hub_signs = true
-
-[devices]
-heartbeat = 5
 """
 
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from booted.agent import install, is_up
+from booted.agent import install, is_up, status
 from booted.hub import Hub
 from booted.machine import Machine
 from booted.network import Network
 from booted.packages import Packages
 from flip_demo import digits
+from flip_demo.inference import BATCH, save_sample
 
 ROOT = Path(__file__).parents[2]
 VERSION = "1.0.0"
@@ -42,25 +43,51 @@ def devices(
 
 
 def finished(hub: Hub, run_id: str) -> bool:
-    run = hub.run_of(run_id)
-    assert run["run"]["status"] not in ("failed", "stopped"), run
-    return run["run"]["status"] == "finished"
+    run = hub.run_of(run_id)["run"]
+    assert run["status"] not in ("failed", "stopped"), run
+    return run["status"] == "finished"
 
 
-def served(machine: Machine) -> int:
-    """The version of the model that answers on that device; 0: none."""
-    models = json.loads(machine.out("flip-agent", "status", "--json"))["reported"].get("serving", [])
-    return max((model["version"] for model in models), default=0)
+def serving(machine: Machine) -> dict[str, int]:
+    """Versions that answer on that device, by model."""
+    return {model["model"]: model["version"] for model in status(machine)["reported"].get("serving", [])}
 
 
-def test_a_run_over_the_network_ends_with_a_model_that_answers_on_each_device(hub: Hub, devices: list[Machine]) -> None:
+def predicted(machine: Machine, images: Path) -> list[int]:
+    """Classes that the device itself answers with."""
+    (machine.root / "srv/images.json").write_bytes(images.read_bytes())
+    answer = json.loads(machine.out("curl", "-sf", "--json", "@/srv/images.json", "http://127.0.0.1:8082/predict"))
+    return [int(label) for label in answer["labels"]]
+
+
+def test_a_run_over_the_network_ends_with_a_model_that_answers_on_each_device(
+    hub: Hub, devices: list[Machine], tmp_path: Path
+) -> None:
     app = hub.give(ROOT / "examples" / "digits")
-    run_id = hub.start(app, "--config", "num-server-rounds=3", "--config", "local-epochs=2")
+    run_id = hub.start(app, "--config", "num-server-rounds=5")
     hub.machine.until(lambda: finished(hub, run_id), within=300, what="the run's end")
+    promoted = hub.run_of(run_id)["run"]["promoted_version"]
+    held_back = digits.split(0, 2).held_back
+    truth = held_back.y[:BATCH].tolist()
+    save_sample(tmp_path / "images.json", held_back.x[:BATCH])
     for machine in devices:
-        machine.until(lambda machine=machine: served(machine) > 0, within=120, what="a served version")
+        machine.until(lambda machine=machine: serving(machine) == {"digits": promoted}, within=120)
+        right = sum(a == b for a, b in zip(predicted(machine, tmp_path / "images.json"), truth, strict=True))
+        assert right / len(truth) > 0.8
+        machine.until(lambda machine=machine: machine.shown("flip-train", "ActiveState") == "inactive", within=120)
         assert machine.shown("flip-train", "Result") == "success"
-        body = json.dumps({"inputs": [[0.0] * 64]})
-        answer = machine.run("curl", "-s", "-d", body, "http://127.0.0.1:8082/v2/models/digits/predict", check=False)
-        print(answer.stdout[:300])
-    assert hub.run_of(run_id)["rounds"], "its rounds are kept"
+
+
+def test_a_power_cut_in_mid_round_loses_nothing_and_no_round_is_done_twice(hub: Hub, devices: list[Machine]) -> None:
+    app = hub.give(ROOT / "examples" / "digits")
+    run_id = hub.start(app, "--config", "num-server-rounds=3", "--config", "local-epochs=150")
+    north = devices[0]
+    north.until(lambda: status(north)["reported"]["training"] == "training", within=120)
+    north.cut_power()
+    north.boot()
+    hub.machine.until(lambda: finished(hub, run_id), within=600, what="the run's end")
+    rounds = hub.run_of(run_id)["rounds"]
+    assert [len(each["answered"]) for each in rounds] == [2, 2, 2], rounds
+    assert [each["failures"] for each in rounds] == [[], [], []]
+    promoted = hub.run_of(run_id)["run"]["promoted_version"]
+    north.until(lambda: serving(north) == {"digits": promoted}, within=120)
