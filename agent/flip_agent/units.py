@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from flip_agent.reported import Reported
-from flip_agent.watched import Watched
+from flip_agent.watched import Watched, first_of
 from flip_agent.work import work_waits
 from flip_runtime.backoff import Backoff
 from flip_runtime.captured import captured
@@ -86,7 +86,9 @@ class Units:
             self._tell("train", trouble)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_AGAIN.delay(failures)):
-                    await self._corrections.other_than(corrections)
+                    await first_of(self._corrections.other_than(corrections), self._reported.in_session.until(bool))
+            if self._reported.in_session.value:  # late, but there
+                self._tell("train", "")
 
     async def _begin(self) -> str:
         """Why it did not begin, in words; empty when it did."""
