@@ -38,6 +38,7 @@ from flip_hub.settings import (
     MongoSection,
     OidcSection,
     Settings,
+    UpdatesSection,
 )
 from flip_hub.tls import ServerCertificate
 from flip_wire.fleet import DeviceId, DeviceToken, Enrolled, EnrolRequest, TokenRequest, token_assertion
@@ -155,6 +156,7 @@ async def running_core(
     oidc: OidcSection | None = None,
     cluster: str = "",
     beside: Beside | None = None,
+    updates: UpdatesSection | None = None,
     **api: Any,
 ) -> AsyncGenerator[CoreHub]:
     """`batches`: as many as a device may send at once; `cluster`: this hub's name, when it is not the only one;
@@ -168,6 +170,7 @@ async def running_core(
         auth=AuthSection(access_lifetime=access_lifetime),
         oidc=oidc or OidcSection(),
         cluster=ClusterSection(name=cluster),
+        updates=updates or UpdatesSection(),
     )
     make_credentials(settings)
     mongo = Mongo(settings.mongo)

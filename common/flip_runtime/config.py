@@ -18,7 +18,7 @@ T = TypeVar("T", bound=Struct)
 _AGENT = ("agent", "outbox", "inference", "models", "samples", "federation", "governor", "network", "logs")
 _HUB = (
     *("hub", "mongo", "redis", "artifacts", "fleet", "superlink", "control", "auth", "oidc", "apps", "devices"),
-    *("alerts", "mail", "webhook", "otlp", "metrics", "cluster", "uploads", "rollouts", "logs"),
+    *("alerts", "mail", "webhook", "otlp", "metrics", "cluster", "uploads", "rollouts", "updates", "logs"),
 )
 SECTIONS = frozenset((*_AGENT, *_HUB))
 """Of all programs: hub and agent may share one environment, so a section of the other is not unknown there."""

@@ -43,6 +43,9 @@ from flip_hub.live_routes import live_frames
 from flip_hub.models.signing import ModelSigner
 from flip_hub.mongo import Database
 from flip_hub.observability.requests import RequestAccount
+from flip_hub.packages.install import InstallScript
+from flip_hub.packages.repository import Repository
+from flip_hub.packages.routes import PackageController
 from flip_hub.people import PEOPLE_ROUTES, People, build_people
 from flip_hub.settings import FleetSection, HubSection, Settings
 from flip_hub.telemetry.allowance import Allowance
@@ -72,6 +75,7 @@ ROUTES: list[ControllerRouterHandler] = [
     HealthController,
     UploadController,
     DatasetController,
+    PackageController,
     live_frames,
     serve_console,
 ]
@@ -137,6 +141,8 @@ def build_core(settings: Settings, database: Database) -> Core:
     actions = ActionService(ActionStore(database), devices, live)
     telemetry = TelemetryService(events, gaps, ingest, devices, actions, live, allowance)
     ca = settings.hub.state / CA
+    repository = Repository(settings.updates.repository)
+    install = InstallScript(repository)
     return Core(
         shared=shared,
         people=people,
@@ -168,7 +174,10 @@ def build_core(settings: Settings, database: Database) -> Core:
                 ca=ca,
                 certifies=settings.hub.tls and settings.hub.certificate is None,
                 url=settings.hub.public_url,
+                install=install,
             ),
+            "repository": repository,
+            "install": install,
             "app_keys": app_keys,
             "actions": actions,
             "telemetry": telemetry,

@@ -228,6 +228,14 @@ class RolloutsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Seconds between looks at what devices report; they report with each heartbeat."""
 
 
+class UpdatesSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Packages for devices."""
+
+    repository: Path | None = None
+    """The folder `public` of an apt repository (`packaging/repo`): devices install from it and update themselves from
+    it."""
+
+
 class MailSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Alerts by mail; off without a host."""
 
@@ -297,6 +305,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     apps: AppsSection = AppsSection()
     devices: DevicesSection = DevicesSection()
     rollouts: RolloutsSection = RolloutsSection()
+    updates: UpdatesSection = UpdatesSection()
     alerts: AlertsSection = AlertsSection()
     mail: MailSection = MailSection()
     webhook: WebhookSection = WebhookSection()

@@ -21,15 +21,19 @@ names = ["{address}", "localhost"]
 
 [apps]
 hub_signs = true
+
+[updates]
+repository = "/srv/packages"
 """
 
 
 class Hub:
-    def __init__(self, machine: Machine, *packages: Path) -> None:
-        """Installs it on that machine, for a network that all others are in."""
+    def __init__(self, machine: Machine, repository: Path, *packages: Path) -> None:
+        """Installs the packages on that machine, for a network that all others are in; hands the repository out."""
         self.machine = machine
         self.url = f"https://{machine.address}:8000"
         install_mongod(machine)
+        self.hand_out(repository)
         (machine.root / "etc/flip").mkdir(exist_ok=True)
         (machine.root / "etc/flip/hub.toml").write_text(_CONFIG.format(address=machine.address))
         install(machine, *packages)
@@ -42,11 +46,14 @@ class Hub:
         """What `flip-hub ... --json` says."""
         return json.loads(self.machine.out("flip-hub", *command, "--json", within=within))
 
-    def enrolment(self, uses: int = 1) -> list[str]:
-        """The command that the hub shows for a device."""
+    def hand_out(self, repository: Path) -> None:
+        shutil.copytree(repository, self.machine.root / "srv/packages", dirs_exist_ok=True)
+
+    def install_line(self, uses: int = 1) -> str:
+        """The one line that the hub shows for a device without flip-agent."""
         shown = self.machine.out("flip-hub", "enrolment-tokens", "create", "--uses", str(uses))
-        (line,) = [line for line in shown.splitlines() if "flip-agent enrol" in line]
-        return line.strip().split()
+        (line,) = [line for line in shown.splitlines() if "/install.sh" in line]
+        return line.strip()
 
     def give(self, folder: Path) -> str:
         """Copies an app to the machine, and says where it is."""

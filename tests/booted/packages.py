@@ -33,6 +33,11 @@ class Packages:
         (path,) = found or self._folder.glob("flip-agent-torch_*.deb")
         return path
 
+    def repository(self, *packages: Path) -> Path:
+        """The folder that is to be served."""
+        run(self._sources / "packaging" / "repo", self._folder / "repository", *packages, within=600)
+        return self._folder / "repository" / "public"
+
     def broken(self, version: str, file: str = "flip_agent/daemon.py") -> Path:
         """A flip-agent that ends as soon as it imports that file."""
         path = self._folder / "broken" / f"flip-agent_{version}_amd64.deb"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from booted.agent import install, is_up, status
+from booted.agent import is_up, status
 from booted.hub import Hub
 from booted.machine import Machine
 from booted.network import Network
@@ -21,7 +21,8 @@ VERSION = "1.0.0"
 @pytest.fixture(scope="module")
 def hub(network: Network, packages: Packages) -> Iterator[Hub]:
     with Machine("hub", network, 10) as machine:
-        yield Hub(machine, packages.built("flip-hub", VERSION), packages.torch())
+        agent, torch = packages.built("flip-agent", VERSION), packages.torch()
+        yield Hub(machine, packages.repository(agent, torch), packages.built("flip-hub", VERSION), torch)
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +34,30 @@ def devices(
     with Machine("north", network, 11) as north, Machine("south", network, 12) as south:
         for machine, config in zip((north, south), configs, strict=True):
             (machine.root / "srv/data.npz").write_bytes(Path(config["data"]).read_bytes())
-            install(machine, packages.built("flip-agent", VERSION), packages.torch())
+            machine.sh(hub.install_line(), within=600)
+            machine.run("apt-get", "-qq", "-y", "install", "flip-agent-torch", within=600)
             machine.sh("printf '\\n[federation.node_config]\\ndata = \"/srv/data.npz\"\\n' >> /etc/flip/agent.toml")
             machine.run("systemctl", "restart", "flip-agent")
             machine.until(lambda machine=machine: is_up(machine))
-            machine.run(*hub.enrolment())
         hub.machine.until(lambda: [device["status"] for device in hub.ask("devices", "list")] == ["ok", "ok"])
         yield [north, south]
+
+
+def test_the_line_that_installs_refuses_another_authority_and_may_be_run_again(
+    hub: Hub, devices: list[Machine]
+) -> None:
+    line = hub.install_line()
+    pinned = line.split()[-1]
+    other = line.replace(pinned, "0" * 64)
+    before = status(devices[0])["device_id"]
+    refused = devices[0].run("sh", "-c", other, check=False)
+    assert refused.returncode != 0
+    assert "do not go on" in refused.stderr
+    altered = line.replace("echo '", "echo >> flip-install.sh && echo '")
+    assert "sudo" not in devices[0].run("sh", "-c", altered, check=False).stdout
+    assert devices[0].run("sh", "-c", altered, check=False).returncode != 0, "a script that was altered is not run"
+    assert "enrolled" in devices[0].sh(line, within=300)
+    assert status(devices[0])["device_id"] == before
 
 
 def finished(hub: Hub, run_id: str) -> bool:

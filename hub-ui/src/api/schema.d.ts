@@ -2997,6 +2997,7 @@ export interface components {
          *       "ca_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
          *       "expires_at": 1790000000,
          *       "id": "dev-3f9c2a71b5e4",
+         *       "install_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
          *       "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl",
          *       "url": "url",
          *       "uses": 1
@@ -3006,6 +3007,7 @@ export interface components {
             ca_sha256: string;
             expires_at: number;
             id: string;
+            install_sha256: string;
             token: string;
             url: string;
             uses: number;
@@ -10258,6 +10260,7 @@ export interface operations {
                      *       "ca_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
                      *       "expires_at": 1790000000,
                      *       "id": "dev-3f9c2a71b5e4",
+                     *       "install_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
                      *       "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl",
                      *       "url": "url",
                      *       "uses": 1

@@ -2,15 +2,16 @@ import { Tabs } from "@base-ui/react/tabs";
 import type { EnrolmentToken } from "@/api/types";
 import { t } from "@/texts/enrol";
 import { Command } from "@/ui/Command";
-import { commandFor, WAYS } from "./commands";
+import { commandFor, waysFor } from "./commands";
 
 /** One command for each way to install; the token is in it, and shown only now. */
 export function Commands({ token }: { token: EnrolmentToken }) {
+  const ways = waysFor(token);
   return (
     <div className="space-y-4">
-      <Tabs.Root defaultValue="apt">
+      <Tabs.Root defaultValue={ways[0]}>
         <Tabs.List aria-label={t.enrol.ways} className="mb-3 flex flex-wrap gap-1.5">
-          {WAYS.map((way) => (
+          {ways.map((way) => (
             <Tabs.Tab
               key={way}
               value={way}
@@ -20,7 +21,7 @@ export function Commands({ token }: { token: EnrolmentToken }) {
             </Tabs.Tab>
           ))}
         </Tabs.List>
-        {WAYS.map((way) => (
+        {ways.map((way) => (
           <Tabs.Panel key={way} value={way}>
             <Command where={t.enrol.wayText[way]} text={commandFor(way, token, location.origin)} />
           </Tabs.Panel>

@@ -34,6 +34,14 @@ def create(options: argparse.Namespace) -> None:
             url = token.url if hub.local else hub.url
             say(f"{token.token}\ngood until {when(token.expires_at)}, for {devices}:")
             say(f"  flip-agent enrol {url} --token {token.token}{pin}")
+            if token.install_sha256:
+                insecure = "k" if pin else ""
+                say("and on one without flip-agent (Debian, Ubuntu):")
+                say(
+                    f"  curl -fsS{insecure} {url}/install.sh -o flip-install.sh"
+                    f" && echo '{token.install_sha256}  flip-install.sh' | sha256sum -c --quiet"
+                    f" && sudo sh flip-install.sh --hub {url} --token {token.token}{pin}"
+                )
 
 
 def show_all(options: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ from litestar.params import FromPath
 from flip_hub.console.site import Page, Site
 from flip_hub.problem import NotFound
 
-OTHERS = ("api", "health", "internal")
+OTHERS = ("api", "apt", "health", "internal")
 """First parts of paths that are not the console's."""
 
 _POLICY = "; ".join(

@@ -51,3 +51,5 @@ class EnrolmentToken(Struct, frozen=True, kw_only=True):
     ca_sha256: str
     """Of the authority that certifies this API, for `flip-agent enrol --ca-sha256`; empty where that is not the hub's
     own."""
+    install_sha256: str
+    """Of `GET /install.sh`, which installs the agent on a device and enrols it; empty where the hub has no packages."""

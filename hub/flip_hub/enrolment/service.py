@@ -19,6 +19,7 @@ from flip_hub.devices.store import DeviceStore
 from flip_hub.devices.wire_version import trouble
 from flip_hub.enrolment.schemas import LONGEST_LIFETIME, EnrolmentToken, EnrolmentTokenRequest, ListedToken
 from flip_hub.enrolment.store import EnrolmentStore, TokenRecord
+from flip_hub.packages.install import InstallScript
 from flip_hub.problem import Conflict, Forbidden, NotFound, Unprocessable
 from flip_wire.fleet import DeviceId, Enrolled, EnrolRequest
 
@@ -42,6 +43,7 @@ class EnrolmentService:
         *,
         certifies: bool,
         url: str,
+        install: InstallScript,
     ) -> None:
         self._tokens = tokens
         self._registry = registry
@@ -52,6 +54,7 @@ class EnrolmentService:
         self.ca = ca.read_text()
         """PEM."""
         self._url = url
+        self._install = install
         self._ca_sha256 = authority_fingerprint(self.ca.encode()) if certifies else ""
 
     async def create_token(self, wanted: EnrolmentTokenRequest, *, by: str) -> EnrolmentToken:
@@ -79,6 +82,7 @@ class EnrolmentService:
             uses=record.uses,
             url=self._url,
             ca_sha256=self._ca_sha256,
+            install_sha256=self._install.sha256,
         )
 
     async def tokens(self, wanted: Wanted) -> Page[ListedToken]:

@@ -19,8 +19,10 @@ export const enrol = {
     `Ein Token für ${uses === 1 ? "ein Gerät" : `${count(uses)} Geräte`}, gültig bis ${clock(until, Date.now() / 1000)}.`,
   another: "Noch eines",
   ways: "Wege der Installation",
-  way: { apt: "Debian, Ubuntu", pip: "pip", installed: "Schon installiert" },
+  way: { script: "Eine Zeile", apt: "apt", pip: "pip", installed: "Schon installiert" },
   wayText: {
+    script:
+      "Auf Debian oder Ubuntu: richtet die Pakete dieses Hubs ein, installiert den Agenten und nimmt ihn auf; darf wiederholt werden",
     apt: "Wo die Paketquelle eingerichtet ist: installiert den Agenten, nimmt ihn auf und startet ihn",
     pip: "In einer virtuellen Umgebung mit Python 3.11 oder neuer",
     installed: "Der Agent ist auf dem Gerät und wartet auf seine Aufnahme",

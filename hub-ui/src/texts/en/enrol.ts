@@ -19,8 +19,10 @@ export const enrol = {
     `A token for ${uses === 1 ? "one device" : `${count(uses)} devices`}, good until ${clock(until, Date.now() / 1000)}.`,
   another: "Another one",
   ways: "Ways to install",
-  way: { apt: "Debian, Ubuntu", pip: "pip", installed: "Installed already" },
+  way: { script: "One line", apt: "apt", pip: "pip", installed: "Installed already" },
   wayText: {
+    script:
+      "On Debian or Ubuntu: adds this hub's packages, installs the agent and enrols it; can be run again",
     apt: "Where the package repository is set up: installs the agent, enrols it and starts it",
     pip: "In a virtual environment of Python 3.11 or later",
     installed: "The agent is on the device and waits to be enrolled",
