@@ -30,7 +30,10 @@ def program_tree(program: Program, version: str, arch: Arch, left_out: list[str]
     _documents(program.name, version, site, root)
     own = DEBIAN / program.name
     _fill(DEBIAN / "scripts" / "launch", root / "usr" / "bin" / program.name, _words(program, version), mode=0o755)
-    for script in (DEBIAN / "scripts" / "rollback", *sorted((own / "lib").glob("*"))):
+    for script in (
+        DEBIAN / "scripts" / "rollback",
+        *sorted(path for path in (own / "lib").glob("*") if path.is_file()),
+    ):
         _fill(script, root / "usr" / "lib" / program.name / script.name, _words(program, version), mode=0o755)
     for kind in ("sysusers", "tmpfiles"):
         _write(root / "usr" / "lib" / f"{kind}.d" / f"{program.name}.conf", (own / f"{kind}.conf").read_bytes())
