@@ -22,6 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "rollback":
             return _rollback()
+        if options.command == "install-service":
+            return _install_service()
         config = options.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
         if options.command == "doctor":
             return _doctor(options, config)
@@ -65,6 +67,7 @@ def command_line() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true")
     doctor.add_argument("--fix", action="store_true", help="mend what can be mended")
     _add_models(commands.add_parser("models", parents=[shared], help="what is served, and back to the version before"))
+    commands.add_parser("install-service", help="write and enable systemd's units, for an agent that pip has installed")
     commands.add_parser("rollback", help="back to the package version before, without network (Debian package)")
     return parser
 
@@ -216,6 +219,13 @@ def _doctor(options: argparse.Namespace, config: Path | None) -> int:
         verdicts = [configuration, *examine(settings, load_desired, fix=options.fix, say=_say)]
     print(msgspec.json.encode(verdicts).decode() if options.json else render(verdicts))
     return 0 if all(verdict.good for verdict in verdicts) else 1
+
+
+def _install_service() -> int:
+    from flip_agent.service_install import install_service
+
+    install_service(print)
+    return 0
 
 
 def _rollback() -> int:

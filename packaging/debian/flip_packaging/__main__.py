@@ -1,35 +1,36 @@
 """`packaging/build`: Debian packages by name and architecture, written to a folder."""
 
 import argparse
-import shutil
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from flip_packaging.deb import pack_program, pack_torch
-from flip_packaging.package import ARCHES, NAMES, PROGRAMS, ROOT, TORCH
+from flip_packaging.package import ARCHES, NAMES, PROGRAMS, ROOT, TORCH, Arch
 from flip_packaging.wheels import project_version
 
 
 def main() -> int:
     options = _parser().parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    (ROOT / "build").mkdir(exist_ok=True)
     for name in options.package or NAMES:
         for arch in options.arch or ARCHES:
-            stage = ROOT / "build" / "stage" / f"{name}-{arch}"
-            shutil.rmtree(stage, ignore_errors=True)
-            stage.mkdir(parents=True)
-            try:
-                if name == TORCH:
-                    made = pack_torch(ARCHES[arch], stage, options.out, options.fast)
-                else:
-                    made = pack_program(PROGRAMS[name], options.version, ARCHES[arch], stage, options.out, options.fast)
-            except subprocess.CalledProcessError as error:
-                print(f"packaging/build: {error.cmd[0]} failed: see above", file=sys.stderr)
-                return 1
+            with TemporaryDirectory(prefix=f"{name}-{arch}-", dir=ROOT / "build") as stage:
+                try:
+                    made = _pack(name, options.version, ARCHES[arch], Path(stage), options.out, options.fast)
+                except subprocess.CalledProcessError as error:
+                    print(f"packaging/build: {error.cmd[0]} failed: see above", file=sys.stderr)
+                    return 1
             print(f"{made}  {made.stat().st_size / 1e6:.1f} MB", flush=True)
-            shutil.rmtree(stage)
     return 0
+
+
+def _pack(name: str, version: str, arch: Arch, stage: Path, out: Path, fast: bool) -> Path:
+    if name == TORCH:
+        return pack_torch(arch, stage, out, fast)
+    return pack_program(PROGRAMS[name], version, arch, stage, out, fast)
 
 
 def _parser() -> argparse.ArgumentParser:
