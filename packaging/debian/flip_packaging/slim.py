@@ -45,8 +45,8 @@ def slim(site: Path, left_out: Sequence[str] = ()) -> None:
                 shutil.rmtree(path)
         elif path.suffix in _SUFFIXES or path.name in _OF_BUILDING:
             path.unlink()
-        elif path.suffix == ".so" or ".libs" in path.parent.name:
-            path.chmod(0o644)
+        else:
+            path.chmod(0o755 if path.parent.name == "bin" else 0o644)
 
 
 def remove_distributions(site: Path, names: Iterable[str]) -> None:

@@ -11,6 +11,13 @@ from flip_packaging.package import DEBIAN, PYTHON, ROOT, TORCH, Arch, Program
 from flip_packaging.sbom import bill_of_materials
 from flip_packaging.wheels import project_version, requirements, site_packages
 
+_CHANGES = """{name} ({version}) stable; urgency=medium
+
+  * What changed for users is in CHANGELOG.md.gz.
+
+ -- FLIP developers <flip@flip.invalid>  Thu, 09 Oct 2025 08:53:20 +0000
+"""
+"""Debian's form of a changelog; the time is that of all files."""
 TORCH_PATH = Path("/opt") / TORCH / "site-packages"
 
 
@@ -94,7 +101,8 @@ def _commands(site: Path, distribution: str, folder: Path) -> None:
 def _documents(name: str, version: str, site: Path, root: Path) -> None:
     documents = root / "usr" / "share" / "doc" / name
     _write(documents / "copyright", (DEBIAN / "copyright").read_bytes())
-    _write(documents / "changelog.gz", _gzip((ROOT / "CHANGELOG.md").read_text()))
+    _write(documents / "changelog.gz", _gzip(_CHANGES.format(name=name, version=version)))
+    _write(documents / "CHANGELOG.md.gz", _gzip((ROOT / "CHANGELOG.md").read_text()))
     _write(documents / "sbom.cdx.json.gz", _gzip(bill_of_materials(name, version, site)))
     overrides = DEBIAN / name / "lintian-overrides"
     _write(root / "usr" / "share" / "lintian" / "overrides" / name, overrides.read_bytes())
