@@ -37,5 +37,5 @@ def test_a_repository_keeps_every_version_and_refuses_to_change_one(packages: Pa
     shutil.copyfile(packages.broken("1.1.0"), altered)
     refused = run(repo, tmp_path, altered, check=False)
     assert refused.returncode == 1
-    assert "make a new version" in refused.stderr
+    assert "a version never changes" in refused.stderr
     assert "no package" in run(repo, tmp_path, tmp_path / "none.deb", check=False).stderr
