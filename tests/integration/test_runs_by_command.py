@@ -154,7 +154,8 @@ async def test_a_run_is_paused_resumed_and_stopped_by_command_and_another_goes_o
     hub: Hub, folder: Path
 ) -> None:
     typed, calls = Typed(hub, folder), folder / "calls"
-    config = {"devices": 2, "num_server_rounds": 3, "seconds": 1.0, "calls": calls}
+    # more rounds than there is time for: the run must not end before it is stopped
+    config = {"devices": 2, "num_server_rounds": 30, "seconds": 1.0, "calls": calls}
 
     def reached(number: int) -> bool:
         return calls.exists() and f"train {number} " in calls.read_text()
@@ -164,7 +165,7 @@ async def test_a_run_is_paused_resumed_and_stopped_by_command_and_another_goes_o
         await until(lambda: reached(1))
         assert await typed.says("pause", run_id) == f"{run_id} is paused\n"
         assert (await typed.shows(run_id))["run"]["status"] == "paused"
-        assert "[ROUND 1/3]" in await typed.says("log", run_id)
+        assert "[ROUND 1/30]" in await typed.says("log", run_id)
         assert f"run {run_id} is paused" in await typed.says("pause", run_id, status=1)
         assert await typed.says("resume", run_id) == f"{run_id} is pending\n"
         assert "is not paused" in await typed.says("resume", run_id, status=1)
@@ -174,7 +175,8 @@ async def test_a_run_is_paused_resumed_and_stopped_by_command_and_another_goes_o
         assert "a new run: --from-run names it" in await typed.says("resume", run_id, status=1)
         done = calls.read_text().split("\n")
         assert len(done) == len(set(done)), "no device did a round twice"
-        said = await typed.starts("drifting", {**config, "seconds": 0.0}, "--from-run", f"{run_id}:2", "--follow")
+        rest = {**config, "num_server_rounds": 3, "seconds": 0.0}
+        said = await typed.starts("drifting", rest, "--from-run", f"{run_id}:2", "--follow")
     assert [each["round"] for each in (await typed.shows(started(said)))["rounds"]] == [3]
 
 
